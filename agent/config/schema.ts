@@ -1,0 +1,118 @@
+import * as v from 'valibot';
+import { checksSchema } from './checks.ts';
+import { consulSchema, DRIVERS } from './consul.ts';
+import {
+  absolutePath,
+  bytes,
+  choice,
+  flag,
+  integer,
+  ipAddress,
+  nodeName,
+  port,
+  positiveDuration,
+  strings,
+  text,
+  unixName,
+} from './fields.ts';
+import { group, section } from './group.ts';
+import { leaseSchema } from './lease.ts';
+import { policyEntries, tagsSchema } from './policy.ts';
+import { postgresSchema } from './postgres.ts';
+import { servicesSchema } from './services.ts';
+
+const pathsSchema = section({
+  executable: v.optional(absolutePath(), '/opt/cloudify/agent'),
+  /** The file this configuration came from; filled in by the loader. */
+  config: v.optional(absolutePath(), '/etc/cloudify/agent.yaml'),
+  state_dir: v.optional(absolutePath(), '/var/lib/cloudify/agent'),
+  /** Left out: `diverged` beside state_dir. */
+  diverged_dir: v.optional(absolutePath()),
+  run_dir: v.optional(absolutePath(), '/run/cloudify'),
+  /** Left out: `agent.sock` in run_dir. */
+  socket: v.optional(absolutePath()),
+  log_file: v.optional(absolutePath(), '/var/log/cloudify/cloudify-cluster.log'),
+  hooks_dir: v.optional(absolutePath(), '/etc/cloudify/hooks'),
+  ssl_dir: v.optional(absolutePath(), '/etc/cloudify/cluster-ssl'),
+  firewall_dir: v.optional(absolutePath(), '/etc/cloudify/firewall'),
+});
+
+const apiSchema = section({
+  port: v.optional(port(), 8700),
+  /** Left out: host_ip. */
+  listen: v.optional(ipAddress()),
+  /** Off only where every node is on this machine (dev cluster). */
+  tls: v.optional(flag(), true),
+  users: v.optional(
+    v.array(
+      group({ name: text(), password_hash: text(), role: v.optional(choice(['admin', 'viewer']), 'viewer') }),
+      'must be a list',
+    ),
+    [],
+  ),
+});
+
+const filesSchema = section({
+  /** Left out: on when there are folders. */
+  enabled: v.optional(flag()),
+  binary: v.optional(absolutePath()),
+  port: v.optional(port(), 22_000),
+  rest_port: v.optional(port(), 8384),
+  folders: v.optional(
+    v.array(
+      group({
+        id: v.pipe(text(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, 'must be letters, digits, . _ or -')),
+        path: absolutePath(),
+        ignore: v.optional(strings(), []),
+      }),
+      'must be a list',
+    ),
+    [],
+  ),
+});
+
+/** agent.yaml as it is written. The parsed and completed form is `Config` (resolve.ts). */
+export const fileSchema = v.nullish(
+  group({
+    /** Known at `cluster start` or `join` at the latest. */
+    node_name: v.optional(nodeName()),
+    host_ip: v.optional(ipAddress()),
+    /** Left out: host_ip. */
+    public_ip: v.optional(text()),
+    /** Unix user and group of the agent. */
+    user: v.optional(unixName(), 'cfyuser'),
+    group: v.optional(unixName(), 'cluster'),
+    /** How services are run: the manager's systemd units, or children of the agent (dev cluster). */
+    driver: v.optional(choice(DRIVERS), 'systemd'),
+    manager: section({
+      edition: v.optional(text(), 'premium'),
+      version: v.optional(text(), '0'),
+      build: v.optional(v.string()),
+      date: v.optional(v.string()),
+      commit: v.optional(v.string()),
+    }),
+    paths: pathsSchema,
+    log: section({
+      level: v.optional(choice(['error', 'warn', 'info', 'debug']), 'info'),
+      /** Lines kept in memory for `agent logs` and the API. */
+      ring: v.optional(integer(100, 1_000_000), 2000),
+      file_limit: v.optional(bytes(), '50MB'),
+    }),
+    api: apiSchema,
+    consul: consulSchema,
+    lease: leaseSchema,
+    postgres: postgresSchema,
+    ...policyEntries,
+    tags: tagsSchema,
+    checks: checksSchema,
+    services: servicesSchema,
+    hooks: section({ timeout: v.optional(positiveDuration(), '30s') }),
+    files: filesSchema,
+    /** Petted while the lease stands, where configured. */
+    watchdog_device: v.optional(absolutePath()),
+  }),
+  {},
+);
+
+export type ConfigInput = NonNullable<v.InferInput<typeof fileSchema>>;
+export type FileConfig = v.InferOutput<typeof fileSchema>;

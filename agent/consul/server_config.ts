@@ -1,0 +1,70 @@
+/** The configuration files of one node's Consul server. Pure: the same for VMs and for the dev cluster. */
+
+export interface ConsulServerNode {
+  readonly nodeName: string;
+  /** Address of Raft, Serf and server RPC. */
+  readonly bindAddr: string;
+  /** Address of the HTTP API: the node's own in the dev cluster, loopback on a VM. */
+  readonly clientAddr: string;
+  readonly dataDir: string;
+  /** Addresses of all members, this one included or not; empty for the first. */
+  readonly retryJoin: readonly string[];
+  readonly datacenter?: string;
+  readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  readonly ports?: { readonly http?: number; readonly server?: number; readonly serfLan?: number };
+}
+
+export interface RenderedFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+export const SERVER_FILE = '10-server.json';
+/** Only for the very first server of a cluster, and only until it has a leader: then it must be deleted. */
+export const BOOTSTRAP_FILE = '90-bootstrap.json';
+
+const AUTOPILOT = { cleanup_dead_servers: false, server_stabilization_time: '0s' };
+/** Serf forgets a node that is down after 72 h otherwise, and Raft with it. Ten years. */
+const NEVER = '87600h';
+
+const render = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+export function renderServerConfig(node: ConsulServerNode): RenderedFile {
+  const content = render({
+    server: true,
+    node_name: node.nodeName,
+    datacenter: node.datacenter ?? 'cloudify',
+    data_dir: node.dataDir,
+    bind_addr: node.bindAddr,
+    client_addr: node.clientAddr,
+    // Without it a node that is started alone would wait for others that it was told of only once.
+    retry_join: node.retryJoin.filter((address) => address !== node.bindAddr),
+    retry_interval: '2s',
+    rejoin_after_leave: true,
+    // A stopped server is a server that comes back: only an explicit removal takes it out of Raft.
+    leave_on_terminate: false,
+    skip_leave_on_interrupt: true,
+    reconnect_timeout: NEVER,
+    reconnect_timeout_wan: NEVER,
+    performance: { raft_multiplier: 1 },
+    // Read at the bootstrap only; afterwards the API's word counts (autopilot.ts).
+    autopilot: AUTOPILOT,
+    ports: {
+      http: node.ports?.http ?? 8500,
+      server: node.ports?.server ?? 8300,
+      serf_lan: node.ports?.serfLan ?? 8301,
+      serf_wan: -1,
+      grpc: -1,
+      dns: -1,
+    },
+    disable_update_check: true,
+    disable_remote_exec: true,
+    enable_script_checks: false,
+    log_level: node.logLevel ?? 'warn',
+  });
+  return { name: SERVER_FILE, content };
+}
+
+export function renderBootstrapConfig(): RenderedFile {
+  return { name: BOOTSTRAP_FILE, content: render({ bootstrap_expect: 1 }) };
+}

@@ -1,0 +1,135 @@
+/** Carries actions out, in order, up to the first that fails. The one place from actions to procedures. */
+import type { Action } from './actions.ts';
+import { acceptOffer, confirm, refresh, renewWith, takeOver } from './lease.ts';
+import type { NodeContext } from './node.ts';
+import { call, type Procedure } from './ports.ts';
+import { fenceDown } from './procedures/fence_down.ts';
+import { handover, release } from './procedures/handover.ts';
+import { finishPromotion, promote, reopen, type Result, startInPlace } from './procedures/promote.ts';
+import { rebuild } from './procedures/rejoin.ts';
+import { syncStep } from './procedures/sync.ts';
+import { follow, gatherVotes } from './procedures/vote.ts';
+
+const OK: Result = { ok: true };
+const START_STANDBY = 30_000;
+
+export function* act(n: NodeContext, action: Action, newClone: () => string): Procedure<Result> {
+  switch (action.do) {
+    case 'fence_down':
+      yield* fenceDown(n, action.why);
+      return OK;
+    case 'start_standby': {
+      // Cut first: whom it may follow is decided once it runs and its position is known.
+      const cut = yield* call('pg', 'setUpstream', null, 2000);
+      if (cut.kind !== 'done') return { ok: false, why: cut.why };
+      return said(yield* call('pg', 'startStandby', START_STANDBY));
+    }
+    case 'stop_database': {
+      const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
+      return stopped.kind === 'stopped' ? OK : { ok: false, why: stopped.why };
+    }
+    case 'found':
+      return yield* found(n);
+    case 'accept':
+      return yield* accept(n);
+    case 'promote':
+      return yield* promote(n);
+    case 'finish_promotion':
+      return yield* finishPromotion(n);
+    case 'start_in_place':
+      return yield* startInPlace(n);
+    case 'reopen':
+      return yield* reopen(n);
+    case 'handover':
+      return yield* handoverFor(n, action.to, action.reason);
+    case 'release':
+      return yield* release(n, action.reason);
+    case 'refuse_request':
+      return yield* endRequest(n);
+    case 'follow':
+      return (yield* follow(n)) ? OK : { ok: false, why: 'not following yet' };
+    case 'want':
+      n.wants = action.what;
+      return OK;
+    case 'rebuild':
+      return yield* rebuild(n, action.how, n.fork, newClone());
+    case 'ask_votes':
+      yield* gatherVotes(n);
+      return OK;
+    case 'acquire':
+      return yield* acquire(n, action.reason);
+    case 'services_up':
+      return said(yield* call('services', 'up', n.policy.stopTimeout));
+    case 'services_down':
+      return said(yield* call('services', 'down', n.policy.stopTimeout));
+    case 'repair':
+      return said(yield* call('services', 'repair', action.names, n.policy.stopTimeout));
+    case 'sync_step': {
+      const done = yield* syncStep(n);
+      if (done !== null) n.log({ component: 'handler-runner', level: done.startsWith('DEGRADED') ? 'warn' : 'info', message: done });
+      return OK;
+    }
+  }
+}
+
+function said(outcome: { kind: 'done' } | { kind: 'failed'; why: string }): Result {
+  return outcome.kind === 'done' ? OK : { ok: false, why: outcome.why };
+}
+
+function* acquire(n: NodeContext, reason: string): Procedure<Result> {
+  const ballot = n.ballot;
+  const before = n.lease.firstSeen;
+  const closedFor = n.lease.record?.closedForMs ?? 0;
+  const founding = (n.view?.sync ?? null) === null;
+  if (ballot === null && !founding) return { ok: false, why: 'no votes' };
+  const outcome = yield* takeOver(n, ballot?.index ?? n.lease.index, ballot?.syncIndex ?? 0, reason);
+  n.ballot = null;
+  const right = n.lease.right;
+  if (outcome !== 'ok' || right === null) return { ok: false, why: `the lease was not taken: ${outcome}` };
+  n.closedSince = n.now();
+  n.outageSince = founding ? null : before - closedFor;
+  n.renewing = true;
+  n.mandate = founding || ballot === null ? { kind: 'founder', epoch: right.epoch } : { kind: 'votes', epoch: right.epoch, votes: [ballot.own, ...Object.values(ballot.votes)] };
+  n.log({ component: 'handler-runner', level: 'info', message: `took the lease, epoch ${right.epoch}: ${reason}` });
+  return OK;
+}
+
+function* accept(n: NodeContext): Procedure<Result> {
+  const offer = n.lease.record;
+  const seen = n.lease.firstSeen;
+  const outcome = yield* acceptOffer(n);
+  const right = n.lease.right;
+  if (outcome !== 'ok' || right === null || offer === null) return { ok: false, why: `the handover was not accepted: ${outcome}` };
+  n.closedSince = n.now();
+  n.outageSince = offer.closedForMs === null ? null : seen - offer.closedForMs;
+  n.renewing = true;
+  if (offer.clean !== null && offer.from !== null) {
+    n.mandate = { kind: 'handover', epoch: right.epoch, timeline: offer.clean.timeline, lsn: BigInt(offer.clean.lsn), from: offer.from };
+  }
+  return OK;
+}
+
+function* found(n: NodeContext): Procedure<Result> {
+  const closed = yield* call('fence', 'close', n.policy.fencingTime);
+  if (closed.kind !== 'done') return { ok: false, why: closed.why };
+  n.fence = 'closed';
+  const alone = yield* call('pg', 'setSyncList', null, 2000);
+  if (alone.kind !== 'done') return { ok: false, why: alone.why };
+  if (!(yield* confirm(n, n.policy.worstCase.start))) return { ok: false, why: 'the lease was not confirmed before the start' };
+  const started = yield* call('pg', 'startPrimary', START_STANDBY);
+  if (started.kind !== 'done') return { ok: false, why: started.why };
+  return yield* finishPromotion(n, { voters: [], k: 0 });
+}
+
+function* handoverFor(n: NodeContext, to: string, reason: string): Procedure<Result> {
+  const request = n.view?.request?.value ?? null;
+  const done = yield* handover(n, to, reason);
+  if (!done.ok && request !== null) n.refusedRequest = { id: request.id, why: done.why };
+  return done;
+}
+
+function* endRequest(n: NodeContext): Procedure<Result> {
+  const outcome = yield* renewWith(n, [{ verb: 'delete', key: 'request' }]);
+  yield* refresh(n);
+  return outcome === 'ok' ? OK : { ok: false, why: outcome };
+}

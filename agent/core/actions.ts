@@ -1,0 +1,23 @@
+/** What a decision can ask for. Each is idempotent and seeks a state: carried out twice, it does nothing the second time. */
+export type Action =
+  | { do: 'fence_down'; why: string }
+  | { do: 'start_standby' }
+  | { do: 'stop_database' }
+  | { do: 'found' }
+  | { do: 'accept' }
+  | { do: 'promote' }
+  | { do: 'finish_promotion' }
+  | { do: 'start_in_place' }
+  | { do: 'reopen' }
+  | { do: 'handover'; to: string; reason: string }
+  | { do: 'release'; reason: string }
+  | { do: 'refuse_request'; why: string }
+  | { do: 'follow' }
+  | { do: 'want'; what: 'nothing' | 'rewind' | 'reclone' }
+  | { do: 'rebuild'; how: 'rewind' | 'reclone' }
+  | { do: 'ask_votes' }
+  | { do: 'acquire'; reason: string }
+  | { do: 'services_up' }
+  | { do: 'services_down' }
+  | { do: 'repair'; names: string[] }
+  | { do: 'sync_step' };

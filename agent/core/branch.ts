@@ -1,0 +1,70 @@
+/**
+ * Branches of the write-ahead log. A branch is a timeline with the history that leads to it; two nodes may give
+ * the same number to different timelines (PROTOCOL E.1), so whole histories are compared. Pure.
+ */
+import type { Fork, Lsn } from './postgres.ts';
+
+/** A timeline and where each of its ancestors, oldest first, was left. */
+export type Branch = { timeline: number; history: Fork[] };
+
+export type Comparison =
+  /** All of the own log is in the other's: it can follow. */
+  | { kind: 'contained' }
+  /** `fork` ends the common part: what was written behind it on `fork.tli` exists on the own side only. */
+  | { kind: 'diverged'; fork: Fork };
+
+type Stretch = { tli: number; end: Lsn | null };
+
+function stretches(branch: Branch): Stretch[] {
+  return [...branch.history.map((f) => ({ tli: f.tli, end: f.lsn })), { tli: branch.timeline, end: null }];
+}
+
+/** The end of the common part of two branches; null when it is the whole of both (the same timeline). */
+export function commonEnd(a: Branch, b: Branch): Fork | null {
+  const [left, right] = [stretches(a), stretches(b)];
+  // Two servers of one system start on the same first timeline. None in common means that nothing is.
+  let end: Fork = { tli: left[0]?.tli ?? 1, lsn: 0n };
+  for (let i = 0; ; i++) {
+    const [x, y] = [left[i], right[i]];
+    if (!x || !y || x.tli !== y.tli) return end;
+    if (x.end === null && y.end === null) return null;
+    if (x.end === null || (y.end !== null && y.end < x.end)) return { tli: x.tli, lsn: y.end ?? 0n };
+    end = { tli: x.tli, lsn: x.end };
+    if (y.end === null || x.end < y.end) return end;
+  }
+}
+
+/**
+ * May a server at `own` follow one on `leader`, or did it write what the leader never had? Give the *replayed*
+ * position for following: what was received of an unfinished record is overwritten, not lost. It must be
+ * settled (PROTOCOL D.2), or the answer 'contained' comes too early.
+ */
+export function compareBranch(own: Branch & { lsn: Lsn }, leader: Branch): Comparison {
+  const end = commonEnd(own, leader);
+  if (end === null) return { kind: 'contained' };
+  // An own timeline past the common part means own writes past it, if only the record that began the timeline.
+  if (own.timeline === end.tli && own.lsn <= end.lsn) return { kind: 'contained' };
+  return { kind: 'diverged', fork: end };
+}
+
+/** What two votes are compared by. `epoch` is the one under which the voter's timeline was last confirmed. */
+export type VotePosition = { epoch: number; timeline: number; fork?: Lsn; lsn: Lsn };
+
+/**
+ * Negative when a's log is older than b's, positive when newer, 0 when level. The branch (epoch, timeline, fork)
+ * decides first and the position only within one branch: a foreign tail may be longer and still worthless.
+ */
+export function compareVotes(a: VotePosition, b: VotePosition): number {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch;
+  if (a.timeline !== b.timeline) return a.timeline - b.timeline;
+  return sign(a.fork ?? 0n, b.fork ?? 0n) || sign(a.lsn, b.lsn);
+}
+
+/** Is `a` ahead of `b`? Level is not ahead. */
+export function ahead(a: VotePosition, b: VotePosition): boolean {
+  return compareVotes(a, b) > 0;
+}
+
+function sign(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

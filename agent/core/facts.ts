@@ -1,0 +1,186 @@
+/** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
+import { mayPromote, rankOf, type Verdict } from './election.ts';
+import { branchOf, type Branch } from './branch_of.ts';
+import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
+import type { NodeContext } from './node.ts';
+import type { Policy } from './policy.ts';
+import type { ServiceFacts } from './ports.ts';
+import type { PgFacts } from './postgres.ts';
+import { standbyName } from './records.ts';
+
+/** The check-runner's word on this manager. */
+export type CheckSummary = {
+  /** Critical checks that have failed `fall` times in a row. */
+  failing: string[];
+  /** Critical checks that failed, but not often enough yet. */
+  weak: string[];
+  all: Record<string, { ok: boolean; output: string }>;
+};
+
+export type LeaseFacts = {
+  /** unknown: nothing was ever read. absent: read, and there is none. */
+  state: 'unknown' | 'absent' | 'free' | 'mine' | 'offered' | 'other' | 'impostor';
+  holder: string;
+  epoch: number;
+  index: number;
+  /** How long it has stood unchanged on our clock, ms. */
+  still: number;
+  /** What is left of our own right, ms; 0: none. */
+  right: number;
+};
+
+export type Facts = {
+  node: string;
+  policy: Policy;
+  /** Age of the agent's process, ms. */
+  age: number;
+  consul: 'ok' | 'unreachable';
+  lease: LeaseFacts;
+  removed: boolean;
+  /** Is this node registered under nodes/? */
+  member: boolean;
+  members: string[];
+  foreign: 'no' | 'cluster' | 'system' | 'incarnation';
+  pg: PgFacts;
+  /** null: not known (no sync record, or no position). */
+  branch: Branch | null;
+  fence: 'closed' | 'open' | 'unknown';
+  services: ServiceFacts;
+  checks: CheckSummary;
+  sync: { leader: boolean; epoch: number; voter: boolean; voters: number } | null;
+  /** The timeline reserved under the epoch that we hold, if we reserved one. */
+  reserved: number | null;
+  mandate: boolean;
+  ballot: { current: boolean; age: number; verdict: Verdict; rank: number } | null;
+  /** Best standby a failing active could hand over to. */
+  fit: string | null;
+  request: { id: string; target: string; expired: boolean; unfit: string | null } | null;
+  paused: boolean;
+  maintenance: boolean;
+  stopping: 'no' | 'restart' | 'shutdown';
+  rebuilding: 'rewind' | 'reclone' | null;
+  /** May our data be wiped, so that no vote can count on it any more? */
+  mayWipe: boolean;
+  /** May we read from the holder, after the vote we gave? */
+  mayFollow: boolean;
+  /** Is the configured upstream the holder's address? */
+  followsHolder: boolean;
+  cooldown: number;
+  restartsLastMinute: number;
+  startFailed: boolean;
+  /** How long this holder has been unable to open, ms. */
+  closedFor: number;
+  repairs: number;
+  wants: 'nothing' | 'rewind' | 'reclone';
+};
+
+export function factsOf(n: NodeContext, pg: PgFacts, services: ServiceFacts, derived: { mayWipe: boolean; mayFollow: boolean }): Facts {
+  const now = n.now();
+  const view = n.view;
+  const record = n.lease.record;
+  const sync = view?.sync?.value ?? null;
+  const members = Object.keys(view?.nodes ?? {});
+  const holderHost = record === null ? undefined : view?.nodes[record.holder]?.hostIp;
+  const facts: Omit<Facts, 'request' | 'fit'> = {
+    node: n.name,
+    policy: n.policy,
+    age: now - n.bornAt,
+    consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
+    lease: {
+      state: leaseState(n),
+      holder: record?.holder ?? '',
+      epoch: record?.epoch ?? 0,
+      index: n.lease.index,
+      still: stillFor(n.lease, now),
+      right: Math.max(0, remaining(n.lease, now)),
+    },
+    removed: view?.removed.includes(n.name) ?? false,
+    member: members.includes(n.name),
+    members,
+    foreign: foreignness(n, pg),
+    pg,
+    branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.branchHistory, sync) : null,
+    fence: n.fence,
+    services,
+    checks: n.checks(),
+    sync:
+      sync === null
+        ? null
+        : {
+            leader: sync.leader === n.name,
+            epoch: sync.epoch,
+            voter: sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone),
+            voters: sync.voters.length,
+          },
+    reserved: view?.history.find((h) => h.epoch === record?.epoch && h.holder === n.name)?.timeline ?? null,
+    mandate: n.mandate !== null && n.mandate.epoch === n.lease.right?.epoch,
+    ballot:
+      n.ballot === null
+        ? null
+        : {
+            current: n.ballot.index === n.lease.index,
+            age: now - n.ballot.at,
+            verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
+            rank: rankOf(n.ballot, view?.nodes ?? {}, (node) => (view?.states[node]?.failing.length ?? 0) > 0),
+          },
+    paused: view?.config?.value.paused ?? false,
+    maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
+    stopping: n.stopping,
+    rebuilding: n.durable.rebuilding,
+    ...derived,
+    followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
+    cooldown: Math.max(0, n.cooldownUntil - now),
+    restartsLastMinute: n.restarts.filter((t) => now - t < 60_000).length,
+    startFailed: n.startFailedAt !== null,
+    closedFor: n.closedSince === null ? 0 : now - n.closedSince,
+    repairs: n.repairs,
+    wants: n.wants,
+  };
+  return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+function leaseState(n: NodeContext): LeaseFacts['state'] {
+  if (!n.lease.known) return 'unknown';
+  const record = n.lease.record;
+  if (record === null) return 'absent';
+  if (record.holder === '') return 'free';
+  if (isMine(n.lease, n.name, n.instance)) return 'mine';
+  if (isOffered(n.lease, n.name)) return 'offered';
+  return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
+}
+
+function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {
+  const cluster = n.view?.cluster?.value;
+  if (cluster === undefined) return 'no';
+  if (n.durable.clusterId !== null && cluster.id !== n.durable.clusterId) return 'cluster';
+  if (cluster.incarnation < n.durable.incarnation) return 'incarnation';
+  return pg.systemId !== null && pg.systemId !== cluster.systemId ? 'system' : 'no';
+}
+
+/** Why `node` cannot take over from us right now; null when it can. */
+export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
+  const member = n.view?.nodes[node];
+  const state = n.view?.states[node];
+  if (node === n.name) return 'it is the active already';
+  if (member === undefined || state === undefined) return 'there is no such node';
+  if (member.options.maintenance) return 'it is in maintenance';
+  if (state.wants !== 'nothing') return `its data needs a ${state.wants}`;
+  if (state.failing.length > 0) return `its checks fail: ${state.failing.join(', ')}`;
+  const sender = pg.walSenders.find((s) => s.name === standbyName({ node, clone: state.clone }));
+  if (sender === undefined || sender.state !== 'streaming') return 'it is not streaming';
+  return null;
+}
+
+function bestStandby(n: NodeContext, pg: PgFacts): string | null {
+  const fit = Object.keys(n.view?.nodes ?? {}).filter((node) => !n.view?.nodes[node]?.options.nofailover && unfitness(n, pg, node) === null);
+  const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
+  return fit.sort((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))[0] ?? null;
+}
+
+function requestOf(n: NodeContext, pg: PgFacts): Facts['request'] {
+  const request = n.view?.request?.value;
+  if (request === undefined) return null;
+  const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
+  const refused = n.refusedRequest?.id === request.id ? n.refusedRequest.why : null;
+  return { id: request.id, target: request.target, expired, unfit: refused ?? unfitness(n, pg, request.target) };
+}

@@ -1,0 +1,119 @@
+/**
+ * What one agent remembers while it runs. Shared by its processes (watcher, keeper, guard, main, voter), which run
+ * one step at a time, so that everything between two calls is atomic.
+ */
+import type { CheckSummary } from './facts.ts';
+import { type LeaseView, emptyLease } from './lease_view.ts';
+import type { LockName, Vote } from './ports.ts';
+import type { Policy } from './policy.ts';
+import type { Fork, Lsn, PgFacts } from './postgres.ts';
+import type { Durable, View } from './records.ts';
+
+/** The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind"). */
+export type Ballot = { index: number; syncIndex: number; own: Vote; votes: Record<string, Vote>; refused: Record<string, string>; at: number };
+
+/** Why this node may promote under `epoch`: won by votes, handed over after a clean stop, or the founder of the cluster. */
+export type Mandate =
+  | { kind: 'votes'; epoch: number; votes: Vote[] }
+  | { kind: 'handover'; epoch: number; timeline: number; lsn: Lsn; from: string }
+  | { kind: 'founder'; epoch: number };
+
+export type LogEvent = { component: string; level: 'info' | 'warn' | 'error'; message: string };
+
+export type NodeContext = {
+  readonly name: string;
+  /** Boot id and nonce (PROTOCOL B.2). Survives a restart of the agent, not of the machine. */
+  readonly instance: string;
+  readonly version: string;
+  policy: Policy;
+  /** This node's own monotonic clock, milliseconds. */
+  now(): number;
+  /** Wall clock, for people: only ever written into records, or compared with an expiry that makes a request go away. */
+  wall(): Date;
+  log(event: LogEvent): void;
+  /** Make `nap` of the main process return now. */
+  wake(): void;
+  unlock(name: LockName): void;
+  /** Checks as the check-runner last saw them. */
+  checks(): CheckSummary;
+
+  durable: Durable;
+  lease: LeaseView;
+  view: View | null;
+  /** When the last answer from Consul came, own clock; -Infinity before the first. */
+  viewAt: number;
+  pg: PgFacts | null;
+  /** History of the own timeline, as last read. */
+  branchHistory: Fork[] | null;
+  ballot: Ballot | null;
+  mandate: Mandate | null;
+  /** Clients shut out, as far as we did it ourselves. */
+  fence: 'closed' | 'open' | 'unknown';
+  /** Set by the guard: what main was doing is void. */
+  interrupted: boolean;
+  /** How many fence-downs run right now: main and the keeper wait. */
+  fencing: number;
+  /** Do not challenge before this time (own clock): only ever delays, for a bounded time. */
+  cooldownUntil: number;
+  /** The keeper renews only while this is true (PROTOCOL D.9: a holder that cannot open stops renewing). */
+  renewing: boolean;
+  /** Starts in place of a died postmaster, own clock. */
+  restarts: number[];
+  /** Since when this holder has been without an open, writable database; null while it is open. */
+  closedSince: number | null;
+  /** When the last failed start in place began; null when none failed. */
+  startFailedAt: number | null;
+  /** Since when no voter streams; null while one does. */
+  lonelySince: number | null;
+  /** An unknown key write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). */
+  unsettled: boolean;
+  lastRule: number;
+  /** Where the own branch left the leader's, when it did. */
+  fork: Fork | null;
+  stopping: 'no' | 'restart' | 'shutdown';
+  wants: 'nothing' | 'rewind' | 'reclone';
+  /** Repairs of services in place already tried since they last were well. */
+  repairs: number;
+  /** A switchover that was tried and cancelled: why, for the request's answer. */
+  refusedRequest: { id: string; why: string } | null;
+  /** Since when, on our own clock, clients have presumably been without an active: for the measured downtime. */
+  outageSince: number | null;
+  /** Downtime of the last opening, as measured here; null when unknown. */
+  lastDowntime: number | null;
+  /** When this process of the agent began. */
+  readonly bornAt: number;
+};
+
+export function createContext(
+  base: Pick<NodeContext, 'name' | 'instance' | 'version' | 'policy' | 'now' | 'wall' | 'log' | 'wake' | 'unlock' | 'checks' | 'durable'>,
+): NodeContext {
+  return {
+    ...base,
+    lease: emptyLease(),
+    view: null,
+    viewAt: Number.NEGATIVE_INFINITY,
+    pg: null,
+    branchHistory: null,
+    ballot: null,
+    mandate: null,
+    fence: 'unknown',
+    interrupted: false,
+    fencing: 0,
+    cooldownUntil: Number.NEGATIVE_INFINITY,
+    renewing: true,
+    restarts: [],
+    closedSince: null,
+    startFailedAt: null,
+    lonelySince: null,
+    unsettled: false,
+    lastRule: 0,
+    fork: null,
+    stopping: 'no',
+    wants: 'nothing',
+    repairs: 0,
+    refusedRequest: null,
+    outageSince: null,
+    lastDowntime: null,
+    bornAt: base.now(),
+  };
+}

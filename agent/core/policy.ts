@@ -1,0 +1,46 @@
+/** The settings the core decides by; from the validated configuration. Durations in milliseconds. */
+export type Policy = {
+  retryPeriod: number;
+  renewDeadline: number;
+  leaseDuration: number;
+  /** Worst case of closing the clients out; renewDeadline + fencingTime < leaseDuration. */
+  fencingTime: number;
+  primaryStartTimeout: number;
+  stopTimeout: number;
+  /** How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before it degrades. */
+  openWait: number;
+  /** How long a holder that cannot open goes on renewing (PROTOCOL D.9). */
+  holdWithoutOpen: number;
+  /** How long an ex-active, or a node with a failing check, lets others go first. Always bounded. */
+  cooldown: number;
+  synchronousMode: 'quorum' | 'strict' | 'off';
+  /** Asynchronous mode: bytes a candidate may lack. */
+  maximumLagOnFailover: number;
+  priority: number;
+  nofailover: boolean;
+  /** Heartbeat of state/NAME. */
+  heartbeat: number;
+  /** How long a switchover may take before its stop, and after it to see the target replay. */
+  switchoverWait: number;
+  /** Worst case of each dangerous action, by which the remaining right must exceed it (PROTOCOL B.5). */
+  worstCase: { promote: number; start: number; open: number };
+};
+
+export const defaultPolicy: Policy = {
+  retryPeriod: 1000,
+  renewDeadline: 4000,
+  leaseDuration: 6000,
+  fencingTime: 1500,
+  primaryStartTimeout: 5000,
+  stopTimeout: 5000,
+  openWait: 3000,
+  holdWithoutOpen: 15000,
+  cooldown: 10000,
+  synchronousMode: 'quorum',
+  maximumLagOnFailover: 1048576,
+  priority: 100,
+  nofailover: false,
+  heartbeat: 15000,
+  switchoverWait: 10000,
+  worstCase: { promote: 1500, start: 1500, open: 500 },
+};

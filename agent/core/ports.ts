@@ -1,0 +1,117 @@
+/**
+ * The world as the core's procedures see it: calls as data. A procedure is a generator that yields `Call`s; the agent
+ * runs them against the real parts (agent/runtime.ts), the simulator against its model on virtual time. Nothing in here
+ * waits, reads a clock or throws for an expected outcome.
+ */
+import type { Outcome, PgFacts, Position, StopOutcome, SyncList, Upstream, WalSender, Lsn, Fork } from './postgres.ts';
+import type { Durable, StateRecord, View } from './records.ts';
+
+export type TxnOp =
+  | { verb: 'cas'; key: string; value: unknown; index: number }
+  | { verb: 'set'; key: string; value: unknown }
+  | { verb: 'delete'; key: string }
+  | { verb: 'check-index'; key: string; index: number };
+
+/** Keys are relative to `cloudify/cluster/`. `index` is the ModifyIndex of every key the transaction wrote. */
+export type TxnResult = { kind: 'ok'; index: number } | { kind: 'conflict' } | { kind: 'unknown' };
+
+export type VoteRequest = { index: number; candidate: string };
+export type Vote = { node: string; clone: string; timeline: number; lsn: Lsn; history: Fork[] };
+export type VoteReply = { kind: 'vote'; vote: Vote } | { kind: 'refused'; why: string } | { kind: 'unknown' };
+
+export type PeerState = { replayed: Lsn; timeline: number; streaming: boolean };
+
+export type ServiceFacts = {
+  /** Active-only services of this manager that run, and those that do not. */
+  running: string[];
+  missing: string[];
+  /** Services of this manager on every role that do not run. */
+  missingAlways: string[];
+};
+
+export type Ports = {
+  consul: {
+    /** Blocks until something below the prefix is newer than `index`, at most `ms`; then one consistent view. */
+    watch(index: number, ms: number): View | 'unknown';
+    read(ms: number): View | 'unknown';
+    txn(ops: TxnOp[], ms: number): TxnResult;
+  };
+  pg: {
+    facts(ms: number): PgFacts;
+    startStandby(ms: number): Outcome;
+    startPrimary(ms: number): Outcome;
+    stop(mode: 'fast' | 'immediate', ms: number, thenStandby: boolean): StopOutcome;
+    checkpoint(ms: number): Outcome;
+    promote(ms: number): Outcome & { timeline?: number };
+    setUpstream(upstream: Upstream | null, ms: number): Outcome;
+    setSyncList(list: SyncList, ms: number): Outcome;
+    replication(ms: number): { insert: Lsn; timeline: number; senders: WalSender[] } | null;
+    position(ms: number): Position | null;
+    history(tli: number): Fork[] | null;
+    reserveTimelines(next: number): Outcome;
+    ensureSlots(names: string[], ms: number): Outcome;
+    /** The long tasks. They report progress on their own; here only their end is seen. `clone` is the new identity. */
+    rebuild(how: 'rewind' | 'reclone', from: Upstream, clone: string): Outcome;
+    saveDivergence(epoch: number, fork: Fork | null, reason: string): Outcome;
+  };
+  fence: {
+    /** Shut clients out, their connections too; confirmed. */
+    close(ms: number): Outcome;
+    /** Let clients in until the monotonic time `until` at the latest (the kernel lease keeps it where there is one). */
+    open(until: number, ms: number): Outcome;
+    /** The right was extended: the kernel lease may stand until then. Costs nothing where there is none. */
+    extend(until: number): void;
+  };
+  services: {
+    facts(): ServiceFacts;
+    /** Start the active-only services in order; returns when all run or one failed. */
+    up(ms: number): Outcome;
+    down(ms: number): Outcome;
+    repair(names: string[], ms: number): Outcome;
+  };
+  hooks: { run(phase: 'pre-promote' | 'post-promote' | 'pre-demote' | 'post-demote' | 'follow', facts: Record<string, string>): Outcome };
+  peers: {
+    /** Ask all of them at once; an entry per node. Returns as soon as all have answered, `ms` at the latest. */
+    votes(nodes: string[], request: VoteRequest, ms: number): Record<string, VoteReply>;
+    state(node: string, ms: number): PeerState | null;
+  };
+  store: { save(durable: Durable): void };
+  state: { publish(state: StateRecord, ms: number): void };
+  time: {
+    /** Sleep `ms`, or until the node is woken. */
+    nap(ms: number): void;
+    sleep(ms: number): void;
+    /** Take the named lock of this node; released with `unlock` (synchronous). */
+    lock(name: LockName): void;
+  };
+};
+
+export type LockName = 'lease' | 'upstream' | 'control';
+
+type AnyCall = {
+  [P in keyof Ports]: {
+    [M in keyof Ports[P]]: {
+      port: P;
+      method: M;
+      args: Ports[P][M] extends (...args: infer A) => unknown ? A : never;
+    };
+  }[keyof Ports[P]];
+}[keyof Ports];
+
+/** One step of a procedure: what to do in the world. The answer comes back from `yield`. */
+export type Call = AnyCall;
+/** A procedure: yields calls, returns its result. May be dropped between any two calls (a crash, an interruption). */
+// biome-ignore lint/suspicious/noExplicitAny: the answer's type belongs to the call, which `call` restores
+export type Procedure<T> = Generator<Call, T, any>;
+
+type Fn<P extends keyof Ports, M extends keyof Ports[P]> = Ports[P][M] extends (...args: infer A) => infer R
+  ? { args: A; result: R }
+  : never;
+
+export function* call<P extends keyof Ports, M extends keyof Ports[P] & string>(
+  port: P,
+  method: M,
+  ...args: Fn<P, M>['args']
+): Procedure<Fn<P, M>['result']> {
+  return (yield { port, method, args } as unknown as Call) as Fn<P, M>['result'];
+}

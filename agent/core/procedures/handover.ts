@@ -1,0 +1,90 @@
+/** Switchover (PROTOCOL D.8) and giving up the lease. A *confirmed* stop is the condition for handing anything over. */
+import { giveAway } from '../lease.ts';
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
+import type { Lsn } from '../postgres.ts';
+import { lsnText } from '../records.ts';
+import { type Result, startInPlace } from './promote.ts';
+
+const POLL = 10;
+
+/** Planned change of the active to `target`. Cancelled, it stays active; where it cannot, the lease is released or runs out. */
+export function* handover(n: NodeContext, target: string, reason: string): Procedure<Result> {
+  if (!(yield* targetReady(n, target))) return { ok: false, why: `${target} has not caught up` };
+  // What the clean stop would have to write is written while clients still work.
+  const written = yield* call('pg', 'checkpoint', n.policy.switchoverWait);
+  if (written.kind !== 'done') return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
+  const hook = yield* call('hooks', 'run', 'pre-demote', { target });
+  if (hook.kind !== 'done') n.log({ component: 'handler-runner', level: 'warn', message: `pre-demote: ${hook.why}` });
+  const closedAt = n.now();
+  n.outageSince = closedAt;
+  const closed = yield* call('fence', 'close', n.policy.fencingTime);
+  n.fence = closed.kind === 'done' ? 'closed' : 'unknown';
+  if (closed.kind !== 'done') return yield* stay(n, `clients could not be shut out: ${closed.why}`);
+  const down = yield* call('services', 'down', n.policy.stopTimeout);
+  if (down.kind !== 'done') return yield* stay(n, `services did not stop: ${down.why}`);
+  const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
+  if (stopped.kind !== 'stopped') {
+    // Not confirmed: nobody may be told to go on. Fenced, the lease runs out.
+    n.renewing = false;
+    return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
+  }
+  if (!stopped.clean || stopped.checkpoint === null) return yield* release(n, `${reason}; the stop was not clean`, closedAt);
+  if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {
+    return yield* stay(n, `${target} did not replay the shutdown checkpoint in time`);
+  }
+  n.cooldownUntil = n.now() + n.policy.cooldown;
+  const clean = { timeline: stopped.timeline, lsn: lsnText(stopped.checkpoint) };
+  const given = yield* giveAway(n, target, reason, clean, Math.round(n.now() - closedAt));
+  n.log({ component: 'handler-runner', level: 'info', message: `handed over to ${target}: ${given}` });
+  n.outageSince = null;
+  // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not renewed.
+  return given === 'ok' ? { ok: true } : { ok: false, why: `handover ${given}` };
+}
+
+/** Release after a confirmed stop, so that the best candidate by votes goes on at once. */
+export function* release(n: NodeContext, reason: string, closedAt: number | null = n.closedSince): Procedure<Result> {
+  const closed = yield* call('fence', 'close', n.policy.fencingTime);
+  if (closed.kind === 'done') n.fence = 'closed';
+  const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);
+  if (stopped.kind !== 'stopped') {
+    n.renewing = false;
+    return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
+  }
+  yield* call('services', 'down', n.policy.stopTimeout);
+  n.mandate = null;
+  n.cooldownUntil = n.now() + n.policy.cooldown;
+  const given = yield* giveAway(n, '', reason, null, closedAt === null ? null : Math.round(n.now() - closedAt));
+  return given === 'ok' ? { ok: true } : { ok: false, why: `release ${given}` };
+}
+
+/** The switchover is off: open again as the active that we still are. */
+function* stay(n: NodeContext, why: string): Procedure<Result> {
+  n.log({ component: 'handler-runner', level: 'warn', message: `switchover cancelled: ${why}` });
+  n.pg = yield* call('pg', 'facts', 500);
+  const back = yield* startInPlace(n);
+  return { ok: false, why: back.ok ? why : `${why}; and it did not come back in place: ${back.why}` };
+}
+
+/** Does the target stream from us and confirm (nearly) all of it? Asked before anything is stopped. */
+function* targetReady(n: NodeContext, target: string): Procedure<boolean> {
+  const clone = n.view?.states[target]?.clone;
+  const until = n.now() + n.policy.switchoverWait;
+  while (n.now() < until) {
+    const seen = yield* call('pg', 'replication', 1000);
+    const sender = seen?.senders.find((s) => s.name === `${target}_${clone}`);
+    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= 16n * 1024n * 1024n) return true;
+    yield* call('time', 'sleep', 50);
+  }
+  return false;
+}
+
+function* replayed(n: NodeContext, target: string, timeline: number, checkpoint: Lsn): Procedure<boolean> {
+  const until = n.now() + Math.min(n.policy.switchoverWait, 3000);
+  while (n.now() < until) {
+    const seen = yield* call('peers', 'state', target, 500);
+    if (seen !== null && seen.timeline === timeline && seen.replayed > checkpoint) return true;
+    yield* call('time', 'sleep', POLL);
+  }
+  return false;
+}

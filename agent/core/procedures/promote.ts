@@ -1,0 +1,202 @@
+/**
+ * Becoming active (PROTOCOL D.6, D.7, E.1). In all of it clients stay shut out until k voters have confirmed the branch
+ * that they will read; `sync` names the new leader only then.
+ */
+import { confirm, refresh, renewWith } from '../lease.ts';
+import { remaining } from '../lease_view.ts';
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure, type TxnOp } from '../ports.ts';
+import { lsnText, type HistoryRecord, type SyncRecord, type Voter } from '../records.ts';
+import { covered, listOf } from './cover.ts';
+
+export type Result = { ok: true } | { ok: false; why: string };
+const failed = (why: string): Result => ({ ok: false, why });
+const OK: Result = { ok: true };
+
+/** Promote this cut or handed-over standby under its mandate, then open. */
+export function* promote(n: NodeContext): Procedure<Result> {
+  const mandate = n.mandate;
+  const right = n.lease.right;
+  if (mandate === null || right === null || mandate.epoch !== right.epoch) return failed('no mandate for this epoch');
+  const cut = yield* call('pg', 'setUpstream', null, 2000);
+  if (cut.kind !== 'done') return failed(cut.why);
+  const at = yield* call('pg', 'position', 1000);
+  if (at === null || !at.settled) return failed('the own position is unknown');
+  if (mandate.kind === 'handover' && !(at.timeline === mandate.timeline && at.replayed > mandate.lsn)) {
+    return failed('the shutdown checkpoint of the former active is not replayed here');
+  }
+  if (mandate.kind === 'votes' && mandate.votes.some((v) => v.node === n.name && (v.timeline !== at.timeline || v.lsn > at.lsn))) {
+    return failed('the own position is not the one that was voted on');
+  }
+  const timeline = nextTimeline(n, at.timeline);
+  const reserved = yield* renewWith(n, [historyOp(n, right.epoch, timeline, null)]);
+  if (reserved !== 'ok') return failed(`the timeline was not reserved: ${reserved}`);
+  const placed = yield* call('pg', 'reserveTimelines', timeline);
+  if (placed.kind !== 'done') return failed(placed.why);
+  const opening = openingVoters(n);
+  const list = listOf(opening.voters, opening.k);
+  const listed = yield* call('pg', 'setSyncList', list, 2000);
+  if (listed.kind !== 'done') return failed(listed.why);
+  const done = yield* call('hooks', 'run', 'pre-promote', { epoch: `${right.epoch}` });
+  if (done.kind !== 'done') n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
+  if (!(yield* confirm(n, n.policy.worstCase.promote))) return failed('the lease was not confirmed before the promotion');
+  const promoted = yield* call('pg', 'promote', 10_000);
+  // From here on this mandate is used up: a second promotion needs a new epoch.
+  n.mandate = null;
+  if (promoted.kind !== 'done') return failed(promoted.why);
+  if (promoted.timeline !== timeline) return failed(`promoted to timeline ${promoted.timeline}, ${timeline} was reserved`);
+  return yield* finishPromotion(n, opening);
+}
+
+/** The promoted, still fenced server: effective list, coverage, `sync` and `active` in one transaction, then open. */
+export function* finishPromotion(n: NodeContext, opening: Opening = openingVoters(n)): Procedure<Result> {
+  const right = n.lease.right;
+  if (right === null) return failed('no lease');
+  let { voters, k } = opening;
+  const effective = yield* call('pg', 'setSyncList', listOf(voters, k), 3000);
+  if (effective.kind !== 'done') return failed(effective.why);
+  const state = yield* call('pg', 'replication', 1000);
+  if (state === null) return failed('the server does not answer');
+  const history = (yield* call('pg', 'history', state.timeline)) ?? [];
+  if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {
+    if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
+    n.log({ component: 'handler-runner', level: 'warn', message: 'DEGRADED: no standby confirms; opening without synchronous replication' });
+    voters = [];
+    k = 0;
+  }
+  if (!(yield* refresh(n))) return failed('Consul does not answer');
+  const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
+  const sync: SyncRecord = { schema: 1, leader: n.name, epoch: right.epoch, timeline: state.timeline, history: forks, voters, k };
+  const ops: TxnOp[] = [
+    { verb: 'cas', key: 'sync', value: sync, index: n.view?.sync?.index ?? 0 },
+    { verb: 'set', key: 'active', value: activeRecord(n, state.timeline) },
+    historyOp(n, right.epoch, state.timeline, { insert: state.insert, forks }),
+  ];
+  const written = yield* renewWith(n, ops);
+  if (written !== 'ok') return failed(`sync was not written: ${written}`);
+  yield* refresh(n);
+  if (voters.length === 0) {
+    const loosened = yield* call('pg', 'setSyncList', null, 3000);
+    if (loosened.kind !== 'done') return failed(loosened.why);
+  }
+  return yield* open(n);
+}
+
+/** Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters have it. */
+export function* startInPlace(n: NodeContext): Procedure<Result> {
+  const at = n.now();
+  n.restarts = [...n.restarts.filter((t) => at - t < 60_000), at];
+  n.outageSince ??= at;
+  const closed = yield* call('fence', 'close', n.policy.fencingTime);
+  if (closed.kind === 'done') n.fence = 'closed';
+  if (n.pg?.process === 'running') {
+    const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, false);
+    if (stopped.kind !== 'stopped') return failed(stopped.why);
+  }
+  if (!(yield* confirm(n, n.policy.worstCase.start))) return failed('the lease was not confirmed before a writable start');
+  const started = yield* call('pg', 'startPrimary', n.policy.primaryStartTimeout);
+  if (started.kind !== 'done') {
+    n.startFailedAt = at;
+    return failed(`PostgreSQL did not start: ${started.why}`);
+  }
+  return yield* reopen(n);
+}
+
+/** A writable, fenced server of the leader that `sync` names: open once its voters have all of it. */
+export function* reopen(n: NodeContext): Procedure<Result> {
+  const sync = n.view?.sync?.value;
+  if (sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch) return failed('sync names another leader');
+  const list = listOf(sync.voters, sync.k);
+  if (!(yield* covered(n, list, n.policy.openWait))) {
+    if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
+    if (!(yield* refresh(n))) return failed('Consul does not answer');
+    const now = n.view?.sync;
+    if (now === undefined || now === null) return failed('no sync record');
+    n.log({ component: 'handler-runner', level: 'warn', message: 'DEGRADED: no standby confirms; opening without synchronous replication' });
+    const op: TxnOp = { verb: 'cas', key: 'sync', value: { ...now.value, voters: [], k: 0 }, index: now.index };
+    if ((yield* renewWith(n, [op])) !== 'ok') return failed('sync was not written');
+    yield* refresh(n);
+    const loosened = yield* call('pg', 'setSyncList', null, 3000);
+    if (loosened.kind !== 'done') return failed(loosened.why);
+  }
+  return yield* open(n);
+}
+
+export function* open(n: NodeContext): Procedure<Result> {
+  if (remaining(n.lease, n.now()) <= n.policy.worstCase.open + n.policy.retryPeriod) {
+    if (!(yield* confirm(n, n.policy.worstCase.open))) return failed('the lease was not confirmed before opening');
+  }
+  const right = n.lease.right;
+  if (right === null) return failed('no lease');
+  const opened = yield* call('fence', 'open', right.until, n.policy.worstCase.open);
+  if (opened.kind !== 'done') return failed(opened.why);
+  n.fence = 'open';
+  n.closedSince = null;
+  n.startFailedAt = null;
+  const downtime = n.outageSince === null ? null : Math.round(n.now() - n.outageSince);
+  n.outageSince = null;
+  n.log({ component: 'handler-runner', level: 'info', message: `open under epoch ${right.epoch}${downtime === null ? '' : ` after ${downtime} ms`}` });
+  n.lastDowntime = downtime;
+  return OK;
+}
+
+export type Opening = { voters: Voter[]; k: number };
+
+/** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
+export function openingVoters(n: NodeContext): Opening {
+  if (n.policy.synchronousMode === 'off') return { voters: [], k: 0 };
+  const sync = n.view?.sync?.value ?? null;
+  const mandate = n.mandate;
+  let voters: Voter[] = [];
+  if (mandate?.kind === 'votes') voters = mandate.votes.map(({ node, clone }) => ({ node, clone }));
+  if (mandate?.kind === 'handover') {
+    const clone = n.view?.states[mandate.from]?.clone;
+    voters = [...(sync?.voters ?? [])];
+    if (clone !== undefined && !voters.some((v) => v.node === mandate.from)) voters.push({ node: mandate.from, clone });
+  }
+  voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
+  if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
+  return { voters, k: Math.min(quorumSize(n), voters.length) };
+}
+
+/** k = floor(members / 2): how many standbys must confirm a commit (PROTOCOL D). */
+export function quorumSize(n: NodeContext): number {
+  return Math.floor(Object.keys(n.view?.nodes ?? {}).length / 2);
+}
+
+function nextTimeline(n: NodeContext, current: number): number {
+  const known = (n.view?.history ?? []).map((h) => h.timeline);
+  return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;
+}
+
+function historyOp(n: NodeContext, epoch: number, timeline: number, opened: { insert: bigint; forks: { tli: number; lsn: string }[] } | null): TxnOp {
+  const lease = n.lease.record;
+  const at = n.wall().toISOString();
+  const before = n.view?.history.find((h) => h.epoch === epoch);
+  const record: HistoryRecord = {
+    schema: 1,
+    epoch,
+    holder: n.name,
+    from: lease?.from ?? null,
+    reason: lease?.reason ?? '',
+    kind: before?.kind ?? (lease?.clean != null || n.mandate?.kind === 'handover' ? 'switchover' : n.mandate?.kind === 'founder' ? 'start' : 'failover'),
+    at: before?.at ?? at,
+    timeline,
+    lsn: opened === null ? null : lsnText(opened.insert),
+    fork: opened?.forks ?? [],
+    opened: opened === null ? null : at,
+    downtimeMs: opened === null || n.outageSince === null ? null : Math.round(n.now() - n.outageSince),
+  };
+  return { verb: 'set', key: `history/${epoch}`, value: record };
+}
+
+function activeRecord(n: NodeContext, timeline: number) {
+  return {
+    schema: 1,
+    node: n.name,
+    epoch: n.lease.right?.epoch ?? 0,
+    hostIp: n.view?.nodes[n.name]?.hostIp ?? '',
+    timeline,
+    since: n.wall().toISOString(),
+  };
+}

@@ -1,0 +1,46 @@
+/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, DESIGN 12). */
+import { refresh } from '../lease.ts';
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
+import type { Fork } from '../postgres.ts';
+import type { Result } from './promote.ts';
+import { mayFollow, upstreamOf } from './vote.ts';
+
+/**
+ * Rewind or re-clone from the holder. Precondition, checked again here: this clone is no voter and `sync` names another
+ * leader (PROTOCOL D.5), so no vote will ever count on what is wiped. The new clone id is durable before the first byte.
+ */
+export function* rebuild(n: NodeContext, how: 'rewind' | 'reclone', fork: Fork | null, clone: string): Procedure<Result> {
+  if (!mayWipe(n)) return { ok: false, why: 'this clone may still be needed by a vote' };
+  const record = n.lease.record;
+  const upstream = record === null ? null : upstreamOf(n, record.holder);
+  if (record === null || upstream === null || !mayFollow(n, record, n.lease.index)) return { ok: false, why: 'no active to copy from' };
+  if (n.durable.rebuilding === null && n.pg?.data === 'ok') {
+    const saved = yield* call('pg', 'saveDivergence', record.epoch, fork, how);
+    if (saved.kind !== 'done') return { ok: false, why: `what differs was not saved: ${saved.why}` };
+  }
+  const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
+  if (stopped.kind !== 'stopped') return { ok: false, why: stopped.why };
+  // It no longer streams: what the voter list says now is what counts.
+  if (!(yield* refresh(n)) || !mayWipe(n)) return { ok: false, why: 'this clone may still be needed by a vote' };
+  n.durable = { ...n.durable, clone, rebuilding: how };
+  yield* call('store', 'save', n.durable);
+  const done = yield* call('pg', 'rebuild', how, upstream, clone);
+  if (done.kind !== 'done') {
+    // A rewind that failed half way leaves nothing to build on; the next try copies everything.
+    n.durable = { ...n.durable, rebuilding: 'reclone' };
+    yield* call('store', 'save', n.durable);
+    return { ok: false, why: done.why };
+  }
+  n.durable = { ...n.durable, rebuilding: null };
+  n.wants = 'nothing';
+  yield* call('store', 'save', n.durable);
+  return { ok: true };
+}
+
+/** Is nothing on this node's disk that a promotion might still count on? */
+export function mayWipe(n: NodeContext): boolean {
+  const sync = n.view?.sync?.value;
+  if (sync === undefined || sync.leader === n.name) return false;
+  return !sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);
+}

@@ -1,0 +1,113 @@
+/**
+ * A vote is a cut (PROTOCOL D.1): the voter stops streaming from the old active, durably, before it says how far it is.
+ * Otherwise a thawed active would go on getting its commits confirmed.
+ */
+import { refresh } from '../lease.ts';
+import { stillFor } from '../lease_view.ts';
+import type { Ballot, NodeContext } from '../node.ts';
+import { call, type Procedure, type Vote, type VoteReply, type VoteRequest } from '../ports.ts';
+import type { Upstream } from '../postgres.ts';
+import type { LeaseRecord } from '../records.ts';
+
+const CUT_DEADLINE = 2000;
+const SETTLE_DEADLINE = 1500;
+const SETTLE_STEP = 20;
+
+/** May a node with this vote read from `holder` under the lease record at `index`? (PROTOCOL D.1) */
+export function mayFollow(n: NodeContext, record: LeaseRecord, index: number): boolean {
+  const vote = n.durable.vote;
+  if (vote === null) return true;
+  if (record.epoch > vote.epoch) return true;
+  return record.epoch === vote.epoch && record.holder === vote.holder && index > vote.index;
+}
+
+/** Answer a challenger (or, for the own ballot, oneself). */
+export function* answerVote(n: NodeContext, request: VoteRequest): Procedure<VoteReply> {
+  if (n.lease.index < request.index) yield* refresh(n);
+  const refused = refusal(n, request);
+  if (refused !== null) return { kind: 'refused', why: refused };
+  yield* call('time', 'lock', 'upstream');
+  try {
+    const again = refusal(n, request);
+    const record = n.lease.record;
+    if (again !== null || record === null) return { kind: 'refused', why: again ?? 'no lease' };
+    n.durable = { ...n.durable, vote: { index: request.index, epoch: record.epoch, holder: record.holder } };
+    yield* call('store', 'save', n.durable);
+    const cut = yield* call('pg', 'setUpstream', null, CUT_DEADLINE);
+    if (cut.kind !== 'done') return { kind: 'refused', why: `cannot cut the replication: ${cut.why}` };
+    const vote = yield* ownVote(n);
+    return vote === null ? { kind: 'refused', why: 'the position is not known yet' } : { kind: 'vote', vote };
+  } finally {
+    n.unlock('upstream');
+  }
+}
+
+function refusal(n: NodeContext, request: VoteRequest): string | null {
+  const record = n.lease.record;
+  if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
+  if (n.durable.rebuilding !== null) return `${n.durable.rebuilding} under way`;
+  if (n.fencing > 0) return 'fencing down';
+  // A released lease was written after a confirmed stop; an offered or held one must have stood still on our own clock.
+  if (record.holder !== '' && stillFor(n.lease, n.now()) < n.policy.renewDeadline) {
+    return `the lease has not stood still for ${n.policy.renewDeadline} ms here`;
+  }
+  return null;
+}
+
+/** Where this cut standby stands; null until startup has replayed all that is on disk (PROTOCOL D.2). */
+function* ownVote(n: NodeContext): Procedure<Vote | null> {
+  const until = n.now() + SETTLE_DEADLINE;
+  for (;;) {
+    const facts = yield* call('pg', 'facts', 500);
+    if (facts.process === 'running' && facts.role === 'primary') return null;
+    const at = facts.position;
+    if (facts.role === 'standby' && at !== null && at.settled && facts.upstreamHost === null) {
+      const history = yield* call('pg', 'history', at.timeline);
+      if (history === null) return null;
+      return { node: n.name, clone: n.durable.clone, timeline: at.timeline, lsn: at.lsn, history };
+    }
+    if (n.now() >= until) return null;
+    yield* call('time', 'sleep', SETTLE_STEP);
+  }
+}
+
+/** Ask everybody for their vote on the lease as it stands, oneself first. */
+export function* gatherVotes(n: NodeContext): Procedure<void> {
+  const index = n.lease.index;
+  const syncIndex = n.view?.sync?.index ?? 0;
+  const own = yield* answerVote(n, { index, candidate: n.name });
+  if (own.kind !== 'vote') {
+    n.log({ component: 'handler-runner', level: 'info', message: `no vote of our own: ${own.kind === 'refused' ? own.why : 'unknown'}` });
+    n.ballot = null;
+    return;
+  }
+  const ballot: Ballot = { index, syncIndex, own: own.vote, votes: {}, refused: {}, at: n.now() };
+  const peers = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
+  const replies = yield* call('peers', 'votes', peers, { index, candidate: n.name }, CUT_DEADLINE);
+  for (const [node, reply] of Object.entries(replies)) {
+    if (reply.kind === 'vote') ballot.votes[node] = reply.vote;
+    else ballot.refused[node] = reply.kind === 'refused' ? reply.why : 'no answer';
+  }
+  n.ballot = ballot;
+}
+
+/** Read from the holder of the lease, as far as the own vote allows. */
+export function* follow(n: NodeContext): Procedure<boolean> {
+  yield* call('time', 'lock', 'upstream');
+  try {
+    const record = n.lease.record;
+    if (record === null || record.holder === '' || record.holder === n.name) return false;
+    if (!mayFollow(n, record, n.lease.index)) return false;
+    const upstream = upstreamOf(n, record.holder);
+    if (upstream === null) return false;
+    const done = yield* call('pg', 'setUpstream', upstream, CUT_DEADLINE);
+    return done.kind === 'done';
+  } finally {
+    n.unlock('upstream');
+  }
+}
+
+export function upstreamOf(n: NodeContext, node: string): Upstream | null {
+  const record = n.view?.nodes[node];
+  return record === undefined ? null : { node, host: record.hostIp, port: record.postgresPort };
+}

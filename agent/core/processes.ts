@@ -1,0 +1,156 @@
+/**
+ * The concurrent processes of one agent, each a procedure: the watcher takes Consul's word in, the keeper renews, the
+ * guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes are answered beside it.
+ */
+import { act } from './act.ts';
+import { decide, type Decision } from './decide.ts';
+import { factsOf, type Facts } from './facts.ts';
+import { receive, renewWith } from './lease.ts';
+import { isMine, remaining } from './lease_view.ts';
+import type { NodeContext } from './node.ts';
+import { call, type Procedure, type VoteReply, type VoteRequest } from './ports.ts';
+import { fenceDown } from './procedures/fence_down.ts';
+import { mayWipe } from './procedures/rejoin.ts';
+import { answerVote, mayFollow } from './procedures/vote.ts';
+import { stateOf } from './state.ts';
+
+export type Hooks = {
+  newClone(): string;
+  /** Told of every decision (for status, metrics, events). */
+  decided?(decision: Decision, facts: Facts): void;
+};
+
+export function processes(n: NodeContext, hooks: Hooks) {
+  return {
+    watcher: () => watcher(n),
+    keeper: () => keeper(n),
+    guard: () => guard(n),
+    main: () => main(n, hooks),
+    answerVote: (request: VoteRequest): Procedure<VoteReply> => answerVote(n, request),
+  };
+}
+
+/** Takes in every change below `cloudify/cluster/`; an unchanged cluster answers at the latest after a retry period. */
+function* watcher(n: NodeContext): Procedure<void> {
+  for (;;) {
+    const before = n.lease.index;
+    const request = n.view?.request?.index ?? 0;
+    const view = yield* call('consul', 'watch', n.view?.index ?? 0, n.policy.retryPeriod * 2);
+    if (view === 'unknown') {
+      yield* call('time', 'sleep', n.policy.retryPeriod / 4);
+      continue;
+    }
+    const renewal = n.lease.record;
+    receive(n, view);
+    const now = n.lease.record;
+    // A plain renewal is no news; anything else is.
+    const news = n.lease.index !== before && (renewal === null || now === null || renewal.holder !== now.holder || renewal.epoch !== now.epoch || renewal.instance !== now.instance);
+    if (news || (view.request?.index ?? 0) !== request) n.wake();
+  }
+}
+
+/** Renews every retry period while this node holds the lease. */
+function* keeper(n: NodeContext): Procedure<void> {
+  for (;;) {
+    const began = n.now();
+    if (n.renewing && n.fencing === 0 && isMine(n.lease, n.name, n.instance)) {
+      const had = n.lease.right !== null;
+      const outcome = yield* renewWith(n, []);
+      if (outcome === 'ok') {
+        if (n.lease.right !== null && n.fence === 'open') yield* call('fence', 'extend', n.lease.right.until);
+        if (!had) n.wake();
+      } else if (outcome === 'lost') n.wake();
+    }
+    yield* call('time', 'sleep', Math.max(10, n.policy.retryPeriod - (n.now() - began)));
+  }
+}
+
+/** The fencing deadline, apart from the loop: when the right ends, nothing that main is waiting for matters. */
+function* guard(n: NodeContext): Procedure<void> {
+  for (;;) {
+    const right = n.lease.right;
+    const left = remaining(n.lease, n.now());
+    if (right === null || left > 0) {
+      yield* call('time', 'sleep', right === null ? n.policy.retryPeriod / 4 : Math.max(1, left));
+      continue;
+    }
+    n.lease = { ...n.lease, right: null };
+    n.interrupted = true;
+    yield* fenceDown(n, 'the lease ran out');
+    n.wake();
+  }
+}
+
+function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
+  let published = Number.NEGATIVE_INFINITY;
+  let last = '';
+  for (;;) {
+    if (n.fencing > 0) {
+      yield* call('time', 'sleep', 20);
+      continue;
+    }
+    n.interrupted = false;
+    const facts = yield* gather(n);
+    const decision = decide(facts);
+    hooks.decided?.(decision, facts);
+    if (decision.rule !== n.lastRule) {
+      n.lastRule = decision.rule;
+      n.log({ component: 'handler-runner', level: 'info', message: `rule ${decision.rule}: ${decision.reason}` });
+    }
+    let acted = false;
+    for (const action of decision.actions) {
+      const result = yield* untilInterrupted(n, act(n, action, hooks.newClone));
+      if (n.interrupted) break;
+      if (action.do !== 'sync_step' && action.do !== 'want') acted = true;
+      if (result !== null && !result.ok) {
+        n.log({ component: 'handler-runner', level: 'warn', message: `${action.do}: ${result.why}` });
+        acted = false;
+        break;
+      }
+    }
+    const state = stateOf(n, facts, decision);
+    const key = JSON.stringify({ ...state, at: '', lsn: '', reason: '' });
+    if (key !== last || n.now() - published >= n.policy.heartbeat) {
+      yield* call('state', 'publish', state, n.policy.retryPeriod);
+      last = key;
+      published = n.now();
+    }
+    if (!acted) yield* call('time', 'nap', decision.nap);
+  }
+}
+
+function* gather(n: NodeContext): Procedure<Facts> {
+  const pg = yield* call('pg', 'facts', 500);
+  const services = yield* call('services', 'facts');
+  const timeline = pg.position?.timeline ?? 0;
+  if (timeline !== (n.pg?.position?.timeline ?? 0) || n.branchHistory === null) {
+    n.branchHistory = timeline === 0 ? null : yield* call('pg', 'history', timeline);
+  }
+  n.pg = pg;
+  if (n.fence === 'unknown' && pg.fenced !== 'unknown') n.fence = pg.fenced ? 'closed' : 'open';
+  if (pg.process === 'stopped') n.fence = 'closed';
+  const open = pg.role === 'primary' && pg.accepting && n.fence === 'open';
+  if (open || n.lease.right === null) n.closedSince = null;
+  else n.closedSince ??= n.now();
+  const record = n.lease.record;
+  const facts = factsOf(n, pg, services, {
+    mayWipe: mayWipe(n),
+    mayFollow: record !== null && mayFollow(n, record, n.lease.index),
+  });
+  n.fork = facts.branch?.kind === 'diverged' ? facts.branch.fork : null;
+  return facts;
+}
+
+/** Run a procedure until the guard voids it. What is in flight then ends on its own; nothing more is begun. */
+function* untilInterrupted<T>(n: NodeContext, procedure: Procedure<T>): Procedure<T | null> {
+  let step = procedure.next();
+  while (!step.done) {
+    const answer = yield step.value;
+    if (n.interrupted) {
+      procedure.return(undefined as T);
+      return null;
+    }
+    step = procedure.next(answer);
+  }
+  return step.value;
+}

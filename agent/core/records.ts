@@ -1,0 +1,151 @@
+/**
+ * The values under `cloudify/cluster/` in Consul (DESIGN 4), as the core reads and writes them. Each carries a
+ * `schema` number; agent/consul/records.ts holds the valibot schemas that check them on the way in.
+ */
+import type { Fork } from './postgres.ts';
+
+/** LSNs travel as decimal strings: JSON has no 64 bit integers. */
+export type LsnText = string;
+
+export type LeaseRecord = {
+  schema: 1;
+  /** The next master; '' when the lease was released (free at once, no waiting). */
+  holder: string;
+  /** Boot id and nonce of the holding agent; '' in a handover, until the target has renewed (PROTOCOL B.1, B.2). */
+  instance: string;
+  epoch: number;
+  seq: number;
+  reason: string;
+  /** Who held it before, when it was handed over or released. */
+  from: string | null;
+  /** A confirmed clean stop of `from`: whoever has replayed past `lsn` on `timeline` needs no votes (PROTOCOL D.8). */
+  clean: { timeline: number; lsn: LsnText } | null;
+  /** In a handover or release: how long clients had been shut out already, for the measured downtime. */
+  closedForMs: number | null;
+};
+
+export type ClusterRecord = { schema: 1; id: string; incarnation: number; systemId: string };
+
+export type Voter = { node: string; clone: string };
+
+export type SyncRecord = {
+  schema: 1;
+  leader: string;
+  epoch: number;
+  timeline: number;
+  /** Where each earlier timeline was left, oldest first. */
+  history: { tli: number; lsn: LsnText }[];
+  voters: Voter[];
+  k: number;
+};
+
+export type ActiveRecord = { schema: 1; node: string; epoch: number; hostIp: string; timeline: number; since: string };
+
+export type NodeRecord = {
+  schema: 1;
+  hostIp: string;
+  publicIp: string | null;
+  apiPort: number;
+  postgresPort: number;
+  version: string;
+  options: { priority: number; nofailover: boolean; maintenance: boolean };
+};
+
+export type StateRecord = {
+  schema: 1;
+  role: 'active' | 'standby' | 'down' | 'joining';
+  clone: string;
+  timeline: number;
+  lsn: LsnText;
+  /** Must this node's data be wiped or rewound before it can follow? It may only be once it is no voter (PROTOCOL D.5). */
+  wants: 'nothing' | 'rewind' | 'reclone';
+  failing: string[];
+  checks: Record<string, { ok: boolean; output: string }>;
+  rule: string;
+  reason: string;
+  agentVersion: string;
+  at: string;
+};
+
+export type RequestRecord = {
+  schema: 1;
+  id: string;
+  kind: 'switchover';
+  target: string;
+  epoch: number;
+  /** Wall clock, milliseconds: only ever makes a request go away, never act. */
+  expires: number;
+  by: string;
+};
+
+export type HistoryRecord = {
+  schema: 1;
+  epoch: number;
+  holder: string;
+  from: string | null;
+  reason: string;
+  kind: 'start' | 'switchover' | 'failover' | 'recover';
+  at: string;
+  /** Reserved for the promotion under this epoch before it happens, so that no two promotions share a number (PROTOCOL E.1). */
+  timeline: number;
+  lsn: LsnText | null;
+  fork: { tli: number; lsn: LsnText }[];
+  opened: string | null;
+  downtimeMs: number | null;
+};
+
+export type ConfigRecord = {
+  schema: 1;
+  version: number;
+  paused: boolean;
+  pausedUntil: number | null;
+  synchronousMode: 'quorum' | 'strict' | 'off';
+};
+
+export type Kv<T> = { value: T; index: number };
+
+/** One consistent read of everything the core needs. `null` is known to be absent. */
+export type View = {
+  /** Raft index of the read. */
+  index: number;
+  lease: Kv<LeaseRecord> | null;
+  cluster: Kv<ClusterRecord> | null;
+  sync: Kv<SyncRecord> | null;
+  active: Kv<ActiveRecord> | null;
+  request: Kv<RequestRecord> | null;
+  config: Kv<ConfigRecord> | null;
+  nodes: Record<string, NodeRecord>;
+  states: Record<string, StateRecord>;
+  removed: string[];
+  history: HistoryRecord[];
+};
+
+/** The agent's own durable memory, in its state folder. */
+export type Durable = {
+  /** Changes before the first byte of a basebackup or rewind is written (PROTOCOL D). */
+  clone: string;
+  clusterId: string | null;
+  incarnation: number;
+  /** The last vote: cut from everything but a higher epoch, or the same holder once its index has moved (PROTOCOL D.1). */
+  vote: { index: number; epoch: number; holder: string } | null;
+  /** A rewind or basebackup that was begun and has not ended: the data directory cannot be trusted. */
+  rebuilding: 'rewind' | 'reclone' | null;
+};
+
+export function lsnText(lsn: bigint): LsnText {
+  return lsn.toString();
+}
+
+export function forksOf(history: { tli: number; lsn: LsnText }[]): Fork[] {
+  return history.map((f) => ({ tli: f.tli, lsn: BigInt(f.lsn) }));
+}
+
+/** How a standby calls itself towards its upstream, and how the voter list names it (PROTOCOL D). */
+export function standbyName(voter: Voter): string {
+  return `${voter.node}_${voter.clone}`;
+}
+
+/** `need`: how many of the listed clones must have voted for a promotion (PROTOCOL D). */
+export function votesNeeded(sync: SyncRecord): number {
+  return sync.voters.length - sync.k + 1;
+}

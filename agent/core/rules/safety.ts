@@ -1,0 +1,100 @@
+/** Not a member any more, another cluster's data, or active without the right to be: shut down first, ask later. */
+import { actsActive, elsewhere, holds, isPrimary, type Rule, seconds } from '../rule.ts';
+
+export const safety: Rule[] = [
+  {
+    id: 100,
+    situation: 'this node was removed from the cluster',
+    from: 'any',
+    to: 'fenced',
+    when: (f) => f.removed,
+    reason: () => 'removed from the cluster: data kept, nothing runs',
+    does: ['fence_down'],
+    actions: (f) => (f.pg.process === 'stopped' && f.services.running.length === 0 ? [] : [{ do: 'fence_down', why: 'removed from the cluster' }]),
+  },
+  {
+    id: 110,
+    situation: "the database, the cluster or its incarnation is not this node's",
+    from: 'any',
+    to: 'fenced',
+    when: (f) => f.foreign !== 'no',
+    reason: (f) =>
+      f.foreign === 'system'
+        ? "the database's system identifier is not the cluster's"
+        : f.foreign === 'incarnation'
+          ? 'Consul shows an older incarnation of this cluster'
+          : 'Consul belongs to another cluster',
+    does: ['fence_down'],
+    actions: (f) => (f.pg.process === 'stopped' && f.services.running.length === 0 ? [] : [{ do: 'fence_down', why: `foreign ${f.foreign}` }]),
+  },
+  {
+    id: 120,
+    situation: 'another instance holds the lease under the own name, and this one acts as active',
+    from: 'active',
+    to: 'fenced',
+    when: (f) => f.lease.state === 'impostor' && actsActive(f),
+    reason: () => 'another instance under this name holds the lease (a cloned machine, or this one before a reboot)',
+    does: ['fence_down'],
+    actions: () => [{ do: 'fence_down', why: 'another instance under this name' }],
+  },
+  {
+    id: 200,
+    situation: 'acts as active, and its lease ran out',
+    from: 'active',
+    to: 'fenced',
+    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod,
+    reason: () => 'the right to be active has run out',
+    does: ['fence_down'],
+    actions: () => [{ do: 'fence_down', why: 'the lease ran out' }],
+  },
+  {
+    id: 205,
+    situation: 'the agent has just started beside a running primary: its lease is being confirmed',
+    from: 'active',
+    to: 'active',
+    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f),
+    reason: () => 'agent just started; confirming the lease',
+    does: [],
+    actions: () => [],
+  },
+  {
+    id: 210,
+    situation: 'active, Consul does not answer, the lease still stands',
+    from: 'active',
+    to: 'active',
+    when: (f) => holds(f) && f.consul === 'unreachable',
+    reason: (f) => `Consul does not answer; the lease stands for ${seconds(f.lease.right)} more`,
+    does: [],
+    actions: () => [],
+  },
+  {
+    id: 220,
+    situation: 'standby, Consul does not answer',
+    from: 'standby',
+    to: 'standby',
+    when: (f) => f.consul === 'unreachable' && !actsActive(f),
+    reason: () => 'Consul does not answer; nothing is changed',
+    does: [],
+    actions: () => [],
+  },
+  {
+    id: 230,
+    situation: 'a primary or active-only services run while another node has the lease',
+    from: 'active',
+    to: 'fenced',
+    when: (f) => elsewhere(f) && actsActive(f),
+    reason: (f) => (f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease`),
+    does: ['fence_down'],
+    actions: (f) => [{ do: 'fence_down', why: f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease` }],
+  },
+  {
+    id: 240,
+    situation: 'offered the lease, and a primary runs here that should not',
+    from: 'active',
+    to: 'fenced',
+    when: (f) => f.lease.state === 'offered' && isPrimary(f),
+    reason: () => 'a primary runs without a right',
+    does: ['fence_down'],
+    actions: () => [{ do: 'fence_down', why: 'a primary ran without a right' }],
+  },
+];

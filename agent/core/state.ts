@@ -1,0 +1,23 @@
+import type { Decision } from './decide.ts';
+import type { Facts } from './facts.ts';
+import type { NodeContext } from './node.ts';
+import { lsnText, type StateRecord } from './records.ts';
+
+/** What this node says of itself under state/NAME. */
+export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateRecord {
+  const active = f.lease.state === 'mine' && f.lease.right > 0 && f.pg.role === 'primary' && f.fence === 'open';
+  return {
+    schema: 1,
+    role: active ? 'active' : f.rebuilding !== null || f.pg.data === 'empty' ? 'joining' : f.pg.process === 'running' ? 'standby' : 'down',
+    clone: n.durable.clone,
+    timeline: f.pg.position?.timeline ?? 0,
+    lsn: lsnText(f.pg.position?.lsn ?? 0n),
+    wants: f.rebuilding !== null ? 'reclone' : n.wants,
+    failing: f.checks.failing,
+    checks: f.checks.all,
+    rule: `${decision.rule}`,
+    reason: decision.reason,
+    agentVersion: n.version,
+    at: n.wall().toISOString(),
+  };
+}

@@ -1,0 +1,117 @@
+/** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
+import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { HistoryRecord, SyncRecord } from '../core/records.ts';
+
+/** One running step of a long operation (start, join, basebackup), for progress output. */
+export type Step = { name: string; state: 'running' | 'done' | 'failed'; startedAt: string; ms: number; bytes?: number; total?: number; detail?: string };
+
+export type Operation = { id: string; kind: 'start' | 'join' | 'reinit' | 'remove'; state: 'running' | 'done' | 'failed'; error: string | null; errorCode: string | null; hint: string | null; steps: Step[] };
+
+export type ServiceRow = { name: string; displayName: string; state: 'running' | 'stopped' | 'failed' | 'unknown'; pid: number | null; since: string | null; activeOnly: boolean; expected: boolean };
+
+/** `agent status`: this manager alone. */
+export type AgentStatus = {
+  node: string;
+  version: string;
+  commit: string;
+  pid: number;
+  startedAt: string;
+  initialized: boolean;
+  removed: boolean;
+  role: 'active' | 'standby' | 'joining' | 'down' | 'none';
+  rule: number;
+  reason: string;
+  /** ms left of the own right; 0: none. */
+  leaseMs: number;
+  epoch: number;
+  fence: 'closed' | 'open' | 'unknown';
+  database: { process: string; role: string; accepting: boolean; timeline: number; lsn: string; streaming: boolean };
+  components: { name: string; state: string; detail: string }[];
+  services: ServiceRow[];
+  checks: Record<string, { ok: boolean; output: string }>;
+  degraded: boolean;
+};
+
+export type NodeRow = {
+  name: string;
+  host_ip: string;
+  public_ip: string | null;
+  state: 'leader' | 'replica' | 'offline';
+  online: boolean;
+  master: boolean;
+  initialized: boolean;
+  checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
+  /** Bytes behind the active; null when unknown. */
+  lag: number | null;
+  timeline: number;
+  voter: boolean;
+  reason: string;
+  version: string;
+};
+
+export type ClusterStatus = {
+  initialized: boolean;
+  id: string | null;
+  error: string | null;
+  active: string | null;
+  epoch: number;
+  since: string | null;
+  paused: boolean;
+  pausedUntil: string | null;
+  sync: SyncRecord | null;
+  degraded: boolean;
+  request: { id: string; target: string; refused: string | null } | null;
+  quorum: { servers: number; alive: number; survives: number } | null;
+  nodes: NodeRow[];
+};
+
+export type StartOptions = { hostIp?: string; nodeName?: string; publicIp?: string; options?: Record<string, unknown> };
+export type JoinOptions = StartOptions & { addresses: string[]; token?: string };
+
+export type LogLine = { timestamp: number; level: string; component: string; message: string; cursor: string };
+
+/** Health, from memory, in well under a millisecond. */
+export type Health = { active: boolean; standby: boolean; readOnly: boolean; live: boolean; ready: boolean; lagBytes: number | null; reason: string };
+
+export interface AgentApi {
+  health(): Health;
+  status(): Promise<AgentStatus>;
+  cluster(): Promise<ClusterStatus>;
+  history(): Promise<HistoryRecord[]>;
+  /** File a start or join; runs in the background, at most one at a time. Refusals are thrown AgentErrors, before anything changed. */
+  start(options: StartOptions): Promise<Operation>;
+  join(options: JoinOptions): Promise<Operation>;
+  operation(id: string): Operation | null;
+  /** File a switchover request; returns at once with its id. Refused (thrown) when the target is unfit. */
+  setActive(target: string, timeoutMs: number): Promise<{ id: string; epoch: number }>;
+  /** expiresMs null: until resumed. */
+  pause(expiresMs: number | null): Promise<void>;
+  resume(): Promise<void>;
+  remove(node: string): Promise<Operation>;
+  /** Throw the data of a standby away and copy it again. */
+  reinit(node: string): Promise<void>;
+  logs(options: { since?: string; component?: string; limit?: number }): LogLine[];
+  onLog(callback: (line: LogLine) => void): () => void;
+
+  /** From peers (bearer of the cluster's secret): */
+  vote(request: VoteRequest): Promise<VoteReply>;
+  peerState(): Promise<PeerState | null>;
+  /** On the active, asked by a joining manager: validate and reserve; everything it needs to join. */
+  admit(request: AdmitRequest): Promise<Admission>;
+  /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */
+  enrol(node: string): Promise<void>;
+  /** On a node other than the active: throw own data away when it may be (reinit asked by the active's API). */
+  wantReclone(): Promise<void>;
+}
+
+export type AdmitRequest = { nodeName: string; hostIp: string; publicIp: string | null; apiPort: number; postgresPort: number; version: string; priority: number; nofailover: boolean };
+export type Admission = {
+  clusterId: string;
+  incarnation: number;
+  systemId: string;
+  secret: string;
+  consulServers: string[];
+  gossipKey: string | null;
+  active: { node: string; hostIp: string; postgresPort: number };
+  members: Record<string, { hostIp: string; apiPort: number; postgresPort: number }>;
+};

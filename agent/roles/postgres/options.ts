@@ -1,0 +1,72 @@
+/** What the PostgreSQL driver needs to know about its server. Filled from the config by the composition root. */
+
+/**
+ * Starts the server and knows its process: a child-process driver, a systemd unit, or a test's own. The server
+ * outlives its starter: after a restart of the agent, `pid` is that of the server found running.
+ */
+export interface Starter {
+  /** Start `command` (argv[0] is the server's executable). Returns once it runs, not once it accepts connections. */
+  start(command: string[]): Promise<void>;
+  /** Process id of the postmaster; null when it is not running. */
+  pid(): number | null;
+  /** Signal the postmaster. Nothing happens when there is none. */
+  kill(signal: NodeJS.Signals): void;
+  /** Called at each end of the postmaster, expected or not. */
+  onExit(callback: () => void): void;
+}
+
+export type ReplicationAuth = 'trust' | { password: string };
+
+export type PgOptions = {
+  /** This node's name in the cluster. */
+  node: string;
+  binDir: string;
+  dataDir: string;
+  /** State folder of the driver, outside the data directory: cluster.conf, pg_hba.conf, passfile, marks. */
+  confDir: string;
+  socketDir: string;
+  /** Address the server is reached at by peers and clients. */
+  host: string;
+  port: number;
+  /** Value of listen_addresses; `host` when absent. */
+  listen?: string;
+  /** The agent's own role. Uses the Unix socket alone: over TCP it counts as a client. */
+  superuser: string;
+  /** Role that standbys, basebackup and rewind connect with. */
+  replicationUser: string;
+  replicationAuth: ReplicationAuth;
+  /** How the agent's role is authenticated on the Unix socket. 'peer' needs an OS user of the same name. */
+  localAuth: 'trust' | 'peer';
+  /** How clients are let in when open, besides what `originalHba` says. null: by `originalHba` alone. */
+  clientAuth: 'trust' | 'scram-sha-256' | 'md5' | null;
+  /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
+  originalConfig?: string;
+  /** The manager's own pg_hba.conf, in force when open. */
+  originalHba?: string;
+  /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
+  walCap: number;
+  /** WAL kept besides, in bytes (wal_keep_size), so that a rewind finds the checkpoint before the fork. */
+  walKeep: number;
+  /** Silence after which a replication connection is given up, milliseconds. */
+  walTimeout: number;
+  divergedDir: string;
+  /** Largest sum of database sizes, in bytes, that is dumped before a rewind. */
+  dumpLimit: number;
+  /** Server log, to quote its last lines when a start fails. */
+  logFile?: string;
+  /** More keywords for connections to other members (sslmode, sslcert, ...). */
+  conninfo?: Record<string, string>;
+  /** Further settings, after the managed ones. */
+  parameters?: Record<string, string>;
+  starter: Starter;
+};
+
+export const pgDefaults = {
+  localAuth: 'trust',
+  clientAuth: 'scram-sha-256',
+  replicationAuth: 'trust',
+  walCap: 4 * 1024 ** 3,
+  walKeep: 128 * 1024 ** 2,
+  walTimeout: 5000,
+  dumpLimit: 1024 ** 3,
+} as const;

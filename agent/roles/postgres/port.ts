@@ -1,0 +1,80 @@
+/**
+ * The local PostgreSQL server as the agent drives it. Every method is idempotent and state-seeking, has the
+ * deadline given in its own comment, and never throws for an expected outcome. The agent's settings live in one
+ * file of their own (cluster.conf, outside the data directory, so that neither basebackup nor rewind copies it),
+ * written atomically and durably, then reloaded.
+ */
+import type { Fork, Lsn, Outcome, PgFacts, Position, StopOutcome, SyncList, Upstream, WalSender } from '../../core/postgres.ts';
+
+export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
+
+export interface Postgres {
+  /** Observe everything at once. Deadline `ms`; what did not answer in time is unknown. Keeps its own connection. */
+  facts(ms: number): Promise<PgFacts>;
+
+  /**
+   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, missing
+   * wal_log_hints or checksums, another user's files. Changes nothing but: writes cluster.conf, the fenced and the
+   * open pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
+   */
+  adopt(): Promise<Outcome>;
+
+  /** Start as a standby: standby.signal is put in first, durably. Returns once connections are accepted or `ms` is over. Always fenced. */
+  startStandby(ms: number): Promise<Outcome>;
+  /** Start writable: standby.signal is removed. Always fenced. Only ever called under a valid lease (PROTOCOL B.5). */
+  startPrimary(ms: number): Promise<Outcome>;
+  /**
+   * fast: clean stop, other clients terminated; immediate: no checkpoint. After `ms` the processes are killed.
+   * 'stopped' is confirmed by there being no process of the data directory left. standby.signal is put in afterwards when `thenStandby`.
+   */
+  stop(mode: 'fast' | 'immediate', ms: number, thenStandby: boolean): Promise<StopOutcome>;
+  checkpoint(ms: number): Promise<Outcome>;
+  /** pg_promote and wait until not in recovery. */
+  promote(ms: number): Promise<Outcome & { timeline?: number }>;
+
+  /** Set primary_conninfo and reload; null cuts, and then returns only when the walreceiver is gone (PROTOCOL D.1). Works on a stopped server too. */
+  setUpstream(upstream: Upstream | null, ms: number): Promise<Outcome>;
+  /** This node's application_name towards its upstream (NODE_CLONE). Takes effect with the next setUpstream or start. */
+  setIdentity(applicationName: string): Promise<void>;
+  /**
+   * Write synchronous_standby_names, reload, and make it *effective* (PROTOCOL D.4): a new connection shows the value,
+   * all walsenders were terminated after that, and when the list was empty before also a CHECKPOINT was made.
+   * On a standby or stopped server only the file (and reload) is needed.
+   */
+  setSyncList(list: SyncList, ms: number): Promise<Outcome>;
+  /** The walsenders and the current insert position of a primary. null when it cannot be read in `ms`. */
+  replication(ms: number): Promise<{ insert: Lsn; timeline: number; senders: WalSender[] } | null>;
+  position(ms: number): Promise<Position | null>;
+
+  /** Shut clients out: pg_hba for the agent's role and replication only, reload, then client backends terminated until none is left; verified with a fresh client connection. On a stopped server: the file. */
+  fence(ms: number): Promise<Outcome>;
+  /** Let clients in: the open pg_hba and a reload. */
+  unfence(ms: number): Promise<Outcome>;
+
+  /** Names of the members' physical slots that must exist here, on primary and standby (created, missing dropped when `drop`). */
+  ensureSlots(names: string[], ms: number): Promise<Outcome>;
+  /** Advance the slots a standby holds for others to its own replay position minus a margin (PROTOCOL E.3). */
+  advanceSlots(ms: number): Promise<Outcome>;
+
+  /** The history of timeline `tli` (oldest first), from pg_wal. Timeline 1 has none. */
+  history(tli: number): Promise<Fork[] | null>;
+  /**
+   * Make every timeline number from the current one + 1 up to `next` - 1 taken, with a history file that names no
+   * parent (so that no server follows it), that the next promotion takes `next` (PROTOCOL E.1). Only on a cut standby.
+   */
+  reserveTimelines(next: number): Promise<Outcome>;
+
+  /** Is the own branch at `position` contained in the branch of a server with this history? */
+  // (pure: agent/core/branch.ts)
+
+  /** Replace the data directory with a copy of `from`. Written beside it and moved into place when complete. Cancelled by `signal`. */
+  basebackup(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
+  /** pg_rewind to `from`. The server must be stopped cleanly or as a standby; leaves standby.signal in place. */
+  rewind(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
+  /** Save what differs from `forkLsn` on timeline `tli` on: WAL from there and, when it fits the limit, a dump. Server running as a cut standby for the dump. Returns the folder. */
+  saveDivergence(opts: { epoch: number; fork: Fork | null; reason: string }): Promise<Outcome & { dir?: string }>;
+
+  /** Called when the server's process ended or the agent's own connection to it broke: at once, at most once per loss. */
+  onLost(callback: () => void): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,132 @@
+/**
+ * One connection to a PostgreSQL server, closed for good when it breaks. The `postgres` package reconnects by
+ * itself and ends its sockets politely; a server that hangs answers neither, so the socket is ours: it is made
+ * once and destroyed when its time is over.
+ */
+import { Socket } from 'node:net';
+import postgres from 'postgres';
+import { within } from './time.ts';
+
+export type Row = Record<string, unknown>;
+
+export type Target = {
+  /** Folder of the Unix socket, or an address. */
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+  password?: string;
+  applicationName: string;
+  /** A walsender, for replication commands. */
+  replication?: boolean;
+};
+
+export interface Session {
+  /** Rows of the last statement of `text`. Throws PostgresError, Timeout (the session is then closed) or what the socket gave. */
+  query(text: string, ms: number): Promise<Row[]>;
+  readonly alive: boolean;
+  /** Destroys the socket. The server ends the backend. */
+  close(): void;
+}
+
+export async function openSession(target: Target, ms: number, onClose?: () => void): Promise<Session> {
+  const socket = await connectSocket(target, ms);
+  let alive = true;
+  let handed = false;
+  socket.once('close', () => {
+    alive = false;
+    onClose?.();
+  });
+  const sql = postgres({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    pass: target.password ?? '',
+    max: 1,
+    fetch_types: false,
+    prepare: false,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: Math.max(1, ms / 1000),
+    onnotice: () => {},
+    connection: {
+      application_name: target.applicationName,
+      ...(target.replication
+        ? { replication: 'true' }
+        : // The agent's own few writes never wait for a standby, and nobody's function stands in for the system's.
+          { synchronous_commit: 'local', search_path: 'pg_catalog' }),
+    },
+    socket: () => {
+      // Asked a second time means that the first one broke: the session is over.
+      if (handed) throw new Error('the connection is closed');
+      handed = true;
+      return socket;
+    },
+  } as postgres.Options<Record<string, never>>);
+
+  const close = () => {
+    alive = false;
+    socket.destroy();
+    void sql.end({ timeout: 0 }).catch(() => {});
+  };
+  return {
+    get alive() {
+      return alive;
+    },
+    async query(text, limit) {
+      if (!alive) throw new Error('the connection is closed');
+      const work = sql.unsafe(text) as unknown as Promise<Row[] | Row[][]>;
+      work.catch(() => {});
+      try {
+        const result = await within(limit, 'postgres', work);
+        // Several statements give a list of results.
+        const last: unknown = result.at(-1);
+        return Array.isArray(last) ? (last as Row[]) : (result as Row[]);
+      } catch (error) {
+        if (!(error instanceof postgres.PostgresError)) close();
+        throw error;
+      }
+    },
+    close,
+  };
+}
+
+async function connectSocket(target: Target, ms: number): Promise<Socket> {
+  const socket = new Socket();
+  const connected = new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  connected.catch(() => {});
+  if (target.host.startsWith('/')) socket.connect(`${target.host}/.s.PGSQL.${target.port}`);
+  else socket.connect(target.port, target.host);
+  try {
+    await within(ms, `connecting to ${target.host}:${target.port}`, connected);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  socket.removeAllListeners('error');
+  socket.on('error', () => {});
+  if (!target.host.startsWith('/')) socket.setNoDelay(true);
+  return socket;
+}
+
+/** Open, ask once, close. */
+export async function once(target: Target, text: string, ms: number): Promise<Row[]> {
+  const session = await openSession(target, ms);
+  try {
+    return await session.query(text, ms);
+  } finally {
+    session.close();
+  }
+}
+
+/** SQLSTATE of an error of the server; null of any other. */
+export function sqlState(error: unknown): string | null {
+  return error instanceof postgres.PostgresError ? error.code : null;
+}
+
+export const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+export const quoteIdentifier = (text: string): string => `"${text.replaceAll('"', '""')}"`;

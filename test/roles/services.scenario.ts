@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { until } from '../../agent/platform/clock.ts';
+import { alive, processesWithEnv, readStat } from '../../agent/platform/procfs.ts';
+import { childDriver } from '../../agent/roles/services/child.ts';
+import type { ServiceExit, ServiceUnit } from '../../agent/roles/services/driver.ts';
+import { UNIT_VARIABLE } from '../../agent/roles/services/record.ts';
+
+/**
+ * What the child driver promises, on real processes, as a program: the test runs it under Bun and under Deno. With
+ * `agent DIR` it plays an agent that starts the service and waits to be killed.
+ */
+
+const TIMEOUT = 10_000;
+const worker = (over: Partial<ServiceUnit> = {}): ServiceUnit => ({
+  name: 'worker',
+  command: 'sh',
+  args: ['-c', 'echo started; trap "echo stopping; exit 0" TERM; while :; do sleep 0.05; done'],
+  ...over,
+});
+const driverIn = (dir: string) =>
+  childDriver({ runDir: join(dir, 'run'), logDir: join(dir, 'log'), pollEvery: 50 });
+const log = (dir: string) => readFileSync(join(dir, 'log', 'worker.log'), 'utf8');
+
+async function exitOf(dir: string, unit: ServiceUnit, act: (pid: number) => void): Promise<ServiceExit> {
+  const driver = driverIn(dir);
+  const { pid } = await driver.start(unit);
+  assert.ok(pid);
+  const exit = new Promise<ServiceExit>((done) => driver.onExit(done));
+  act(pid);
+  return exit;
+}
+
+const steps: Record<string, (dir: string) => Promise<void>> = {
+  async 'start and stop'(dir) {
+    const driver = driverIn(dir);
+    const unit = worker();
+    assert.deepEqual(await driver.status(unit), { state: 'stopped' });
+    const started = await driver.start(unit);
+    assert.equal(started.state, 'running');
+    assert.equal((await driver.start(unit)).pid, started.pid, 'a second start does nothing');
+    const stat = readStat(started.pid ?? 0);
+    assert.equal(stat?.session, started.pid, 'a session of its own');
+    await until(() => log(dir).includes('started'), { timeout: TIMEOUT });
+    const exits: ServiceExit[] = [];
+    driver.onExit((exit) => exits.push(exit));
+    await driver.stop(unit);
+    await driver.stop(unit);
+    assert.ok(!alive(started.pid ?? 0));
+    assert.deepEqual(exits, [{ name: 'worker', pid: started.pid, expected: true, exitCode: 0 }]);
+    assert.match(log(dir), /stopping/);
+    assert.equal((await driver.status(unit)).state, 'stopped');
+    const again = await driver.restart(unit);
+    assert.notEqual(again.pid, started.pid);
+    await driver.stop(unit);
+  },
+
+  async 'an unexpected exit is told with its code'(dir) {
+    const unit = worker({ args: ['-c', 'sleep 0.05; exit 7'] });
+    const exit = await exitOf(dir, unit, () => {});
+    assert.equal(exit.expected, false);
+    assert.equal(exit.exitCode, 7);
+    assert.equal((await driverIn(dir).status(unit)).state, 'failed', 'a later agent knows that it died');
+  },
+
+  async 'a kill is told at once'(dir) {
+    let killed = 0;
+    const exit = await exitOf(dir, worker(), (pid) => {
+      killed = performance.now();
+      process.kill(pid, 'SIGKILL');
+    });
+    assert.ok(performance.now() - killed < 100, 'within 100 ms');
+    assert.equal(exit.signal, 'SIGKILL');
+    assert.equal(exit.exitCode, 137);
+  },
+
+  async 'what ignores the signal, or is frozen, is killed'(dir) {
+    for (const args of [
+      ['-c', 'trap "" TERM; while :; do sleep 0.05; done'],
+      ['-c', 'kill -STOP $$'],
+    ]) {
+      const driver = driverIn(dir);
+      const unit = worker({ args, stopTimeout: 150 });
+      const { pid = 0 } = await driver.start(unit);
+      await until(() => readStat(pid)?.state === 'T', { timeout: 200 });
+      await driver.stop(unit);
+      assert.ok(!alive(pid));
+    }
+  },
+
+  async 'nothing that it started is left, in its group or out of it'(dir) {
+    const driver = driverIn(dir);
+    const unit = worker({
+      args: ['-c', 'sleep 100 & setsid sleep 100 & trap "exit 0" TERM; while :; do sleep 0.05; done'],
+    });
+    const mark = join(dir, 'run', 'worker');
+    await driver.start(unit);
+    await until(
+      () => processesWithEnv(UNIT_VARIABLE, mark).filter((p) => p.command === 'sleep').length >= 3,
+      {
+        timeout: TIMEOUT,
+      },
+    );
+    await driver.stop(unit);
+    assert.deepEqual(processesWithEnv(UNIT_VARIABLE, mark), []);
+  },
+
+  async 'a stop overtakes a start that waits, and brings its own signal and time'(dir) {
+    const driver = driverIn(dir);
+    const unit = worker({ args: ['-c', 'trap "" TERM; while :; do sleep 0.05; done'], stopTimeout: 60_000 });
+    await driver.start(unit);
+    const slow = driver.stop(unit);
+    const waiting = driver.start(unit).then(
+      () => 'started',
+      (error: { code: string }) => error.code,
+    );
+    await driver.stop(unit, { signal: 'SIGKILL' });
+    await slow;
+    assert.equal(await waiting, 'service_start_cancelled');
+    assert.equal((await driver.status(unit)).state, 'stopped');
+  },
+
+  async 'a command or folder that is missing is said'(dir) {
+    const driver = driverIn(dir);
+    for (const unit of [worker({ command: '/no/such/program' }), worker({ cwd: '/no/such/folder' })]) {
+      await assert.rejects(driver.start(unit), { code: 'service_not_started', message: /no folder|ENOENT/ });
+      assert.equal((await driver.status(unit)).state, 'failed');
+    }
+  },
+
+  async 'the service inherits no socket of the agent'(dir) {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((done) => server.once('listening', done));
+    const driver = driverIn(dir);
+    const unit = worker();
+    const { pid = 0 } = await driver.start(unit);
+    const { execFileSync } = await import('node:child_process');
+    const held = execFileSync('ls', ['-l', `/proc/${pid}/fd`], { encoding: 'utf8' });
+    assert.doesNotMatch(held, /socket:/);
+    await driver.stop(unit);
+    server.close();
+  },
+
+  async 'it survives the agent and is taken up by the next one'(dir) {
+    const agent = spawn(process.execPath, [...runtimeArgs(), 'agent', dir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const pid = Number(
+      await new Promise<string>((done) => agent.stdout.once('data', (data) => done(String(data)))),
+    );
+    agent.kill('SIGKILL');
+    await new Promise((done) => agent.once('exit', done));
+    const unit = worker();
+    const driver = driverIn(dir);
+    assert.equal((await driver.status(unit)).pid, pid);
+    assert.equal((await driver.start(unit)).pid, pid, 'and not started twice');
+    const exit = new Promise<ServiceExit>((done) => driver.onExit(done));
+    process.kill(pid, 'SIGKILL');
+    assert.deepEqual(await exit, { name: 'worker', pid, expected: false });
+    assert.equal((await driver.status(unit)).state, 'failed');
+    const again = await driver.start(unit);
+    const next = driverIn(dir);
+    assert.equal((await next.status(unit)).pid, again.pid);
+    await next.stop(unit);
+    assert.ok(!alive(again.pid ?? 0));
+  },
+
+  async 'it is found though the agent died before it noted the pid'(dir) {
+    const unit = worker();
+    const { pid } = await driverIn(dir).start(unit);
+    const file = join(dir, 'run', 'worker.json');
+    const { pid: _pid, start_time: _time, ...intention } = JSON.parse(readFileSync(file, 'utf8'));
+    const { writeFileSync } = await import('node:fs');
+    writeFileSync(file, JSON.stringify(intention));
+    const next = driverIn(dir);
+    assert.equal((await next.status(unit)).pid, pid);
+    await next.stop(unit);
+  },
+};
+
+function runtimeArgs(): string[] {
+  const script = import.meta.filename;
+  return 'Deno' in globalThis ? ['run', '-A', '--node-modules-dir=manual', script] : [script];
+}
+
+const [mode, folder] = process.argv.slice(2);
+if (mode === 'agent' && folder) {
+  const { pid } = await driverIn(folder).start(worker());
+  console.log(pid);
+  setInterval(() => {}, 1000);
+} else {
+  for (const [name, step] of Object.entries(steps)) {
+    const dir = mkdtempSync(join(tmpdir(), 'services-'));
+    const began = performance.now();
+    try {
+      await step(dir);
+      console.log(`ok ${name} (${Math.round(performance.now() - began)} ms)`);
+    } catch (error) {
+      console.log(`FAILED ${name}: ${error instanceof Error ? error.stack : String(error)}`);
+      process.exitCode = 1;
+    } finally {
+      for (const stat of processesWithEnv(UNIT_VARIABLE, join(dir, 'run', 'worker')))
+        process.kill(stat.pid, 'SIGKILL');
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
+  process.exit();
+}

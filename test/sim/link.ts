@@ -1,0 +1,164 @@
+/**
+ * One streaming connection: a walsender on the upstream, a walreceiver on the standby. One chunk is under way at a
+ * time; what is cut on the way waits until the network heals or one end gives up, each end on its own.
+ */
+import { contains, segment } from './branch.ts';
+import type { Network } from './network.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Proc, Server } from './server.ts';
+
+export type Wire = {
+  scheduler: Scheduler;
+  network: Network;
+  /** wal_sender_timeout and wal_receiver_timeout, milliseconds. */
+  timeout: number;
+  /** Probability-free extra delay of replication alone, per standby. */
+  lag: number[];
+};
+
+export class Link {
+  readonly up: Server;
+  readonly down: Server;
+  readonly name: string;
+  flush: number | null = null;
+  private wire: Wire;
+  private upProc: Proc;
+  private downProc: Proc;
+  private senderAlive = true;
+  private receiverAlive = true;
+  private busy = false;
+  private sent = -1;
+  private sentBranch = -1;
+  /** A chunk or report that could not get through, to be tried again when the network changes. */
+  private stuck: (() => void) | null = null;
+
+  constructor(wire: Wire, up: Server, down: Server) {
+    this.wire = wire;
+    this.up = up;
+    this.down = down;
+    this.name = down.identity;
+    this.upProc = up.proc as Proc;
+    this.downProc = down.proc as Proc;
+    this.upProc.senders.push(this);
+    this.downProc.receiver = this;
+    this.report();
+    this.pump();
+  }
+
+  get streaming(): boolean {
+    return this.receiverAlive;
+  }
+
+  pump(): void {
+    if (this.busy || !this.senderAlive || this.up.proc !== this.upProc) return;
+    if (this.up.flushed === this.sent && this.up.branch.id === this.sentBranch) return;
+    if (!this.up.works) return;
+    this.busy = true;
+    this.send();
+  }
+
+  /** Something changed in the network or an end woke up: go on. */
+  retry(): void {
+    const stuck = this.stuck;
+    this.stuck = null;
+    if (stuck !== null) stuck();
+    else this.pump();
+  }
+
+  private send(): void {
+    const { network, scheduler, lag } = this.wire;
+    const from = this.up.machine.index;
+    const to = this.down.machine.index;
+    const branch = this.up.branch;
+    const at = this.up.flushed;
+    this.sent = at;
+    this.sentBranch = branch.id;
+    scheduler.after(network.delay(from, to) + (lag[to] as number), () => {
+      if (!this.senderAlive && !this.receiverAlive) return;
+      if (!network.passes(from, to)) return this.stall(() => this.pumpAgain());
+      this.down.machine.later(0, () => {
+        if (!this.receiverAlive || this.down.proc !== this.downProc) return;
+        if (this.down.hung === 'storage') return this.stall(() => this.pumpAgain());
+        this.down.branch = branch;
+        this.down.flushed = at;
+        for (const link of this.downProc.senders) link.pump();
+        this.report();
+      });
+    });
+  }
+
+  private pumpAgain(): void {
+    this.sent = -1;
+    this.busy = false;
+    this.pump();
+  }
+
+  private report(): void {
+    const { network, scheduler } = this.wire;
+    const from = this.down.machine.index;
+    const to = this.up.machine.index;
+    const flushed = this.down.flushed;
+    scheduler.after(network.delay(from, to), () => {
+      if (!this.senderAlive) return;
+      if (!network.passes(from, to)) return this.stall(() => this.report());
+      this.up.machine.later(0, () => {
+        if (!this.senderAlive || this.up.proc !== this.upProc) return;
+        if (this.flush === null || flushed > this.flush) this.flush = flushed;
+        this.busy = false;
+        this.up.release();
+        this.pump();
+      });
+    });
+  }
+
+  private stall(again: () => void): void {
+    if (this.stuck === null) {
+      const { scheduler, timeout } = this.wire;
+      scheduler.after(timeout, () => this.stuck !== null && this.up.machine.later(0, () => this.dropAtSender()));
+      scheduler.after(timeout, () => this.stuck !== null && this.down.machine.later(0, () => this.dropAtReceiver()));
+    }
+    this.stuck = again;
+  }
+
+  /** The walsender ends. The standby hears of it if it can. */
+  dropAtSender(): void {
+    if (!this.senderAlive) return;
+    this.senderAlive = false;
+    this.upProc.senders = this.upProc.senders.filter((l) => l !== this);
+    this.tell(this.up.machine.index, this.down.machine.index, () => this.dropAtReceiver());
+  }
+
+  /** The walreceiver ends: nothing more is flushed through this connection. */
+  dropAtReceiver(): void {
+    if (!this.receiverAlive) return;
+    this.receiverAlive = false;
+    if (this.downProc.receiver === this) this.downProc.receiver = null;
+    if (this.down.proc === this.downProc) this.down.events.ready(this.down);
+    this.tell(this.down.machine.index, this.up.machine.index, () => this.dropAtSender());
+  }
+
+  private tell(from: number, to: number, drop: () => void): void {
+    const { network, scheduler, timeout } = this.wire;
+    const machine = from === this.up.machine.index ? this.down.machine : this.up.machine;
+    scheduler.after(network.delay(from, to), () => {
+      if (network.both(from, to)) machine.later(0, drop);
+      else scheduler.after(timeout, () => machine.later(0, drop));
+    });
+  }
+}
+
+/** Why a standby's request to stream is refused, by the numbers PostgreSQL itself goes by; null when it is served. */
+export function refusal(up: Server, down: Server): string | null {
+  if (up.branch.tli < down.branch.tli) return 'upstream is on an older timeline';
+  const part = segment(up.branch, up.flushed, down.branch.tli);
+  if (part === null) return 'timeline is not in the history of the upstream';
+  if (down.flushed > part.end) return 'ahead of the upstream';
+  // A number taken by nobody's history hides the newer timeline: rescanning finds the wrong one.
+  if (down.branch.tli < up.branch.tli && down.reserved >= up.branch.tli) return 'a reserved timeline number hides the newer one';
+  return null;
+}
+
+/** Does the standby really hold a part of the upstream's history, and not only the same numbers? */
+export function sameHistory(up: Server, down: Server): boolean {
+  return contains(up.branch, up.flushed, down.branch, down.flushed);
+}
