@@ -40,7 +40,10 @@ export function metaOf(reply: Reply): ReadMeta | undefined {
 }
 
 /** The path with the query of a read, and how long the server may hold it. */
-export function readCall(path: string, options: ReadOptions): { method: 'GET'; path: string; blockMs?: number } {
+export function readCall(
+  path: string,
+  options: ReadOptions,
+): { method: 'GET'; path: string; blockMs?: number } {
   const query: string[] = [];
   if (options.consistency === 'stale') query.push('stale');
   if (options.consistency === 'consistent') query.push('consistent');

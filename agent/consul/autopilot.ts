@@ -3,11 +3,20 @@
  * write replaces the whole record: what is not ours is read and written back unchanged.
  */
 import { parse, readCall, unexpected } from './answers.ts';
-import type { AutopilotSettings, CallOptions, ReadOptions, Unknown, Value } from './port.ts';
-import type { ConsulTransport, Reply } from './transport.ts';
+import type { CallOptions, ReadOptions, Unknown } from './port.ts';
+import type { AutopilotSettings, Value } from './port_catalog.ts';
+import type { ConsulTransport } from './transport.ts';
 
 const PATH = '/v1/operator/autopilot/configuration';
-const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, 'µs': 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** A duration as Go writes it (`10s`, `1m0s`, `200ms`) in ms; NaN when it is none. */
 export function goDurationMs(text: string): number {
@@ -22,12 +31,15 @@ interface Wire extends Record<string, unknown> {
   ModifyIndex: number;
 }
 
-async function read(transport: ConsulTransport, options: ReadOptions): Promise<{ kind: 'ok'; wire: Wire; reply: Reply } | Unknown> {
+async function read(
+  transport: ConsulTransport,
+  options: ReadOptions,
+): Promise<{ kind: 'ok'; wire: Wire } | Unknown> {
   const reply = await transport.call(readCall(PATH, options), options);
   if (reply.kind === 'unknown') return reply;
   const wire = (reply.status === 200 ? parse(reply) : undefined) as Wire | undefined;
   if (typeof wire?.CleanupDeadServers !== 'boolean') return unexpected(reply, false);
-  return { kind: 'ok', wire, reply };
+  return { kind: 'ok', wire };
 }
 
 function settingsOf(wire: Wire): AutopilotSettings {

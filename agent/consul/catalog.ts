@@ -1,22 +1,19 @@
 /** Services, members and operator calls over HTTP. The contract is in port.ts. */
 import { parse, readCall, unexpected } from './answers.ts';
 import { ensureAutopilot, readAutopilot } from './autopilot.ts';
+import type { CallOptions, Done, ReadOptions, Unknown } from './port.ts';
 import type {
   AgentSelf,
   AutopilotSettings,
-  CallOptions,
   CheckStatus,
   ConsulCatalog,
-  Done,
   Member,
   RaftServer,
-  ReadOptions,
   ServiceInstance,
   ServiceRegistration,
-  Unknown,
   Value,
-} from './port.ts';
-import type { Call, ConsulTransport, Reply } from './transport.ts';
+} from './port_catalog.ts';
+import type { Call, ConsulTransport } from './transport.ts';
 import { instanceOf, memberOf, raftServersOf, registrationOf, type Wire } from './wire.ts';
 
 const LOCAL = { target: 'local' } as const;
@@ -28,17 +25,15 @@ export class HttpCatalog implements ConsulCatalog {
     this.#transport = transport;
   }
 
-  async registerService(service: ServiceRegistration, options: CallOptions = {}): Promise<Done | Unknown> {
-    const body = JSON.stringify(registrationOf(service));
+  registerService(service: ServiceRegistration, options: CallOptions = {}): Promise<Done | Unknown> {
     const path = '/v1/agent/service/register?replace-existing-checks';
-    const done = await this.#do({ method: 'PUT', path, body }, { ...options, ...LOCAL });
-    return done.kind === 'absent' ? unexpected(done.reply, true) : done;
+    const body = JSON.stringify(registrationOf(service));
+    return this.#command({ method: 'PUT', path, body }, { ...options, ...LOCAL });
   }
 
-  async deregisterService(id: string, options: CallOptions = {}): Promise<Done | Unknown> {
+  deregisterService(id: string, options: CallOptions = {}): Promise<Done | Unknown> {
     const path = `/v1/agent/service/deregister/${encodeURIComponent(id)}`;
-    const done = await this.#do({ method: 'PUT', path }, { ...options, ...LOCAL });
-    return done.kind === 'absent' ? { kind: 'ok' } : done;
+    return this.#command({ method: 'PUT', path }, { ...options, ...LOCAL });
   }
 
   updateTtl(
@@ -49,10 +44,17 @@ export class HttpCatalog implements ConsulCatalog {
   ): Promise<Done | { kind: 'absent' } | Unknown> {
     const path = `/v1/agent/check/update/${encodeURIComponent(checkId)}`;
     const body = JSON.stringify({ Status: status, Output: output });
-    return this.#do({ method: 'PUT', path, body }, { ...options, ...LOCAL }, /does not have associated TTL|unknown check/i);
+    return this.#commandOn(
+      { method: 'PUT', path, body },
+      { ...options, ...LOCAL },
+      /does not have associated TTL|unknown check/i,
+    );
   }
 
-  serviceHealth(name: string, options: ReadOptions = {}): Promise<Value<readonly ServiceInstance[]> | Unknown> {
+  serviceHealth(
+    name: string,
+    options: ReadOptions = {},
+  ): Promise<Value<readonly ServiceInstance[]> | Unknown> {
     return this.#list(`/v1/health/service/${encodeURIComponent(name)}`, options, instanceOf);
   }
 
@@ -79,7 +81,7 @@ export class HttpCatalog implements ConsulCatalog {
 
   removeRaftPeer(id: string, options: CallOptions = {}): Promise<Done | { kind: 'absent' } | Unknown> {
     const path = `/v1/operator/raft/peer?id=${encodeURIComponent(id)}`;
-    return this.#do({ method: 'DELETE', path }, options, /was not found in the Raft configuration/);
+    return this.#commandOn({ method: 'DELETE', path }, options, /was not found in the Raft configuration/);
   }
 
   forceLeave(
@@ -87,7 +89,7 @@ export class HttpCatalog implements ConsulCatalog {
     options: CallOptions & { readonly prune?: boolean } = {},
   ): Promise<Done | { kind: 'absent' } | Unknown> {
     const path = `/v1/agent/force-leave/${encodeURIComponent(node)}${options.prune === true ? '?prune' : ''}`;
-    return this.#do({ method: 'PUT', path }, { ...options, ...LOCAL }, /No node found with name/);
+    return this.#commandOn({ method: 'PUT', path }, { ...options, ...LOCAL }, /No node found with name/);
   }
 
   autopilot(options: ReadOptions = {}): Promise<Value<AutopilotSettings> | Unknown> {
@@ -103,33 +105,36 @@ export class HttpCatalog implements ConsulCatalog {
 
   self(options: CallOptions = {}): Promise<Value<AgentSelf> | Unknown> {
     return this.#value('/v1/agent/self', { ...options, ...LOCAL }, (json) => {
-      const config = (json as Wire | undefined)?.['Config'] as Wire | undefined;
-      if (typeof config?.['NodeName'] !== 'string') return undefined;
+      const config = (json as Wire | undefined)?.Config as Wire | undefined;
+      if (typeof config?.NodeName !== 'string') return undefined;
       const value: AgentSelf = {
-        nodeName: config['NodeName'],
-        nodeId: String(config['NodeID'] ?? ''),
-        datacenter: String(config['Datacenter'] ?? ''),
-        version: String(config['Version'] ?? ''),
-        server: config['Server'] === true,
+        nodeName: config.NodeName,
+        nodeId: String(config.NodeID ?? ''),
+        datacenter: String(config.Datacenter ?? ''),
+        version: String(config.Version ?? ''),
+        server: config.Server === true,
       };
       return { value };
     });
   }
 
-  /** A call that answers 200 and nothing. Consul says "no such thing" with 404 or with 500 and a sentence. */
-  async #do(
+  /** A call that answers 200 and nothing. */
+  async #command(call: Call, options: CallOptions): Promise<Done | Unknown> {
+    const reply = await this.#transport.call(call, options);
+    if (reply.kind === 'unknown') return reply;
+    return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
+  }
+
+  /** The same on something that may not exist: Consul says so with 404, or with 500 and a sentence. */
+  async #commandOn(
     call: Call,
     options: CallOptions,
-    absence?: RegExp,
-  ): Promise<Done | { kind: 'absent'; reply: Reply } | Unknown> {
-    const reply = await this.#transport.call(call, options);
-    if (reply.kind === 'unknown') {
-      const { cause } = reply;
-      const absent = cause.code === 'server_error' && absence?.test(cause.message) === true;
-      return absent ? { kind: 'absent', reply: { kind: 'reply', status: 404, headers: new Headers(), body: cause.message, server: cause.server } } : reply;
-    }
-    if (reply.status === 404) return { kind: 'absent', reply };
-    return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
+    absence: RegExp,
+  ): Promise<Done | { kind: 'absent' } | Unknown> {
+    const done = await this.#command(call, options);
+    if (done.kind === 'ok') return done;
+    const { code, status, message } = done.cause;
+    return status === 404 || (code === 'server_error' && absence.test(message)) ? { kind: 'absent' } : done;
   }
 
   async #value<T>(
@@ -144,7 +149,11 @@ export class HttpCatalog implements ConsulCatalog {
   }
 
   /** An array; one row that cannot be read makes the whole answer unknown. */
-  #list<T>(path: string, options: ReadOptions, row: (json: unknown) => T | undefined): Promise<Value<readonly T[]> | Unknown> {
+  #list<T>(
+    path: string,
+    options: ReadOptions,
+    row: (json: unknown) => T | undefined,
+  ): Promise<Value<readonly T[]> | Unknown> {
     return this.#value(path, options, (json) => {
       if (!Array.isArray(json)) return undefined;
       const value: T[] = [];

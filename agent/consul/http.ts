@@ -58,7 +58,8 @@ interface DenoLike {
  */
 function onceOnly(): Record<string, unknown> {
   const deno = (globalThis as { Deno?: DenoLike }).Deno;
-  if (deno?.createHttpClient !== undefined) return { client: deno.createHttpClient({ poolMaxIdlePerHost: 0 }) };
+  if (deno?.createHttpClient !== undefined)
+    return { client: deno.createHttpClient({ poolMaxIdlePerHost: 0 }) };
   return 'Bun' in globalThis ? { keepalive: false } : {};
 }
 
@@ -84,7 +85,11 @@ export function fetchSend(): HttpSend {
         abort.abort();
       };
       const timer = setTimeout(() => {
-        settle({ kind: 'failure', code: 'timeout', message: `no answer in ${Math.round(request.timeoutMs)} ms` });
+        settle({
+          kind: 'failure',
+          code: 'timeout',
+          message: `no answer in ${Math.round(request.timeoutMs)} ms`,
+        });
         abort.abort();
       }, request.timeoutMs);
       if (signal?.aborted === true) return cancel();

@@ -31,11 +31,17 @@ interface WireTxn {
 }
 
 const encode = (value: string): string => Buffer.from(value, 'utf8').toString('base64');
-const decode = (value: string | null): string => (value === null ? '' : Buffer.from(value, 'base64').toString('utf8'));
-const escape = (key: string): string => key.split('/').map(encodeURIComponent).join('/');
+const decode = (value: string | null): string =>
+  value === null ? '' : Buffer.from(value, 'base64').toString('utf8');
+const pathOf = (key: string): string => key.split('/').map(encodeURIComponent).join('/');
 
 function entryOf(wire: WireEntry): KvEntry {
-  return { key: wire.Key, value: decode(wire.Value), createIndex: wire.CreateIndex, modifyIndex: wire.ModifyIndex };
+  return {
+    key: wire.Key,
+    value: decode(wire.Value),
+    createIndex: wire.CreateIndex,
+    modifyIndex: wire.ModifyIndex,
+  };
 }
 
 const isEntry = (x: unknown): x is WireEntry =>
@@ -43,8 +49,8 @@ const isEntry = (x: unknown): x is WireEntry =>
 
 function wireOp(op: TxnOp): { KV: Record<string, unknown> } {
   const kv: Record<string, unknown> = { Verb: op.verb, Key: op.key };
-  if ('value' in op) kv['Value'] = encode(op.value);
-  if ('index' in op) kv['Index'] = op.index;
+  if ('value' in op) kv.Value = encode(op.value);
+  if ('index' in op) kv.Index = op.index;
   return { KV: kv };
 }
 
@@ -56,7 +62,7 @@ export class HttpKv implements ConsulKv {
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<Present | Absent | Unknown> {
-    const reply = await this.#transport.call(readCall(`/v1/kv/${escape(key)}`, options), options);
+    const reply = await this.#transport.call(readCall(`/v1/kv/${pathOf(key)}`, options), options);
     if (reply.kind === 'unknown') return reply;
     const meta = metaOf(reply);
     if (meta === undefined) return unexpected(reply, false);
@@ -68,7 +74,7 @@ export class HttpKv implements ConsulKv {
   }
 
   async recurse(prefix: string, options: ReadOptions = {}): Promise<Listed | Unknown> {
-    const reply = await this.#transport.call(readCall(`/v1/kv/${escape(prefix)}?recurse`, options), options);
+    const reply = await this.#transport.call(readCall(`/v1/kv/${pathOf(prefix)}?recurse`, options), options);
     if (reply.kind === 'unknown') return reply;
     const meta = metaOf(reply);
     if (meta === undefined) return unexpected(reply, false);
@@ -78,12 +84,19 @@ export class HttpKv implements ConsulKv {
     return { kind: 'ok', entries: rows.map(entryOf), meta };
   }
 
-  put(key: string, value: string, options: WriteOptions = {}): Promise<Done | { kind: 'conflict' } | Unknown> {
-    return this.#write({ method: 'PUT', path: `/v1/kv/${escape(key)}${casQuery(options)}`, body: value }, options);
+  put(
+    key: string,
+    value: string,
+    options: WriteOptions = {},
+  ): Promise<Done | { kind: 'conflict' } | Unknown> {
+    return this.#write(
+      { method: 'PUT', path: `/v1/kv/${pathOf(key)}${casQuery(options)}`, body: value },
+      options,
+    );
   }
 
   delete(key: string, options: WriteOptions = {}): Promise<Done | { kind: 'conflict' } | Unknown> {
-    return this.#write({ method: 'DELETE', path: `/v1/kv/${escape(key)}${casQuery(options)}` }, options);
+    return this.#write({ method: 'DELETE', path: `/v1/kv/${pathOf(key)}${casQuery(options)}` }, options);
   }
 
   async #write(call: Call, options: CallOptions): Promise<Done | { kind: 'conflict' } | Unknown> {
@@ -98,7 +111,8 @@ export class HttpKv implements ConsulKv {
     const body = JSON.stringify(ops.map(wireOp));
     const reply = await this.#transport.call({ method: 'PUT', path: '/v1/txn', body }, options);
     if (reply.kind === 'unknown') return reply;
-    const wire = reply.status === 200 || reply.status === 409 ? (parse(reply) as WireTxn | null | undefined) : undefined;
+    const wire =
+      reply.status === 200 || reply.status === 409 ? (parse(reply) as WireTxn | null | undefined) : undefined;
     if (wire === undefined || wire === null || typeof wire !== 'object') return unexpected(reply, true);
     const errors = wire.Errors ?? [];
     if (reply.status === 409) {
@@ -124,7 +138,8 @@ function txnOk(ops: readonly TxnOp[], results: readonly ({ KV?: WireEntry } | nu
     if (!isEntry(row)) continue;
     indexes[row.Key] = row.ModifyIndex;
     // Other verbs than get answer with a null value, so an earlier one must not be overwritten by it.
-    if (read.has(row.Key) && (row.Value !== null || !(row.Key in values))) values[row.Key] = decode(row.Value);
+    if (read.has(row.Key) && (row.Value !== null || !(row.Key in values)))
+      values[row.Key] = decode(row.Value);
   }
   return { kind: 'ok', indexes, values };
 }

@@ -1,6 +1,6 @@
 /**
  * What the rest of the agent knows of Consul. The HTTP client and the in-memory fake of the tests implement
- * the same three interfaces, and one contract suite runs on both.
+ * the same three interfaces (the third is in port_catalog.ts), and one contract suite runs on both.
  *
  * Nothing here throws for what a network or a server may do: an outcome is a value. `unknown` says that
  * the answer never came or cannot be trusted; it is never to be read as "absent", "free" or "failed".
@@ -13,7 +13,14 @@ export interface ConsulFailure {
    * answer; `server_error`: 5xx or 429; `denied`: 401 or 403; `bad_answer`: an answer Consul would not give;
    * `cancelled`: by the caller's signal.
    */
-  readonly code: 'unreachable' | 'timeout' | 'broken' | 'server_error' | 'denied' | 'bad_answer' | 'cancelled';
+  readonly code:
+    | 'unreachable'
+    | 'timeout'
+    | 'broken'
+    | 'server_error'
+    | 'denied'
+    | 'bad_answer'
+    | 'cancelled';
   /** Of a write: false only when it certainly did not and will not happen. Of a read always false. */
   readonly maybeApplied: boolean;
   /** Base URL of the last server asked; empty when none was. */
@@ -30,7 +37,7 @@ export interface Unknown {
 export interface CallOptions {
   /** For the whole call, over all servers tried, in ms. */
   readonly deadlineMs?: number;
-  /** For one server, in ms. A server without a leader holds a request for 7 s: keep it well below that. */
+  /** For one server, in ms. A server without a leader holds a request for 7 s: keep it well below. */
   readonly attemptMs?: number;
   readonly signal?: AbortSignal;
   /** `local`: the first server only, the node's own, whose view or agent is meant. */
@@ -40,7 +47,8 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /**
    * `default`: by the leader, which may have been deposed unnoticed for a moment; `consistent`: by a leader
-   * that has asked a majority first; `stale`: whatever the server asked has, also without any leader.
+   * that has asked a majority first; `stale`: whatever the server asked has, also without any leader. A stale
+   * absence proves nothing: a server that has just joined, or lags, does not have the key yet (seen).
    */
   readonly consistency?: 'default' | 'consistent' | 'stale';
   /** Blocking query: wait until the answer's index is greater than this one. */
@@ -117,7 +125,7 @@ export interface TxnConflict {
 }
 
 export interface WriteOptions extends CallOptions {
-  /** Compare-and-set on this ModifyIndex; 0 = create only (put), never true (delete). */
+  /** Compare-and-set on this ModifyIndex; 0 = only if there is no such key. */
   readonly cas?: number;
 }
 
@@ -161,117 +169,4 @@ export interface ConsulWatch {
   prefix(prefix: string, onValue: (value: Listed) => void, options: WatchOptions): Promise<void>;
 }
 
-export type CheckStatus = 'passing' | 'warning' | 'critical';
-
-export interface TtlCheck {
-  readonly id: string;
-  readonly name: string;
-  readonly ttlMs: number;
-  /** Until the first update. Default critical. */
-  readonly status?: CheckStatus;
-}
-
-export interface ServiceRegistration {
-  readonly id: string;
-  readonly name: string;
-  readonly address: string;
-  readonly port?: number;
-  readonly tags: readonly string[];
-  readonly checks: readonly TtlCheck[];
-}
-
-export interface HealthCheck {
-  readonly id: string;
-  readonly name: string;
-  /** Empty for a check of the node itself, such as serfHealth. */
-  readonly serviceId: string;
-  readonly status: CheckStatus;
-  readonly output: string;
-}
-
-export interface ServiceInstance {
-  readonly node: string;
-  readonly nodeAddress: string;
-  readonly id: string;
-  readonly name: string;
-  readonly address: string;
-  readonly port: number;
-  readonly tags: readonly string[];
-  readonly checks: readonly HealthCheck[];
-}
-
-export interface Member {
-  readonly name: string;
-  readonly address: string;
-  /** Serf's view from the agent that was asked. */
-  readonly status: 'none' | 'alive' | 'leaving' | 'left' | 'failed';
-  readonly server: boolean;
-  readonly nodeId: string;
-}
-
-export interface RaftServer {
-  readonly id: string;
-  readonly node: string;
-  /** IP:port. */
-  readonly address: string;
-  readonly leader: boolean;
-  readonly voter: boolean;
-}
-
-export interface AutopilotSettings {
-  readonly cleanupDeadServers: boolean;
-  readonly serverStabilizationMs: number;
-}
-
-export interface AgentSelf {
-  readonly nodeName: string;
-  readonly nodeId: string;
-  readonly datacenter: string;
-  readonly version: string;
-  readonly server: boolean;
-}
-
-export interface Value<T> {
-  readonly kind: 'ok';
-  readonly value: T;
-}
-
-/** Services, members and operator calls. What speaks of the agent itself goes to the local one only. */
-export interface ConsulCatalog {
-  /** Idempotent; replaces tags and checks. Checks never deregister their service: a node down stays listed. */
-  registerService(service: ServiceRegistration, options?: CallOptions): Promise<Done | Unknown>;
-  /** Idempotent. */
-  deregisterService(id: string, options?: CallOptions): Promise<Done | Unknown>;
-  /** `absent`: the local agent does not know the check (a new data folder): register the service again. */
-  updateTtl(
-    checkId: string,
-    status: CheckStatus,
-    output: string,
-    options?: CallOptions,
-  ): Promise<Done | { kind: 'absent' } | Unknown>;
-  /** Every instance with its checks, and those of its node. */
-  serviceHealth(name: string, options?: ReadOptions): Promise<Value<readonly ServiceInstance[]> | Unknown>;
-  members(options?: CallOptions): Promise<Value<readonly Member[]> | Unknown>;
-  /** Address of the Raft leader as the asked server sees it; undefined when it sees none. */
-  leader(options?: CallOptions): Promise<Value<string | undefined> | Unknown>;
-  /** Addresses in the Raft configuration. */
-  peers(options?: CallOptions): Promise<Value<readonly string[]> | Unknown>;
-  raftConfiguration(options?: ReadOptions): Promise<Value<readonly RaftServer[]> | Unknown>;
-  /** `absent`: no such server in the Raft configuration (also the answer to a repetition). */
-  removeRaftPeer(id: string, options?: CallOptions): Promise<Done | { kind: 'absent' } | Unknown>;
-  /** `absent`: Serf knows no such node. With `prune` it vanishes from the member list. */
-  forceLeave(
-    node: string,
-    options?: CallOptions & { readonly prune?: boolean },
-  ): Promise<Done | { kind: 'absent' } | Unknown>;
-  autopilot(options?: ReadOptions): Promise<Value<AutopilotSettings> | Unknown>;
-  /**
-   * Reads, writes by compare-and-set what differs, reads back. `ok` only when the settings stand; `changed`
-   * says whether a write was needed. Idempotent: repeat after `conflict` and `unknown`.
-   */
-  ensureAutopilot(
-    settings: AutopilotSettings,
-    options?: CallOptions,
-  ): Promise<{ kind: 'ok'; changed: boolean } | { kind: 'conflict' } | Unknown>;
-  self(options?: CallOptions): Promise<Value<AgentSelf> | Unknown>;
-}
+export type { ConsulCatalog } from './port_catalog.ts';

@@ -10,6 +10,8 @@ export interface ConsulServerNode {
   /** Addresses of all members, this one included or not; empty for the first. */
   readonly retryJoin: readonly string[];
   readonly datacenter?: string;
+  /** 1 (quick elections) to 10. Default 1. */
+  readonly raftMultiplier?: number;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly ports?: { readonly http?: number; readonly server?: number; readonly serfLan?: number };
 }
@@ -46,17 +48,18 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
     skip_leave_on_interrupt: true,
     reconnect_timeout: NEVER,
     reconnect_timeout_wan: NEVER,
-    performance: { raft_multiplier: 1 },
+    performance: { raft_multiplier: node.raftMultiplier ?? 1 },
     // Read at the bootstrap only; afterwards the API's word counts (autopilot.ts).
     autopilot: AUTOPILOT,
     ports: {
       http: node.ports?.http ?? 8500,
       server: node.ports?.server ?? 8300,
       serf_lan: node.ports?.serfLan ?? 8301,
+      // One datacenter: no WAN gossip, and no mesh.
       serf_wan: -1,
       grpc: -1,
-      dns: -1,
     },
+    ui: true,
     disable_update_check: true,
     disable_remote_exec: true,
     enable_script_checks: false,

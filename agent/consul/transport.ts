@@ -1,4 +1,5 @@
 /** Several Consul servers as one: which to ask, when to try the next, and when a write must not be sent again. */
+import { sleep } from '../platform/clock.ts';
 import { fetchSend, type HttpFailure, type HttpReply, type HttpSend } from './http.ts';
 import type { CallOptions, ConsulFailure, Unknown } from './port.ts';
 
@@ -13,7 +14,11 @@ export interface TransportOptions {
   readonly homeProbeMs?: number;
   readonly send?: HttpSend;
   readonly now?: () => number;
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
 }
+
+/** Between two rounds of all servers. */
+const ROUND_PAUSE_MS = 100;
 
 export interface Call {
   readonly method: 'GET' | 'PUT' | 'DELETE';
@@ -46,6 +51,7 @@ export class ConsulTransport {
   #lastHomeProbe = 0;
   readonly #send: HttpSend;
   readonly #now: () => number;
+  readonly #sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   readonly #deadlineMs: number;
   readonly #attemptMs: number;
   readonly #homeProbeMs: number;
@@ -54,6 +60,7 @@ export class ConsulTransport {
   constructor(options: TransportOptions) {
     this.#send = options.send ?? fetchSend();
     this.#now = options.now ?? (() => performance.now());
+    this.#sleep = options.sleep ?? sleep;
     this.#deadlineMs = options.deadlineMs ?? 3_000;
     this.#attemptMs = options.attemptMs ?? 1_000;
     this.#homeProbeMs = options.homeProbeMs ?? 10_000;
@@ -80,31 +87,41 @@ export class ConsulTransport {
   }
 
   /**
-   * Asks one server after the other, each at most once. A read goes on to the next one after any failure; a
-   * write only if the server was certainly not reached. The last server gets all the time that is left.
+   * Asks one server after the other, and all of them again after a pause, until one answers or the deadline is
+   * reached: an election takes a second. A read goes on after any failure, a write only while no server can
+   * have received it. A local call and a blocking query go round once: who made them has a rhythm of its own.
    */
   async call(call: Call, options: CallOptions = {}): Promise<Reply | Unknown> {
-    const write = call.method !== 'GET';
+    const { signal } = options;
     const local = options.target === 'local';
     const block = call.blockMs ?? 0;
+    const attemptMs = (options.attemptMs ?? this.#attemptMs) + block;
     const end = this.#now() + (options.deadlineMs ?? this.#deadlineMs) + block;
-    const servers = this.#order(local);
-    let failure: ConsulFailure = { code: 'timeout', maybeApplied: false, server: '', message: 'no time left' };
-    for (const [i, server] of servers.entries()) {
-      const left = end - this.#now();
-      if (left <= 0) break;
-      const attempt = i === servers.length - 1 ? left : Math.min(left, (options.attemptMs ?? this.#attemptMs) + block);
-      const outcome = await this.#attempt(server, call, attempt, options.signal);
-      if (outcome.kind === 'reply' && outcome.status < 500 && outcome.status !== 429) {
-        if (!local) this.#probeHome();
-        return { ...outcome, server: server.url };
+    let failure: ConsulFailure = {
+      code: 'timeout',
+      maybeApplied: false,
+      server: '',
+      message: 'no time left',
+    };
+    for (;;) {
+      for (const server of this.#order(local)) {
+        const left = end - this.#now();
+        if (left <= 0) return { kind: 'unknown', cause: failure };
+        const outcome = await this.#attempt(server, call, Math.min(left, attemptMs), signal);
+        if (outcome.kind === 'reply' && outcome.status < 500 && outcome.status !== 429) {
+          if (!local) this.#probeHome();
+          return { ...outcome, server: server.url };
+        }
+        failure = describe(outcome, server.url, call.method !== 'GET');
+        if (failure.code === 'cancelled') return { kind: 'unknown', cause: failure };
+        if (!local) this.#bad(server);
+        if (failure.maybeApplied) return { kind: 'unknown', cause: failure };
       }
-      failure = describe(outcome, server.url, write);
-      if (failure.code === 'cancelled') break;
-      if (!local) this.#bad(server);
-      if (failure.maybeApplied) break;
+      if (local || block > 0 || end - this.#now() <= ROUND_PAUSE_MS)
+        return { kind: 'unknown', cause: failure };
+      // A cancel cuts the pause short; the next attempt then says so.
+      await this.#sleep(ROUND_PAUSE_MS, signal);
     }
-    return { kind: 'unknown', cause: failure };
   }
 
   #order(local: boolean): readonly Server[] {
@@ -114,7 +131,12 @@ export class ConsulTransport {
       : [...this.#servers.slice(this.#current), ...this.#servers.slice(0, this.#current)];
   }
 
-  async #attempt(server: Server, call: Call, timeoutMs: number, signal?: AbortSignal): Promise<HttpReply | HttpFailure> {
+  async #attempt(
+    server: Server,
+    call: Call,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<HttpReply | HttpFailure> {
     const request = {
       method: call.method,
       url: server.url + call.path,
@@ -122,7 +144,8 @@ export class ConsulTransport {
       ...(call.body === undefined ? {} : { body: call.body }),
       ...(this.#headers === undefined ? {} : { headers: this.#headers }),
     };
-    if (call.blockMs === undefined) return this.#send(signal === undefined ? request : { ...request, signal });
+    if (call.blockMs === undefined)
+      return this.#send(signal === undefined ? request : { ...request, signal });
     const cut = new AbortController();
     const cancel = (): void => cut.abort();
     if (signal?.aborted === true) cancel();
@@ -132,7 +155,9 @@ export class ConsulTransport {
     server.standing.delete(cut);
     signal?.removeEventListener('abort', cancel);
     const wasCut = outcome.kind === 'failure' && outcome.code === 'cancelled' && signal?.aborted !== true;
-    return wasCut ? { kind: 'failure', code: 'broken', message: 'the server was found bad by another call' } : outcome;
+    return wasCut
+      ? { kind: 'failure', code: 'broken', message: 'the server was found bad by another call' }
+      : outcome;
   }
 
   /** The next call goes to the next server, and no blocking query goes on waiting at this one. */

@@ -1,10 +1,20 @@
 /** Blocking queries as a stream of values. The contract is in port.ts. */
-import type { Absent, ConsulKv, ConsulWatch, Listed, Present, ReadMeta } from './port.ts';
-import type { ReadOptions, Unknown, WatchOptions } from './port.ts';
+import { sleep } from '../platform/clock.ts';
+import type {
+  Absent,
+  ConsulKv,
+  ConsulWatch,
+  Listed,
+  Present,
+  ReadMeta,
+  ReadOptions,
+  Unknown,
+  WatchOptions,
+} from './port.ts';
 
 export interface WatchTiming {
   /** Resolves after so many ms, or early when the signal aborts; never rejects. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  sleep(ms: number, signal: AbortSignal): Promise<unknown>;
   /** From 0 up to 1. */
   random(): number;
 }
@@ -18,28 +28,13 @@ export function backoffMs(failures: number, random: () => number): number {
   return whole * (0.5 + random() / 2);
 }
 
-export function realTiming(): WatchTiming {
-  return {
-    random: Math.random,
-    sleep: (ms, signal) =>
-      new Promise((resolve) => {
-        if (signal.aborted) return resolve();
-        const done = (): void => {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', done);
-          resolve();
-        };
-        const timer = setTimeout(done, ms);
-        signal.addEventListener('abort', done, { once: true });
-      }),
-  };
-}
+const REAL: WatchTiming = { sleep, random: Math.random };
 
 export class KvWatch implements ConsulWatch {
   readonly #kv: ConsulKv;
   readonly #timing: WatchTiming;
 
-  constructor(kv: ConsulKv, timing: WatchTiming = realTiming()) {
+  constructor(kv: ConsulKv, timing: WatchTiming = REAL) {
     this.#kv = kv;
     this.#timing = timing;
   }
@@ -51,7 +46,8 @@ export class KvWatch implements ConsulWatch {
   }
 
   prefix(prefix: string, onValue: (value: Listed) => void, options: WatchOptions): Promise<void> {
-    const mark = (value: Listed): string => value.entries.map((entry) => `${entry.key}\0${entry.modifyIndex}`).join('\0');
+    const mark = (value: Listed): string =>
+      value.entries.map((entry) => `${entry.key}\0${entry.modifyIndex}`).join('\0');
     return this.#follow((read) => this.#kv.recurse(prefix, read), mark, onValue, options);
   }
 

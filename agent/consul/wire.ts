@@ -1,5 +1,12 @@
 /** Consul's JSON to our types and back; undefined where the JSON is not what it should be. */
-import type { CheckStatus, HealthCheck, Member, RaftServer, ServiceInstance, ServiceRegistration } from './port.ts';
+import type {
+  CheckStatus,
+  HealthCheck,
+  Member,
+  RaftServer,
+  ServiceInstance,
+  ServiceRegistration,
+} from './port_catalog.ts';
 
 export type Wire = Record<string, unknown>;
 
@@ -25,37 +32,37 @@ export function registrationOf(service: ServiceRegistration): Wire {
 }
 
 export function memberOf(json: unknown): Member | undefined {
-  if (!isObject(json) || typeof json['Name'] !== 'string') return undefined;
-  const tags = isObject(json['Tags']) ? json['Tags'] : {};
+  if (!isObject(json) || typeof json.Name !== 'string') return undefined;
+  const tags = isObject(json.Tags) ? json.Tags : {};
   return {
-    name: json['Name'],
-    address: text(json['Addr']),
-    status: SERF_STATUS[Number(json['Status'])] ?? 'none',
-    server: tags['role'] === 'consul',
-    nodeId: text(tags['id']),
+    name: json.Name,
+    address: text(json.Addr),
+    status: SERF_STATUS[Number(json.Status)] ?? 'none',
+    server: tags.role === 'consul',
+    nodeId: text(tags.id),
   };
 }
 
 export function raftServersOf(json: unknown): readonly RaftServer[] | undefined {
-  const servers = isObject(json) ? json['Servers'] : undefined;
+  const servers = isObject(json) ? json.Servers : undefined;
   if (!Array.isArray(servers) || !servers.every(isObject)) return undefined;
   return servers.map((server) => ({
-    id: text(server['ID']),
-    node: text(server['Node']),
-    address: text(server['Address']),
-    leader: server['Leader'] === true,
-    voter: server['Voter'] === true,
+    id: text(server.ID),
+    node: text(server.Node),
+    address: text(server.Address),
+    leader: server.Leader === true,
+    voter: server.Voter === true,
   }));
 }
 
 function checkOf(json: Wire): HealthCheck {
-  const status = text(json['Status']);
+  const status = text(json.Status);
   return {
-    id: text(json['CheckID']),
-    name: text(json['Name']),
-    serviceId: text(json['ServiceID']),
+    id: text(json.CheckID),
+    name: text(json.Name),
+    serviceId: text(json.ServiceID),
     status: status === 'passing' || status === 'warning' ? status : ('critical' satisfies CheckStatus),
-    output: text(json['Output']),
+    output: text(json.Output),
   };
 }
 
@@ -64,13 +71,13 @@ export function instanceOf(json: unknown): ServiceInstance | undefined {
   const { Node: node, Service: service, Checks: checks } = json;
   if (!isObject(node) || !isObject(service) || !Array.isArray(checks)) return undefined;
   return {
-    node: text(node['Node']),
-    nodeAddress: text(node['Address']),
-    id: text(service['ID']),
-    name: text(service['Service']),
-    address: text(service['Address']),
-    port: Number(service['Port'] ?? 0),
-    tags: Array.isArray(service['Tags']) ? service['Tags'].map(text) : [],
+    node: text(node.Node),
+    nodeAddress: text(node.Address),
+    id: text(service.ID),
+    name: text(service.Service),
+    address: text(service.Address),
+    port: Number(service.Port ?? 0),
+    tags: Array.isArray(service.Tags) ? service.Tags.map(text) : [],
     checks: checks.filter(isObject).map(checkOf),
   };
 }

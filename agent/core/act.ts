@@ -5,7 +5,7 @@ import type { NodeContext } from './node.ts';
 import { call, type Procedure } from './ports.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { handover, release } from './procedures/handover.ts';
-import { finishPromotion, promote, reopen, type Result, startInPlace } from './procedures/promote.ts';
+import { finishPromotion, promote, type Result, reopen, startInPlace } from './procedures/promote.ts';
 import { rebuild } from './procedures/rejoin.ts';
 import { syncStep } from './procedures/sync.ts';
 import { follow, gatherVotes } from './procedures/vote.ts';
@@ -66,7 +66,12 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       return said(yield* call('services', 'repair', action.names, n.policy.stopTimeout));
     case 'sync_step': {
       const done = yield* syncStep(n);
-      if (done !== null) n.log({ component: 'handler-runner', level: done.startsWith('DEGRADED') ? 'warn' : 'info', message: done });
+      if (done !== null)
+        n.log({
+          component: 'handler-runner',
+          level: done.startsWith('DEGRADED') ? 'warn' : 'info',
+          message: done,
+        });
       return OK;
     }
   }
@@ -89,8 +94,15 @@ function* acquire(n: NodeContext, reason: string): Procedure<Result> {
   n.closedSince = n.now();
   n.outageSince = founding ? null : before - closedFor;
   n.renewing = true;
-  n.mandate = founding || ballot === null ? { kind: 'founder', epoch: right.epoch } : { kind: 'votes', epoch: right.epoch, votes: [ballot.own, ...Object.values(ballot.votes)] };
-  n.log({ component: 'handler-runner', level: 'info', message: `took the lease, epoch ${right.epoch}: ${reason}` });
+  n.mandate =
+    founding || ballot === null
+      ? { kind: 'founder', epoch: right.epoch }
+      : { kind: 'votes', epoch: right.epoch, votes: [ballot.own, ...Object.values(ballot.votes)] };
+  n.log({
+    component: 'handler-runner',
+    level: 'info',
+    message: `took the lease, epoch ${right.epoch}: ${reason}`,
+  });
   return OK;
 }
 
@@ -99,12 +111,19 @@ function* accept(n: NodeContext): Procedure<Result> {
   const seen = n.lease.firstSeen;
   const outcome = yield* acceptOffer(n);
   const right = n.lease.right;
-  if (outcome !== 'ok' || right === null || offer === null) return { ok: false, why: `the handover was not accepted: ${outcome}` };
+  if (outcome !== 'ok' || right === null || offer === null)
+    return { ok: false, why: `the handover was not accepted: ${outcome}` };
   n.closedSince = n.now();
   n.outageSince = offer.closedForMs === null ? null : seen - offer.closedForMs;
   n.renewing = true;
   if (offer.clean !== null && offer.from !== null) {
-    n.mandate = { kind: 'handover', epoch: right.epoch, timeline: offer.clean.timeline, lsn: BigInt(offer.clean.lsn), from: offer.from };
+    n.mandate = {
+      kind: 'handover',
+      epoch: right.epoch,
+      timeline: offer.clean.timeline,
+      lsn: BigInt(offer.clean.lsn),
+      from: offer.from,
+    };
   }
   return OK;
 }
@@ -115,7 +134,8 @@ function* found(n: NodeContext): Procedure<Result> {
   n.fence = 'closed';
   const alone = yield* call('pg', 'setSyncList', null, 2000);
   if (alone.kind !== 'done') return { ok: false, why: alone.why };
-  if (!(yield* confirm(n, n.policy.worstCase.start))) return { ok: false, why: 'the lease was not confirmed before the start' };
+  if (!(yield* confirm(n, n.policy.worstCase.start)))
+    return { ok: false, why: 'the lease was not confirmed before the start' };
   const started = yield* call('pg', 'startPrimary', START_STANDBY);
   if (started.kind !== 'done') return { ok: false, why: started.why };
   return yield* finishPromotion(n, { voters: [], k: 0 });

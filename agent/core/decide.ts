@@ -1,7 +1,7 @@
 /** The decision: pure, from facts to a rule, a reason and actions. First match wins. */
 import type { Action } from './actions.ts';
 import type { Facts } from './facts.ts';
-import { actsActive, voteAfter, type Rule } from './rule.ts';
+import { actsActive, type Rule, voteAfter } from './rule.ts';
 import { freeLease } from './rules/free_lease.ts';
 import { holder } from './rules/holder.ts';
 import { safety } from './rules/safety.ts';
@@ -16,7 +16,8 @@ const last: Rule = {
   when: () => true,
   reason: (f) => `no rule covers this: lease ${f.lease.state}, database ${f.pg.process} ${f.pg.role}`,
   does: ['fence_down'],
-  actions: (f) => (actsActive(f) && f.lease.right <= 0 ? [{ do: 'fence_down', why: 'no rule covers this' }] : []),
+  actions: (f) =>
+    actsActive(f) && f.lease.right <= 0 ? [{ do: 'fence_down', why: 'no rule covers this' }] : [],
 };
 
 export const rules: Rule[] = [...safety, ...starting, ...holder, ...freeLease, ...standby, last];
@@ -25,14 +26,22 @@ export type Decision = { rule: number; situation: string; reason: string; action
 
 export function decide(f: Facts): Decision {
   const rule = rules.find((r) => r.when(f)) ?? last;
-  return { rule: rule.id, situation: rule.situation, reason: rule.reason(f), actions: rule.actions(f), nap: napFor(f) };
+  return {
+    rule: rule.id,
+    situation: rule.situation,
+    reason: rule.reason(f),
+    actions: rule.actions(f),
+    nap: napFor(f),
+  };
 }
 
 /** How long until something may change by itself, ms: a tick, or the moment the lease calls for the next step. */
 function napFor(f: Facts): number {
   const tick = f.policy.retryPeriod;
   if (f.lease.state === 'mine' || f.lease.state === 'unknown') return tick;
-  const moments = [voteAfter(f), f.policy.leaseDuration].map((at) => at - f.lease.still).filter((ms) => ms > 0);
+  const moments = [voteAfter(f), f.policy.leaseDuration]
+    .map((at) => at - f.lease.still)
+    .filter((ms) => ms > 0);
   const early = f.lease.state === 'free' || f.lease.still >= voteAfter(f) ? tick / 4 : tick;
   return Math.max(5, Math.min(early, ...moments));
 }

@@ -2,10 +2,11 @@
  * Who may be promoted (PROTOCOL D.3), and who goes first. Pure. The data conditions are absolute; the order among those
  * that meet them only delays.
  */
-import { votesNeeded, type NodeRecord, type SyncRecord } from './records.ts';
+
 import type { Ballot } from './node.ts';
 import type { Vote } from './ports.ts';
 import type { Fork, Lsn } from './postgres.ts';
+import { type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';
 
 /** Timeline numbers are reserved under the epoch of their promotion (PROTOCOL E.1), so the higher one is the later branch. */
 export function compareBranches(a: Vote, b: Vote): number {
@@ -27,7 +28,12 @@ export type Verdict =
   | { kind: 'must-not'; reason: string; missing: string[] };
 
 /** Do these votes allow the ballot's own node to be promoted? */
-export function mayPromote(ballot: Ballot, sync: SyncRecord | null, mode: 'quorum' | 'strict' | 'off', maximumLag: number): Verdict {
+export function mayPromote(
+  ballot: Ballot,
+  sync: SyncRecord | null,
+  mode: 'quorum' | 'strict' | 'off',
+  maximumLag: number,
+): Verdict {
   if (sync === null) return { kind: 'must-not', reason: 'the cluster has no sync record yet', missing: [] };
   const all = [ballot.own, ...Object.values(ballot.votes)];
   const leader = all.find((v) => v.node === sync.leader && v.timeline >= sync.timeline);
@@ -37,7 +43,8 @@ export function mayPromote(ballot: Ballot, sync: SyncRecord | null, mode: 'quoru
     return { kind: 'must-not', reason: `${ahead.node} is ahead`, missing: [] };
   }
   if (leader !== undefined) return { kind: 'may', reason: `${leader.node}, the last leader, voted` };
-  if (mode === 'off') return { kind: 'may', reason: 'asynchronous mode: nobody who answers is further ahead than allowed' };
+  if (mode === 'off')
+    return { kind: 'may', reason: 'asynchronous mode: nobody who answers is further ahead than allowed' };
   const need = votesNeeded(sync);
   if (sync.voters.length > 0 && listed.length >= need) {
     return { kind: 'may', reason: `${listed.length} of ${sync.voters.length} voters voted, ${need} needed` };
@@ -62,10 +69,17 @@ function withinLag(ahead: Vote, own: Vote, lag: number): boolean {
  * How many voters go before this node: higher position, then priority, then name; nodes that are tagged or unwell go last.
  * Each rank delays a challenge a little, never for ever.
  */
-export function rankOf(ballot: Ballot, nodes: Record<string, NodeRecord>, unwell: (node: string) => boolean): number {
+export function rankOf(
+  ballot: Ballot,
+  nodes: Record<string, NodeRecord>,
+  unwell: (node: string) => boolean,
+): number {
   const key = (v: Vote) => {
     const options = nodes[v.node]?.options;
-    return { last: unwell(v.node) || (options?.nofailover ?? false) || (options?.maintenance ?? false), priority: options?.priority ?? 100 };
+    return {
+      last: unwell(v.node) || (options?.nofailover ?? false) || (options?.maintenance ?? false),
+      priority: options?.priority ?? 100,
+    };
   };
   const own = key(ballot.own);
   return Object.values(ballot.votes).filter((v) => {

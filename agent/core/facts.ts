@@ -1,12 +1,14 @@
 /** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
+
+import { branchOf, type OwnBranch } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
-import { branchOf, type Branch } from './branch_of.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
 import type { ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { standbyName } from './records.ts';
+import { unfitnessSeen } from './unfit.ts';
 
 /** The check-runner's word on this manager. */
 export type CheckSummary = {
@@ -43,7 +45,7 @@ export type Facts = {
   foreign: 'no' | 'cluster' | 'system' | 'incarnation';
   pg: PgFacts;
   /** null: not known (no sync record, or no position). */
-  branch: Branch | null;
+  branch: OwnBranch | null;
   fence: 'closed' | 'open' | 'unknown';
   services: ServiceFacts;
   checks: CheckSummary;
@@ -74,7 +76,12 @@ export type Facts = {
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 
-export function factsOf(n: NodeContext, pg: PgFacts, services: ServiceFacts, derived: { mayWipe: boolean; mayFollow: boolean }): Facts {
+export function factsOf(
+  n: NodeContext,
+  pg: PgFacts,
+  services: ServiceFacts,
+  derived: { mayWipe: boolean; mayFollow: boolean },
+): Facts {
   const now = n.now();
   const view = n.view;
   const record = n.lease.record;
@@ -121,9 +128,13 @@ export function factsOf(n: NodeContext, pg: PgFacts, services: ServiceFacts, der
             current: n.ballot.index === n.lease.index,
             age: now - n.ballot.at,
             verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
-            rank: rankOf(n.ballot, view?.nodes ?? {}, (node) => (view?.states[node]?.failing.length ?? 0) > 0),
+            rank: rankOf(
+              n.ballot,
+              view?.nodes ?? {},
+              (node) => (view?.states[node]?.failing.length ?? 0) > 0,
+            ),
           },
-    paused: view?.config?.value.paused ?? false,
+    paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
     stopping: n.stopping,
     rebuilding: n.durable.rebuilding,
@@ -137,6 +148,13 @@ export function factsOf(n: NodeContext, pg: PgFacts, services: ServiceFacts, der
     wants: n.wants,
   };
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+/** A pause with an expiry ends by itself: the wall clock may only ever end it. */
+function isPaused(n: NodeContext): boolean {
+  const config = n.view?.config?.value;
+  if (config === undefined || !config.paused) return false;
+  return config.pausedUntil === null || n.wall().getTime() < config.pausedUntil;
 }
 
 function leaseState(n: NodeContext): LeaseFacts['state'] {
@@ -159,20 +177,19 @@ function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {
 
 /** Why `node` cannot take over from us right now; null when it can. */
 export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
-  const member = n.view?.nodes[node];
-  const state = n.view?.states[node];
-  if (node === n.name) return 'it is the active already';
-  if (member === undefined || state === undefined) return 'there is no such node';
-  if (member.options.maintenance) return 'it is in maintenance';
-  if (state.wants !== 'nothing') return `its data needs a ${state.wants}`;
-  if (state.failing.length > 0) return `its checks fail: ${state.failing.join(', ')}`;
-  const sender = pg.walSenders.find((s) => s.name === standbyName({ node, clone: state.clone }));
+  if (n.view === null) return 'Consul was not read yet';
+  const seen = unfitnessSeen(n.view, node);
+  if (seen !== null) return seen;
+  const clone = n.view.states[node]?.clone ?? '';
+  const sender = pg.walSenders.find((s) => s.name === standbyName({ node, clone }));
   if (sender === undefined || sender.state !== 'streaming') return 'it is not streaming';
   return null;
 }
 
 function bestStandby(n: NodeContext, pg: PgFacts): string | null {
-  const fit = Object.keys(n.view?.nodes ?? {}).filter((node) => !n.view?.nodes[node]?.options.nofailover && unfitness(n, pg, node) === null);
+  const fit = Object.keys(n.view?.nodes ?? {}).filter(
+    (node) => !n.view?.nodes[node]?.options.nofailover && unfitness(n, pg, node) === null,
+  );
   const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
   return fit.sort((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))[0] ?? null;
 }
@@ -182,5 +199,10 @@ function requestOf(n: NodeContext, pg: PgFacts): Facts['request'] {
   if (request === undefined) return null;
   const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
   const refused = n.refusedRequest?.id === request.id ? n.refusedRequest.why : null;
-  return { id: request.id, target: request.target, expired, unfit: refused ?? unfitness(n, pg, request.target) };
+  return {
+    id: request.id,
+    target: request.target,
+    expired,
+    unfit: refused ?? unfitness(n, pg, request.target),
+  };
 }

@@ -17,7 +17,13 @@ export function receive(n: NodeContext, view: View): void {
   const at = n.now();
   if (view.cluster !== null && view.cluster.value.incarnation > n.lease.incarnation) {
     // Recovered Raft state may have gone back: indexes of an earlier incarnation mean nothing (PROTOCOL B.7).
-    n.lease = { ...n.lease, index: 0, record: null, incarnation: view.cluster.value.incarnation, right: null };
+    n.lease = {
+      ...n.lease,
+      index: 0,
+      record: null,
+      incarnation: view.cluster.value.incarnation,
+      right: null,
+    };
   }
   n.viewAt = at;
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
@@ -55,10 +61,16 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     // Each attempt has a seq of its own: finding it settles that *this* request was committed, after `sent`.
     next = { ...next, seq: Math.max(next.seq, n.lease.lastSeq + 1) };
     n.lease = { ...n.lease, lastSeq: next.seq };
-    const result = yield* call('consul', 'txn', [{ verb: 'cas', key: LEASE, value: next, index }, ...ops], n.policy.retryPeriod);
+    const result = yield* call(
+      'consul',
+      'txn',
+      [{ verb: 'cas', key: LEASE, value: next, index }, ...ops],
+      n.policy.retryPeriod,
+    );
     if (result.kind === 'ok') {
       if (result.index > n.lease.index) accept(n, next, result.index);
-      if (grants) n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
+      if (grants)
+        n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
       n.unsettled = false;
       return 'ok';
     }
@@ -66,7 +78,8 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     const seen = n.lease.record;
     if (seen !== null && same(seen, next)) {
       // It was committed after it was sent: the right counts from there, and the transaction's other writes are in too.
-      if (grants) n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
+      if (grants)
+        n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
       n.unsettled = false;
       return 'ok';
     }
@@ -111,7 +124,12 @@ export function* confirm(n: NodeContext, worstCase: number): Procedure<boolean> 
  * Take the lease at the index that was voted on (0: it never existed). Not yet a right: that begins with our own
  * renewal, which also checks that `sync` is still the one the votes were counted against (PROTOCOL B.1, B.6, D.6).
  */
-export function* takeOver(n: NodeContext, index: number, syncIndex: number, reason: string): Procedure<LeaseOutcome> {
+export function* takeOver(
+  n: NodeContext,
+  index: number,
+  syncIndex: number,
+  reason: string,
+): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     if (n.lease.index !== index) return 'lost';
     const old = n.lease.record;
@@ -146,7 +164,13 @@ export function* acceptOffer(n: NodeContext): Procedure<LeaseOutcome> {
  * Give the lease away, to `to` or to whoever wins the votes (''). Only ever after a *confirmed* stop of the own
  * database, fenced (PROTOCOL D.8). The own right ends before the request is sent: its outcome may stay unknown.
  */
-export function* giveAway(n: NodeContext, to: string, reason: string, clean: LeaseRecord['clean'], closedForMs: number | null): Procedure<LeaseOutcome> {
+export function* giveAway(
+  n: NodeContext,
+  to: string,
+  reason: string,
+  clean: LeaseRecord['clean'],
+  closedForMs: number | null,
+): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     const record = n.lease.record;
     if (record === null || !isMine(n.lease, n.name, n.instance)) return 'lost';

@@ -21,11 +21,23 @@ export type LeaseView = {
 };
 
 export function emptyLease(): LeaseView {
-  return { index: 0, record: null, firstSeen: Number.NEGATIVE_INFINITY, known: false, incarnation: 0, right: null, lastSeq: 0 };
+  return {
+    index: 0,
+    record: null,
+    firstSeen: Number.NEGATIVE_INFINITY,
+    known: false,
+    incarnation: 0,
+    right: null,
+    lastSeq: 0,
+  };
 }
 
 /** Take in a read of `next_master`. An older index than the newest seen is a stale read and changes nothing. */
-export function observe(lease: LeaseView, read: { value: LeaseRecord; index: number } | null, now: number): LeaseView {
+export function observe(
+  lease: LeaseView,
+  read: { value: LeaseRecord; index: number } | null,
+  now: number,
+): LeaseView {
   if (read === null) return lease.index > 0 ? lease : { ...lease, known: true };
   if (lease.known && read.index <= lease.index) return lease;
   const next: LeaseView = { ...lease, known: true, index: read.index, record: read.value, firstSeen: now };

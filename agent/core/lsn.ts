@@ -61,7 +61,8 @@ export function parseHistory(text: string): Fork[] {
     if (!match) throw new Error(`not a timeline history line: ${JSON.stringify(line)}`);
     const tli = Number(match[1]);
     const last = forks.at(-1);
-    if (last && tli <= last.tli) throw new Error(`timeline history does not ascend at ${JSON.stringify(line)}`);
+    if (last && tli <= last.tli)
+      throw new Error(`timeline history does not ascend at ${JSON.stringify(line)}`);
     forks.push({ tli, lsn: parseLsn(match[2] ?? '') });
   }
   return forks;

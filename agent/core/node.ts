@@ -3,14 +3,21 @@
  * one step at a time, so that everything between two calls is atomic.
  */
 import type { CheckSummary } from './facts.ts';
-import { type LeaseView, emptyLease } from './lease_view.ts';
-import type { LockName, Vote } from './ports.ts';
+import { emptyLease, type LeaseView } from './lease_view.ts';
 import type { Policy } from './policy.ts';
+import type { LockName, Vote } from './ports.ts';
 import type { Fork, Lsn, PgFacts } from './postgres.ts';
 import type { Durable, View } from './records.ts';
 
 /** The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind"). */
-export type Ballot = { index: number; syncIndex: number; own: Vote; votes: Record<string, Vote>; refused: Record<string, string>; at: number };
+export type Ballot = {
+  index: number;
+  syncIndex: number;
+  own: Vote;
+  votes: Record<string, Vote>;
+  refused: Record<string, string>;
+  at: number;
+};
 
 /** Why this node may promote under `epoch`: won by votes, handed over after a clean stop, or the founder of the cluster. */
 export type Mandate =
@@ -85,7 +92,20 @@ export type NodeContext = {
 };
 
 export function createContext(
-  base: Pick<NodeContext, 'name' | 'instance' | 'version' | 'policy' | 'now' | 'wall' | 'log' | 'wake' | 'unlock' | 'checks' | 'durable'>,
+  base: Pick<
+    NodeContext,
+    | 'name'
+    | 'instance'
+    | 'version'
+    | 'policy'
+    | 'now'
+    | 'wall'
+    | 'log'
+    | 'wake'
+    | 'unlock'
+    | 'checks'
+    | 'durable'
+  >,
 ): NodeContext {
   return {
     ...base,

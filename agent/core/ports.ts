@@ -3,7 +3,17 @@
  * runs them against the real parts (agent/runtime.ts), the simulator against its model on virtual time. Nothing in here
  * waits, reads a clock or throws for an expected outcome.
  */
-import type { Outcome, PgFacts, Position, StopOutcome, SyncList, Upstream, WalSender, Lsn, Fork } from './postgres.ts';
+import type {
+  Fork,
+  Lsn,
+  Outcome,
+  PgFacts,
+  Position,
+  StopOutcome,
+  SyncList,
+  Upstream,
+  WalSender,
+} from './postgres.ts';
 import type { Durable, StateRecord, View } from './records.ts';
 
 export type TxnOp =
@@ -69,7 +79,12 @@ export type Ports = {
     down(ms: number): Outcome;
     repair(names: string[], ms: number): Outcome;
   };
-  hooks: { run(phase: 'pre-promote' | 'post-promote' | 'pre-demote' | 'post-demote' | 'follow', facts: Record<string, string>): Outcome };
+  hooks: {
+    run(
+      phase: 'pre-promote' | 'post-promote' | 'pre-demote' | 'post-demote' | 'follow',
+      facts: Record<string, string>,
+    ): Outcome;
+  };
   peers: {
     /** Ask all of them at once; an entry per node. Returns as soon as all have answered, `ms` at the latest. */
     votes(nodes: string[], request: VoteRequest, ms: number): Record<string, VoteReply>;

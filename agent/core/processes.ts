@@ -3,8 +3,8 @@
  * guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes are answered beside it.
  */
 import { act } from './act.ts';
-import { decide, type Decision } from './decide.ts';
-import { factsOf, type Facts } from './facts.ts';
+import { type Decision, decide } from './decide.ts';
+import { type Facts, factsOf } from './facts.ts';
 import { receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
@@ -44,7 +44,13 @@ function* watcher(n: NodeContext): Procedure<void> {
     receive(n, view);
     const now = n.lease.record;
     // A plain renewal is no news; anything else is.
-    const news = n.lease.index !== before && (renewal === null || now === null || renewal.holder !== now.holder || renewal.epoch !== now.epoch || renewal.instance !== now.instance);
+    const news =
+      n.lease.index !== before &&
+      (renewal === null ||
+        now === null ||
+        renewal.holder !== now.holder ||
+        renewal.epoch !== now.epoch ||
+        renewal.instance !== now.instance);
     if (news || (view.request?.index ?? 0) !== request) n.wake();
   }
 }
@@ -95,7 +101,11 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     hooks.decided?.(decision, facts);
     if (decision.rule !== n.lastRule) {
       n.lastRule = decision.rule;
-      n.log({ component: 'handler-runner', level: 'info', message: `rule ${decision.rule}: ${decision.reason}` });
+      n.log({
+        component: 'handler-runner',
+        level: 'info',
+        message: `rule ${decision.rule}: ${decision.reason}`,
+      });
     }
     let acted = false;
     for (const action of decision.actions) {
@@ -145,8 +155,11 @@ function* gather(n: NodeContext): Procedure<Facts> {
 function* untilInterrupted<T>(n: NodeContext, procedure: Procedure<T>): Procedure<T | null> {
   let step = procedure.next();
   while (!step.done) {
+    const wasLock = step.value.port === 'time' && step.value.method === 'lock';
     const answer = yield step.value;
     if (n.interrupted) {
+      // A lock that was just granted is given back only by the `finally` behind it.
+      if (wasLock) procedure.next(answer);
       procedure.return(undefined as T);
       return null;
     }

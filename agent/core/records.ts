@@ -39,7 +39,14 @@ export type SyncRecord = {
   k: number;
 };
 
-export type ActiveRecord = { schema: 1; node: string; epoch: number; hostIp: string; timeline: number; since: string };
+export type ActiveRecord = {
+  schema: 1;
+  node: string;
+  epoch: number;
+  hostIp: string;
+  timeline: number;
+  since: string;
+};
 
 export type NodeRecord = {
   schema: 1;

@@ -26,14 +26,18 @@ export const isDown = (f: Facts): boolean => f.pg.process === 'stopped';
 /** Holds the lease, with a right of its own that has not run out. */
 export const holds = (f: Facts): boolean => f.lease.state === 'mine' && f.lease.right > 0;
 /** Somebody else's word counts: another holds the lease, or did before it was released. */
-export const elsewhere = (f: Facts): boolean => f.lease.state === 'other' || f.lease.state === 'free' || f.lease.state === 'impostor';
+export const elsewhere = (f: Facts): boolean =>
+  f.lease.state === 'other' || f.lease.state === 'free' || f.lease.state === 'impostor';
 /** Anything that only the active may run or leave open. */
 export const actsActive = (f: Facts): boolean => isPrimary(f) || f.services.running.length > 0;
 /** `sync` names this node under the epoch that it holds: its data is the cluster's. */
-export const syncIsOurs = (f: Facts): boolean => f.sync !== null && f.sync.leader && f.sync.epoch === f.lease.epoch;
+export const syncIsOurs = (f: Facts): boolean =>
+  f.sync !== null && f.sync.leader && f.sync.epoch === f.lease.epoch;
 /** When votes are asked for: late enough for the voters' own clocks, early enough to have them when the lease has run out. */
-export const voteAfter = (f: Facts): number => Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000);
+export const voteAfter = (f: Facts): number =>
+  Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000);
 /** Does the lease call for a challenge? */
 export const challengeable = (f: Facts): boolean =>
-  f.lease.state === 'free' || ((f.lease.state === 'other' || f.lease.state === 'impostor') && f.lease.still >= voteAfter(f));
+  f.lease.state === 'free' ||
+  ((f.lease.state === 'other' || f.lease.state === 'impostor') && f.lease.still >= voteAfter(f));
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -5,10 +5,17 @@ import { lsnText, type StateRecord } from './records.ts';
 
 /** What this node says of itself under state/NAME. */
 export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateRecord {
-  const active = f.lease.state === 'mine' && f.lease.right > 0 && f.pg.role === 'primary' && f.fence === 'open';
+  const active =
+    f.lease.state === 'mine' && f.lease.right > 0 && f.pg.role === 'primary' && f.fence === 'open';
   return {
     schema: 1,
-    role: active ? 'active' : f.rebuilding !== null || f.pg.data === 'empty' ? 'joining' : f.pg.process === 'running' ? 'standby' : 'down',
+    role: active
+      ? 'active'
+      : f.rebuilding !== null || f.pg.data === 'empty'
+        ? 'joining'
+        : f.pg.process === 'running'
+          ? 'standby'
+          : 'down',
     clone: n.durable.clone,
     timeline: f.pg.position?.timeline ?? 0,
     lsn: lsnText(f.pg.position?.lsn ?? 0n),

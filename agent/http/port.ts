@@ -3,11 +3,35 @@ import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, SyncRecord } from '../core/records.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
-export type Step = { name: string; state: 'running' | 'done' | 'failed'; startedAt: string; ms: number; bytes?: number; total?: number; detail?: string };
+export type Step = {
+  name: string;
+  state: 'running' | 'done' | 'failed';
+  startedAt: string;
+  ms: number;
+  bytes?: number;
+  total?: number;
+  detail?: string;
+};
 
-export type Operation = { id: string; kind: 'start' | 'join' | 'reinit' | 'remove'; state: 'running' | 'done' | 'failed'; error: string | null; errorCode: string | null; hint: string | null; steps: Step[] };
+export type Operation = {
+  id: string;
+  kind: 'start' | 'join' | 'reinit' | 'remove';
+  state: 'running' | 'done' | 'failed';
+  error: string | null;
+  errorCode: string | null;
+  hint: string | null;
+  steps: Step[];
+};
 
-export type ServiceRow = { name: string; displayName: string; state: 'running' | 'stopped' | 'failed' | 'unknown'; pid: number | null; since: string | null; activeOnly: boolean; expected: boolean };
+export type ServiceRow = {
+  name: string;
+  displayName: string;
+  state: 'running' | 'stopped' | 'failed' | 'unknown';
+  pid: number | null;
+  since: string | null;
+  activeOnly: boolean;
+  expected: boolean;
+};
 
 /** `agent status`: this manager alone. */
 export type AgentStatus = {
@@ -25,7 +49,14 @@ export type AgentStatus = {
   leaseMs: number;
   epoch: number;
   fence: 'closed' | 'open' | 'unknown';
-  database: { process: string; role: string; accepting: boolean; timeline: number; lsn: string; streaming: boolean };
+  database: {
+    process: string;
+    role: string;
+    accepting: boolean;
+    timeline: number;
+    lsn: string;
+    streaming: boolean;
+  };
   components: { name: string; state: string; detail: string }[];
   services: ServiceRow[];
   checks: Record<string, { ok: boolean; output: string }>;
@@ -65,13 +96,32 @@ export type ClusterStatus = {
   nodes: NodeRow[];
 };
 
-export type StartOptions = { hostIp?: string; nodeName?: string; publicIp?: string; options?: Record<string, unknown> };
+export type StartOptions = {
+  hostIp?: string;
+  nodeName?: string;
+  publicIp?: string;
+  options?: Record<string, unknown>;
+};
 export type JoinOptions = StartOptions & { addresses: string[]; token?: string };
 
-export type LogLine = { timestamp: number; level: string; component: string; message: string; cursor: string };
+export type LogLine = {
+  timestamp: number;
+  level: string;
+  component: string;
+  message: string;
+  cursor: string;
+};
 
 /** Health, from memory, in well under a millisecond. */
-export type Health = { active: boolean; standby: boolean; readOnly: boolean; live: boolean; ready: boolean; lagBytes: number | null; reason: string };
+export type Health = {
+  active: boolean;
+  standby: boolean;
+  readOnly: boolean;
+  live: boolean;
+  ready: boolean;
+  lagBytes: number | null;
+  reason: string;
+};
 
 export interface AgentApi {
   health(): Health;
@@ -104,7 +154,16 @@ export interface AgentApi {
   wantReclone(): Promise<void>;
 }
 
-export type AdmitRequest = { nodeName: string; hostIp: string; publicIp: string | null; apiPort: number; postgresPort: number; version: string; priority: number; nofailover: boolean };
+export type AdmitRequest = {
+  nodeName: string;
+  hostIp: string;
+  publicIp: string | null;
+  apiPort: number;
+  postgresPort: number;
+  version: string;
+  priority: number;
+  nofailover: boolean;
+};
 export type Admission = {
   clusterId: string;
   incarnation: number;

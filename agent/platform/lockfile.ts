@@ -1,4 +1,4 @@
-import { linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { AgentError } from '../errors.ts';
@@ -85,6 +85,12 @@ function generations(dir: string, name: string): Generation[] {
       }
     })
     .sort((a, b) => b.number - a.number);
+}
+
+/** The pid of the living process that holds the lock; undefined when nobody does. */
+export function lockHolder(dir: string, name: string): number | undefined {
+  if (!existsSync(dir)) return undefined;
+  return generations(dir, name).find(({ owner }) => owner !== undefined && lives(owner))?.owner?.pid;
 }
 
 function refuseIfHeld(all: readonly Generation[], dir: string, name: string): void {

@@ -3,13 +3,21 @@
  * its port, and the answer resumes the procedure at a later virtual time. Between two calls everything is atomic.
  */
 import type { NodeContext } from '../../agent/core/node.ts';
-import type { Call, LockName, Procedure } from '../../agent/core/ports.ts';
+import type { Call, LockName, Ports, Procedure } from '../../agent/core/ports.ts';
 import type { Machine } from './machine.ts';
 import type { Timer } from './scheduler.ts';
 
 export type Reply = (answer: unknown) => void;
-export type Handler = (agent: Agent, reply: Reply, args: readonly never[]) => void;
-export type PortTable = Record<string, Record<string, Handler>>;
+/** How a modelled port takes calls: the arguments as the core gives them, the answer through `reply`, later. */
+export type Handlers<P extends keyof Ports> = {
+  [M in keyof Ports[P]]: (
+    agent: Agent,
+    reply: Reply,
+    args: Ports[P][M] extends (...args: infer A) => unknown ? A : never,
+  ) => unknown;
+};
+export type PortTable = { [P in Exclude<keyof Ports, 'time'>]: Handlers<P> };
+type AnyHandler = (agent: Agent, reply: Reply, args: unknown) => unknown;
 
 /** What a tap wants done with a call: carry it out, carry out another one, or answer it without touching the world. */
 export type Verdict = { kind: 'pass' } | { kind: 'change'; call: Call } | { kind: 'answer'; answer: unknown };
@@ -80,8 +88,9 @@ export class Agent {
     this.frozen = false;
     const parked = this.parked;
     this.parked = [];
-    for (const run of parked) if (this.alive && !this.frozen) run();
-    else if (this.alive) this.parked.push(run);
+    for (const run of parked)
+      if (this.alive && !this.frozen) run();
+      else if (this.alive) this.parked.push(run);
   }
 
   /** Something this process does `ms` from now: never when it was killed meanwhile, late when it was frozen. */
@@ -188,8 +197,8 @@ export class Agent {
       } else this.lock(call.args[0], () => this.resume(strand, step, undefined));
       return;
     }
-    const handler = this.ports[call.port]?.[call.method];
+    const handler = (this.ports[call.port] as unknown as Record<string, AnyHandler>)[call.method];
     if (handler === undefined) throw new Error(`the model has no ${call.port}.${call.method}`);
-    handler(this, (result) => this.resume(strand, step, result), call.args as readonly never[]);
+    handler(this, (result) => this.resume(strand, step, result), call.args);
   }
 }

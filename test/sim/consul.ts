@@ -55,7 +55,12 @@ export class ConsulStore {
       } else {
         // Consul leaves the index alone when a write changes nothing.
         const held = this.keys.get(op.key);
-        if (held !== undefined && op.key !== 'next_master' && JSON.stringify(held.value) === JSON.stringify(op.value)) continue;
+        if (
+          held !== undefined &&
+          op.key !== 'next_master' &&
+          JSON.stringify(held.value) === JSON.stringify(op.value)
+        )
+          continue;
         this.keys.set(op.key, { value: op.value, index });
       }
       next ??= { ...this.view, index };
@@ -105,7 +110,8 @@ export class ConsulStore {
       case 'history': {
         const record = value as HistoryRecord | undefined;
         const others = view.history.filter((h) => h.epoch !== Number(name));
-        view.history = record === undefined ? others : [...others, record].sort((a, b) => a.epoch - b.epoch).slice(-30);
+        view.history =
+          record === undefined ? others : [...others, record].sort((a, b) => a.epoch - b.epoch).slice(-30);
         break;
       }
       default:

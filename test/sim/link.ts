@@ -65,6 +65,11 @@ export class Link {
     else this.pump();
   }
 
+  /** The path broke while nothing was under way: keepalives go missing, and each end gives up in its own time. */
+  silence(): void {
+    if (this.stuck === null) this.stall(() => this.pump());
+  }
+
   private send(): void {
     const { network, scheduler, lag } = this.wire;
     const from = this.up.machine.index;
@@ -114,8 +119,14 @@ export class Link {
   private stall(again: () => void): void {
     if (this.stuck === null) {
       const { scheduler, timeout } = this.wire;
-      scheduler.after(timeout, () => this.stuck !== null && this.up.machine.later(0, () => this.dropAtSender()));
-      scheduler.after(timeout, () => this.stuck !== null && this.down.machine.later(0, () => this.dropAtReceiver()));
+      scheduler.after(
+        timeout,
+        () => this.stuck !== null && this.up.machine.later(0, () => this.dropAtSender()),
+      );
+      scheduler.after(
+        timeout,
+        () => this.stuck !== null && this.down.machine.later(0, () => this.dropAtReceiver()),
+      );
     }
     this.stuck = again;
   }
@@ -154,7 +165,8 @@ export function refusal(up: Server, down: Server): string | null {
   if (part === null) return 'timeline is not in the history of the upstream';
   if (down.flushed > part.end) return 'ahead of the upstream';
   // A number taken by nobody's history hides the newer timeline: rescanning finds the wrong one.
-  if (down.branch.tli < up.branch.tli && down.reserved >= up.branch.tli) return 'a reserved timeline number hides the newer one';
+  if (down.branch.tli < up.branch.tli && down.reserved >= up.branch.tli)
+    return 'a reserved timeline number hides the newer one';
   return null;
 }
 

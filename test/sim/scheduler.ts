@@ -14,7 +14,7 @@ export class Scheduler {
 
   after(ms: number, run: () => void): Timer {
     this.order += 1;
-    const timer: Timer = { at: this.now + (ms > 0 ? ms : 0), order: this.order, run };
+    const timer: Timer = { at: this.now + Math.max(ms, 0), order: this.order, run };
     this.push(timer);
     return timer;
   }

@@ -27,6 +27,8 @@ export type Proc = {
   /** Confirmed, but a firewall that closed by itself holds the answer back: delivered when it opens again. */
   heldBack: number;
   connecting: boolean;
+  /** Killed, but in a sleep that ends only with the hang. */
+  doomed: boolean;
   /** Replay stands still until then, at this position. */
   holdUntil: number;
   heldAt: number;
@@ -65,7 +67,14 @@ export class Server {
   unstartable = false;
   rebuilding = false;
 
-  constructor(machine: Machine, forest: Forest, random: Random, events: ServerEvents, branch: Branch, systemId: string) {
+  constructor(
+    machine: Machine,
+    forest: Forest,
+    random: Random,
+    events: ServerEvents,
+    branch: Branch,
+    systemId: string,
+  ) {
     this.machine = machine;
     this.forest = forest;
     this.random = random;
@@ -90,7 +99,9 @@ export class Server {
 
   replayed(now: number): number {
     const proc = this.proc;
-    return proc !== null && proc.role === 'standby' && now < proc.holdUntil ? Math.min(proc.heldAt, this.flushed) : this.flushed;
+    return proc !== null && proc.role === 'standby' && now < proc.holdUntil
+      ? Math.min(proc.heldAt, this.flushed)
+      : this.flushed;
   }
 
   /** Fork the processes. `ready` is called once they accept connections. Nothing is called when they die before. */
@@ -108,6 +119,7 @@ export class Server {
       pending: [],
       heldBack: 0,
       connecting: false,
+      doomed: false,
       holdUntil: Number.NEGATIVE_INFINITY,
       heldAt: this.flushed,
     };
@@ -193,7 +205,8 @@ export class Server {
     if (proc === null || proc.pending.length === 0 || !this.works) return;
     const upTo = Math.max(this.confirmed(proc.list), proc.old === null ? 0 : this.confirmed(proc.old.list));
     let last = 0;
-    while (proc.pending.length > 0 && (proc.pending[0] as Pending).lsn <= upTo) last = (proc.pending.shift() as Pending).lsn;
+    while (proc.pending.length > 0 && (proc.pending[0] as Pending).lsn <= upTo)
+      last = (proc.pending.shift() as Pending).lsn;
     if (last === 0) return;
     if (this.events.open(this)) this.events.acknowledged(this, last);
     else proc.heldBack = Math.max(proc.heldBack, last);

@@ -16,7 +16,12 @@ export function* fenceDown(n: NodeContext, why: string): Procedure<void> {
     // The server goes before the services: theirs may take long, and clients on this machine reach the server without them.
     const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);
     if (stopped.kind === 'stopped') n.fence = 'closed';
-    else n.log({ component: 'handler-runner', level: 'error', message: `PostgreSQL did not stop: ${stopped.why}` });
+    else
+      n.log({
+        component: 'handler-runner',
+        level: 'error',
+        message: `PostgreSQL did not stop: ${stopped.why}`,
+      });
     yield* call('services', 'down', n.policy.stopTimeout);
   } finally {
     n.fencing -= 1;

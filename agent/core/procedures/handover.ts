@@ -15,7 +15,8 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
   const written = yield* call('pg', 'checkpoint', n.policy.switchoverWait);
   if (written.kind !== 'done') return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
   const hook = yield* call('hooks', 'run', 'pre-demote', { target });
-  if (hook.kind !== 'done') n.log({ component: 'handler-runner', level: 'warn', message: `pre-demote: ${hook.why}` });
+  if (hook.kind !== 'done')
+    n.log({ component: 'handler-runner', level: 'warn', message: `pre-demote: ${hook.why}` });
   const closedAt = n.now();
   n.outageSince = closedAt;
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
@@ -29,7 +30,8 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
     n.renewing = false;
     return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
   }
-  if (!stopped.clean || stopped.checkpoint === null) return yield* release(n, `${reason}; the stop was not clean`, closedAt);
+  if (!stopped.clean || stopped.checkpoint === null)
+    return yield* release(n, `${reason}; the stop was not clean`, closedAt);
   if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {
     return yield* stay(n, `${target} did not replay the shutdown checkpoint in time`);
   }
@@ -43,7 +45,11 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
 }
 
 /** Release after a confirmed stop, so that the best candidate by votes goes on at once. */
-export function* release(n: NodeContext, reason: string, closedAt: number | null = n.closedSince): Procedure<Result> {
+export function* release(
+  n: NodeContext,
+  reason: string,
+  closedAt: number | null = n.closedSince,
+): Procedure<Result> {
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
   if (closed.kind === 'done') n.fence = 'closed';
   const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);
@@ -54,7 +60,13 @@ export function* release(n: NodeContext, reason: string, closedAt: number | null
   yield* call('services', 'down', n.policy.stopTimeout);
   n.mandate = null;
   n.cooldownUntil = n.now() + n.policy.cooldown;
-  const given = yield* giveAway(n, '', reason, null, closedAt === null ? null : Math.round(n.now() - closedAt));
+  const given = yield* giveAway(
+    n,
+    '',
+    reason,
+    null,
+    closedAt === null ? null : Math.round(n.now() - closedAt),
+  );
   return given === 'ok' ? { ok: true } : { ok: false, why: `release ${given}` };
 }
 
@@ -73,7 +85,8 @@ function* targetReady(n: NodeContext, target: string): Procedure<boolean> {
   while (n.now() < until) {
     const seen = yield* call('pg', 'replication', 1000);
     const sender = seen?.senders.find((s) => s.name === `${target}_${clone}`);
-    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= 16n * 1024n * 1024n) return true;
+    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= 16n * 1024n * 1024n)
+      return true;
     yield* call('time', 'sleep', 50);
   }
   return false;

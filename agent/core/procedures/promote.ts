@@ -6,7 +6,7 @@ import { confirm, refresh, renewWith } from '../lease.ts';
 import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
-import { lsnText, type HistoryRecord, type SyncRecord, type Voter } from '../records.ts';
+import { type HistoryRecord, lsnText, type SyncRecord, type Voter } from '../records.ts';
 import { covered, listOf } from './cover.ts';
 
 export type Result = { ok: true } | { ok: false; why: string };
@@ -17,7 +17,8 @@ const OK: Result = { ok: true };
 export function* promote(n: NodeContext): Procedure<Result> {
   const mandate = n.mandate;
   const right = n.lease.right;
-  if (mandate === null || right === null || mandate.epoch !== right.epoch) return failed('no mandate for this epoch');
+  if (mandate === null || right === null || mandate.epoch !== right.epoch)
+    return failed('no mandate for this epoch');
   const cut = yield* call('pg', 'setUpstream', null, 2000);
   if (cut.kind !== 'done') return failed(cut.why);
   const at = yield* call('pg', 'position', 1000);
@@ -25,7 +26,10 @@ export function* promote(n: NodeContext): Procedure<Result> {
   if (mandate.kind === 'handover' && !(at.timeline === mandate.timeline && at.replayed > mandate.lsn)) {
     return failed('the shutdown checkpoint of the former active is not replayed here');
   }
-  if (mandate.kind === 'votes' && mandate.votes.some((v) => v.node === n.name && (v.timeline !== at.timeline || v.lsn > at.lsn))) {
+  if (
+    mandate.kind === 'votes' &&
+    mandate.votes.some((v) => v.node === n.name && (v.timeline !== at.timeline || v.lsn > at.lsn))
+  ) {
     return failed('the own position is not the one that was voted on');
   }
   const timeline = nextTimeline(n, at.timeline);
@@ -38,13 +42,16 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const listed = yield* call('pg', 'setSyncList', list, 2000);
   if (listed.kind !== 'done') return failed(listed.why);
   const done = yield* call('hooks', 'run', 'pre-promote', { epoch: `${right.epoch}` });
-  if (done.kind !== 'done') n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
-  if (!(yield* confirm(n, n.policy.worstCase.promote))) return failed('the lease was not confirmed before the promotion');
+  if (done.kind !== 'done')
+    n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
+  if (!(yield* confirm(n, n.policy.worstCase.promote)))
+    return failed('the lease was not confirmed before the promotion');
   const promoted = yield* call('pg', 'promote', 10_000);
   // From here on this mandate is used up: a second promotion needs a new epoch.
   n.mandate = null;
   if (promoted.kind !== 'done') return failed(promoted.why);
-  if (promoted.timeline !== timeline) return failed(`promoted to timeline ${promoted.timeline}, ${timeline} was reserved`);
+  if (promoted.timeline !== timeline)
+    return failed(`promoted to timeline ${promoted.timeline}, ${timeline} was reserved`);
   return yield* finishPromotion(n, opening);
 }
 
@@ -60,13 +67,25 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   const history = (yield* call('pg', 'history', state.timeline)) ?? [];
   if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
-    n.log({ component: 'handler-runner', level: 'warn', message: 'DEGRADED: no standby confirms; opening without synchronous replication' });
+    n.log({
+      component: 'handler-runner',
+      level: 'warn',
+      message: 'DEGRADED: no standby confirms; opening without synchronous replication',
+    });
     voters = [];
     k = 0;
   }
   if (!(yield* refresh(n))) return failed('Consul does not answer');
   const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
-  const sync: SyncRecord = { schema: 1, leader: n.name, epoch: right.epoch, timeline: state.timeline, history: forks, voters, k };
+  const sync: SyncRecord = {
+    schema: 1,
+    leader: n.name,
+    epoch: right.epoch,
+    timeline: state.timeline,
+    history: forks,
+    voters,
+    k,
+  };
   const ops: TxnOp[] = [
     { verb: 'cas', key: 'sync', value: sync, index: n.view?.sync?.index ?? 0 },
     { verb: 'set', key: 'active', value: activeRecord(n, state.timeline) },
@@ -93,7 +112,8 @@ export function* startInPlace(n: NodeContext): Procedure<Result> {
     const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, false);
     if (stopped.kind !== 'stopped') return failed(stopped.why);
   }
-  if (!(yield* confirm(n, n.policy.worstCase.start))) return failed('the lease was not confirmed before a writable start');
+  if (!(yield* confirm(n, n.policy.worstCase.start)))
+    return failed('the lease was not confirmed before a writable start');
   const started = yield* call('pg', 'startPrimary', n.policy.primaryStartTimeout);
   if (started.kind !== 'done') {
     n.startFailedAt = at;
@@ -105,15 +125,25 @@ export function* startInPlace(n: NodeContext): Procedure<Result> {
 /** A writable, fenced server of the leader that `sync` names: open once its voters have all of it. */
 export function* reopen(n: NodeContext): Procedure<Result> {
   const sync = n.view?.sync?.value;
-  if (sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch) return failed('sync names another leader');
+  if (sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch)
+    return failed('sync names another leader');
   const list = listOf(sync.voters, sync.k);
   if (!(yield* covered(n, list, n.policy.openWait))) {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
     if (!(yield* refresh(n))) return failed('Consul does not answer');
     const now = n.view?.sync;
     if (now === undefined || now === null) return failed('no sync record');
-    n.log({ component: 'handler-runner', level: 'warn', message: 'DEGRADED: no standby confirms; opening without synchronous replication' });
-    const op: TxnOp = { verb: 'cas', key: 'sync', value: { ...now.value, voters: [], k: 0 }, index: now.index };
+    n.log({
+      component: 'handler-runner',
+      level: 'warn',
+      message: 'DEGRADED: no standby confirms; opening without synchronous replication',
+    });
+    const op: TxnOp = {
+      verb: 'cas',
+      key: 'sync',
+      value: { ...now.value, voters: [], k: 0 },
+      index: now.index,
+    };
     if ((yield* renewWith(n, [op])) !== 'ok') return failed('sync was not written');
     yield* refresh(n);
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
@@ -124,7 +154,8 @@ export function* reopen(n: NodeContext): Procedure<Result> {
 
 export function* open(n: NodeContext): Procedure<Result> {
   if (remaining(n.lease, n.now()) <= n.policy.worstCase.open + n.policy.retryPeriod) {
-    if (!(yield* confirm(n, n.policy.worstCase.open))) return failed('the lease was not confirmed before opening');
+    if (!(yield* confirm(n, n.policy.worstCase.open)))
+      return failed('the lease was not confirmed before opening');
   }
   const right = n.lease.right;
   if (right === null) return failed('no lease');
@@ -135,7 +166,11 @@ export function* open(n: NodeContext): Procedure<Result> {
   n.startFailedAt = null;
   const downtime = n.outageSince === null ? null : Math.round(n.now() - n.outageSince);
   n.outageSince = null;
-  n.log({ component: 'handler-runner', level: 'info', message: `open under epoch ${right.epoch}${downtime === null ? '' : ` after ${downtime} ms`}` });
+  n.log({
+    component: 'handler-runner',
+    level: 'info',
+    message: `open under epoch ${right.epoch}${downtime === null ? '' : ` after ${downtime} ms`}`,
+  });
   n.lastDowntime = downtime;
   return OK;
 }
@@ -152,7 +187,8 @@ export function openingVoters(n: NodeContext): Opening {
   if (mandate?.kind === 'handover') {
     const clone = n.view?.states[mandate.from]?.clone;
     voters = [...(sync?.voters ?? [])];
-    if (clone !== undefined && !voters.some((v) => v.node === mandate.from)) voters.push({ node: mandate.from, clone });
+    if (clone !== undefined && !voters.some((v) => v.node === mandate.from))
+      voters.push({ node: mandate.from, clone });
   }
   voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
   if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
@@ -169,7 +205,12 @@ function nextTimeline(n: NodeContext, current: number): number {
   return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;
 }
 
-function historyOp(n: NodeContext, epoch: number, timeline: number, opened: { insert: bigint; forks: { tli: number; lsn: string }[] } | null): TxnOp {
+function historyOp(
+  n: NodeContext,
+  epoch: number,
+  timeline: number,
+  opened: { insert: bigint; forks: { tli: number; lsn: string }[] } | null,
+): TxnOp {
   const lease = n.lease.record;
   const at = n.wall().toISOString();
   const before = n.view?.history.find((h) => h.epoch === epoch);
@@ -179,7 +220,13 @@ function historyOp(n: NodeContext, epoch: number, timeline: number, opened: { in
     holder: n.name,
     from: lease?.from ?? null,
     reason: lease?.reason ?? '',
-    kind: before?.kind ?? (lease?.clean != null || n.mandate?.kind === 'handover' ? 'switchover' : n.mandate?.kind === 'founder' ? 'start' : 'failover'),
+    kind:
+      before?.kind ??
+      (lease?.clean != null || n.mandate?.kind === 'handover'
+        ? 'switchover'
+        : n.mandate?.kind === 'founder'
+          ? 'start'
+          : 'failover'),
     at: before?.at ?? at,
     timeline,
     lsn: opened === null ? null : lsnText(opened.insert),

@@ -10,11 +10,17 @@ import { mayFollow, upstreamOf } from './vote.ts';
  * Rewind or re-clone from the holder. Precondition, checked again here: this clone is no voter and `sync` names another
  * leader (PROTOCOL D.5), so no vote will ever count on what is wiped. The new clone id is durable before the first byte.
  */
-export function* rebuild(n: NodeContext, how: 'rewind' | 'reclone', fork: Fork | null, clone: string): Procedure<Result> {
+export function* rebuild(
+  n: NodeContext,
+  how: 'rewind' | 'reclone',
+  fork: Fork | null,
+  clone: string,
+): Procedure<Result> {
   if (!mayWipe(n)) return { ok: false, why: 'this clone may still be needed by a vote' };
   const record = n.lease.record;
   const upstream = record === null ? null : upstreamOf(n, record.holder);
-  if (record === null || upstream === null || !mayFollow(n, record, n.lease.index)) return { ok: false, why: 'no active to copy from' };
+  if (record === null || upstream === null || !mayFollow(n, record, n.lease.index))
+    return { ok: false, why: 'no active to copy from' };
   if (n.durable.rebuilding === null && n.pg?.data === 'ok') {
     const saved = yield* call('pg', 'saveDivergence', record.epoch, fork, how);
     if (saved.kind !== 'done') return { ok: false, why: `what differs was not saved: ${saved.why}` };
@@ -22,7 +28,8 @@ export function* rebuild(n: NodeContext, how: 'rewind' | 'reclone', fork: Fork |
   const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') return { ok: false, why: stopped.why };
   // It no longer streams: what the voter list says now is what counts.
-  if (!(yield* refresh(n)) || !mayWipe(n)) return { ok: false, why: 'this clone may still be needed by a vote' };
+  if (!(yield* refresh(n)) || !mayWipe(n))
+    return { ok: false, why: 'this clone may still be needed by a vote' };
   n.durable = { ...n.durable, clone, rebuilding: how };
   yield* call('store', 'save', n.durable);
   const done = yield* call('pg', 'rebuild', how, upstream, clone);

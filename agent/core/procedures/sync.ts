@@ -6,7 +6,7 @@ import { confirm, refresh, renewWith } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { SyncList, WalSender } from '../postgres.ts';
-import { standbyName, type Kv, type SyncRecord, type Voter } from '../records.ts';
+import { type Kv, type SyncRecord, standbyName, type Voter } from '../records.ts';
 import { covered, listOf, sameList } from './cover.ts';
 import { quorumSize } from './promote.ts';
 
@@ -42,9 +42,16 @@ export type SyncFacts = {
 export function nextSyncStep(f: SyncFacts): SyncStep {
   const { sync } = f;
   const near = (v: Voter) =>
-    f.senders.some((s) => s.name === standbyName(v) && s.state === 'streaming' && s.flush !== null && f.insert - s.flush <= NEAR);
+    f.senders.some(
+      (s) =>
+        s.name === standbyName(v) &&
+        s.state === 'streaming' &&
+        s.flush !== null &&
+        f.insert - s.flush <= NEAR,
+    );
   const listed = (v: Voter) => sync.voters.some((w) => w.node === v.node && w.clone === v.clone);
-  if (f.mode === 'off') return sync.voters.length > 0 ? { do: 'empty', why: 'synchronous_mode is off' } : restored(f);
+  if (f.mode === 'off')
+    return sync.voters.length > 0 ? { do: 'empty', why: 'synchronous_mode is off' } : restored(f);
   if (f.mode === 'quorum' && sync.voters.length > 0 && f.lonelyFor > f.degradeAfter) {
     return { do: 'empty', why: `no voter has been streaming for ${Math.round(f.lonelyFor / 1000)} s` };
   }
@@ -69,7 +76,9 @@ export function nextSyncStep(f: SyncFacts): SyncStep {
 
 function remove(f: SyncFacts, voter: Voter, why: string): SyncStep {
   if (f.sync.voters.length > 1) return { do: 'remove', voter, why };
-  return f.mode === 'strict' ? { do: 'nothing' } : { do: 'empty', why: `${voter.node}, the only voter: ${why}` };
+  return f.mode === 'strict'
+    ? { do: 'nothing' }
+    : { do: 'empty', why: `${voter.node}, the only voter: ${why}` };
 }
 
 function restored(f: SyncFacts): SyncStep {
@@ -96,8 +105,15 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
   return done ? describe(step) : `${describe(step)}: not finished, tried again`;
 }
 
-function factsOf(n: NodeContext, sync: SyncRecord, list: SyncList, seen: { insert: bigint; senders: WalSender[] }): SyncFacts {
-  const streams = sync.voters.some((v) => seen.senders.some((s) => s.name === standbyName(v) && s.state === 'streaming'));
+function factsOf(
+  n: NodeContext,
+  sync: SyncRecord,
+  list: SyncList,
+  seen: { insert: bigint; senders: WalSender[] },
+): SyncFacts {
+  const streams = sync.voters.some((v) =>
+    seen.senders.some((s) => s.name === standbyName(v) && s.state === 'streaming'),
+  );
   if (streams || sync.voters.length === 0) n.lonelySince = null;
   else n.lonelySince ??= n.now();
   const members = Object.keys(n.view?.nodes ?? {});
@@ -142,7 +158,9 @@ function* carryOut(n: NodeContext, held: Kv<SyncRecord>, step: SyncStep): Proced
     }
     case 'set_k':
       if (step.k < k) return (yield* key(voters, step.k)) && (yield* list(voters, step.k));
-      return (yield* list(voters, step.k)) && (yield* cover(n, voters, step.k)) && (yield* key(voters, step.k));
+      return (
+        (yield* list(voters, step.k)) && (yield* cover(n, voters, step.k)) && (yield* key(voters, step.k))
+      );
     case 'nothing':
       return true;
   }

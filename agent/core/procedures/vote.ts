@@ -77,7 +77,11 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
   const syncIndex = n.view?.sync?.index ?? 0;
   const own = yield* answerVote(n, { index, candidate: n.name });
   if (own.kind !== 'vote') {
-    n.log({ component: 'handler-runner', level: 'info', message: `no vote of our own: ${own.kind === 'refused' ? own.why : 'unknown'}` });
+    n.log({
+      component: 'handler-runner',
+      level: 'info',
+      message: `no vote of our own: ${own.kind === 'refused' ? own.why : 'unknown'}`,
+    });
     n.ballot = null;
     return;
   }

@@ -1,14 +1,20 @@
 /** The lease was released, or has stood still for too long: votes, then the best candidate takes it (PROTOCOL D). */
 import type { Facts } from '../facts.ts';
-import { challengeable, isStandby, seconds, type Rule } from '../rule.ts';
+import { challengeable, isStandby, type Rule, seconds } from '../rule.ts';
 
 const open = (f: Facts) => challengeable(f) && isStandby(f);
 const expired = (f: Facts) => f.lease.state === 'free' || f.lease.still >= f.policy.leaseDuration;
 /** Tags, failing checks and cooldowns delay by so much, never for ever. */
 const handicap = (f: Facts) =>
-  Math.max(f.cooldown, f.policy.nofailover || f.maintenance || f.checks.failing.length > 0 ? Math.max(0, f.policy.cooldown - f.lease.still + f.policy.leaseDuration) : 0);
+  Math.max(
+    f.cooldown,
+    f.policy.nofailover || f.maintenance || f.checks.failing.length > 0
+      ? Math.max(0, f.policy.cooldown - f.lease.still + f.policy.leaseDuration)
+      : 0,
+  );
 const patience = (f: Facts) => (f.ballot?.rank ?? 0) * f.policy.retryPeriod;
-const waited = (f: Facts) => (f.lease.state === 'free' ? f.lease.still : f.lease.still - f.policy.leaseDuration);
+const waited = (f: Facts) =>
+  f.lease.state === 'free' ? f.lease.still : f.lease.still - f.policy.leaseDuration;
 
 export const freeLease: Rule[] = [
   {
@@ -27,7 +33,10 @@ export const freeLease: Rule[] = [
     from: 'standby',
     to: 'candidate',
     when: (f) => open(f) && (f.ballot === null || !f.ballot.current),
-    reason: (f) => (f.lease.holder === '' ? 'the lease is free: asking for votes' : `${f.lease.holder} has not renewed for ${seconds(f.lease.still)}: asking for votes`),
+    reason: (f) =>
+      f.lease.holder === ''
+        ? 'the lease is free: asking for votes'
+        : `${f.lease.holder} has not renewed for ${seconds(f.lease.still)}: asking for votes`,
     does: ['ask_votes'],
     actions: () => [{ do: 'ask_votes' }],
   },
@@ -47,7 +56,8 @@ export const freeLease: Rule[] = [
     from: 'candidate',
     to: 'candidate',
     when: (f) => open(f) && !expired(f),
-    reason: (f) => `has the votes; the lease of ${f.lease.holder} runs out in ${seconds(f.policy.leaseDuration - f.lease.still)}`,
+    reason: (f) =>
+      `has the votes; the lease of ${f.lease.holder} runs out in ${seconds(f.policy.leaseDuration - f.lease.still)}`,
     does: [],
     actions: () => [],
   },
@@ -69,6 +79,8 @@ export const freeLease: Rule[] = [
     when: (f) => open(f),
     reason: (f) => `taking the lease: ${f.ballot?.verdict.reason ?? ''}`,
     does: ['acquire'],
-    actions: (f) => [{ do: 'acquire', reason: f.lease.holder === '' ? 'released' : `${f.lease.holder} did not renew` }],
+    actions: (f) => [
+      { do: 'acquire', reason: f.lease.holder === '' ? 'released' : `${f.lease.holder} did not renew` },
+    ],
   },
 ];

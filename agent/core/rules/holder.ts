@@ -1,6 +1,7 @@
 /** The holder of the lease: opening, staying well, and handing over. */
-import { holds, isDown, isPrimary, isStandby, seconds, syncIsOurs, type Rule } from '../rule.ts';
+
 import type { Facts } from '../facts.ts';
+import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } from '../rule.ts';
 
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
@@ -24,9 +25,13 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'fenced',
     when: (f) => holds(f) && f.stopping === 'shutdown',
-    reason: (f) => (f.fit === null ? 'shutting down: releasing the lease' : `shutting down: handing over to ${f.fit}`),
+    reason: (f) =>
+      f.fit === null ? 'shutting down: releasing the lease' : `shutting down: handing over to ${f.fit}`,
     does: ['handover', 'release'],
-    actions: (f) => (f.fit === null ? [{ do: 'release', reason: 'shutdown' }] : [{ do: 'handover', to: f.fit, reason: 'shutdown' }]),
+    actions: (f) =>
+      f.fit === null
+        ? [{ do: 'release', reason: 'shutdown' }]
+        : [{ do: 'handover', to: f.fit, reason: 'shutdown' }],
   },
   {
     id: 510,
@@ -43,7 +48,13 @@ export const holder: Rule[] = [
     situation: 'promoted under this lease, not open yet',
     from: 'holder',
     to: 'active',
-    when: (f) => holds(f) && isPrimary(f) && !syncIsOurs(f) && f.reserved !== null && f.pg.position?.timeline === f.reserved && f.closedFor <= f.policy.holdWithoutOpen,
+    when: (f) =>
+      holds(f) &&
+      isPrimary(f) &&
+      !syncIsOurs(f) &&
+      f.reserved !== null &&
+      f.pg.position?.timeline === f.reserved &&
+      f.closedFor <= f.policy.holdWithoutOpen,
     reason: () => 'promoted: waiting for a standby to confirm before clients are let in',
     does: ['finish_promotion'],
     actions: () => [{ do: 'finish_promotion' }],
@@ -53,20 +64,34 @@ export const holder: Rule[] = [
     situation: 'primary under this lease, clients still shut out',
     from: 'holder',
     to: 'active',
-    when: (f) => holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && f.closedFor <= f.policy.holdWithoutOpen,
+    when: (f) =>
+      holds(f) &&
+      isPrimary(f) &&
+      syncIsOurs(f) &&
+      f.fence !== 'open' &&
+      f.closedFor <= f.policy.holdWithoutOpen,
     reason: () => 'primary: letting clients in once the voters have all of it',
     does: ['reopen'],
     actions: () => [{ do: 'reopen' }],
   },
   {
     id: 516,
-    situation: "its database died, or hung, and was started in place too often or in vain; others may have better luck",
+    situation:
+      'its database died, or hung, and was started in place too often or in vain; others may have better luck',
     from: 'active',
     to: 'fenced',
     when: (f) => holds(f) && syncIsOurs(f) && isDown(f) && worn(f) && !alone(f),
-    reason: (f) => (f.startFailed ? 'the database does not start: releasing the lease' : 'the database died again within a minute: releasing the lease'),
+    reason: (f) =>
+      f.startFailed
+        ? 'the database does not start: releasing the lease'
+        : 'the database died again within a minute: releasing the lease',
     does: ['release'],
-    actions: (f) => [{ do: 'release', reason: f.startFailed ? 'the database does not start' : 'the database died again within a minute' }],
+    actions: (f) => [
+      {
+        do: 'release',
+        reason: f.startFailed ? 'the database does not start' : 'the database died again within a minute',
+      },
+    ],
   },
   {
     id: 518,
@@ -83,7 +108,11 @@ export const holder: Rule[] = [
     situation: 'holds the lease, and cannot open',
     from: 'holder',
     to: 'fenced',
-    when: (f) => holds(f) && !alone(f) && (!syncIsOurs(f) || f.closedFor > f.policy.holdWithoutOpen) && (f.fence !== 'open' || !isPrimary(f)),
+    when: (f) =>
+      holds(f) &&
+      !alone(f) &&
+      (!syncIsOurs(f) || f.closedFor > f.policy.holdWithoutOpen) &&
+      (f.fence !== 'open' || !isPrimary(f)),
     reason: (f) => `holds the lease without a way to open for ${seconds(f.closedFor)}: releasing it`,
     does: ['release'],
     actions: () => [{ do: 'release', reason: 'could not open' }],
@@ -147,7 +176,9 @@ export const holder: Rule[] = [
     reason: (f) => `starting ${[...f.services.missingAlways, ...f.services.missing].join(', ')}`,
     does: ['repair', 'services_up'],
     actions: (f) => [
-      ...(f.services.missingAlways.length > 0 ? [{ do: 'repair', names: f.services.missingAlways } as const] : []),
+      ...(f.services.missingAlways.length > 0
+        ? [{ do: 'repair', names: f.services.missingAlways } as const]
+        : []),
       ...(f.services.missing.length > 0 ? [{ do: 'services_up' } as const] : []),
       { do: 'sync_step' },
     ],
@@ -168,7 +199,10 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence === 'open',
-    reason: (f) => (f.sync?.voters === 0 && !alone(f) && f.policy.synchronousMode !== 'off' ? 'active, DEGRADED: no standby confirms commits' : 'active'),
+    reason: (f) =>
+      f.sync?.voters === 0 && !alone(f) && f.policy.synchronousMode !== 'off'
+        ? 'active, DEGRADED: no standby confirms commits'
+        : 'active',
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],
   },

@@ -10,7 +10,10 @@ export const safety: Rule[] = [
     when: (f) => f.removed,
     reason: () => 'removed from the cluster: data kept, nothing runs',
     does: ['fence_down'],
-    actions: (f) => (f.pg.process === 'stopped' && f.services.running.length === 0 ? [] : [{ do: 'fence_down', why: 'removed from the cluster' }]),
+    actions: (f) =>
+      f.pg.process === 'stopped' && f.services.running.length === 0
+        ? []
+        : [{ do: 'fence_down', why: 'removed from the cluster' }],
   },
   {
     id: 110,
@@ -25,7 +28,10 @@ export const safety: Rule[] = [
           ? 'Consul shows an older incarnation of this cluster'
           : 'Consul belongs to another cluster',
     does: ['fence_down'],
-    actions: (f) => (f.pg.process === 'stopped' && f.services.running.length === 0 ? [] : [{ do: 'fence_down', why: `foreign ${f.foreign}` }]),
+    actions: (f) =>
+      f.pg.process === 'stopped' && f.services.running.length === 0
+        ? []
+        : [{ do: 'fence_down', why: `foreign ${f.foreign}` }],
   },
   {
     id: 120,
@@ -33,7 +39,8 @@ export const safety: Rule[] = [
     from: 'active',
     to: 'fenced',
     when: (f) => f.lease.state === 'impostor' && actsActive(f),
-    reason: () => 'another instance under this name holds the lease (a cloned machine, or this one before a reboot)',
+    reason: () =>
+      'another instance under this name holds the lease (a cloned machine, or this one before a reboot)',
     does: ['fence_down'],
     actions: () => [{ do: 'fence_down', why: 'another instance under this name' }],
   },
@@ -85,7 +92,12 @@ export const safety: Rule[] = [
     when: (f) => elsewhere(f) && actsActive(f),
     reason: (f) => (f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease`),
     does: ['fence_down'],
-    actions: (f) => [{ do: 'fence_down', why: f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease` }],
+    actions: (f) => [
+      {
+        do: 'fence_down',
+        why: f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease`,
+      },
+    ],
   },
   {
     id: 240,

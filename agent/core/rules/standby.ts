@@ -4,7 +4,7 @@ import { challengeable, isStandby, type Rule } from '../rule.ts';
 export const standby: Rule[] = [
   {
     id: 700,
-    situation: "database neither stopped nor answering",
+    situation: 'database neither stopped nor answering',
     from: 'standby',
     to: 'standby',
     when: (f) => f.pg.process !== 'stopped' && f.pg.role === 'unknown',
@@ -17,8 +17,16 @@ export const standby: Rule[] = [
     situation: 'returned with writes that the active never had; the data may be wiped',
     from: 'standby',
     to: 'joining',
-    when: (f) => f.lease.state === 'other' && isStandby(f) && f.mayWipe && f.mayFollow && (f.branch?.kind === 'diverged' || f.wants === 'reclone'),
-    reason: (f) => (f.wants === 'reclone' ? 'copying the database again' : 'diverged from the active: saving what differs, then rewinding'),
+    when: (f) =>
+      f.lease.state === 'other' &&
+      isStandby(f) &&
+      f.mayWipe &&
+      f.mayFollow &&
+      (f.branch?.kind === 'diverged' || f.wants === 'reclone'),
+    reason: (f) =>
+      f.wants === 'reclone'
+        ? 'copying the database again'
+        : 'diverged from the active: saving what differs, then rewinding',
     does: ['rebuild'],
     actions: (f) => [{ do: 'rebuild', how: f.wants === 'reclone' ? 'reclone' : 'rewind' }],
   },
@@ -27,7 +35,8 @@ export const standby: Rule[] = [
     situation: 'returned with writes that the active never had; votes may still count on the data',
     from: 'standby',
     to: 'standby',
-    when: (f) => f.lease.state === 'other' && isStandby(f) && (f.branch?.kind === 'diverged' || f.wants === 'reclone'),
+    when: (f) =>
+      f.lease.state === 'other' && isStandby(f) && (f.branch?.kind === 'diverged' || f.wants === 'reclone'),
     reason: () => 'diverged: waiting until this copy is no voter any more',
     does: ['want'],
     actions: (f) => (f.wants === 'nothing' ? [{ do: 'want', what: 'rewind' }] : []),
@@ -50,7 +59,10 @@ export const standby: Rule[] = [
     when: (f) => f.lease.state === 'other' && isStandby(f) && !f.followsHolder && f.mayFollow,
     reason: (f) => `following ${f.lease.holder}`,
     does: ['follow', 'want'],
-    actions: (f) => [{ do: 'follow' }, ...(f.wants === 'nothing' ? [] : [{ do: 'want', what: 'nothing' } as const])],
+    actions: (f) => [
+      { do: 'follow' },
+      ...(f.wants === 'nothing' ? [] : [{ do: 'want', what: 'nothing' } as const]),
+    ],
   },
   {
     id: 735,
@@ -78,7 +90,10 @@ export const standby: Rule[] = [
     from: 'standby',
     to: 'standby',
     when: (f) => (f.lease.state === 'other' || f.lease.state === 'impostor') && isStandby(f),
-    reason: (f) => (f.pg.streaming ? `standby, streaming from ${f.lease.holder}` : `standby of ${f.lease.holder}, not streaming`),
+    reason: (f) =>
+      f.pg.streaming
+        ? `standby, streaming from ${f.lease.holder}`
+        : `standby of ${f.lease.holder}, not streaming`,
     does: [],
     actions: () => [],
   },

@@ -1,5 +1,5 @@
 /** Waiting on purpose, and getting a database to run at all. */
-import { elsewhere, holds, isDown, syncIsOurs, type Rule } from '../rule.ts';
+import { elsewhere, holds, isDown, type Rule, syncIsOurs } from '../rule.ts';
 
 export const starting: Rule[] = [
   {
@@ -8,9 +8,13 @@ export const starting: Rule[] = [
     from: 'joining',
     to: 'standby',
     when: (f) => f.rebuilding !== null,
-    reason: (f) => (f.mayWipe ? `${f.rebuilding} was interrupted: copying the database again` : `${f.rebuilding} was interrupted; waiting for an active to copy from`),
+    reason: (f) =>
+      f.mayWipe
+        ? `${f.rebuilding} was interrupted: copying the database again`
+        : `${f.rebuilding} was interrupted; waiting for an active to copy from`,
     does: ['rebuild'],
-    actions: (f) => (f.mayWipe && f.lease.state === 'other' && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : []),
+    actions: (f) =>
+      f.mayWipe && f.lease.state === 'other' && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : [],
   },
   {
     id: 310,
@@ -37,7 +41,12 @@ export const starting: Rule[] = [
     situation: 'first start of the cluster, on this manager',
     from: 'joining',
     to: 'holder',
-    when: (f) => f.sync === null && f.member && f.members.length === 1 && f.pg.data === 'ok' && (f.lease.state === 'absent' || (elsewhere(f) && f.lease.still >= f.policy.leaseDuration)),
+    when: (f) =>
+      f.sync === null &&
+      f.member &&
+      f.members.length === 1 &&
+      f.pg.data === 'ok' &&
+      (f.lease.state === 'absent' || (elsewhere(f) && f.lease.still >= f.policy.leaseDuration)),
     reason: () => 'first start: this manager founds the cluster',
     does: ['acquire'],
     actions: () => [{ do: 'acquire', reason: 'first start' }],
@@ -58,9 +67,13 @@ export const starting: Rule[] = [
     from: 'joining',
     to: 'standby',
     when: (f) => f.lease.state === 'other' && f.pg.data !== 'ok' && f.pg.data !== 'unknown',
-    reason: (f) => (f.mayWipe ? `copying the database of ${f.lease.holder}` : 'the database is gone; waiting until no vote counts on it'),
+    reason: (f) =>
+      f.mayWipe
+        ? `copying the database of ${f.lease.holder}`
+        : 'the database is gone; waiting until no vote counts on it',
     does: ['rebuild', 'want'],
-    actions: (f) => (f.mayWipe && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : [{ do: 'want', what: 'reclone' }]),
+    actions: (f) =>
+      f.mayWipe && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : [{ do: 'want', what: 'reclone' }],
   },
   {
     id: 415,

@@ -28,20 +28,22 @@ export type PgOptions = {
   /** Address the server is reached at by peers and clients. */
   host: string;
   port: number;
-  /** Value of listen_addresses; `host` when absent. */
-  listen?: string;
+  /** Addresses to listen on; `host` alone when absent. */
+  listen?: readonly string[];
   /** The agent's own role. Uses the Unix socket alone: over TCP it counts as a client. */
   superuser: string;
+  /** The database that the agent's own connections and pg_rewind use. */
+  database: string;
   /** Role that standbys, basebackup and rewind connect with. */
   replicationUser: string;
   replicationAuth: ReplicationAuth;
   /** How the agent's role is authenticated on the Unix socket. 'peer' needs an OS user of the same name. */
   localAuth: 'trust' | 'peer';
-  /** How clients are let in when open, besides what `originalHba` says. null: by `originalHba` alone. */
-  clientAuth: 'trust' | 'scram-sha-256' | 'md5' | null;
+  /** pg_hba lines for clients when open, instead of `originalHba`. */
+  clientHba?: readonly string[];
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
-  /** The manager's own pg_hba.conf, in force when open. */
+  /** The manager's own pg_hba.conf, in force when open; without one, and without `clientHba`, any client with a password. */
   originalHba?: string;
   /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
   walCap: number;
@@ -52,7 +54,7 @@ export type PgOptions = {
   divergedDir: string;
   /** Largest sum of database sizes, in bytes, that is dumped before a rewind. */
   dumpLimit: number;
-  /** Server log, to quote its last lines when a start fails. */
+  /** Server log, to quote its last complaint when a start fails. */
   logFile?: string;
   /** More keywords for connections to other members (sslmode, sslcert, ...). */
   conninfo?: Record<string, string>;
@@ -62,8 +64,10 @@ export type PgOptions = {
 };
 
 export const pgDefaults = {
+  superuser: 'postgres',
+  database: 'postgres',
+  replicationUser: 'cloudify_replication',
   localAuth: 'trust',
-  clientAuth: 'scram-sha-256',
   replicationAuth: 'trust',
   walCap: 4 * 1024 ** 3,
   walKeep: 128 * 1024 ** 2,

@@ -4,7 +4,17 @@
  * file of their own (cluster.conf, outside the data directory, so that neither basebackup nor rewind copies it),
  * written atomically and durably, then reloaded.
  */
-import type { Fork, Lsn, Outcome, PgFacts, Position, StopOutcome, SyncList, Upstream, WalSender } from '../../core/postgres.ts';
+import type {
+  Fork,
+  Lsn,
+  Outcome,
+  PgFacts,
+  Position,
+  StopOutcome,
+  SyncList,
+  Upstream,
+  WalSender,
+} from '../../core/postgres.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -72,7 +82,11 @@ export interface Postgres {
   /** pg_rewind to `from`. The server must be stopped cleanly or as a standby; leaves standby.signal in place. */
   rewind(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
   /** Save what differs from `forkLsn` on timeline `tli` on: WAL from there and, when it fits the limit, a dump. Server running as a cut standby for the dump. Returns the folder. */
-  saveDivergence(opts: { epoch: number; fork: Fork | null; reason: string }): Promise<Outcome & { dir?: string }>;
+  saveDivergence(opts: {
+    epoch: number;
+    fork: Fork | null;
+    reason: string;
+  }): Promise<Outcome & { dir?: string }>;
 
   /** Called when the server's process ended or the agent's own connection to it broke: at once, at most once per loss. */
   onLost(callback: () => void): void;

@@ -29,13 +29,15 @@ export interface Session {
   close(): void;
 }
 
+/** `onClose` is called when the connection breaks, not when `close` ends it. */
 export async function openSession(target: Target, ms: number, onClose?: () => void): Promise<Session> {
   const socket = await connectSocket(target, ms);
   let alive = true;
   let handed = false;
+  let ours = false;
   socket.once('close', () => {
     alive = false;
-    onClose?.();
+    if (!ours) onClose?.();
   });
   const sql = postgres({
     host: target.host,
@@ -66,6 +68,7 @@ export async function openSession(target: Target, ms: number, onClose?: () => vo
   } as postgres.Options<Record<string, never>>);
 
   const close = () => {
+    ours = true;
     alive = false;
     socket.destroy();
     void sql.end({ timeout: 0 }).catch(() => {});
@@ -111,16 +114,6 @@ async function connectSocket(target: Target, ms: number): Promise<Socket> {
   socket.on('error', () => {});
   if (!target.host.startsWith('/')) socket.setNoDelay(true);
   return socket;
-}
-
-/** Open, ask once, close. */
-export async function once(target: Target, text: string, ms: number): Promise<Row[]> {
-  const session = await openSession(target, ms);
-  try {
-    return await session.query(text, ms);
-  } finally {
-    session.close();
-  }
 }
 
 /** SQLSTATE of an error of the server; null of any other. */

@@ -1,5 +1,5 @@
 /** Deadlines on the monotonic clock. */
-import { performance } from 'node:perf_hooks';
+import { sleep } from '../../platform/clock.ts';
 
 export class Timeout extends Error {
   override name = 'Timeout';
@@ -19,8 +19,6 @@ export function deadline(ms: number): Deadline {
   };
 }
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** `work`, or a Timeout naming `what` after `ms`. The work itself goes on: the caller drops what it hangs on. */
 export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -35,7 +33,11 @@ export async function within<T>(ms: number, what: string, work: Promise<T>): Pro
 }
 
 /** Ask `probe` again every `every` ms until it gives something other than null; null when the time is over. */
-export async function poll<T>(end: Deadline, every: number, probe: () => Promise<T | null>): Promise<T | null> {
+export async function poll<T>(
+  end: Deadline,
+  every: number,
+  probe: () => Promise<T | null>,
+): Promise<T | null> {
   for (;;) {
     const found = await probe();
     if (found !== null) return found;

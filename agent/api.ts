@@ -1,0 +1,165 @@
+/** The agent behind its HTTP side: reads, and requests filed for the core. Implements AgentApi (agent/http/port.ts). */
+import process from 'node:process';
+import type { Agent } from './agent.ts';
+import { unfitnessSeen } from './core/unfit.ts';
+import { AgentError } from './errors.ts';
+import type { AgentApi } from './http/port.ts';
+import { newId } from './identity.ts';
+import { clusterOf, healthOf, statusOf } from './status.ts';
+
+const REQUEST_LIFE = 60_000;
+
+export function createApi(agent: Agent): AgentApi {
+  const startedAt = new Date().toISOString();
+  const member = () => {
+    const { cluster } = agent;
+    if (cluster === null)
+      throw new AgentError({
+        class: 'operator',
+        code: 'not_in_cluster',
+        message: 'this manager is in no cluster',
+        hint: "'agent cluster start' or 'agent cluster join' first",
+      });
+    if (cluster.last()?.facts.removed)
+      throw new AgentError({
+        class: 'operator',
+        code: 'removed_from_cluster',
+        message: 'this node was removed from the cluster',
+      });
+    return cluster;
+  };
+
+  async function changeConfig(change: { paused: boolean; pausedUntil: number | null }): Promise<void> {
+    const { consul, node } = member();
+    const prefix = node.view === null ? null : agent.prefix();
+    const held = node.view?.config ?? null;
+    if (prefix === null || held === null) throw unsettled();
+    const value = { ...held.value, ...change, version: held.value.version + 1 };
+    const done = await consul.kv.put(`${prefix}config`, JSON.stringify(value), { cas: held.index });
+    if (done.kind !== 'ok') throw unsettled();
+  }
+
+  return {
+    health: () => healthOf(agent.cluster),
+    status: () =>
+      statusOf(
+        agent.cluster,
+        agent.nodeConfig,
+        agent.services,
+        startedAt,
+        process.pid,
+        agent.nodeName() ?? '',
+      ),
+    cluster: () => clusterOf(agent.cluster),
+    history: async () => member().node.view?.history ?? [],
+    start: (options) => agent.start(options),
+    join: (options) => agent.join(options),
+    operation: (id) => agent.tracker.get(id),
+
+    async setActive(target, timeoutMs) {
+      const { consul, node } = member();
+      const view = node.view;
+      if (view === null) throw unsettled();
+      const why = unfitnessSeen(view, target);
+      if (why !== null)
+        throw new AgentError({
+          class: 'operator',
+          code: 'unfit_target',
+          message: `${target} cannot become the active: ${why}`,
+          hint: "see 'agent cluster nodes list'",
+        });
+      const epoch = view.lease?.value.epoch ?? 0;
+      const request = {
+        schema: 1,
+        id: newId(),
+        kind: 'switchover',
+        target,
+        epoch,
+        expires: Date.now() + Math.min(timeoutMs, REQUEST_LIFE),
+        by: 'api',
+      };
+      const done = await consul.kv.put(`${agent.prefix()}request`, JSON.stringify(request), {
+        cas: view.request?.index ?? 0,
+      });
+      if (done.kind === 'conflict')
+        throw new AgentError({
+          class: 'operator',
+          code: 'request_pending',
+          message: 'another switchover request is being carried out',
+          hint: 'wait for it to end',
+        });
+      if (done.kind !== 'ok') throw unsettled();
+      return { id: request.id, epoch };
+    },
+
+    pause: (expiresMs) =>
+      changeConfig({ paused: true, pausedUntil: expiresMs === null ? null : Date.now() + expiresMs }),
+    resume: () => changeConfig({ paused: false, pausedUntil: null }),
+
+    async remove(name) {
+      member();
+      const { members } = agent;
+      if (members === null) throw unsettled();
+      await members.mayRemove(name);
+      return agent.tracker.begin('remove', (steps) => members.remove(name, steps));
+    },
+
+    async reinit(name) {
+      const { node, peers } = member();
+      if (node.view?.nodes[name] === undefined)
+        throw new AgentError({
+          class: 'operator',
+          code: 'no_such_node',
+          message: `there is no node ${name}`,
+        });
+      if (node.view.lease?.value.holder === name)
+        throw new AgentError({
+          class: 'operator',
+          code: 'node_is_active',
+          message: `${name} is the active: its data is the cluster's`,
+        });
+      if (name === node.name) return this.wantReclone();
+      const done = await peers.reclone(name, 2000);
+      if (done === null)
+        throw new AgentError({
+          class: 'transient',
+          code: 'node_silent',
+          message: `the agent of ${name} does not answer`,
+        });
+    },
+
+    async wantReclone() {
+      const { node } = member();
+      node.wants = 'reclone';
+      node.wake();
+    },
+
+    logs: ({ since, component, limit }) => agent.logs({ since, component, limit }),
+    onLog: (callback) => agent.onLog(callback),
+    vote: (request) => member().answerVote(request),
+    async peerState() {
+      const cluster = member();
+      const at = await agent.position(500);
+      if (at === null) return null;
+      return { replayed: at.replayed, timeline: at.timeline, streaming: cluster.node.pg?.streaming ?? false };
+    },
+    async admit(request) {
+      member();
+      if (agent.members === null) throw unsettled();
+      return await agent.members.admit(request);
+    },
+    async enrol(name) {
+      member();
+      if (agent.members === null) throw unsettled();
+      await agent.members.enrol(name);
+    },
+  };
+}
+
+const unsettled = () =>
+  new AgentError({
+    class: 'transient',
+    code: 'consul_unknown',
+    message: 'Consul did not confirm',
+    hint: 'try again',
+  });

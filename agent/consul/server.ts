@@ -1,0 +1,132 @@
+/** This node's Consul server as a child of the agent (dev cluster): its files, its start, and when it is ready. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { consulBind, type NodeConfig } from '../config.ts';
+import { AgentError } from '../errors.ts';
+import { sleep } from '../platform/clock.ts';
+import { makeDir, writeDurably } from '../platform/files.ts';
+import { consulBinary } from '../platform/paths.ts';
+import type { ServiceDriver, ServiceUnit } from '../roles/services/driver.ts';
+import { createConsulClient } from './client.ts';
+import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from './server_config.ts';
+
+export type ConsulServer = {
+  readonly unit: ServiceUnit;
+  /** Writes the configuration and starts it. `bootstrap`: the very first server; its extra file goes once there is a leader. */
+  start(options: { bootstrap: boolean; join: readonly string[] }): Promise<void>;
+  /** Resolves when a leader is known; throws `consul_no_leader` (transient) after `ms`. */
+  waitLeader(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves when this server is a voter; throws `consul_not_voting` after `ms`. */
+  waitVoter(ms: number): Promise<void>;
+  stop(): Promise<void>;
+  /** Stops it and removes its data and configuration: for a join that is undone. */
+  wipe(): Promise<void>;
+};
+
+export function createConsulServer(config: NodeConfig, driver: ServiceDriver): ConsulServer {
+  const { consul } = config;
+  const binary = consulBinary(config);
+  const unit: ServiceUnit = {
+    name: 'consul',
+    command: binary ?? 'consul',
+    args: ['agent', `-config-dir=${consul.config_dir}`],
+    cwd: consul.data_dir,
+    stopSignal: 'SIGTERM',
+    stopTimeout: 10_000,
+  };
+  const client = createConsulClient({
+    servers: [`http://${consul.http_address}:${consul.http_port}`],
+    deadlineMs: 1000,
+    attemptMs: 1000,
+  });
+
+  async function wait(
+    ms: number,
+    what: () => Promise<boolean>,
+    code: string,
+    message: string,
+  ): Promise<void> {
+    const until = performance.now() + ms;
+    while (performance.now() < until) {
+      if (await what()) return;
+      await sleep(100);
+    }
+    throw new AgentError({
+      class: 'transient',
+      code,
+      message,
+      hint: `see the log of consul, and that ${consulBind(config)} is reachable`,
+    });
+  }
+
+  return {
+    unit,
+    async start({ bootstrap, join: others }) {
+      if (binary === undefined) {
+        throw new AgentError({
+          class: 'operator',
+          code: 'consul_missing',
+          message: 'there is no consul executable',
+          hint: 'install Consul 1.8 or later, or set consul.binary',
+        });
+      }
+      makeDir(consul.data_dir);
+      makeDir(consul.config_dir);
+      const file = renderServerConfig({
+        nodeName: config.node_name,
+        bindAddr: consulBind(config),
+        clientAddr: consul.http_address,
+        dataDir: consul.data_dir,
+        retryJoin: others,
+        datacenter: consul.datacenter,
+        ports: { http: consul.http_port, server: consul.server_port, serfLan: consul.serf_port },
+      });
+      writeDurably(join(consul.config_dir, file.name), file.content);
+      if (bootstrap) {
+        const extra = renderBootstrapConfig();
+        writeDurably(join(consul.config_dir, extra.name), extra.content);
+      }
+      await driver.start(unit);
+    },
+    async waitLeader(ms) {
+      await wait(
+        ms,
+        async () => hasLeader(await client.catalog.leader({ target: 'local' })),
+        'consul_no_leader',
+        'Consul elected no leader in time',
+      );
+      rmSync(join(consul.config_dir, BOOTSTRAP_FILE), { force: true });
+      const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
+      await wait(
+        10_000,
+        async () => (await client.catalog.ensureAutopilot(settings)).kind === 'ok',
+        'consul_autopilot',
+        'autopilot could not be set',
+      );
+    },
+    async waitVoter(ms) {
+      const own = `${consulBind(config)}:${consul.server_port}`;
+      await wait(
+        ms,
+        async () => {
+          const raft = await client.catalog.raftConfiguration();
+          return raft.kind === 'ok' && raft.value.some((server) => server.address === own && server.voter);
+        },
+        'consul_not_voting',
+        'this Consul server did not become a voter in time',
+      );
+    },
+    async stop() {
+      await driver.stop(unit);
+    },
+    async wipe() {
+      await driver.stop(unit);
+      rmSync(consul.data_dir, { recursive: true, force: true });
+      rmSync(consul.config_dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function hasLeader(answer: { kind: string; value?: string | undefined }): boolean {
+  return answer.kind === 'ok' && answer.value !== undefined && answer.value !== '';
+}

@@ -1,0 +1,57 @@
+import { ConfigError, loadConfig } from './config/load.ts';
+import { problemLine } from './config/problems.ts';
+import type { Config, NodeConfig } from './config/resolve.ts';
+import { database } from './doctor/database.ts';
+import { type Finding, fail, ok, warn } from './doctor/finding.ts';
+import { machine } from './doctor/machine.ts';
+import { ports } from './doctor/ports.ts';
+import { programs } from './doctor/programs.ts';
+import { asAgentError } from './errors.ts';
+
+export type { Finding, FindingState } from './doctor/finding.ts';
+
+const hasAddress = (config: Config): config is NodeConfig => config.host_ip !== undefined;
+
+/** Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. */
+export async function doctor(config: Config): Promise<Finding[]> {
+  const all: Promise<Finding[]>[] = [
+    programs(config),
+    Promise.resolve().then(() => machine(config)),
+    database(config),
+    hasAddress(config)
+      ? ports(config)
+      : Promise.resolve([
+          warn(
+            'host_ip',
+            'host_ip is not set yet: ports were not looked at',
+            "'cluster start' and 'join' set it",
+          ),
+        ]),
+  ];
+  const settled = await Promise.allSettled(all);
+  return settled.flatMap((result) =>
+    result.status === 'fulfilled'
+      ? result.value
+      : [fail('doctor', `could not look at everything: ${String(result.reason)}`, 'report this')],
+  );
+}
+
+/** The same from a file, whose own problems are findings too; with these, the machine is not looked at. */
+export async function doctorFile(path: string): Promise<Finding[]> {
+  try {
+    const { config } = loadConfig(path);
+    return [ok('config', `${path} is right`), ...(await doctor(config))];
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) {
+      return thrown.problems.map((problem) =>
+        fail('config', `${path}: ${problemLine(problem)}`, `correct it in ${path}`),
+      );
+    }
+    const error = asAgentError(thrown);
+    return [fail('config', error.message, error.hint ?? '')];
+  }
+}
+
+/** True if nothing stands in the way of running. */
+export const healthy = (findings: readonly Finding[]): boolean =>
+  findings.every(({ state }) => state !== 'fail');

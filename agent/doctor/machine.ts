@@ -1,0 +1,123 @@
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import type { Config } from '../config/resolve.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+
+/** The folder itself, or the nearest above that exists. */
+function nearestExisting(path: string): string {
+  let here = path;
+  while (!existsSync(here) && here !== '/') here = dirname(here);
+  return here;
+}
+
+function writable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+const TMPFS = 0x01021994;
+
+function folder(id: string, path: string, user: string): Finding {
+  const existing = nearestExisting(path);
+  if (!writable(existing)) {
+    return fail(
+      id,
+      `${user} may not write in ${existing}`,
+      `make ${path} and give it to ${user}, or run 'agent install'`,
+    );
+  }
+  if (id === 'folder_state' && statfsSync(existing).type === TMPFS) {
+    const mend = 'set paths.state_dir to a folder on a disk';
+    return warn(id, `${path} is in memory: a reboot would forget what this node voted for`, mend);
+  }
+  return ok(id, existing === path ? `${path} can be written` : `${path} can be made`);
+}
+
+function folders(config: Config, user: string): Finding[] {
+  const { state_dir, run_dir, log_file, diverged_dir } = config.paths;
+  const all: [string, string][] = [
+    ['folder_state', state_dir],
+    ['folder_run', run_dir],
+    ['folder_log', dirname(log_file)],
+    ['folder_diverged', diverged_dir],
+  ];
+  if (config.driver === 'child') {
+    all.push(['folder_postgres', config.postgres.data_dir], ['folder_consul', config.consul.data_dir]);
+  }
+  return all.map(([id, path]) => folder(id, path, user));
+}
+
+const size = (bytes: number): string =>
+  bytes >= 1024 ** 3 ? `${(bytes / 1024 ** 3).toFixed(1)} GB` : `${Math.round(bytes / 1024 ** 2)} MB`;
+
+function disk(config: Config): Finding {
+  const path = nearestExisting(config.postgres.data_dir);
+  const { bavail, bsize } = statfsSync(path);
+  const free = bavail * bsize;
+  const least = config.checks.disk_free_min;
+  const what = `${size(free)} free for ${config.postgres.data_dir}`;
+  const mend = 'make space, or lower checks.disk_free_min';
+  if (free < least) return fail('disk_space', `${what}; at least ${size(least)} are needed`, mend);
+  if (free < config.postgres.wal_cap) {
+    const more = `, less than postgres.wal_cap (${size(config.postgres.wal_cap)}): an absent standby could fill the disk`;
+    return warn('disk_space', `${what}${more}`, 'make space, or lower postgres.wal_cap');
+  }
+  return ok('disk_space', what);
+}
+
+/** Counted by software, or read from a slow chip: rates may be off, or a look at the clock cost too much. */
+const POOR_CLOCKS = ['jiffies', 'refined-jiffies', 'acpi_pm', 'pit'];
+
+function clock(): Finding {
+  let source: string;
+  try {
+    source = readFileSync('/sys/devices/system/clocksource/clocksource0/current_clocksource', 'utf8').trim();
+  } catch {
+    return warn('clock_source', 'the clock source cannot be told', 'see that /sys is mounted');
+  }
+  if (!POOR_CLOCKS.includes(source)) return ok('clock_source', `the clock source is ${source}`);
+  const mend = 'let the hypervisor offer a better one (kvm-clock, tsc), and keep to the default lease preset';
+  return warn(
+    'clock_source',
+    `the clock source is ${source}; the lease counts on clocks of equal rates`,
+    mend,
+  );
+}
+
+function account(config: Config, user: string, uid: number): Finding {
+  if (uid === 0) {
+    const mend =
+      config.driver === 'child' ? 'run it as another user' : `run it as ${config.user}, as its unit does`;
+    const what =
+      'this is root: PostgreSQL refuses to run as root, and the agent needs no more than its trampoline';
+    return config.driver === 'child' ? fail('user', what, mend) : warn('user', what, mend);
+  }
+  if (config.driver === 'systemd' && user !== config.user) {
+    return warn('user', `this is ${user}, the agent's user is ${config.user}`, `run it as ${config.user}`);
+  }
+  return ok('user', `this is ${user}`);
+}
+
+function watchdog(config: Config): Finding[] {
+  const device = config.watchdog_device;
+  if (device === undefined) return [];
+  if (existsSync(device)) return [ok('watchdog', `${device} is there`)];
+  return [fail('watchdog', `there is no ${device}`, 'load its kernel module, or take watchdog_device out')];
+}
+
+/** The machine itself: user, folders, space, clock. */
+export function machine(config: Config): Finding[] {
+  const { username, uid } = userInfo();
+  return [
+    account(config, username, uid),
+    ...folders(config, username),
+    disk(config),
+    clock(),
+    ...watchdog(config),
+  ];
+}

@@ -1,0 +1,85 @@
+/** `/api/v1`: what our own command line asks. */
+import { type Context, Hono } from 'hono';
+import { notFound, notInCluster } from './errors.ts';
+import type { AgentApi, ClusterStatus, NodeRow } from './port.ts';
+import {
+  check,
+  defined,
+  joinBody,
+  logFollow,
+  logLimit,
+  nothingBody,
+  pauseBody,
+  readBody,
+  setActiveBody,
+  startBody,
+} from './schemas.ts';
+import { followEvents, followLog } from './stream.ts';
+
+/** The cluster, or the error that says there is none. */
+export async function clusterOf(api: AgentApi): Promise<ClusterStatus> {
+  const cluster = await api.cluster();
+  if (!cluster.initialized) throw notInCluster();
+  return cluster;
+}
+
+export async function nodeOf(api: AgentApi, name: string): Promise<NodeRow> {
+  const { nodes } = await clusterOf(api);
+  const found = nodes.find((node) => node.name === name);
+  if (found) return found;
+  throw notFound(`no node ${name} in this cluster`, `its nodes: ${nodes.map((node) => node.name).join(', ')}`);
+}
+
+function logQuery(c: Context) {
+  const { since, component, limit } = c.req.query();
+  return defined({
+    since,
+    component,
+    limit: limit === undefined ? undefined : check(logLimit, limit, 'limit'),
+  });
+}
+
+export function apiRoutes(api: AgentApi): Hono {
+  const app = new Hono();
+  app.get('/status', async (c) => c.json(await api.status()));
+  app.get('/cluster', async (c) => c.json(await api.cluster()));
+  app.get('/nodes', async (c) => c.json({ items: (await clusterOf(api)).nodes }));
+  app.get('/nodes/:name', async (c) => c.json(await nodeOf(api, c.req.param('name'))));
+  app.get('/history', async (c) => c.json({ items: await api.history() }));
+  app.get('/operations/:id', (c) => {
+    const id = c.req.param('id');
+    const operation = api.operation(id);
+    if (operation === null) throw notFound(`no operation ${id}`, 'an agent forgets its operations when it restarts');
+    return c.json(operation);
+  });
+  app.get('/logs', (c) => {
+    const query = logQuery(c);
+    const follow = check(logFollow, c.req.query('follow') ?? '0', 'follow');
+    if (follow === '1' || follow === 'true') return followLog(c, api, query);
+    return c.json({ items: api.logs(query) });
+  });
+  app.get('/events', (c) => followEvents(c, api));
+
+  app.post('/start', async (c) => c.json(await api.start(defined(await readBody(c, startBody))), 202));
+  app.post('/join', async (c) => c.json(await api.join(defined(await readBody(c, joinBody))), 202));
+  app.post('/set-active', async (c) => {
+    const { node, timeout } = await readBody(c, setActiveBody);
+    return c.json(await api.setActive(node, timeout), 202);
+  });
+  app.post('/pause', async (c) => {
+    await api.pause((await readBody(c, pauseBody)).for);
+    return c.json({});
+  });
+  app.post('/resume', async (c) => {
+    await readBody(c, nothingBody);
+    await api.resume();
+    return c.json({});
+  });
+  app.delete('/nodes/:name', async (c) => c.json(await api.remove(c.req.param('name')), 202));
+  app.post('/nodes/:name/reinit', async (c) => {
+    await readBody(c, nothingBody);
+    await api.reinit(c.req.param('name'));
+    return c.json({}, 202);
+  });
+  return app;
+}

@@ -1,0 +1,74 @@
+/** Thrown values as JSON replies: `{"message", "error_code", "hint"?}`. */
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { AgentError, asAgentError, type ErrorClass } from '../errors.ts';
+import type { Logger } from '../log.ts';
+
+const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  too_large: 413,
+  // What the clients of Cloudify 4.x know: they try the next manager.
+  not_cluster_master: 400,
+  removed_from_cluster: 400,
+  not_in_cluster: 400,
+};
+
+const STATUS_BY_CLASS: Readonly<Record<ErrorClass, ContentfulStatusCode>> = {
+  usage: 400,
+  operator: 409,
+  transient: 503,
+  fatal: 500,
+};
+
+export const statusOf = (error: AgentError): ContentfulStatusCode =>
+  STATUS_BY_CODE[error.code] ?? STATUS_BY_CLASS[error.class];
+
+export const notFound = (what: string, hint?: string): AgentError =>
+  new AgentError({
+    class: 'usage',
+    code: 'not_found',
+    message: what,
+    ...(hint === undefined ? {} : { hint }),
+  });
+
+/** A call meant for the active came to another manager (DESIGN 11). */
+export const notActive = (active: string | null): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_cluster_master',
+    message: 'this manager is not the active of its cluster',
+    hint: active === null ? 'no manager is active at the moment: try again' : `ask the active, ${active}`,
+  });
+
+export const notInCluster = (): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_in_cluster',
+    message: 'this manager is not in a cluster',
+    hint: "make one with 'agent cluster start', or enter one with 'agent cluster join ADDRESS'",
+  });
+
+export const removed = (): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'removed_from_cluster',
+    message: 'this manager was removed from its cluster',
+    hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
+  });
+
+/** Hono's own refusals (a body past its limit) in our form; their reply is built before we see it. */
+function asReply(thrown: unknown): AgentError {
+  if (!(thrown instanceof HTTPException)) return asAgentError(thrown);
+  const code = thrown.status === 413 ? 'too_large' : 'bad_request';
+  return new AgentError({ class: 'usage', code, message: thrown.message || 'the request cannot be read' });
+}
+
+/** Hono's onError. Causes stay in the log; only what is a bug or a broken machine is logged. */
+export const replyError = (log?: Logger) => (thrown: unknown, c: Context) => {
+  const error = asReply(thrown);
+  if (error.class === 'fatal') log?.error(`${c.req.method} ${c.req.path}:`, error);
+  return c.json(error.toJSON(), statusOf(error));
+};

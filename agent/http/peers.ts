@@ -1,0 +1,93 @@
+/** Asking the other agents: the core's `peers` port over their HTTP API. LSNs travel as decimal strings. */
+import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { Fork } from '../core/postgres.ts';
+
+export type PeerAddress = { host: string; port: number };
+
+type WireVote =
+  | {
+      kind: 'vote';
+      vote: {
+        node: string;
+        clone: string;
+        timeline: number;
+        lsn: string;
+        history: { tli: number; lsn: string }[];
+      };
+    }
+  | { kind: 'refused'; why: string }
+  | { kind: 'unknown' };
+
+export function voteToWire(reply: VoteReply): WireVote {
+  if (reply.kind !== 'vote') return reply;
+  const { vote } = reply;
+  return {
+    kind: 'vote',
+    vote: {
+      ...vote,
+      lsn: vote.lsn.toString(),
+      history: vote.history.map((f) => ({ tli: f.tli, lsn: f.lsn.toString() })),
+    },
+  };
+}
+
+function voteFromWire(reply: WireVote): VoteReply {
+  if (reply.kind !== 'vote') return reply;
+  const history: Fork[] = reply.vote.history.map((f) => ({ tli: f.tli, lsn: BigInt(f.lsn) }));
+  return { kind: 'vote', vote: { ...reply.vote, lsn: BigInt(reply.vote.lsn), history } };
+}
+
+export function stateToWire(state: PeerState | null) {
+  return state === null ? null : { ...state, replayed: state.replayed.toString() };
+}
+
+export function createPeers(addressOf: (node: string) => PeerAddress | undefined, secret: () => string) {
+  async function ask<T>(
+    node: string,
+    method: string,
+    path: string,
+    body: unknown,
+    ms: number,
+  ): Promise<T | null> {
+    const address = addressOf(node);
+    if (address === undefined) return null;
+    const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+    try {
+      const reply = await fetch(`http://${host}:${address.port}/api/v1/peer/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${secret()}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(ms),
+      });
+      if (!reply.ok) return null;
+      return (await reply.json()) as T;
+    } catch {
+      return null;
+    }
+  }
+
+  return {
+    async vote(node: string, request: VoteRequest, ms: number): Promise<VoteReply> {
+      const reply = await ask<WireVote>(node, 'POST', 'vote', request, ms);
+      return reply === null ? { kind: 'unknown' } : voteFromWire(reply);
+    },
+    async votes(nodes: string[], request: VoteRequest, ms: number): Promise<Record<string, VoteReply>> {
+      const replies = await Promise.all(
+        nodes.map(async (node) => [node, await this.vote(node, request, ms)] as const),
+      );
+      return Object.fromEntries(replies);
+    },
+    async state(node: string, ms: number): Promise<PeerState | null> {
+      const reply = await ask<{ replayed: string; timeline: number; streaming: boolean }>(
+        node,
+        'GET',
+        'state',
+        undefined,
+        ms,
+      );
+      return reply === null ? null : { ...reply, replayed: BigInt(reply.replayed) };
+    },
+    reclone: (node: string, ms: number) => ask<object>(node, 'POST', 'reclone', {}, ms),
+  };
+}
+export type Peers = ReturnType<typeof createPeers>;

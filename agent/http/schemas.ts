@@ -1,0 +1,81 @@
+/** What request bodies must look like. Whatever else comes is refused with the path and what would be right. */
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import { choice, flag, integer, ipAddress, nodeName, port, positiveDuration, text } from '../config/fields.ts';
+import { group } from '../config/group.ts';
+import { problemLine, problemsOf } from '../config/problems.ts';
+import { AgentError } from '../errors.ts';
+
+const settings = () =>
+  v.optional(v.record(v.string(), v.unknown(), 'must be an object of names and values'), {});
+
+const startEntries = {
+  hostIp: v.optional(ipAddress()),
+  nodeName: v.optional(nodeName()),
+  publicIp: v.optional(text()),
+  options: settings(),
+};
+
+const addresses = () =>
+  v.pipe(
+    v.array(text(), 'must be a list of addresses'),
+    v.minLength(1, 'must name at least one manager of the cluster'),
+  );
+
+export const startBody = group(startEntries);
+export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(text()) });
+export const setActiveBody = group({ node: nodeName(), timeout: v.optional(positiveDuration(), '60s') });
+export const pauseBody = group({ for: v.optional(v.nullable(positiveDuration()), null) });
+export const nothingBody = group({});
+
+export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
+export const enrolBody = group({ node: nodeName() });
+export const admitBody = group({
+  nodeName: nodeName(),
+  hostIp: ipAddress(),
+  publicIp: v.nullable(text()),
+  apiPort: port(),
+  postgresPort: port(),
+  version: text(),
+  priority: v.number('must be a number'),
+  nofailover: flag(),
+});
+
+// Clients of Cloudify 4.x send more than we use: what is unknown is passed over.
+const cfyStart = { host_ip: ipAddress(), node_name: nodeName(), options: settings() };
+export const cfyStartBody = v.object(cfyStart);
+export const cfyJoinBody = v.object({ ...cfyStart, join_addrs: addresses(), credentials: v.optional(v.unknown()) });
+export const cfyMasterBody = v.object({ master: nodeName() });
+
+export const logLimit = v.pipe(v.string(), v.transform(Number), integer(1, 1_000_000));
+export const logFollow = choice(['0', '1', 'false', 'true']);
+
+const refused = (message: string): AgentError =>
+  new AgentError({ class: 'usage', code: 'bad_request', message });
+
+/** Checks any input. Throws usage `bad_request` with every problem. */
+export function check<S extends v.GenericSchema>(schema: S, input: unknown, what: string): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, input);
+  if (parsed.success) return parsed.output;
+  const problems = problemsOf(parsed.issues).map(problemLine);
+  throw refused(`${what}: ${problems.join('; ')}`);
+}
+
+/** The body as JSON; an empty one counts as `{}`. Throws usage `bad_request`. */
+export async function readJson(c: Context): Promise<unknown> {
+  const body = await c.req.text();
+  if (body.trim() === '') return {};
+  try {
+    return JSON.parse(body) as unknown;
+  } catch (cause) {
+    throw refused(`the body is not JSON: ${(cause as Error).message}`);
+  }
+}
+
+export const readBody = async <S extends v.GenericSchema>(c: Context, schema: S): Promise<v.InferOutput<S>> =>
+  check(schema, await readJson(c), 'the body');
+
+/** The object without the keys whose value is undefined: what exactOptionalPropertyTypes asks for. */
+export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
+}

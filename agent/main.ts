@@ -1,0 +1,50 @@
+/** `agent run`: composition root of the daemon. */
+import process from 'node:process';
+import { createAgent } from './agent.ts';
+import { createApi } from './api.ts';
+import { type Config, loadConfig, type NodeConfig } from './config.ts';
+import { createServer } from './http/server.ts';
+import { agentLog } from './log.ts';
+import { acquireLock } from './platform/lockfile.ts';
+import { agentFiles, makeAgentDirs } from './platform/paths.ts';
+import { childDriver } from './roles/services/child.ts';
+import { commit, version } from './version.ts';
+
+/** Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent. */
+export async function runAgent(configPath: string): Promise<number> {
+  const { input, config } = loadConfig(configPath);
+  makeAgentDirs(config);
+  const files = agentFiles(config);
+  const lock = acquireLock(files.lockDir, files.lockName);
+  const log = agentLog(config);
+  log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
+  const driver = childDriver({ runDir: files.servicesRun, logDir: files.servicesLog });
+  const agent = createAgent(input, config, driver, log, (node) => server.listenTcp(node));
+  const server = createServer(createApi(agent), { socket: config.paths.socket, log: log.for('http'), secret: () => agent.secret() });
+  await server.listenSocket();
+  try {
+    if (!(await agent.resume())) {
+      log.for('agent').info("in no cluster: waiting for 'agent cluster start' or 'agent cluster join'");
+      await listenEarly(config, server);
+    }
+    await stopped();
+  } finally {
+    log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');
+    await server.close();
+    await agent.close();
+    await log.close();
+    lock.release();
+  }
+  return 0;
+}
+
+async function listenEarly(config: Config, server: { listenTcp(node: NodeConfig): Promise<void> }): Promise<void> {
+  const { node_name, host_ip } = config;
+  if (node_name !== undefined && host_ip !== undefined) await server.listenTcp({ ...config, node_name, host_ip });
+}
+
+function stopped(): Promise<void> {
+  return new Promise((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done());
+  });
+}

@@ -1,0 +1,137 @@
+/**
+ * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F: admission, the database, Consul, and only
+ * then its key. Anything that fails before that leaves the machine as it was found.
+ */
+import { readdirSync } from 'node:fs';
+import type { NodeConfig } from '../config.ts';
+import type { ConsulServer } from '../consul/server.ts';
+import { standbyName } from '../core/records.ts';
+import { AgentError } from '../errors.ts';
+import type { Admission, AdmitRequest } from '../http/port.ts';
+import { type Membership, newClone } from '../identity.ts';
+import type { Postgres } from '../roles/postgres/port.ts';
+import type { Steps } from './tracker.ts';
+
+export type JoinParts = {
+  config: NodeConfig;
+  pg: Postgres;
+  consul: ConsulServer;
+  addresses: readonly string[];
+  request: AdmitRequest;
+  /** Ask the active to admit this manager: any node may be asked, and sends on to the active. */
+  admit(address: string, request: AdmitRequest): Promise<Admission>;
+  enrol(address: string, secret: string, node: string): Promise<void>;
+  /** Make clone id and membership durable and run the core. */
+  become(membership: Membership, clone: string): Promise<void>;
+  /** Undo `become`, `consul` and the data of a join that failed. */
+  undo(): Promise<void>;
+  following(): { streaming: boolean; reason: string };
+};
+
+const CONSUL_VOTES = 60_000;
+const FOLLOWS = 60_000;
+
+/** Refuses a manager that is not empty. Changes nothing. */
+export function refuseUnlessEmpty(config: NodeConfig): void {
+  let entries: string[] = [];
+  try {
+    entries = readdirSync(config.postgres.data_dir);
+  } catch {
+    return;
+  }
+  if (entries.length === 0) return;
+  throw new AgentError({
+    class: 'operator',
+    code: 'manager_not_empty',
+    message: `this manager is not empty: there is data in ${config.postgres.data_dir}`,
+    hint: 'join a manager without data; what is here would be lost. Move it away first if it can be given up',
+  });
+}
+
+export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
+  const { config, pg, consul } = parts;
+  refuseUnlessEmpty(config);
+  const admission = await step('asking to be admitted', () => admitSomewhere(parts));
+  try {
+    const clone = newClone();
+    await step('copying the database', async (report) => {
+      await pg.setIdentity(standbyName({ node: config.node_name, clone }));
+      const from = {
+        node: admission.active.node,
+        host: admission.active.hostIp,
+        port: admission.active.postgresPort,
+      };
+      const done = await pg.basebackup(
+        from,
+        ({ what, ...sizes }) => report({ detail: what, ...sizes }),
+        new AbortController().signal,
+      );
+      if (done.kind !== 'done')
+        throw new AgentError({
+          class: 'transient',
+          code: 'basebackup_failed',
+          message: `the database was not copied: ${done.why}`,
+        });
+    });
+    await step('joining Consul', async () => {
+      await consul.start({ bootstrap: false, join: admission.consulServers });
+      await consul.waitVoter(CONSUL_VOTES);
+    });
+    await step('entering the cluster', async () => {
+      await parts.become(
+        {
+          nodeName: config.node_name,
+          hostIp: config.host_ip,
+          publicIp: config.public_ip ?? null,
+          clusterId: admission.clusterId,
+          incarnation: admission.incarnation,
+          systemId: admission.systemId,
+          secret: admission.secret,
+          consulServers: [...new Set([...admission.consulServers, config.host_ip])],
+        },
+        clone,
+      );
+      await parts.enrol(parts.addresses[0] ?? admission.active.hostIp, admission.secret, config.node_name);
+    });
+  } catch (thrown) {
+    await parts.undo();
+    throw thrown;
+  }
+  await step('following the active', async (report) => {
+    const until = performance.now() + FOLLOWS;
+    for (;;) {
+      const { streaming, reason } = parts.following();
+      if (streaming) return;
+      report({ detail: reason });
+      if (performance.now() > until) {
+        throw new AgentError({
+          class: 'transient',
+          code: 'still_going',
+          message: `joined, but not following yet: ${reason}`,
+          hint: "see 'agent cluster nodes list'",
+        });
+      }
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  });
+}
+
+/** The first address that answers decides: a refusal is final, silence is not. */
+async function admitSomewhere(parts: JoinParts): Promise<Admission> {
+  let silence: unknown;
+  for (const address of parts.addresses) {
+    try {
+      return await parts.admit(address, parts.request);
+    } catch (thrown) {
+      if (thrown instanceof AgentError && thrown.class !== 'transient') throw thrown;
+      silence = thrown;
+    }
+  }
+  throw new AgentError({
+    class: 'transient',
+    code: 'no_member_answers',
+    message: `none of these members answers: ${parts.addresses.join(', ')}`,
+    hint: 'give the address of a node of the cluster, and see that its agent runs',
+    cause: silence,
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * `cluster start`: this manager founds a cluster with the database it has. Every step may be repeated; an interrupted start
+ * is begun again by the same command, and its data is never written anew.
+ */
+
+import type { NodeConfig } from '../config.ts';
+import type { ConsulKv } from '../consul/port.ts';
+import type { ConsulServer } from '../consul/server.ts';
+import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts';
+import { AgentError } from '../errors.ts';
+import { type Membership, newId, newSecret } from '../identity.ts';
+import type { Postgres } from '../roles/postgres/port.ts';
+import { version } from '../version.ts';
+import type { Steps } from './tracker.ts';
+
+export type StartParts = {
+  config: NodeConfig;
+  pg: Postgres;
+  consul: ConsulServer;
+  kv: ConsulKv;
+  /** Make the membership durable and run the core on it. */
+  become(membership: Membership): Promise<void>;
+  /** Is this node open as the active? Says why not otherwise. */
+  opened(): { open: boolean; reason: string };
+};
+
+const CONSUL_LEADER = 30_000;
+const OPEN = 60_000;
+
+export async function startCluster(parts: StartParts, { step }: Steps): Promise<void> {
+  const { config, pg, consul, kv } = parts;
+  const prefix = `${config.consul.prefix}/`;
+  const systemId = await step('checking the database', async () => {
+    const facts = await pg.facts(3000);
+    if (facts.data !== 'ok' || facts.systemId === null) {
+      throw new AgentError({
+        class: 'operator',
+        code: 'no_database',
+        message: `there is no PostgreSQL database in ${config.postgres.data_dir}`,
+        hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
+      });
+    }
+    return facts.systemId;
+  });
+  await step('starting Consul', async () => {
+    await consul.start({ bootstrap: true, join: [] });
+    await consul.waitLeader(CONSUL_LEADER);
+  });
+  await step('taking over the database', async () => {
+    const stopped = await pg.stop('fast', 60_000, false);
+    if (stopped.kind !== 'stopped') throw refused('database_not_stopped', stopped.why);
+    const adopted = await pg.adopt();
+    if (adopted.kind !== 'done') throw refused('database_not_adopted', adopted.why);
+  });
+  const cluster = await step('founding the cluster', async () => {
+    const cluster: ClusterRecord = { schema: 1, id: newId(), incarnation: 1, systemId };
+    const settings: ConfigRecord = {
+      schema: 1,
+      version: 1,
+      paused: false,
+      pausedUntil: null,
+      synchronousMode: config.synchronous_mode,
+    };
+    await create(kv, `${prefix}cluster`, cluster);
+    await create(kv, `${prefix}config`, settings);
+    await create(kv, `${prefix}nodes/${config.node_name}`, nodeRecordOf(config));
+    const read = await kv.get(`${prefix}cluster`);
+    if (read.kind !== 'ok') throw unsettled();
+    return JSON.parse(read.entry.value) as ClusterRecord;
+  });
+  if (cluster.systemId !== systemId) {
+    throw refused('other_cluster', 'the Consul here belongs to a cluster with another database');
+  }
+  await step('opening the database', async (report) => {
+    await parts.become({
+      nodeName: config.node_name,
+      hostIp: config.host_ip,
+      publicIp: config.public_ip ?? null,
+      clusterId: cluster.id,
+      incarnation: cluster.incarnation,
+      systemId,
+      secret: newSecret(),
+      consulServers: [config.host_ip],
+    });
+    const until = performance.now() + OPEN;
+    for (;;) {
+      const { open, reason } = parts.opened();
+      if (open) return;
+      report({ detail: reason });
+      if (performance.now() > until)
+        throw refused('not_opened', `the database was not opened in time: ${reason}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  });
+}
+
+export function nodeRecordOf(config: NodeConfig): NodeRecord {
+  return {
+    schema: 1,
+    hostIp: config.host_ip,
+    publicIp: config.public_ip ?? null,
+    apiPort: config.api.port,
+    postgresPort: config.postgres.port,
+    version,
+    options: { priority: config.tags.priority, nofailover: config.tags.nofailover, maintenance: false },
+  };
+}
+
+/** Create the key; that it exists already is what a repeated start finds. */
+async function create(kv: ConsulKv, key: string, value: unknown): Promise<void> {
+  const done = await kv.put(key, JSON.stringify(value), { cas: 0 });
+  if (done.kind === 'unknown') throw unsettled();
+}
+
+const refused = (code: string, message: string) => new AgentError({ class: 'operator', code, message });
+const unsettled = () =>
+  new AgentError({
+    class: 'transient',
+    code: 'consul_unknown',
+    message: 'Consul did not confirm a write',
+    hint: 'run the same command again',
+  });

@@ -1,0 +1,148 @@
+/**
+ * The settings the agent owns. They stand in cluster.conf, which is read after the manager's own configuration
+ * and carries, in its first line, the data it was made from: one file, replaced at once, is all the state.
+ */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { SyncList, Upstream } from '../../core/postgres.ts';
+import { conninfoTo } from './conninfo.ts';
+import type { PgOptions } from './options.ts';
+import { slotName } from './slot_name.ts';
+
+export type Settings = {
+  upstream: Upstream | null;
+  /** application_name towards the upstream: NODE_CLONE. */
+  identity: string;
+  syncList: SyncList;
+  fenced: boolean;
+  /** New at each writing. A server shows by it which writing it has loaded. */
+  generation: string;
+};
+
+export const clusterConf = (o: PgOptions): string => join(o.confDir, 'cluster.conf');
+export const mainConf = (o: PgOptions): string => join(o.confDir, 'postgresql.conf');
+export const hbaFile = (o: PgOptions): string => join(o.confDir, 'pg_hba.conf');
+export const identFile = (o: PgOptions): string => join(o.confDir, 'pg_ident.conf');
+
+export function initialSettings(o: PgOptions): Settings {
+  return { upstream: null, identity: o.node, syncList: null, fenced: true, generation: newGeneration() };
+}
+
+export const newGeneration = (): string => randomUUID().slice(0, 13);
+
+/** A value as it stands in a configuration file. */
+export const confValue = (text: string): string => `'${text.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`;
+
+/** synchronous_standby_names. Names are quoted: NODE_CLONE may hold capitals and dashes. */
+export function renderSyncList(list: SyncList): string {
+  if (list === null || list.names.length === 0) return '';
+  return `ANY ${list.k} (${list.names.map((n) => `"${n.replaceAll('"', '""')}"`).join(', ')})`;
+}
+
+/** The inverse of renderSyncList. Throws on a list that is not one of ours. */
+export function parseSyncList(text: string): SyncList {
+  if (text.trim() === '') return null;
+  const match = /^ANY (\d+) \((.*)\)$/.exec(text.trim());
+  const names = [...(match?.[2] ?? '').matchAll(/"((?:[^"]|"")*)"(?:, |$)/g)].map((m) =>
+    (m[1] ?? '').replaceAll('""', '"'),
+  );
+  const list = { names, k: Number(match?.[1]) };
+  if (!match || renderSyncList(list) !== text.trim()) throw new Error(`not a list of ours: ${text}`);
+  return list;
+}
+
+const megabytes = (bytes: number): string => `${Math.max(1, Math.round(bytes / 1024 ** 2))}MB`;
+
+function managed(o: PgOptions, s: Settings): Record<string, string> {
+  return {
+    data_directory: o.dataDir,
+    hba_file: hbaFile(o),
+    ident_file: identFile(o),
+    external_pid_file: '',
+    listen_addresses: (o.listen ?? [o.host]).join(','),
+    port: String(o.port),
+    unix_socket_directories: o.socketDir,
+    wal_level: 'replica',
+    hot_standby: 'on',
+    hot_standby_feedback: 'off',
+    max_wal_senders: '20',
+    max_replication_slots: '20',
+    wal_log_hints: 'on',
+    wal_keep_size: megabytes(o.walKeep),
+    max_slot_wal_keep_size: megabytes(o.walCap),
+    // Commits wait for the receivers after a restart of the primary: five seconds by default, too long (LAB).
+    wal_retrieve_retry_interval: '100ms',
+    wal_receiver_status_interval: '1s',
+    wal_sender_timeout: `${o.walTimeout}ms`,
+    wal_receiver_timeout: `${o.walTimeout}ms`,
+    // A query on a standby must not hold up the replay that a promotion waits for.
+    max_standby_streaming_delay: '3s',
+    max_standby_archive_delay: '3s',
+    // After a backend crash the postmaster would recover by itself and open unfenced, showing commits that
+    // nobody confirmed (PROTOCOL D.7). It exits instead, and the agent restarts it fenced.
+    restart_after_crash: 'off',
+    recovery_target_timeline: 'latest',
+    recovery_min_apply_delay: '0',
+    synchronous_commit: 'on',
+    synchronous_standby_names: renderSyncList(s.syncList),
+    primary_conninfo: s.upstream ? conninfoTo(o, s.upstream, s.identity) : '',
+    primary_slot_name: s.upstream ? slotName(o.node) : '',
+  };
+}
+
+const marks = (s: Settings): Record<string, string> => ({
+  'agent.generation': s.generation,
+  'agent.fenced': s.fenced ? 'on' : 'off',
+});
+
+export function renderClusterConf(o: PgOptions, s: Settings): string {
+  const lines = Object.entries({ ...managed(o, s), ...o.parameters, ...marks(s) }).map(
+    ([name, value]) => `${name} = ${confValue(value)}`,
+  );
+  return [
+    `# settings ${JSON.stringify(s)}`,
+    '# Written by the agent and replaced at every change: put your own settings elsewhere.',
+    ...lines,
+    '',
+  ].join('\n');
+}
+
+/** What cluster.conf was made from; null when there is none or it is not readable as ours. */
+export function parseClusterConf(text: string | null): Settings | null {
+  const match = /^# settings (\{.*\})$/m.exec(text ?? '');
+  if (!match) return null;
+  try {
+    const s = JSON.parse(match[1] ?? '') as Partial<Settings>;
+    if (typeof s.generation !== 'string' || typeof s.fenced !== 'boolean') return null;
+    return s as Settings;
+  } catch {
+    return null;
+  }
+}
+
+/** The file the server is started with. `original` is left out when there is no such file. */
+export function renderMainConf(o: PgOptions, original: string | null): string {
+  const include = (path: string) => `include = ${confValue(path)}`;
+  return [
+    "# Written by the agent: the manager's own settings, then the cluster's.",
+    ...(original ? [include(original)] : []),
+    include(clusterConf(o)),
+    '',
+  ].join('\n');
+}
+
+const targets = ['', '_name', '_time', '_xid', '_lsn', '_inclusive', '_action'].map(
+  (s) => `recovery_target${s}`,
+);
+
+/**
+ * postgresql.auto.conf without what the agent owns. The server reads that file last, and a basebackup or a
+ * rewind brings the source's.
+ */
+export function stripAutoConf(text: string, o: PgOptions): string {
+  const names = new Set([...Object.keys(managed(o, initialSettings(o))), ...targets, 'promote_trigger_file']);
+  return text
+    .split('\n')
+    .filter((line) => !names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase()))
+    .join('\n');
+}

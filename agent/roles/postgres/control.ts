@@ -1,0 +1,79 @@
+/** pg_control: what the server last wrote about itself. Read with no server running. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseLsn } from '../../core/lsn.ts';
+import type { Lsn } from '../../core/postgres.ts';
+import { runOk } from '../../platform/process.ts';
+import type { PgOptions } from './options.ts';
+
+export type Control = {
+  systemId: string;
+  /** As pg_controldata says it: 'shut down', 'shut down in recovery', 'in production', ... */
+  state: string;
+  checkpoint: Lsn;
+  redo: Lsn;
+  timeline: number;
+  /** Where a standby must replay to at least, and on which timeline; 0 on a primary. */
+  minRecovery: Lsn;
+  minRecoveryTimeline: number;
+  walLogHints: boolean;
+  checksums: boolean;
+  segmentSize: bigint;
+  version: number;
+};
+
+export function parseControl(text: string): Control {
+  const values = new Map(
+    text.split('\n').flatMap((line) => {
+      const at = line.indexOf(':');
+      return at < 0 ? [] : [[line.slice(0, at).trim(), line.slice(at + 1).trim()] as const];
+    }),
+  );
+  const value = (name: string): string => {
+    const found = values.get(name);
+    if (found === undefined) throw new Error(`pg_controldata says nothing of "${name}"`);
+    return found;
+  };
+  return {
+    systemId: value('Database system identifier'),
+    state: value('Database cluster state'),
+    checkpoint: parseLsn(value('Latest checkpoint location')),
+    redo: parseLsn(value("Latest checkpoint's REDO location")),
+    timeline: Number(value("Latest checkpoint's TimeLineID")),
+    minRecovery: parseLsn(value('Minimum recovery ending location')),
+    minRecoveryTimeline: Number(value("Min recovery ending loc's timeline")),
+    walLogHints: value('wal_log_hints setting') === 'on',
+    checksums: Number(value('Data page checksum version')) > 0,
+    segmentSize: BigInt(value('Bytes per WAL segment')),
+    version: Number(value('pg_control version number')),
+  };
+}
+
+/** Throws when the file is missing or damaged. */
+export async function readControl(o: PgOptions, ms = 5000): Promise<Control> {
+  const env = { LC_ALL: 'C', LANGUAGE: undefined };
+  const { stdout } = await runOk(join(o.binDir, 'pg_controldata'), ['-D', o.dataDir], { deadline: ms, env });
+  return parseControl(stdout);
+}
+
+/**
+ * The first fields, without a process: their place has not changed from 13 to 18. `down` is true from the moment a
+ * shutdown checkpoint is complete, while walsenders may still be sending it.
+ */
+export async function peekControl(dataDir: string): Promise<{ systemId: string; down: boolean } | null> {
+  try {
+    const file = await open(join(dataDir, 'global', 'pg_control'), 'r');
+    try {
+      const bytes = new Uint8Array(24);
+      const { bytesRead } = await file.read(bytes, 0, 24, 0);
+      if (bytesRead < 24) return null;
+      const view = new DataView(bytes.buffer);
+      const state = view.getUint32(16, true);
+      return { systemId: view.getBigUint64(0, true).toString(), down: state === 1 || state === 2 };
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return null;
+  }
+}

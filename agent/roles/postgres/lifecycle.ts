@@ -1,0 +1,128 @@
+/** Start and stop. */
+
+import { Buffer } from 'node:buffer';
+import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Outcome, StopOutcome } from '../../core/postgres.ts';
+import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
+import { alive } from '../../platform/procfs.ts';
+import { mainConf } from './conf.ts';
+import { readControl } from './control.ts';
+import { dataState } from './facts.ts';
+import type { PgOptions } from './options.ts';
+import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
+import { cleanAutoConf } from './reload.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { type Deadline, deadline, poll } from './time.ts';
+import { trimHistory } from './timeline.ts';
+
+const standbySignal = (o: PgOptions): string => join(o.dataDir, 'standby.signal');
+
+export function putStandbySignal(o: PgOptions): void {
+  if (!existsSync(standbySignal(o))) writeDurably(standbySignal(o), '', PRIVATE);
+}
+
+export async function start(server: Server, role: 'standby' | 'primary', ms: number): Promise<Outcome> {
+  const end = deadline(ms);
+  return await attempt(`start as ${role}`, async () => {
+    const running = await postmasterPid(server.o);
+    if (running !== null) return await alreadyRunning(server, running, role, end);
+    const ready = await prepare(server, role, end);
+    if (ready.kind !== 'done') return ready;
+    await server.o.starter.start([
+      join(server.o.binDir, 'postgres'),
+      '-D',
+      server.o.dataDir,
+      '-c',
+      `config_file=${mainConf(server.o)}`,
+    ]);
+    const pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(server.o));
+    if (pid === null) return failed(await complaint(server.o));
+    return await accepting(server, pid, end);
+  });
+}
+
+/** Files as this start needs them; nothing of a former server is left when this is done. */
+async function prepare(server: Server, role: 'standby' | 'primary', end: Deadline): Promise<Outcome> {
+  const { o, settings } = server;
+  const data = await dataState(o);
+  if (data !== 'ok') return failed(`the data directory is ${data}`);
+  if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
+  makeDir(o.socketDir, 0o700);
+  await settings.writeAll({ fenced: true });
+  await cleanAutoConf(o);
+  removeDurably(join(o.dataDir, 'recovery.signal'));
+  if (role === 'primary') removeDurably(standbySignal(o));
+  else putStandbySignal(o);
+  await trimHistory(o);
+  return DONE;
+}
+
+async function alreadyRunning(
+  server: Server,
+  pid: number,
+  role: 'standby' | 'primary',
+  end: Deadline,
+): Promise<Outcome> {
+  const up = await accepting(server, pid, end);
+  if (up.kind !== 'done') return up;
+  const [row] = await server.link.query('select pg_is_in_recovery() as r', Math.max(1, end.left()));
+  const is = row?.r === true ? 'standby' : 'primary';
+  return is === role ? DONE : failed(`it runs as a ${is} already`);
+}
+
+async function accepting(server: Server, pid: number, end: Deadline): Promise<Outcome> {
+  let last = 'it still starts';
+  const up = await poll(end, 8, async () => {
+    if (!alive(pid)) return failed(await complaint(server.o));
+    // Its own word first: knocking at a server that recovers costs it a process each time.
+    if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
+    try {
+      await server.link.query('select 1', Math.max(1, end.left()));
+      return DONE;
+    } catch (error) {
+      last = (error as Error).message;
+      return null;
+    }
+  });
+  return up ?? failed(`not accepting connections in time: ${last}`);
+}
+
+/** The last fatal line of the server's log. */
+async function complaint(o: PgOptions): Promise<string> {
+  const general = 'the server ended while starting';
+  if (o.logFile === undefined) return general;
+  try {
+    const file = await open(o.logFile, 'r');
+    try {
+      const { size } = await file.stat();
+      const tail = Buffer.alloc(Math.min(size, 8192));
+      await file.read(tail, 0, tail.length, size - tail.length);
+      const line = tail
+        .toString('utf8')
+        .split('\n')
+        .findLast((l) => /(FATAL|PANIC|ERROR):/.test(l));
+      return line ? `${general}: ${line.replace(/^.*?(?=(FATAL|PANIC|ERROR):)/, '')}` : general;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return general;
+  }
+}
+
+export async function stopped(server: Server, thenStandby: boolean): Promise<StopOutcome> {
+  const { o } = server;
+  if ((await dataState(o)) === 'empty')
+    return { kind: 'stopped', clean: false, checkpoint: null, timeline: 0 };
+  if (thenStandby) putStandbySignal(o);
+  const control = await readControl(o);
+  const primary = control.state === 'shut down';
+  return {
+    kind: 'stopped',
+    clean: primary || control.state === 'shut down in recovery',
+    checkpoint: primary ? control.checkpoint : null,
+    timeline: control.timeline,
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * The agent's connections to its own server, all over the Unix socket with its own role: one that is kept, for
+ * observing, and fresh ones where only a fresh one proves something (it has the configuration the postmaster has
+ * now) or where the statement takes long.
+ */
+import { randomBytes } from 'node:crypto';
+import type { PgOptions } from './options.ts';
+import { openSession, type Row, type Session, type Target } from './sql.ts';
+import { deadline } from './time.ts';
+
+export interface Link {
+  /** application_name of every session of this agent. */
+  readonly name: string;
+  /** Rows on the kept connection, which is opened when it is not there. */
+  query(text: string, ms: number): Promise<Row[]>;
+  /** Rows on a connection made for this. `replication`: a walsender command. */
+  fresh(text: string, ms: number, replication?: boolean): Promise<Row[]>;
+  /** Called when the kept connection breaks by itself. */
+  onBroken(callback: () => void): void;
+  /** Called when the kept connection was made. */
+  onMade(callback: () => void): void;
+  /** Drop all connections; the next query makes a new one. */
+  drop(): void;
+}
+
+export function createLink(o: PgOptions): Link {
+  const name = `agent ${randomBytes(6).toString('hex')}`;
+  const target: Target = {
+    host: o.socketDir,
+    port: o.port,
+    user: o.superuser,
+    database: o.database,
+    applicationName: name,
+  };
+  let kept: Session | null = null;
+  let opening: Promise<Session> | null = null;
+  let broken = () => {};
+  let made = () => {};
+  const short = new Set<Session>();
+
+  const open = async (ms: number): Promise<Session> => {
+    const session = await openSession(target, ms, () => {
+      if (kept === session) kept = null;
+      broken();
+    });
+    // The socket accepts while the server starts, or hangs: only an answer makes it a connection.
+    try {
+      await session.query('select 1', ms);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    kept = session;
+    made();
+    return session;
+  };
+
+  return {
+    name,
+    async query(text, ms) {
+      const end = deadline(ms);
+      if (!kept?.alive) {
+        opening ??= open(ms).finally(() => {
+          opening = null;
+        });
+        await opening;
+      }
+      if (!kept) throw new Error('the connection was closed');
+      return await kept.query(text, end.left());
+    },
+    async fresh(text, ms, replication = false) {
+      const end = deadline(ms);
+      const session = await openSession({ ...target, replication }, ms);
+      short.add(session);
+      try {
+        return await session.query(text, end.left());
+      } finally {
+        short.delete(session);
+        session.close();
+      }
+    },
+    onBroken(callback) {
+      broken = callback;
+    },
+    onMade(callback) {
+      made = callback;
+    },
+    drop() {
+      kept?.close();
+      kept = null;
+      for (const session of short) session.close();
+    },
+  };
+}

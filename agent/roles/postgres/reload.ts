@@ -1,0 +1,74 @@
+/** Bring changed settings into force on the running server, and know that they are. */
+import { join } from 'node:path';
+import type { Outcome } from '../../core/postgres.ts';
+import { PRIVATE, writeDurably } from '../../platform/files.ts';
+import { type Settings, stripAutoConf } from './conf.ts';
+import type { PgOptions } from './options.ts';
+import { postmasterPid, signal } from './process.ts';
+import { readText } from './read_text.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { type Deadline, poll } from './time.ts';
+
+/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. */
+export async function cleanAutoConf(o: PgOptions): Promise<void> {
+  const path = join(o.dataDir, 'postgresql.auto.conf');
+  const text = await readText(path);
+  if (text === null) return;
+  const stripped = stripAutoConf(text, o);
+  if (stripped !== text) writeDurably(path, stripped, PRIVATE);
+}
+
+/** Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. */
+export async function apply(
+  server: Server,
+  part: Partial<Omit<Settings, 'generation'>>,
+  end: Deadline,
+): Promise<Outcome & { running?: boolean }> {
+  await server.settings.change(part);
+  const pid = await postmasterPid(server.o);
+  if (pid === null) return { ...DONE, running: false };
+  await cleanAutoConf(server.o);
+  const loaded = await reload(server, pid, end);
+  return loaded.kind === 'done' ? { ...DONE, running: true } : loaded;
+}
+
+/**
+ * A fresh connection has the postmaster's own configuration, so one that shows the written generation proves that
+ * the postmaster has loaded it, its pg_hba included: both are done before it accepts again.
+ */
+async function reload(server: Server, pid: number, end: Deadline): Promise<Outcome> {
+  const { link, o } = server;
+  return await attempt('reload', async () => {
+    try {
+      await link.query('select pg_reload_conf()', end.left());
+    } catch {
+      // Not accepting yet, or no more: what is running shall at least be told.
+      if (o.starter.pid() !== null) o.starter.kill('SIGHUP');
+      else signal(pid, 'SIGHUP');
+    }
+    let last: unknown = 'no answer';
+    const shown = await poll(end, 4, async () => {
+      try {
+        const rows = await link.fresh(
+          "select current_setting('agent.generation', true) as g",
+          Math.max(1, end.left()),
+        );
+        return rows[0]?.g === (await server.settings.get()).generation ? true : null;
+      } catch (error) {
+        last = error;
+        return null;
+      }
+    });
+    return shown ? DONE : failed(`the server did not show the new settings in time (${String(last)})`);
+  });
+}
+
+/** True when the running server has loaded what is written. Costs one query on the kept connection. */
+export async function isLoaded(server: Server, ms: number): Promise<boolean> {
+  try {
+    const rows = await server.link.query("select current_setting('agent.generation', true) as g", ms);
+    return rows[0]?.g === (await server.settings.get()).generation;
+  } catch {
+    return false;
+  }
+}

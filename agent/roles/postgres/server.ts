@@ -1,0 +1,61 @@
+/** What the parts of the driver share. */
+import type { Outcome } from '../../core/postgres.ts';
+import type { Link } from './link.ts';
+import type { PgOptions } from './options.ts';
+import type { SettingsStore } from './settings.ts';
+
+export type Server = {
+  o: PgOptions;
+  settings: SettingsStore;
+  link: Link;
+  loss: LossWatch;
+};
+
+export const DONE: Outcome = { kind: 'done' };
+
+export function failed(why: unknown): { kind: 'failed'; why: string } {
+  return { kind: 'failed', why: why instanceof Error ? why.message : String(why) };
+}
+
+/** Expected outcomes are values: whatever `work` throws becomes a failure that says `what` was tried. */
+export async function attempt<T extends { kind: string }>(
+  what: string,
+  work: () => Promise<T>,
+): Promise<T | { kind: 'failed'; why: string }> {
+  try {
+    return await work();
+  } catch (error) {
+    return failed(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Tells of the end of the server once, however many signs of it there are. */
+export interface LossWatch {
+  /** The server was seen alive: its next end is news. */
+  arm(): void;
+  /** Its end is wanted. */
+  disarm(): void;
+  sign(): void;
+  onLost(callback: () => void): void;
+}
+
+export function createLossWatch(): LossWatch {
+  let armed = false;
+  const callbacks: (() => void)[] = [];
+  return {
+    arm: () => {
+      armed = true;
+    },
+    disarm: () => {
+      armed = false;
+    },
+    sign: () => {
+      if (!armed) return;
+      armed = false;
+      for (const callback of callbacks) callback();
+    },
+    onLost: (callback) => {
+      callbacks.push(callback);
+    },
+  };
+}

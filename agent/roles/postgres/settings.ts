@@ -1,0 +1,71 @@
+/** The durable settings: read once, changed one at a time, written before they are acted on. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
+import {
+  clusterConf,
+  identFile,
+  initialSettings,
+  mainConf,
+  newGeneration,
+  parseClusterConf,
+  renderClusterConf,
+  renderMainConf,
+  type Settings,
+} from './conf.ts';
+import { passFile, renderPassFile } from './conninfo.ts';
+import { writeHba } from './hba.ts';
+import type { PgOptions } from './options.ts';
+import { readText } from './read_text.ts';
+
+export interface SettingsStore {
+  get(): Promise<Settings>;
+  /**
+   * Write the change, with a new generation. The pg_hba goes with `fenced`, in the order that errs to the closed
+   * side: closed before the mark says fenced, open after it no longer does.
+   */
+  change(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
+  /** Write every file anew, for a start. */
+  writeAll(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
+}
+
+export function createSettings(o: PgOptions): SettingsStore {
+  let current: Settings | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const load = async (): Promise<Settings> => {
+    current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
+    return current;
+  };
+  const write = async (part: Partial<Settings>): Promise<Settings> => {
+    const next = { ...(await load()), ...part, generation: newGeneration() };
+    if (next.fenced) await writeHba(o, true);
+    // Cleared first: when the writing breaks off half-way, the file tells what is there.
+    current = null;
+    writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
+    if (!next.fenced) await writeHba(o, false);
+    current = next;
+    return next;
+  };
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = queue.then(work);
+    queue = result.catch(() => {});
+    return result;
+  };
+
+  return {
+    get: load,
+    change: (part) => inTurn(() => write(part)),
+    writeAll: (part) =>
+      inTurn(async () => {
+        const own = join(o.dataDir, 'postgresql.conf');
+        const original = o.originalConfig ?? (existsSync(own) ? own : null);
+        makeDir(o.confDir, 0o700);
+        writeDurably(passFile(o), renderPassFile(o), PRIVATE);
+        writeDurably(identFile(o), '', PRIVATE);
+        writeDurably(mainConf(o), renderMainConf(o, original), PRIVATE);
+        return await write(part);
+      }),
+  };
+}

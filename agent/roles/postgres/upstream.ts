@@ -1,0 +1,41 @@
+/** Whom this server reads from: repointed and cut without a restart. */
+import type { Outcome, Upstream } from '../../core/postgres.ts';
+import { postmasterPid } from './process.ts';
+import { apply, isLoaded } from './reload.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { deadline, poll } from './time.ts';
+import { trimReserved } from './timeline.ts';
+
+const same = (a: Upstream | null, b: Upstream | null): boolean =>
+  a === b || (a !== null && b !== null && a.node === b.node && a.host === b.host && a.port === b.port);
+
+export async function setUpstream(server: Server, upstream: Upstream | null, ms: number): Promise<Outcome> {
+  const end = deadline(ms);
+  return await attempt('set upstream', async () => {
+    const before = await server.settings.get();
+    // What a lost candidacy reserved must not hide the timeline that won.
+    if (upstream !== null) await trimReserved(server.o);
+    const unchanged = same(before.upstream, upstream);
+    if (!unchanged || !(await isLoaded(server, end.left()))) {
+      const applied = await apply(server, { upstream }, end);
+      if (applied.kind !== 'done') return applied;
+      if (applied.running === false) return DONE;
+    }
+    if (upstream !== null || (await postmasterPid(server.o)) === null) return DONE;
+    return await receiverGone(server, end);
+  });
+}
+
+/** Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. */
+async function receiverGone(server: Server, end: ReturnType<typeof deadline>): Promise<Outcome> {
+  let clear = 0;
+  const gone = await poll(end, 8, async () => {
+    const [row] = await server.link.query(
+      "select count(*)::int as n from pg_stat_activity where backend_type = 'walreceiver'",
+      Math.max(1, end.left()),
+    );
+    clear = row?.n === 0 ? clear + 1 : 0;
+    return clear >= 3 ? true : null;
+  });
+  return gone ? DONE : failed('the walreceiver is still there');
+}

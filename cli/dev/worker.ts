@@ -1,0 +1,40 @@
+import process from 'node:process';
+import postgres from 'postgres';
+import { explain } from '../../agent/errors.ts';
+import { sleep } from '../../agent/platform/clock.ts';
+import { CLIENT, PORTS } from './layout.ts';
+
+/**
+ * The demo's mgmtworker: writes a row a second through the manager's own address, as any client does, so that a fence
+ * shuts it out like the others. Runs until SIGTERM; a lost connection is made anew.
+ */
+export async function runWorker(host: string, node: string): Promise<void> {
+  const ending = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
+  const sql = postgres({
+    host,
+    port: PORTS.postgres,
+    user: CLIENT.user,
+    database: CLIENT.database,
+    max: 1,
+    connect_timeout: 2,
+    fetch_types: false,
+    onnotice: () => {},
+  });
+  let said = '';
+  const say = (line: string) => {
+    if (line !== said) process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+    said = line;
+  };
+  while (!ending.signal.aborted) {
+    try {
+      await sql`INSERT INTO work (node) VALUES (${node})`;
+      say('working');
+    } catch (cause) {
+      say(`no work done: ${explain(cause)}`);
+    }
+    await sleep(1000, ending.signal);
+  }
+  // A commit that waits for a standby must not keep the manager from stopping.
+  await sql.end({ timeout: 1 });
+}

@@ -1,0 +1,51 @@
+/**
+ * The ledger as a process of its own, so that what it measures does not share its event loop. Settings in the first
+ * argument (JSON), commands as JSON lines on standard input, answers as JSON lines on standard output. Ends with its input.
+ */
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { Address } from './wire.ts';
+import { type Attempt, startWriter } from './writer.ts';
+
+export interface Settings {
+  readonly run: string;
+  readonly nodes: Readonly<Record<string, Address>>;
+  readonly every: number;
+  readonly connectTimeout: number;
+  readonly statementTimeout: number;
+}
+
+/** `records`: those from this index on. */
+export type Command =
+  | { readonly id: number; readonly ask: 'mark' }
+  | { readonly id: number; readonly ask: 'records'; readonly from: number }
+  | { readonly id: number; readonly ask: 'stop' };
+
+export interface Reply {
+  readonly id: number;
+  readonly now: number;
+  readonly attempts: readonly Attempt[];
+  readonly refusals: Readonly<Record<string, string>>;
+}
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
+const attempts: Attempt[] = [];
+const writers = Object.entries(settings.nodes).map(([node, address]) => ({
+  node,
+  writer: startWriter({ ...settings, node, address }, (attempt) => attempts.push(attempt)),
+}));
+
+const input = createInterface({ input: process.stdin });
+input.on('close', () => process.exit(0));
+input.on('line', async (line) => {
+  const command = JSON.parse(line) as Command;
+  const now = performance.now();
+  if (command.ask === 'stop') await Promise.all(writers.map(({ writer }) => writer.stop()));
+  const reply: Reply = {
+    id: command.id,
+    now,
+    attempts: command.ask === 'records' ? attempts.slice(command.from) : [],
+    refusals: Object.fromEntries(writers.map(({ node, writer }) => [node, writer.lastRefusal])),
+  };
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
+});

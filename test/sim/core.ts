@@ -1,0 +1,11 @@
+/** The real decision core, as an agent runs it. */
+import { processes } from '../../agent/core/processes.ts';
+import type { Core } from './sim_node.ts';
+
+export const realCore: Core = (context, hooks) => {
+  const { watcher, keeper, guard, main, answerVote } = processes(context, {
+    newClone: hooks.newClone,
+    decided: (decision) => hooks.decided(decision.rule),
+  });
+  return { processes: { watcher, keeper, guard, main }, answerVote } as unknown as ReturnType<Core>;
+};

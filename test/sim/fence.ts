@@ -1,0 +1,92 @@
+/**
+ * How clients are shut out. `hba`: PostgreSQL's own (the dev cluster): nothing closes it but the agent. `kernel`: the
+ * firewall's entry has a timeout, so it closes by itself whatever became of the agent.
+ */
+import type { Agent, Handlers, Reply } from './agent.ts';
+import type { SimNode } from './sim_node.ts';
+import type { World } from './world.ts';
+
+export type FenceMode = 'hba' | 'kernel';
+
+export class Fence {
+  readonly mode: FenceMode;
+  /** True time of the last attempt to close, for the order of fence and demote. */
+  lastClose = Number.NEGATIVE_INFINITY;
+  opened = false;
+  private until = 0;
+  private now: () => number;
+
+  constructor(mode: FenceMode, now: () => number) {
+    this.mode = mode;
+    this.now = now;
+  }
+
+  isOpen(): boolean {
+    return this.opened && (this.mode === 'hba' || this.now() < this.until);
+  }
+
+  close(): void {
+    this.opened = false;
+  }
+
+  /** False when the deadline has passed already. */
+  open(until: number): boolean {
+    if (this.mode === 'kernel' && this.now() >= until) return false;
+    this.opened = true;
+    this.until = until;
+    return true;
+  }
+
+  extend(until: number): void {
+    if (this.opened && until > this.until) this.until = until;
+  }
+
+  /** A server always starts with the closed pg_hba; a firewall is not touched by that. */
+  serverStarts(): void {
+    if (this.mode === 'hba') this.opened = false;
+  }
+}
+
+const DONE = { kind: 'done' };
+
+export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
+  const { fence, server, machine } = node;
+  const random = world.latency;
+  return {
+    close: (agent: Agent, reply: Reply, [ms]) => {
+      fence.lastClose = world.scheduler.now;
+      agent.later(random.skewed(2, 25), () => {
+        const shut = () => {
+          fence.close();
+          server.terminateClients();
+          world.checker.closed(node);
+          reply(DONE);
+        };
+        if (server.proc !== null && server.hung !== 'no' && fence.mode === 'hba') {
+          // Neither a reload nor the end of a backend happens in a server that hangs.
+          machine.laterOwn(ms, () =>
+            agent.soon(() => (server.proc === null ? shut() : reply({ kind: 'failed', why: 'no answer' }))),
+          );
+        } else if (server.proc === null || fence.mode === 'kernel') shut();
+        else agent.later(random.skewed(5, 90), shut);
+      });
+    },
+    open: (agent: Agent, reply: Reply, [until, ms]) => {
+      const asked = world.scheduler.now;
+      world.checker.opening(node, agent);
+      if (server.proc !== null && server.hung !== 'no' && fence.mode === 'hba') {
+        machine.laterOwn(ms, () => agent.soon(() => reply({ kind: 'failed', why: 'no answer' })));
+        return;
+      }
+      agent.later(random.skewed(2, 40), () => {
+        if (!fence.open(until)) return reply({ kind: 'failed', why: 'the deadline has passed' });
+        world.opened(node, asked);
+        reply(DONE);
+      });
+    },
+    extend: (agent: Agent, reply: Reply, [until]) => {
+      fence.extend(until);
+      agent.later(0, () => reply(undefined));
+    },
+  };
+}

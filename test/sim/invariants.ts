@@ -1,0 +1,185 @@
+/**
+ * What must hold at every moment (DESIGN 6), judged from outside with true time and complete knowledge. Violations are
+ * collected, not thrown: the run stops after the event that caused one.
+ */
+import type { LeaseRecord } from '../../agent/core/records.ts';
+import type { Agent } from './agent.ts';
+import { contains, describe } from './branch.ts';
+import type { Commit } from './consul.ts';
+import type { Server } from './server.ts';
+import type { SimNode } from './sim_node.ts';
+import type { World } from './world.ts';
+
+export type Violation = { at: number; invariant: string; detail: string };
+
+export class Checker {
+  readonly violations: Violation[] = [];
+  private world: World;
+  private lease: { record: LeaseRecord | null; at: number } = { record: null, at: 0 };
+  private lastOpened: SimNode | null = null;
+
+  constructor(world: World) {
+    this.world = world;
+    world.store.onCommit((commit) => this.committed(commit));
+  }
+
+  fail(invariant: string, detail: string): void {
+    this.violations.push({ at: this.world.scheduler.now, invariant, detail });
+    this.world.note('!!', `${invariant}: ${detail}`);
+  }
+
+  /** A write was answered with success. */
+  acknowledged(server: Server, lsn: number): void {
+    const { stats } = this.world;
+    stats.acknowledged += 1;
+    if (server.proc?.list === null) stats.acknowledgedAlone += 1;
+    if (lsn > server.branch.acked) server.branch.acked = lsn;
+    this.world.lastAck = this.world.scheduler.now;
+    const opened = this.lastOpened;
+    if (opened === null || opened.server === server || !this.world.lossless) return;
+    if (!contains(opened.server.branch, opened.server.flushed, server.branch, lsn)) {
+      this.fail(
+        'acknowledged on a branch that was left',
+        `${server.name} acknowledged ${describe(server.branch, lsn)}, ${opened.name} had opened ${describe(opened.server.branch, opened.server.flushed)}`,
+      );
+    }
+  }
+
+  /** A node lets clients in. `asked`: when the agent set out to do it. */
+  opened(node: SimNode, asked: number): void {
+    const { world } = this;
+    if (!node.open) return;
+    if (node.disturbedAt < asked) {
+      if (!this.holds(node))
+        this.fail('unfence without a right', `${node.name} opened, the lease is ${this.leaseText()}`);
+      node.loose = false;
+    } else node.loose = true;
+    for (const other of world.nodes) {
+      if (other === node || !other.open) continue;
+      if (node.loose || other.loose || other.server.hung !== 'no') world.stats.excusedTwoOpen += 1;
+      else this.fail('two actives', `${node.name} opened while ${other.name} is open`);
+    }
+    this.complete(node, 'opened');
+    if (this.lastOpened !== node) world.stats.roleChanges += 1;
+    this.lastOpened = node;
+  }
+
+  closed(node: SimNode): void {
+    node.loose = false;
+  }
+
+  /** Does this node's data contain every write that was ever acknowledged? */
+  complete(node: SimNode, when: string): void {
+    if (!this.world.lossless) return;
+    const { branch, flushed } = node.server;
+    for (const other of this.world.forest.branches) {
+      if (other.acked > 0 && !contains(branch, flushed, other, other.acked)) {
+        this.fail(
+          'acknowledged write lost',
+          `${node.name} ${when} with ${describe(branch, flushed)}, which lacks ${describe(other, other.acked)}`,
+        );
+        return;
+      }
+    }
+  }
+
+  writableStart(node: SimNode, agent: Agent): void {
+    this.underRight(node, agent, 'writable start');
+  }
+
+  promote(node: SimNode, agent: Agent): void {
+    this.underRight(node, agent, 'promote');
+  }
+
+  promoted(node: SimNode, agent: Agent): void {
+    this.world.stats.promotions += 1;
+    if (agent.alive && node.fence.isOpen())
+      this.fail('promotion while open', `${node.name} was promoted unfenced`);
+  }
+
+  opening(node: SimNode, agent: Agent): void {
+    this.underRight(node, agent, 'unfence');
+  }
+
+  /** PostgreSQL is told to stop. */
+  stopping(node: SimNode, _agent: Agent): void {
+    if (!node.open) return;
+    const since = this.world.scheduler.now - node.fence.lastClose;
+    if (since > 4000)
+      this.fail('demote before fence', `${node.name} stops its primary while clients are let in`);
+  }
+
+  /** A data directory is about to be overwritten. */
+  wiping(node: SimNode, _agent: Agent): void {
+    const sync = this.world.store.view.sync?.value;
+    if (sync === undefined) return;
+    // Under its old name the clone may still be counted on (PROTOCOL D.5).
+    if (sync.leader === node.name)
+      this.fail('wiped the leader', `${node.name} is wiped, sync names it the leader`);
+  }
+
+  foreign(down: Server, up: Server): void {
+    this.fail(
+      'foreign history under the same timeline number',
+      `${down.name} at ${describe(down.branch, down.flushed)} streams from ${up.name} at ${describe(up.branch, up.flushed)}`,
+    );
+  }
+
+  private underRight(node: SimNode, _agent: Agent, what: string): void {
+    // A machine that stood still together with its clock cannot know (PROTOCOL C.4).
+    if (this.world.scheduler.now - node.disturbedAt < node.policy.leaseDuration) return;
+    if (!this.holds(node))
+      this.fail(`${what} without a right`, `${node.name}; the lease is ${this.leaseText()}`);
+  }
+
+  private holds(node: SimNode): boolean {
+    const record = this.lease.record;
+    return record !== null && record.holder === node.name && record.instance === node.instance;
+  }
+
+  private leaseText(): string {
+    const r = this.lease.record;
+    return r === null
+      ? 'absent'
+      : `${r.holder || 'free'} (${r.instance || 'offered'}) epoch ${r.epoch} seq ${r.seq}`;
+  }
+
+  private committed(commit: Commit): void {
+    for (const op of commit.ops) {
+      if (op.key !== 'next_master' || (op.verb !== 'cas' && op.verb !== 'set')) continue;
+      const before = this.lease;
+      const record = op.value as LeaseRecord;
+      this.lease = { record, at: commit.at };
+      const writer = this.world.nodes.find((n) => n.name === commit.by);
+      if (writer === undefined || before.record === null) continue;
+      this.leaseChanged(writer, before.record, record, commit.at - before.at);
+    }
+  }
+
+  private leaseChanged(writer: SimNode, before: LeaseRecord, after: LeaseRecord, stood: number): void {
+    const held = before.holder === writer.name && before.instance === writer.instance;
+    if (after.epoch < before.epoch) this.fail('epoch went back', `${before.epoch} to ${after.epoch}`);
+    if (held && after.holder === writer.name) {
+      if (writer.agent !== null && !writer.agent.frozen && !writer.machine.paused) writer.loose = false;
+      return;
+    }
+    if (held) {
+      if (writer.server.proc?.role === 'primary')
+        this.fail('released before the stop', `${writer.name} gave the lease to ${after.holder || 'anyone'}`);
+      this.world.stats.handovers += 1;
+      return;
+    }
+    const offered = before.instance === '' && (before.holder === writer.name || before.from === writer.name);
+    if (before.holder === '' || offered) return;
+    this.world.stats.takeovers += 1;
+    if (after.holder !== writer.name)
+      this.fail('lease given by a stranger', `${writer.name} wrote ${this.leaseText()}`);
+    const own = stood * writer.machine.rate;
+    if (own < writer.policy.leaseDuration - 1) {
+      this.fail(
+        'acquired too soon',
+        `${writer.name} took the lease of ${before.holder} after ${own.toFixed(0)} ms`,
+      );
+    }
+  }
+}

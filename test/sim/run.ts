@@ -1,0 +1,149 @@
+/** One seed from beginning to end: quiet times and storms in turn, and after each storm a bound to be open again. */
+import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
+import { votesNeeded } from '../../agent/core/records.ts';
+import type { Tap } from './agent.ts';
+import { bootCluster } from './boot.ts';
+import { realCore } from './core.ts';
+import { heal } from './faults.ts';
+import type { Violation } from './invariants.ts';
+import type { Core, SimNode } from './sim_node.ts';
+import { randomFault, switchover } from './storm.ts';
+import { Targets } from './targets.ts';
+import { type Stats, World } from './world.ts';
+
+export type RunOptions = {
+  seed: number;
+  nodes?: number;
+  minutes?: number;
+  core?: Core;
+  /** Changes to the policy that the seed draws: for broken cores. */
+  policy?: Partial<Policy>;
+  /** Changes what the core asks for: for broken cores. */
+  taps?: Tap[];
+  trace?: (line: string) => void;
+};
+
+export type RunResult = {
+  seed: number;
+  nodes: number;
+  virtualMs: number;
+  events: number;
+  violations: Violation[];
+  stats: Stats;
+};
+
+/** How soon after the last fault a connected majority must be open again. */
+export const CONVERGENCE = 60_000;
+
+export function runSeed(options: RunOptions): RunResult {
+  const draw = (options.seed * 2654435761) >>> 0;
+  const nodes = options.nodes ?? (draw % 10 < 7 ? 3 : draw % 10 < 9 ? 5 : 2);
+  const targets = new Targets();
+  const policy: Policy = { ...defaultPolicy, ...presets[draw % presets.length], ...options.policy };
+  const world = new World({
+    seed: options.seed,
+    nodes,
+    policy,
+    core: options.core ?? realCore,
+    fence: (draw >>> 8) % 2 === 0 ? 'hba' : 'kernel',
+    drift: 0.02,
+    taps: [...(options.taps ?? []), targets.tap],
+    ...(options.trace === undefined ? {} : { trace: options.trace }),
+  });
+  targets.attach(world);
+  bootCluster(world, (draw >>> 12) % 4 === 0 ? 'founder' : 'existing');
+  world.start();
+  const end = (options.minutes ?? 10) * 60_000;
+  measure(world);
+  settle(world, null, 'the start');
+  while (world.scheduler.now < end - 120_000 && world.checker.violations.length === 0) cycle(world, targets);
+  world.run(Math.max(end, world.scheduler.now));
+  const active = world.nodes.find((n) => n.open);
+  if (active !== undefined) world.checker.complete(active, 'at the end');
+  return {
+    seed: options.seed,
+    nodes,
+    virtualMs: world.scheduler.now,
+    events: world.scheduler.ran,
+    violations: world.checker.violations,
+    stats: world.stats,
+  };
+}
+
+const presets: Partial<Policy>[] = [
+  {},
+  {},
+  { retryPeriod: 500, renewDeadline: 2000, leaseDuration: 3000, fencingTime: 750 },
+];
+
+function cycle(world: World, targets: Targets): void {
+  const { random, scheduler } = world;
+  if (random.chance(0.4)) switchover(world);
+  world.run(scheduler.now + random.range(3000, 25_000));
+  targets.begin();
+  world.flaky = true;
+  const until = scheduler.now + random.range(5000, 60_000);
+  const pace = random.pick([1500, 4000, 10_000]);
+  while (scheduler.now < until && world.checker.violations.length === 0) {
+    randomFault(world);
+    world.run(scheduler.now + random.range(100, 2 * pace));
+  }
+  targets.end();
+  world.flaky = false;
+  const dead = world.nodes.length > 2 && random.chance(0.2) ? random.pick(world.nodes) : null;
+  heal(world, dead);
+  settle(world, dead, 'the faults ended');
+  if (dead !== null) heal(world, null);
+}
+
+/** A connected majority must be open within the bound, unless PROTOCOL D.3 leaves it to the operator. */
+function settle(world: World, dead: SimNode | null, after: string): void {
+  const from = world.scheduler.now;
+  const limit = from + CONVERGENCE;
+  while (world.scheduler.now < limit && world.checker.violations.length === 0) {
+    world.run(world.scheduler.now + 1000);
+    if (serves(world)) return;
+  }
+  if (world.checker.violations.length > 0) return;
+  if (leftToOperator(world)) {
+    world.stats.excusedClosed += 1;
+    world.note('--', 'nobody may be promoted (PROTOCOL D.3): left to the operator');
+    return;
+  }
+  const down = dead === null ? '' : `, ${dead.name} dead`;
+  world.checker.fail('not open again', `${CONVERGENCE / 1000} s after ${after}${down}`);
+}
+
+function serves(world: World): boolean {
+  const active = world.nodes.find((n) => n.open && n.server.works && world.raft.serves(n.machine.index));
+  return (
+    active !== undefined &&
+    world.scheduler.now - world.lastAck < 1500 &&
+    world.store.view.sync?.value.leader === active.name
+  );
+}
+
+/** The leader is gone and too few of the listed clones live. */
+function leftToOperator(world: World): boolean {
+  const sync = world.store.view.sync?.value;
+  if (sync === undefined) return false;
+  const intact = (n: SimNode) => n.machine.on && n.server.data === 'ok' && n.durable.rebuilding === null;
+  const leader = world.node(sync.leader);
+  if (leader !== undefined && intact(leader)) return false;
+  const living = sync.voters.filter((v) =>
+    world.nodes.some((n) => n.name === v.node && n.durable.clone === v.clone && intact(n)),
+  );
+  return sync.voters.length === 0 || living.length < votesNeeded(sync);
+}
+
+/** Time without an open active, and time with one that nobody confirms. */
+function measure(world: World): void {
+  const STEP = 250;
+  const tick = () => {
+    const active = world.nodes.find((n) => n.open);
+    if (active === undefined) world.stats.closedMs += STEP;
+    else if (active.server.list === null) world.stats.degradedMs += STEP;
+    world.scheduler.after(STEP, tick);
+  };
+  world.scheduler.after(STEP, tick);
+}
