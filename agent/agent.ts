@@ -1,7 +1,8 @@
 /** The agent of one machine: in no cluster yet, or in one. Start and join turn the one into the other. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createChecks } from './checks/index.ts';
+import type { Checks } from './checks/create.ts';
+import { checksOf } from './checks_of.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import {
   type Config,
@@ -13,7 +14,8 @@ import {
   withOptions,
 } from './config.ts';
 import { createConsulClient } from './consul/client.ts';
-import { type ConsulServer, createConsulServer } from './consul/server.ts';
+import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
+import type { CheckSummary } from './core/facts.ts';
 import type { Position } from './core/postgres.ts';
 import { AgentError } from './errors.ts';
 import { createPeerCalls } from './http/peer_calls.ts';
@@ -46,8 +48,9 @@ export function createAgent(
   let nodeConfig: NodeConfig | null = null;
   let cluster: Cluster | null = null;
   let members: Members | null = null;
+  let membership: Membership | null = null;
   let services: ServiceRunner | null = null;
-  let checks: ReturnType<typeof createChecks> | null = null;
+  let checks: Checks | null = null;
   let pg: Postgres | null = null;
   let consul: ConsulServer | null = null;
   const progress: ((step: { what: string; bytes?: number; total?: number }) => void) | null = null;
@@ -91,8 +94,9 @@ export function createAgent(
   }
 
   /** Run the core. The membership and the clone id are durable before. */
-  async function become(node: NodeConfig, membership: Membership, clone?: string): Promise<void> {
+  async function become(node: NodeConfig, joined: Membership, clone?: string): Promise<void> {
     const parts = partsFor(node);
+    membership = joined;
     const store = durableStore(node);
     const durable = store.load();
     store.save({
@@ -103,15 +107,14 @@ export function createAgent(
     });
     memberships.save(membership);
     services = createServiceRunner(node.services, driver);
-    const runner = services;
     let summary = () =>
-      ({ failing: [], weak: [], all: {} }) as ReturnType<NonNullable<typeof checks>['summary']>;
+      ({ failing: [], weak: [], all: {} }) as CheckSummary;
     const made = createCluster({
       config: node,
-      membership,
+      membership: joined,
       log,
       pg: parts.pg,
-      services: runner,
+      services,
       checks: () => summary(),
       progress: (step) => {
         progress?.(step);
@@ -119,24 +122,18 @@ export function createAgent(
       },
     });
     cluster = made;
-    members = createMembers(made, node, membership, parts.pg, made.ports);
-    checks = createChecks({
-      node: node.node_name,
-      config: node,
-      settings: effectiveChecks(node),
-      clock: systemClock,
-      catalog: made.consul.catalog,
-      log: log.for('check-runner'),
-      readers: {
-        role: () => (made.node.lease.right !== null && made.node.fence === 'open' ? 'active' : 'standby'),
-        pgFacts: () => made.node.pg,
-        services: () => made.last()?.facts.services ?? null,
-        beat: () => made.node.viewAt,
-      },
+    members = createMembers(made, node, joined, parts.pg, made.ports);
+    const runner = checksOf(node, made, log.for('check-runner'));
+    checks = runner;
+    summary = runner.summary;
+    runner.onChange(() => made.node.wake());
+    let role = '';
+    made.onDecision((_, facts) => {
+      const now = `${facts.lease.state} ${facts.pg.role} ${facts.fence}`;
+      if (now !== role) runner.roleChanged();
+      role = now;
     });
-    summary = checks.summary;
-    checks.onChange(() => made.node.wake());
-    checks.start();
+    runner.start();
     driver.onExit(() => made.node.wake());
     await listen(node);
   }
@@ -148,6 +145,7 @@ export function createAgent(
     cluster = null;
     members = null;
     pg = null;
+    membership = null;
   }
 
   return {
@@ -165,6 +163,7 @@ export function createAgent(
       return nodeConfig;
     },
     nodeName: () => nodeConfig?.node_name ?? config.node_name ?? null,
+    secret: (): string | null => membership?.secret ?? null,
     prefix: () => `${config.consul.prefix}/`,
     position: async (ms: number): Promise<Position | null> => (pg === null ? null : await pg.position(ms)),
     logs: (query: {

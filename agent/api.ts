@@ -69,6 +69,8 @@ export function createApi(agent: Agent): AgentApi {
           hint: "see 'agent cluster nodes list'",
         });
       const epoch = view.lease?.value.epoch ?? 0;
+      const pending = view.request?.value ?? null;
+      if (pending !== null && pending.refused === null && pending.expires > Date.now() && pending.epoch === epoch) throw requestPending();
       const request = {
         schema: 1,
         id: newId(),
@@ -77,17 +79,13 @@ export function createApi(agent: Agent): AgentApi {
         epoch,
         expires: Date.now() + Math.min(timeoutMs, REQUEST_LIFE),
         by: 'api',
+        refused: null,
       };
       const done = await consul.kv.put(`${agent.prefix()}request`, JSON.stringify(request), {
         cas: view.request?.index ?? 0,
       });
       if (done.kind === 'conflict')
-        throw new AgentError({
-          class: 'operator',
-          code: 'request_pending',
-          message: 'another switchover request is being carried out',
-          hint: 'wait for it to end',
-        });
+        throw requestPending();
       if (done.kind !== 'ok') throw unsettled();
       return { id: request.id, epoch };
     },
@@ -162,4 +160,12 @@ const unsettled = () =>
     code: 'consul_unknown',
     message: 'Consul did not confirm',
     hint: 'try again',
+  });
+
+const requestPending = () =>
+  new AgentError({
+    class: 'operator',
+    code: 'request_pending',
+    message: 'another switchover request is being carried out',
+    hint: 'wait for it to end',
   });

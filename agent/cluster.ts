@@ -63,6 +63,7 @@ export function policyOf(config: NodeConfig): Policy {
     priority: config.tags.priority,
     nofailover: config.tags.nofailover,
     cooldown: config.failover.delay_limit,
+    failedCooldown: config.failover.cooldown,
     worstCase: {
       promote: Math.min(1500, lease.renew_deadline / 2),
       start: Math.min(1500, lease.renew_deadline / 2),
@@ -126,7 +127,11 @@ export function createCluster(parts: ClusterParts): Cluster {
     pg: {
       facts: (ms) => pg.facts(ms),
       startStandby: (ms) => pg.startStandby(ms).catch(failed),
-      startPrimary: (ms) => pg.startPrimary(ms).catch(failed),
+      startPrimary: async (ms) => {
+        const started = await pg.startPrimary(ms).catch(failed);
+        // A founder's database has no such role yet; everywhere else this only looks.
+        return started.kind === 'done' ? await pg.ensureReplicationRole(ms).catch(failed) : started;
+      },
       stop: (mode, ms, thenStandby) =>
         pg.stop(mode, ms, thenStandby).catch((thrown) => ({ kind: 'failed', why: String(thrown) }) as const),
       checkpoint: (ms) => pg.checkpoint(ms).catch(failed),

@@ -2,8 +2,8 @@
 import process from 'node:process';
 import { createAgent } from './agent.ts';
 import { createApi } from './api.ts';
-import { type Config, loadConfig, type NodeConfig } from './config.ts';
-import { createServer } from './http/server.ts';
+import { apiListen, type Config, loadConfig, type NodeConfig } from './config.ts';
+import { createHttpServer, type HttpServer } from './http/server.ts';
 import { agentLog } from './log.ts';
 import { acquireLock } from './platform/lockfile.ts';
 import { agentFiles, makeAgentDirs } from './platform/paths.ts';
@@ -19,9 +19,9 @@ export async function runAgent(configPath: string): Promise<number> {
   const log = agentLog(config);
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
   const driver = childDriver({ runDir: files.servicesRun, logDir: files.servicesLog });
-  const agent = createAgent(input, config, driver, log, (node) => server.listenTcp(node));
-  const server = createServer(createApi(agent), { socket: config.paths.socket, log: log.for('http'), secret: () => agent.secret() });
-  await server.listenSocket();
+  const agent = createAgent(input, config, driver, log, (node) => listenOn(server, node));
+  const server: HttpServer = createHttpServer({ api: createApi(agent), manager: config.manager, log: log.for('http'), secret: () => agent.secret(), open: !config.api.tls });
+  await server.listenSocket(config.paths.socket);
   try {
     if (!(await agent.resume())) {
       log.for('agent').info("in no cluster: waiting for 'agent cluster start' or 'agent cluster join'");
@@ -38,9 +38,12 @@ export async function runAgent(configPath: string): Promise<number> {
   return 0;
 }
 
-async function listenEarly(config: Config, server: { listenTcp(node: NodeConfig): Promise<void> }): Promise<void> {
+const listenOn = (server: HttpServer, node: NodeConfig): Promise<void> => server.listenTcp(apiListen(node), node.api.port);
+
+/** A node that knows its address answers there before it is in a cluster, too. */
+async function listenEarly(config: Config, server: HttpServer): Promise<void> {
   const { node_name, host_ip } = config;
-  if (node_name !== undefined && host_ip !== undefined) await server.listenTcp({ ...config, node_name, host_ip });
+  if (node_name !== undefined && host_ip !== undefined) await listenOn(server, { ...config, node_name, host_ip });
 }
 
 function stopped(): Promise<void> {

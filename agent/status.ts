@@ -185,7 +185,7 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
         : {
             id: request.id,
             target: request.target,
-            refused: cluster.node.refusedRequest?.id === request.id ? cluster.node.refusedRequest.why : null,
+            refused: request.refused,
           },
     quorum:
       alive === null

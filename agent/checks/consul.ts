@@ -1,5 +1,6 @@
 /** Consul's own health, as this node's server sees it: a leader, this server a voter, Serf content with it. */
-import type { ConsulCatalog, Unknown } from '../consul/port.ts';
+import type { Unknown } from '../consul/port.ts';
+import type { ConsulCatalog } from '../consul/port_catalog.ts';
 import { type Check, type CheckResult, fail, pass } from './port.ts';
 
 type Needs = Pick<ConsulCatalog, 'raftConfiguration' | 'members'>;

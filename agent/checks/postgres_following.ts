@@ -1,4 +1,5 @@
 /** Is the database what the role says? From the facts the agent gathers anyway. */
+import type { PgFacts } from '../core/postgres.ts';
 import { type Check, type CheckResult, fail, pass, type Readers, skip } from './port.ts';
 
 type Needs = Pick<Readers, 'role' | 'pgFacts' | 'activeHost'>;
@@ -25,14 +26,7 @@ export function postgresFollowing(readers: Needs, now: () => number, maxAge: num
 const asActive = (role: 'primary' | 'standby'): CheckResult =>
   role === 'primary' ? pass('a primary') : fail('active, but its database is a standby');
 
-function asStandby(
-  {
-    role,
-    streaming,
-    upstreamHost,
-  }: { role: 'primary' | 'standby' | 'unknown'; streaming: boolean; upstreamHost: string | null },
-  activeHost: string | null,
-): CheckResult {
+function asStandby({ role, streaming, upstreamHost }: PgFacts, activeHost: string | null): CheckResult {
   if (role === 'primary') return fail('a standby, but its database is a primary');
   if (activeHost === null) return fail('no active to follow is known');
   if (upstreamHost !== activeHost)

@@ -1,7 +1,18 @@
 /** Does a write commit? One row, updated in place, in a schema of the agent's own. */
 import { explain } from '../errors.ts';
-import { type Check, type CheckResult, type CheckRun, fail, type PgTarget, pass, type Readers, skip, warn } from './port.ts';
+import {
+  type Check,
+  type CheckResult,
+  type CheckRun,
+  fail,
+  type PgTarget,
+  pass,
+  type Readers,
+  skip,
+  warn,
+} from './port.ts';
 import { backendState, beat, openForWriting } from './wire/heartbeat_row.ts';
+import { ServerError } from './wire/messages.ts';
 import type { Session } from './wire/session.ts';
 
 /** A backend that was given work and has not answered. */
@@ -44,14 +55,22 @@ export function postgresWrite(
   }
 
   /** Writes once. False: no answer in time; the write goes on. */
-  async function write(to: Session, run: CheckRun): Promise<boolean> {
-    const own: Hanging = { pid: to.pid, since: now() };
-    hanging = own;
-    const answer = beat(to).finally(() => {
-      if (hanging === own) hanging = null;
+  function write(to: Session, { ms }: CheckRun): Promise<boolean> {
+    hanging = { pid: to.pid, since: now() };
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve(false), ms * PATIENCE);
+      const answered = () => {
+        clearTimeout(timer);
+        hanging = null;
+        resolve(true);
+      };
+      beat(to).then(answered, (error: unknown) => {
+        clearTimeout(timer);
+        // Without the server's word the backend may still be at it.
+        if (error instanceof ServerError) hanging = null;
+        reject(error);
+      });
     });
-    answer.catch(() => {});
-    return await Promise.race([answer.then(() => true), lateness(run)]);
   }
 
   async function judge({ pid, since }: Hanging, { signal }: CheckRun): Promise<CheckResult | 'gone'> {
@@ -95,21 +114,10 @@ export function postgresWrite(
       try {
         return await attempt(run);
       } catch (error) {
-        return fail(run.signal.aborted ? 'a write has not committed in time' : `a write failed: ${explain(error)}`);
+        return fail(
+          run.signal.aborted ? 'a write has not committed in time' : `a write failed: ${explain(error)}`,
+        );
       }
     },
   };
-}
-
-/** False, once the patience with a write is over. Aborted runs end it too. */
-function lateness({ ms, signal }: CheckRun): Promise<false> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve(false);
-    };
-    const timer = setTimeout(end, ms * PATIENCE);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

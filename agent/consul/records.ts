@@ -73,6 +73,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   lsn,
   wants: v.picklist(['nothing', 'rewind', 'reclone']),
   failing: v.array(v.string()),
+  cooldown: v.boolean(),
   checks: v.record(v.string(), v.object({ ok: v.boolean(), output: v.string() })),
   rule: v.string(),
   reason: v.string(),
@@ -88,6 +89,7 @@ export const requestRecord: v.GenericSchema<RequestRecord> = v.object({
   epoch: whole,
   expires: v.number(),
   by: v.string(),
+  refused: v.nullable(v.string()),
 });
 
 export const historyRecord: v.GenericSchema<HistoryRecord> = v.object({

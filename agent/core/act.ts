@@ -43,9 +43,10 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
     case 'handover':
       return yield* handoverFor(n, action.to, action.reason);
     case 'release':
+      n.failedUntil = n.now() + n.policy.failedCooldown;
       return yield* release(n, action.reason);
     case 'refuse_request':
-      return yield* endRequest(n);
+      return yield* refuseRequest(n, action.why);
     case 'follow':
       return (yield* follow(n)) ? OK : { ok: false, why: 'not following yet' };
     case 'want':
@@ -59,10 +60,12 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
     case 'acquire':
       return yield* acquire(n, action.reason);
     case 'services_up':
+      countRepair(n);
       return said(yield* call('services', 'up', n.policy.stopTimeout));
     case 'services_down':
       return said(yield* call('services', 'down', n.policy.stopTimeout));
     case 'repair':
+      countRepair(n);
       return said(yield* call('services', 'repair', action.names, n.policy.stopTimeout));
     case 'sync_step': {
       const done = yield* syncStep(n);
@@ -75,6 +78,11 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       return OK;
     }
   }
+}
+
+function countRepair(n: NodeContext): void {
+  n.repairs += 1;
+  n.repairedAt = n.now();
 }
 
 function said(outcome: { kind: 'done' } | { kind: 'failed'; why: string }): Result {
@@ -142,14 +150,20 @@ function* found(n: NodeContext): Procedure<Result> {
 }
 
 function* handoverFor(n: NodeContext, to: string, reason: string): Procedure<Result> {
+  if (n.checks().failing.length > 0) n.failedUntil = n.now() + n.policy.failedCooldown;
   const request = n.view?.request?.value ?? null;
   const done = yield* handover(n, to, reason);
   if (!done.ok && request !== null) n.refusedRequest = { id: request.id, why: done.why };
   return done;
 }
 
-function* endRequest(n: NodeContext): Procedure<Result> {
-  const outcome = yield* renewWith(n, [{ verb: 'delete', key: 'request' }]);
+/** The refusal stays in the key until the next request, so that whoever asked can be told, on any node. */
+function* refuseRequest(n: NodeContext, why: string): Procedure<Result> {
+  const held = n.view?.request ?? null;
+  if (held === null) return OK;
+  const outcome = yield* renewWith(n, [
+    { verb: 'cas', key: 'request', value: { ...held.value, refused: why }, index: held.index },
+  ]);
   yield* refresh(n);
   return outcome === 'ok' ? OK : { ok: false, why: outcome };
 }

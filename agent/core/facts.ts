@@ -69,10 +69,13 @@ export type Facts = {
   followsHolder: boolean;
   cooldown: number;
   restartsLastMinute: number;
+  /** Did a standby stream when this active was last well? */
+  hadStandby: boolean;
   startFailed: boolean;
   /** How long this holder has been unable to open, ms. */
   closedFor: number;
-  repairs: number;
+  /** May services be started again already? After each try the pause doubles. */
+  repairDue: boolean;
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 
@@ -142,12 +145,21 @@ export function factsOf(
     followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
     cooldown: Math.max(0, n.cooldownUntil - now),
     restartsLastMinute: n.restarts.filter((t) => now - t < 60_000).length,
+    hadStandby: n.hadStandby,
     startFailed: n.startFailedAt !== null,
     closedFor: n.closedSince === null ? 0 : now - n.closedSince,
-    repairs: n.repairs,
+    repairDue: now - n.repairedAt >= repairPause(n),
     wants: n.wants,
   };
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+const FIRST_REPAIR_PAUSE = 250;
+const LONGEST_REPAIR_PAUSE = 30_000;
+
+/** None before the first try: a service that ended is started again at once, one that ends again and again is not. */
+function repairPause(n: NodeContext): number {
+  return n.repairs === 0 ? 0 : Math.min(LONGEST_REPAIR_PAUSE, FIRST_REPAIR_PAUSE * 2 ** (n.repairs - 1));
 }
 
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
@@ -162,7 +174,8 @@ function leaseState(n: NodeContext): LeaseFacts['state'] {
   const record = n.lease.record;
   if (record === null) return 'absent';
   if (record.holder === '') return 'free';
-  if (isMine(n.lease, n.name, n.instance)) return 'mine';
+  // A holder that gave up renewing is, to itself too, one whose lease has to run out (PROTOCOL D.9).
+  if (isMine(n.lease, n.name, n.instance)) return n.renewing || n.lease.right !== null ? 'mine' : 'impostor';
   if (isOffered(n.lease, n.name)) return 'offered';
   return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
 }
@@ -188,7 +201,8 @@ export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | n
 
 function bestStandby(n: NodeContext, pg: PgFacts): string | null {
   const fit = Object.keys(n.view?.nodes ?? {}).filter(
-    (node) => !n.view?.nodes[node]?.options.nofailover && unfitness(n, pg, node) === null,
+    (node) =>
+      !n.view?.nodes[node]?.options.nofailover && !n.view?.states[node]?.cooldown && unfitness(n, pg, node) === null,
   );
   const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
   return fit.sort((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))[0] ?? null;
@@ -196,7 +210,7 @@ function bestStandby(n: NodeContext, pg: PgFacts): string | null {
 
 function requestOf(n: NodeContext, pg: PgFacts): Facts['request'] {
   const request = n.view?.request?.value;
-  if (request === undefined) return null;
+  if (request === undefined || request.refused !== null) return null;
   const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
   const refused = n.refusedRequest?.id === request.id ? n.refusedRequest.why : null;
   return {

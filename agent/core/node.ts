@@ -62,12 +62,16 @@ export type NodeContext = {
   fencing: number;
   /** Do not challenge before this time (own clock): only ever delays, for a bounded time. */
   cooldownUntil: number;
+  /** Until when this node, having failed as active, is no target of an automatic handover; own clock. */
+  failedUntil: number;
   /** The keeper renews only while this is true (PROTOCOL D.9: a holder that cannot open stops renewing). */
   renewing: boolean;
   /** Starts in place of a died postmaster, own clock. */
   restarts: number[];
   /** Since when this holder has been without an open, writable database; null while it is open. */
   closedSince: number | null;
+  /** Did a standby stream when this active was last well? */
+  hadStandby: boolean;
   /** When the last failed start in place began; null when none failed. */
   startFailedAt: number | null;
   /** Since when no voter streams; null while one does. */
@@ -75,12 +79,19 @@ export type NodeContext = {
   /** An unknown key write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). */
   unsettled: boolean;
   lastRule: number;
+  /** The action that main carries out right now; null between ticks. */
+  acting: string | null;
+  /** When main last completed a tick, own clock. */
+  tickAt: number;
+  /** When `pg` was observed, own clock. */
+  pgAt: number;
   /** Where the own branch left the leader's, when it did. */
   fork: Fork | null;
   stopping: 'no' | 'restart' | 'shutdown';
   wants: 'nothing' | 'rewind' | 'reclone';
-  /** Repairs of services in place already tried since they last were well. */
+  /** Starts of services in place since they last were well for a while, and when the last was; own clock. */
   repairs: number;
+  repairedAt: number;
   /** A switchover that was tried and cancelled: why, for the request's answer. */
   refusedRequest: { id: string; why: string } | null;
   /** Since when, on our own clock, clients have presumably been without an active: for the measured downtime. */
@@ -120,17 +131,23 @@ export function createContext(
     interrupted: false,
     fencing: 0,
     cooldownUntil: Number.NEGATIVE_INFINITY,
+    failedUntil: Number.NEGATIVE_INFINITY,
     renewing: true,
     restarts: [],
     closedSince: null,
+    hadStandby: false,
     startFailedAt: null,
     lonelySince: null,
     unsettled: false,
     lastRule: 0,
+    acting: null,
+    tickAt: base.now(),
+    pgAt: Number.NEGATIVE_INFINITY,
     fork: null,
     stopping: 'no',
     wants: 'nothing',
     repairs: 0,
+    repairedAt: Number.NEGATIVE_INFINITY,
     refusedRequest: null,
     outageSince: null,
     lastDowntime: null,

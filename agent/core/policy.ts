@@ -13,6 +13,8 @@ export type Policy = {
   holdWithoutOpen: number;
   /** How long an ex-active, or a node with a failing check, lets others go first. Always bounded. */
   cooldown: number;
+  /** How long a node that failed as active is no target of an automatic handover, against ping-pong. */
+  failedCooldown: number;
   synchronousMode: 'quorum' | 'strict' | 'off';
   /** Asynchronous mode: bytes a candidate may lack. */
   maximumLagOnFailover: number;
@@ -36,6 +38,7 @@ export const defaultPolicy: Policy = {
   openWait: 3000,
   holdWithoutOpen: 15000,
   cooldown: 10000,
+  failedCooldown: 60000,
   synchronousMode: 'quorum',
   maximumLagOnFailover: 1048576,
   priority: 100,

@@ -67,7 +67,10 @@ function* keeper(n: NodeContext): Procedure<void> {
         if (!had) n.wake();
       } else if (outcome === 'lost') n.wake();
     }
-    yield* call('time', 'sleep', Math.max(10, n.policy.retryPeriod - (n.now() - began)));
+    // A restarted agent has to confirm the lease it finds under its name before anything else.
+    const unsure = !n.lease.known || (n.renewing && n.lease.right === null && isMine(n.lease, n.name, n.instance));
+    const pause = n.policy.retryPeriod - (n.now() - began);
+    yield* call('time', 'sleep', Math.max(10, unsure ? Math.min(50, pause) : pause));
   }
 }
 
@@ -109,7 +112,9 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     }
     let acted = false;
     for (const action of decision.actions) {
+      n.acting = action.do;
       const result = yield* untilInterrupted(n, act(n, action, hooks.newClone));
+      n.acting = null;
       if (n.interrupted) break;
       if (action.do !== 'sync_step' && action.do !== 'want') acted = true;
       if (result !== null && !result.ok) {
@@ -125,9 +130,13 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       last = key;
       published = n.now();
     }
+    n.tickAt = n.now();
     if (!acted) yield* call('time', 'nap', decision.nap);
   }
 }
+
+/** Services that have run for this long count as well: the next end is the first one. */
+const WELL_AGAIN = 60_000;
 
 function* gather(n: NodeContext): Procedure<Facts> {
   const pg = yield* call('pg', 'facts', 500);
@@ -137,11 +146,14 @@ function* gather(n: NodeContext): Procedure<Facts> {
     n.branchHistory = timeline === 0 ? null : yield* call('pg', 'history', timeline);
   }
   n.pg = pg;
+  n.pgAt = n.now();
   if (n.fence === 'unknown' && pg.fenced !== 'unknown') n.fence = pg.fenced ? 'closed' : 'open';
   if (pg.process === 'stopped') n.fence = 'closed';
   const open = pg.role === 'primary' && pg.accepting && n.fence === 'open';
   if (open || n.lease.right === null) n.closedSince = null;
   else n.closedSince ??= n.now();
+  if (open) n.hadStandby = pg.walSenders.some((s) => s.state === 'streaming');
+  if (services.missing.length + services.missingAlways.length === 0 && n.now() - n.repairedAt > WELL_AGAIN) n.repairs = 0;
   const record = n.lease.record;
   const facts = factsOf(n, pg, services, {
     mayWipe: mayWipe(n),

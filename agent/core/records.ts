@@ -67,6 +67,8 @@ export type StateRecord = {
   /** Must this node's data be wiped or rewound before it can follow? It may only be once it is no voter (PROTOCOL D.5). */
   wants: 'nothing' | 'rewind' | 'reclone';
   failing: string[];
+  /** It failed as active not long ago: no automatic handover goes to it, a requested one does. */
+  cooldown: boolean;
   checks: Record<string, { ok: boolean; output: string }>;
   rule: string;
   reason: string;
@@ -83,6 +85,8 @@ export type RequestRecord = {
   /** Wall clock, milliseconds: only ever makes a request go away, never act. */
   expires: number;
   by: string;
+  /** Why it was refused or cancelled; kept until the next request, so that every node can tell. */
+  refused: string | null;
 };
 
 export type HistoryRecord = {

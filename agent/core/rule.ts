@@ -23,13 +23,16 @@ export type Rule = {
 export const isPrimary = (f: Facts): boolean => f.pg.process !== 'stopped' && f.pg.role === 'primary';
 export const isStandby = (f: Facts): boolean => f.pg.process === 'running' && f.pg.role === 'standby';
 export const isDown = (f: Facts): boolean => f.pg.process === 'stopped';
+/** What runs without standby.signal and does not say what it is may be writable. */
+const mayBePrimary = (f: Facts): boolean =>
+  isPrimary(f) || (f.pg.process === 'running' && f.pg.role === 'unknown' && !f.pg.standbySignal);
 /** Holds the lease, with a right of its own that has not run out. */
 export const holds = (f: Facts): boolean => f.lease.state === 'mine' && f.lease.right > 0;
 /** Somebody else's word counts: another holds the lease, or did before it was released. */
 export const elsewhere = (f: Facts): boolean =>
   f.lease.state === 'other' || f.lease.state === 'free' || f.lease.state === 'impostor';
 /** Anything that only the active may run or leave open. */
-export const actsActive = (f: Facts): boolean => isPrimary(f) || f.services.running.length > 0;
+export const actsActive = (f: Facts): boolean => mayBePrimary(f) || f.services.running.length > 0;
 /** `sync` names this node under the epoch that it holds: its data is the cluster's. */
 export const syncIsOurs = (f: Facts): boolean =>
   f.sync !== null && f.sync.leader && f.sync.epoch === f.lease.epoch;

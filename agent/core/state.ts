@@ -21,6 +21,7 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     lsn: lsnText(f.pg.position?.lsn ?? 0n),
     wants: f.rebuilding !== null ? 'reclone' : n.wants,
     failing: f.checks.failing,
+    cooldown: n.failedUntil > n.now(),
     checks: f.checks.all,
     rule: `${decision.rule}`,
     reason: decision.reason,

@@ -27,7 +27,10 @@ export async function nodeOf(api: AgentApi, name: string): Promise<NodeRow> {
   const { nodes } = await clusterOf(api);
   const found = nodes.find((node) => node.name === name);
   if (found) return found;
-  throw notFound(`no node ${name} in this cluster`, `its nodes: ${nodes.map((node) => node.name).join(', ')}`);
+  throw notFound(
+    `no node ${name} in this cluster`,
+    `its nodes: ${nodes.map((node) => node.name).join(', ')}`,
+  );
 }
 
 function logQuery(c: Context) {
@@ -49,7 +52,8 @@ export function apiRoutes(api: AgentApi): Hono {
   app.get('/operations/:id', (c) => {
     const id = c.req.param('id');
     const operation = api.operation(id);
-    if (operation === null) throw notFound(`no operation ${id}`, 'an agent forgets its operations when it restarts');
+    if (operation === null)
+      throw notFound(`no operation ${id}`, 'an agent forgets its operations when it restarts');
     return c.json(operation);
   });
   app.get('/logs', (c) => {

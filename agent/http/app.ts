@@ -30,7 +30,11 @@ export function createApp({ api, manager, access, log }: AppOptions): Hono {
     bodyLimit({
       maxSize: BODY_LIMIT,
       onError: () => {
-        throw new AgentError({ class: 'usage', code: 'too_large', message: `the body is over ${BODY_LIMIT} bytes` });
+        throw new AgentError({
+          class: 'usage',
+          code: 'too_large',
+          message: `the body is over ${BODY_LIMIT} bytes`,
+        });
       },
     }),
   );

@@ -34,13 +34,17 @@ function bearerOf(c: Context, secret: string | null): Bearer {
 function refusal(bearer: Bearer): AgentError {
   if (bearer === 'none') {
     return new AgentError({
-      class: 'usage',
+      class: 'operator',
       code: 'unauthorized',
       message: 'this call needs a bearer token',
       hint: "send 'Authorization: Bearer ...', or use the agent's Unix socket on the manager itself",
     });
   }
-  return new AgentError({ class: 'usage', code: 'forbidden', message: 'this bearer token is not valid here' });
+  return new AgentError({
+    class: 'operator',
+    code: 'forbidden',
+    message: 'this bearer token is not valid here',
+  });
 }
 
 /** Lets the bearer of the secret in, and nobody else: votes and data between agents. */
@@ -70,7 +74,8 @@ export const people =
     const mutation = !READS.has(c.req.method);
     const bearer = bearerOf(c, access.secret());
     if (!access.admin && bearer !== 'right' && (mutation || !access.openReads)) {
-      if (mutation) log?.warn(`audit: ${c.req.method} ${c.req.path} via ${access.via}: refused, ${bearer} bearer`);
+      if (mutation)
+        log?.warn(`audit: ${c.req.method} ${c.req.path} via ${access.via}: refused, ${bearer} bearer`);
       throw refusal(bearer);
     }
     await next();

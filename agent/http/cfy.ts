@@ -58,7 +58,11 @@ const UNIT_STATES: Record<ServiceRow['state'], [active: string, sub: string]> = 
 function serviceView({ name, displayName, state }: ServiceRow) {
   const [ActiveState, SubState] = UNIT_STATES[state];
   const LoadState = state === 'unknown' ? 'unknown' : 'loaded';
-  return { display_name: displayName, unit_id: name, instances: [{ Id: name, LoadState, ActiveState, SubState }] };
+  return {
+    display_name: displayName,
+    unit_id: name,
+    instances: [{ Id: name, LoadState, ActiveState, SubState }],
+  };
 }
 
 /** Changes of the cluster are the active's: elsewhere these clients are told to try the next manager. */

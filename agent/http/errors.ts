@@ -28,7 +28,7 @@ export const statusOf = (error: AgentError): ContentfulStatusCode =>
 
 export const notFound = (what: string, hint?: string): AgentError =>
   new AgentError({
-    class: 'usage',
+    class: 'operator',
     code: 'not_found',
     message: what,
     ...(hint === undefined ? {} : { hint }),

@@ -94,9 +94,21 @@ function ofCluster({ nodes, paused, quorum, sync }: ClusterStatus): Metric[] {
       help: 'Bytes behind the active, where known.',
       samples: known.map(({ name, lag }) => ({ labels: node(name), value: lag ?? 0 })),
     },
-    { name: 'agent_cluster_voters', help: 'Standbys among which every write is.', samples: sync ? [{ value: sync.voters.length }] : [] },
-    { name: 'agent_cluster_consul_alive', help: 'Consul servers that answer.', samples: quorum ? [{ value: quorum.alive }] : [] },
-    { name: 'agent_cluster_consul_survives', help: 'Further Consul servers that may be lost.', samples: quorum ? [{ value: quorum.survives }] : [] },
+    {
+      name: 'agent_cluster_voters',
+      help: 'Standbys among which every write is.',
+      samples: sync ? [{ value: sync.voters.length }] : [],
+    },
+    {
+      name: 'agent_cluster_consul_alive',
+      help: 'Consul servers that answer.',
+      samples: quorum ? [{ value: quorum.alive }] : [],
+    },
+    {
+      name: 'agent_cluster_consul_survives',
+      help: 'Further Consul servers that may be lost.',
+      samples: quorum ? [{ value: quorum.survives }] : [],
+    },
   ];
 }
 
@@ -107,7 +119,9 @@ export function metricsRoutes(api: AgentApi): Hono {
     // Consul may be away; what this agent knows of itself is then all the more wanted.
     const cluster = await api.cluster().catch(() => null);
     const shared = cluster?.initialized ? ofCluster(cluster) : [];
-    return c.body(render([...own, ...shared]), 200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
+    return c.body(render([...own, ...shared]), 200, {
+      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+    });
   });
   return app;
 }

@@ -78,6 +78,7 @@ export type NodeRow = {
   voter: boolean;
   reason: string;
   version: string;
+  options?: { priority: number; nofailover: boolean; maintenance: boolean };
 };
 
 export type ClusterStatus = {

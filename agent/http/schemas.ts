@@ -1,7 +1,16 @@
 /** What request bodies must look like. Whatever else comes is refused with the path and what would be right. */
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import { choice, flag, integer, ipAddress, nodeName, port, positiveDuration, text } from '../config/fields.ts';
+import {
+  choice,
+  flag,
+  integer,
+  ipAddress,
+  nodeName,
+  port,
+  positiveDuration,
+  text,
+} from '../config/fields.ts';
 import { group } from '../config/group.ts';
 import { problemLine, problemsOf } from '../config/problems.ts';
 import { AgentError } from '../errors.ts';
@@ -44,7 +53,11 @@ export const admitBody = group({
 // Clients of Cloudify 4.x send more than we use: what is unknown is passed over.
 const cfyStart = { host_ip: ipAddress(), node_name: nodeName(), options: settings() };
 export const cfyStartBody = v.object(cfyStart);
-export const cfyJoinBody = v.object({ ...cfyStart, join_addrs: addresses(), credentials: v.optional(v.unknown()) });
+export const cfyJoinBody = v.object({
+  ...cfyStart,
+  join_addrs: addresses(),
+  credentials: v.optional(v.unknown()),
+});
 export const cfyMasterBody = v.object({ master: nodeName() });
 
 export const logLimit = v.pipe(v.string(), v.transform(Number), integer(1, 1_000_000));

@@ -4,7 +4,7 @@ import { connect, type ListenOptions } from 'node:net';
 import { createAdaptorServer, type ServerType } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { AgentError } from '../errors.ts';
-import { createApp, type AppOptions } from './app.ts';
+import { type AppOptions, createApp } from './app.ts';
 
 export interface HttpOptions extends Omit<AppOptions, 'access'> {
   /** What peers show each other; null until the node is in a cluster. */
@@ -48,7 +48,9 @@ function cannotListen(where: string, cause: unknown): AgentError {
     class: 'operator',
     code: inUse ? 'address_in_use' : 'cannot_listen',
     message: inUse ? `another process listens on ${where}` : `cannot listen on ${where}`,
-    hint: inUse ? 'is another agent running?' : 'does the address belong to this machine, and may the user use it?',
+    hint: inUse
+      ? 'is another agent running?'
+      : 'does the address belong to this machine, and may the user use it?',
     cause,
   });
 }

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import type { NodeConfig } from '../config.ts';
-import type { ConsulServer } from '../consul/server.ts';
+import type { ConsulServer } from '../roles/consul_server.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
@@ -28,6 +28,7 @@ export type JoinParts = {
   following(): { streaming: boolean; reason: string };
 };
 
+const ADMISSION = 10_000;
 const CONSUL_VOTES = 60_000;
 const FOLLOWS = 60_000;
 
@@ -119,14 +120,19 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
 /** The first address that answers decides: a refusal is final, silence is not. */
 async function admitSomewhere(parts: JoinParts): Promise<Admission> {
   let silence: unknown;
-  for (const address of parts.addresses) {
-    try {
-      return await parts.admit(address, parts.request);
-    } catch (thrown) {
-      if (thrown instanceof AgentError && thrown.class !== 'transient') throw thrown;
-      silence = thrown;
+  const until = performance.now() + ADMISSION;
+  do {
+    for (const address of parts.addresses) {
+      try {
+        return await parts.admit(address, parts.request);
+      } catch (thrown) {
+        if (thrown instanceof AgentError && thrown.class !== 'transient') throw thrown;
+        silence = thrown;
+      }
     }
-  }
+    // A change of the active takes a few seconds: nobody can admit meanwhile.
+    await new Promise((done) => setTimeout(done, 250));
+  } while (performance.now() < until);
   throw new AgentError({
     class: 'transient',
     code: 'no_member_answers',

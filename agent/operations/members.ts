@@ -46,10 +46,10 @@ export function createMembers(
   function requireActive(): void {
     const { lease } = cluster.last()?.facts ?? { lease: null };
     if (lease?.state === 'mine' && lease.right > 0 && node.fence === 'open') return;
-    throw refuse(
-      'not_cluster_master',
-      'this node is not the active',
-      node.lease.record?.holder ? `ask ${node.lease.record.holder}` : undefined,
+    const holder = node.view?.active?.value.node ?? '';
+    const record = holder === node.name ? undefined : node.view?.nodes[holder];
+    throw new NotActiveError(
+      record === undefined ? null : { node: holder, host: record.hostIp, port: record.apiPort },
     );
   }
 

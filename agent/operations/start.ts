@@ -5,7 +5,7 @@
 
 import type { NodeConfig } from '../config.ts';
 import type { ConsulKv } from '../consul/port.ts';
-import type { ConsulServer } from '../consul/server.ts';
+import type { ConsulServer } from '../roles/consul_server.ts';
 import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeConfig } from '../../agent/config.ts';
 import { AgentError } from '../../agent/errors.ts';
@@ -38,6 +38,9 @@ const rows = [
  */
 export async function makeExistingDatabase(node: DevNode, user: DevUser, binDir: string): Promise<void> {
   if (existsSync(join(node.pgData, 'PG_VERSION'))) return;
+  // Made beside and moved into place when complete: a call that was interrupted leaves nothing half done.
+  const data = `${node.pgData}.new`;
+  rmSync(data, { recursive: true, force: true });
   const run = (program: string, args: readonly string[], input?: string) => {
     const [command, ...rest] = asUser(user, [join(binDir, program), ...args]);
     return runOk(command, rest, {
@@ -47,13 +50,14 @@ export async function makeExistingDatabase(node: DevNode, user: DevUser, binDir:
     });
   };
   await run('initdb', [
-    ...['-D', node.pgData, '-U', 'postgres', '-A', 'trust', '--auth-host=reject'],
+    ...['-D', data, '-U', 'postgres', '-A', 'trust', '--auth-host=reject'],
     ...['-E', 'UTF8', '--locale=C', '--data-checksums', '--no-sync'],
   ]);
-  appendFileSync(join(node.pgData, 'postgresql.conf'), "shared_buffers = '32MB'\n");
-  writeFileSync(join(node.pgData, 'pg_hba.conf'), `local all all trust\n${CLIENT_RULE}\n`);
+  appendFileSync(join(data, 'postgresql.conf'), "shared_buffers = '32MB'\n");
+  writeFileSync(join(data, 'pg_hba.conf'), `local all all trust\n${CLIENT_RULE}\n`);
   const single = (database: string, statements: readonly string[]) =>
-    run('postgres', ['--single', '-D', node.pgData, '-j', database], `${statements.join('\n\n')}\n\n`);
+    run('postgres', ['--single', '-D', data, '-j', database], `${statements.join('\n\n')}\n\n`);
   await single('postgres', roles);
   await single(CLIENT.database, rows);
+  renameSync(data, node.pgData);
 }

@@ -15,7 +15,8 @@ describe('compareBranch', () => {
   test('an ancestor is contained up to the fork, and diverged one byte past it', () => {
     expect(compareBranch(at(100n, on(1)), on(4, [1, 100n]))).toEqual({ kind: 'contained' });
     expect(compareBranch(at(101n, on(1)), on(4, [1, 100n]))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 100n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 100n },
     });
   });
   test('an ancestor two promotions back is contained up to where it was left', () => {
@@ -23,30 +24,36 @@ describe('compareBranch', () => {
     expect(compareBranch(at(90n, on(1)), leader).kind).toBe('contained');
     expect(compareBranch(at(200n, on(2, [1, 100n])), leader).kind).toBe('contained');
     expect(compareBranch(at(201n, on(2, [1, 100n])), leader)).toEqual({
-      kind: 'diverged', fork: { tli: 2, lsn: 200n },
+      kind: 'diverged',
+      fork: { tli: 2, lsn: 200n },
     });
   });
   test('a foreign promotion from the common ancestor is diverged at the earlier fork', () => {
     expect(compareBranch(at(150n, on(2, [1, 90n])), on(4, [1, 100n]))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 90n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 90n },
     });
     expect(compareBranch(at(150n, on(2, [1, 120n])), on(4, [1, 100n]))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 100n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 100n },
     });
   });
   test('two timelines 2 that forked at different places are not one (the number lies)', () => {
     expect(compareBranch(at(150n, on(2, [1, 90n])), on(2, [1, 100n]))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 90n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 90n },
     });
   });
   test('a leader that is still on the ancestor of the own promotion: diverged, the promotion is foreign', () => {
     expect(compareBranch(at(150n, on(2, [1, 100n])), on(1))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 100n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 100n },
     });
   });
   test('forks at the same place into different numbers are diverged there, even without own writes', () => {
     expect(compareBranch(at(100n, on(2, [1, 100n])), on(3, [1, 100n]))).toEqual({
-      kind: 'diverged', fork: { tli: 1, lsn: 100n },
+      kind: 'diverged',
+      fork: { tli: 1, lsn: 100n },
     });
   });
   test('nothing in common is diverged from the start', () => {
@@ -62,7 +69,11 @@ describe('votes', () => {
   const vote = (epoch: number, timeline: number, lsn: bigint, fork = 0n) => ({ epoch, timeline, fork, lsn });
   test('epoch, then timeline, then fork, then position', () => {
     const ascending = [
-      vote(1, 9, 900n), vote(2, 1, 800n), vote(2, 2, 100n), vote(2, 2, 50n, 1n), vote(2, 2, 51n, 1n),
+      vote(1, 9, 900n),
+      vote(2, 1, 800n),
+      vote(2, 2, 100n),
+      vote(2, 2, 50n, 1n),
+      vote(2, 2, 51n, 1n),
     ];
     for (let i = 1; i < ascending.length; i++) {
       expect(ahead(ascending[i] as never, ascending[i - 1] as never)).toBe(true);

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import {
-  formatLsn, historyFileName, parseHistory, parseHistoryFileName, parseLsn, parseWalFileName, walFileName,
+  formatLsn,
+  historyFileName,
+  parseHistory,
+  parseHistoryFileName,
+  parseLsn,
+  parseWalFileName,
+  walFileName,
 } from '../../agent/core/lsn.ts';
 
 describe('LSN', () => {
@@ -10,9 +16,12 @@ describe('LSN', () => {
     expect(formatLsn(0n)).toBe('0/0');
     expect(parseLsn('FFFFFFFF/FFFFFFFF')).toBe(0xffffffffffffffffn);
   });
-  test.each(['', '1', '1/', '/1', '1/2/3', '123456789/0', 'x/1'])('%p is refused, not read as zero', (text) => {
-    expect(() => parseLsn(text)).toThrow('not an LSN');
-  });
+  test.each(['', '1', '1/', '/1', '1/2/3', '123456789/0', 'x/1'])(
+    '%p is refused, not read as zero',
+    (text) => {
+      expect(() => parseLsn(text)).toThrow('not an LSN');
+    },
+  );
 });
 
 describe('WAL file names', () => {
@@ -32,10 +41,14 @@ describe('WAL file names', () => {
 describe('timeline history', () => {
   test('lines are read oldest first, comments and a missing reason included', () => {
     const text = '1\t0/40180C0\tno recovery target specified\n\n# note\n4\t1/0\n';
-    expect(parseHistory(text)).toEqual([{ tli: 1, lsn: 0x40180c0n }, { tli: 4, lsn: 1n << 32n }]);
+    expect(parseHistory(text)).toEqual([
+      { tli: 1, lsn: 0x40180c0n },
+      { tli: 4, lsn: 1n << 32n },
+    ]);
   });
   test('a placeholder has no parents', () => expect(parseHistory('# reserved\n')).toEqual([]));
-  test('a torn line throws', () => expect(() => parseHistory('1\t0/')).toThrow('not a timeline history line'));
+  test('a torn line throws', () =>
+    expect(() => parseHistory('1\t0/')).toThrow('not a timeline history line'));
   test('a history that goes back throws', () => {
     expect(() => parseHistory('2\t0/1\tx\n1\t0/2\tx\n')).toThrow('does not ascend');
   });

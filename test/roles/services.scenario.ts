@@ -164,10 +164,20 @@ const steps: Record<string, (dir: string) => Promise<void>> = {
     assert.deepEqual(await exit, { name: 'worker', pid, expected: false });
     assert.equal((await driver.status(unit)).state, 'failed');
     const again = await driver.start(unit);
+    const lazy = childDriver({ runDir: join(dir, 'run'), logDir: join(dir, 'log'), pollEvery: 60_000 });
+    assert.equal((await lazy.status(unit)).state, 'running');
+    const told: ServiceExit[] = [];
+    lazy.onExit((one) => told.push(one));
+    process.kill(again.pid ?? 0, 'SIGKILL');
+    await until(() => !alive(again.pid ?? 0), { timeout: TIMEOUT, every: 1 });
+    assert.equal((await lazy.status(unit)).state, 'failed', 'a status looks at once');
+    assert.equal(told.length, 1);
+    assert.equal((await driver.status(unit)).state, 'failed');
+    const last = await driver.start(unit);
     const next = driverIn(dir);
-    assert.equal((await next.status(unit)).pid, again.pid);
+    assert.equal((await next.status(unit)).pid, last.pid);
     await next.stop(unit);
-    assert.ok(!alive(again.pid ?? 0));
+    assert.ok(!alive(last.pid ?? 0));
   },
 
   async 'it is found though the agent died before it noted the pid'(dir) {

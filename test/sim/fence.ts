@@ -12,6 +12,7 @@ export class Fence {
   readonly mode: FenceMode;
   /** True time of the last attempt to close, for the order of fence and demote. */
   lastClose = Number.NEGATIVE_INFINITY;
+  lastOpen = Number.NEGATIVE_INFINITY;
   opened = false;
   private until = 0;
   private now: () => number;
@@ -80,6 +81,7 @@ export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
       }
       agent.later(random.skewed(2, 40), () => {
         if (!fence.open(until)) return reply({ kind: 'failed', why: 'the deadline has passed' });
+        fence.lastOpen = world.scheduler.now;
         world.opened(node, asked);
         reply(DONE);
       });

@@ -49,16 +49,17 @@ export class Checker {
   opened(node: SimNode, asked: number): void {
     const { world } = this;
     if (!node.open) return;
-    if (node.disturbedAt < asked) {
-      if (!this.holds(node))
-        this.fail('unfence without a right', `${node.name} opened, the lease is ${this.leaseText()}`);
-      node.loose = false;
-    } else node.loose = true;
+    node.loose = !this.holds(node);
+    if (node.loose && node.disturbedAt < asked) {
+      this.fail('unfence without a right', `${node.name} opened, the lease is ${this.leaseText()}`);
+    }
     for (const other of world.nodes) {
       if (other === node || !other.open) continue;
       if (node.loose || other.loose || other.server.hung !== 'no') world.stats.excusedTwoOpen += 1;
       else this.fail('two actives', `${node.name} opened while ${other.name} is open`);
     }
+    // A machine that thaws in the middle of opening reads old data for a moment; acknowledging is what it must not.
+    if (node.loose) return;
     this.complete(node, 'opened');
     if (this.lastOpened !== node) world.stats.roleChanges += 1;
     this.lastOpened = node;
@@ -104,18 +105,20 @@ export class Checker {
   /** PostgreSQL is told to stop. */
   stopping(node: SimNode, _agent: Agent): void {
     if (!node.open) return;
-    const since = this.world.scheduler.now - node.fence.lastClose;
-    if (since > 4000)
+    if (node.fence.lastClose <= node.fence.lastOpen) {
       this.fail('demote before fence', `${node.name} stops its primary while clients are let in`);
+    }
   }
 
   /** A data directory is about to be overwritten. */
-  wiping(node: SimNode, _agent: Agent): void {
+  wiping(node: SimNode, clone: string): void {
     const sync = this.world.store.view.sync?.value;
-    if (sync === undefined) return;
-    // Under its old name the clone may still be counted on (PROTOCOL D.5).
+    // What is lost already cannot be counted on anyway.
+    if (sync === undefined || node.server.data !== 'ok') return;
     if (sync.leader === node.name)
       this.fail('wiped the leader', `${node.name} is wiped, sync names it the leader`);
+    const listed = sync.voters.find((v) => v.node === node.name && v.clone !== clone);
+    if (listed !== undefined) this.fail('wiped a voter', `${node.name} is wiped, sync lists ${listed.clone}`);
   }
 
   foreign(down: Server, up: Server): void {
@@ -157,15 +160,19 @@ export class Checker {
   }
 
   private leaseChanged(writer: SimNode, before: LeaseRecord, after: LeaseRecord, stood: number): void {
-    const held = before.holder === writer.name && before.instance === writer.instance;
     if (after.epoch < before.epoch) this.fail('epoch went back', `${before.epoch} to ${after.epoch}`);
-    if (held && after.holder === writer.name) {
-      if (writer.agent !== null && !writer.agent.frozen && !writer.machine.paused) writer.loose = false;
+    if (after.holder === before.holder && after.instance === before.instance) {
+      const runs = writer.agent !== null && !writer.agent.frozen && !writer.machine.paused;
+      if (runs && after.instance === writer.instance) writer.loose = false;
       return;
     }
-    if (held) {
-      if (writer.server.proc?.role === 'primary')
+    if (after.instance === '') {
+      // It may arrive late, and from a life before the last power cut: what counts is what runs now.
+      if (before.holder !== writer.name)
+        this.fail('lease given by a stranger', `${writer.name} wrote ${this.leaseText()}`);
+      if (writer.server.proc?.role === 'primary') {
         this.fail('released before the stop', `${writer.name} gave the lease to ${after.holder || 'anyone'}`);
+      }
       this.world.stats.handovers += 1;
       return;
     }

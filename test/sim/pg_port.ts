@@ -266,7 +266,7 @@ export function pgPort(world: World, node: SimNode): Handlers<'pg'> {
     const source = world.nodes.find((n) => n.name === from.node)?.server;
     if (server.proc !== null || server.rebuilding)
       return void agent.later(2, () => reply(failed('the server runs')));
-    world.checker.wiping(node, agent);
+    world.checker.wiping(node, clone);
     server.identity = `${node.name}_${clone}`;
     server.rebuilding = true;
     // A copy made beside the old directory leaves it alone until the end; a rewind does not.

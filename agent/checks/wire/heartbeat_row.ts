@@ -51,7 +51,8 @@ export async function openForWriting(
   signal.addEventListener('abort', abort, { once: true });
   try {
     const { value } = await session.query(INSPECT);
-    if (value === 'foreign') throw new Error('cloudify_agent.heartbeat belongs to another role: drop or rename it');
+    if (value === 'foreign')
+      throw new Error('cloudify_agent.heartbeat belongs to another role: drop or rename it');
     if (value !== 'ours') await session.query(CREATE);
     await session.query(FILL);
     await session.query('set synchronous_commit = on');
@@ -66,7 +67,9 @@ export async function openForWriting(
 
 /** Writes the row. Resolves once the commit is acknowledged, by the standbys too where those are waited for. */
 export async function beat(session: Session): Promise<void> {
-  const { tag } = await session.query('update cloudify_agent.heartbeat set at = clock_timestamp() where id = 1');
+  const { tag } = await session.query(
+    'update cloudify_agent.heartbeat set at = clock_timestamp() where id = 1',
+  );
   if (tag !== 'UPDATE 1') throw new Error(`the heartbeat row is gone (${tag})`);
 }
 

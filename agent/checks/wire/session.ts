@@ -42,7 +42,7 @@ export class Session {
 
   private constructor(target: PgTarget, signal?: AbortSignal) {
     this.#socket = createConnection({ path: socketPath(target) });
-    this.#socket.on('data', (chunk) => this.#read(chunk));
+    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.on('error', (error) => this.#end(error));
     this.#socket.on('close', () => this.#end(new Error('the server closed the connection')));
     if (signal !== undefined) {

@@ -91,6 +91,8 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
     { verb: 'set', key: 'active', value: activeRecord(n, state.timeline) },
     historyOp(n, right.epoch, state.timeline, { insert: state.insert, forks }),
   ];
+  // A switchover that ended here is no request any more.
+  if (n.view?.request?.value.target === n.name) ops.push({ verb: 'delete', key: 'request' });
   const written = yield* renewWith(n, ops);
   if (written !== 'ok') return failed(`sync was not written: ${written}`);
   yield* refresh(n);

@@ -6,7 +6,7 @@ import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } f
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
 const databaseFails = (f: Facts) => f.checks.failing.some((c) => databaseChecks.includes(c));
-const worn = (f: Facts) => f.startFailed || f.restartsLastMinute >= 2;
+const worn = (f: Facts) => f.startFailed || f.restartsLastMinute >= 1;
 
 export const holder: Rule[] = [
   {
@@ -80,7 +80,7 @@ export const holder: Rule[] = [
       'its database died, or hung, and was started in place too often or in vain; others may have better luck',
     from: 'active',
     to: 'fenced',
-    when: (f) => holds(f) && syncIsOurs(f) && isDown(f) && worn(f) && !alone(f),
+    when: (f) => holds(f) && syncIsOurs(f) && isDown(f) && worn(f) && f.hadStandby && !alone(f),
     reason: (f) =>
       f.startFailed
         ? 'the database does not start: releasing the lease'
@@ -172,7 +172,7 @@ export const holder: Rule[] = [
     situation: 'a service of the active does not run',
     from: 'active',
     to: 'active',
-    when: (f) => holds(f) && f.services.missing.length + f.services.missingAlways.length > 0,
+    when: (f) => holds(f) && f.repairDue && f.services.missing.length + f.services.missingAlways.length > 0,
     reason: (f) => `starting ${[...f.services.missingAlways, ...f.services.missing].join(', ')}`,
     does: ['repair', 'services_up'],
     actions: (f) => [

@@ -49,7 +49,7 @@ export const safety: Rule[] = [
     situation: 'acts as active, and its lease ran out',
     from: 'active',
     to: 'fenced',
-    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod,
+    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod * 1.5,
     reason: () => 'the right to be active has run out',
     does: ['fence_down'],
     actions: () => [{ do: 'fence_down', why: 'the lease ran out' }],
@@ -59,7 +59,8 @@ export const safety: Rule[] = [
     situation: 'the agent has just started beside a running primary: its lease is being confirmed',
     from: 'active',
     to: 'active',
-    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f),
+    when: (f) =>
+      (actsActive(f) || f.lease.state === 'mine') && !holds(f) && !elsewhere(f) && f.age <= f.policy.retryPeriod * 1.5,
     reason: () => 'agent just started; confirming the lease',
     does: [],
     actions: () => [],

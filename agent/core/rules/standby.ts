@@ -79,7 +79,7 @@ export const standby: Rule[] = [
     situation: 'a service of this standby does not run',
     from: 'standby',
     to: 'standby',
-    when: (f) => isStandby(f) && f.services.missingAlways.length > 0,
+    when: (f) => isStandby(f) && f.repairDue && f.services.missingAlways.length > 0,
     reason: (f) => `starting ${f.services.missingAlways.join(', ')}`,
     does: ['repair'],
     actions: (f) => [{ do: 'repair', names: f.services.missingAlways }],

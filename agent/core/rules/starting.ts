@@ -1,5 +1,5 @@
 /** Waiting on purpose, and getting a database to run at all. */
-import { elsewhere, holds, isDown, type Rule, syncIsOurs } from '../rule.ts';
+import { elsewhere, holds, isDown, isPrimary, type Rule, syncIsOurs } from '../rule.ts';
 
 export const starting: Rule[] = [
   {
@@ -32,9 +32,10 @@ export const starting: Rule[] = [
     from: 'any',
     to: 'any',
     when: (f) => f.paused && !(holds(f) && f.request !== null),
-    reason: () => 'the cluster is paused: the lease is kept, nothing else is changed',
-    does: [],
-    actions: () => [],
+    reason: () => 'the cluster is paused: the lease is kept, no role is changed',
+    // The voters are kept true all the same: a lone active would block every commit otherwise.
+    does: ['sync_step'],
+    actions: (f) => (holds(f) && isPrimary(f) && f.fence === 'open' ? [{ do: 'sync_step' }] : []),
   },
   {
     id: 400,

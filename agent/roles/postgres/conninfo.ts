@@ -8,8 +8,8 @@ export const passFile = (o: PgOptions): string => join(o.confDir, 'passfile');
 /** Text of the password file: any host, any database, the replication role alone. */
 export function renderPassFile(o: PgOptions): string {
   if (o.replicationAuth === 'trust') return '';
-  const escape = (text: string) => text.replace(/[\\:]/g, (c) => `\\${c}`);
-  return `*:*:*:${escape(o.replicationUser)}:${escape(o.replicationAuth.password)}\n`;
+  const escaped = (text: string) => text.replace(/[\\:]/g, (c) => `\\${c}`);
+  return `*:*:*:${escaped(o.replicationUser)}:${escaped(o.replicationAuth.password)}\n`;
 }
 
 /** A libpq connection string. Values are quoted when they need it. */

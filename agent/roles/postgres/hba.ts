@@ -24,7 +24,7 @@ function always(o: PgOptions): string[] {
 export function renderHba(o: PgOptions, fenced: boolean, original: string | null): string {
   const others = fenced
     ? ['# fenced: everybody else is refused', 'local all all reject', 'host all all all reject']
-    : (o.clientHba ?? [original?.trimEnd() ?? 'host all all all scram-sha-256']);
+    : (o.clientHba ?? [original?.trimEnd() ?? `host all all all ${o.clientAuth}`]);
   return ['# Written by the agent.', ...always(o), ...others, ''].join('\n');
 }
 

@@ -45,7 +45,7 @@ export async function start(server: Server, role: 'standby' | 'primary', ms: num
 
 /** Files as this start needs them; nothing of a former server is left when this is done. */
 async function prepare(server: Server, role: 'standby' | 'primary', end: Deadline): Promise<Outcome> {
-  const { o, settings } = server;
+  const { o, settings, loss } = server;
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
@@ -56,6 +56,7 @@ async function prepare(server: Server, role: 'standby' | 'primary', end: Deadlin
   if (role === 'primary') removeDurably(standbySignal(o));
   else putStandbySignal(o);
   await trimHistory(o);
+  loss.want(false);
   return DONE;
 }
 
@@ -89,7 +90,7 @@ async function accepting(server: Server, pid: number, end: Deadline): Promise<Ou
   return up ?? failed(`not accepting connections in time: ${last}`);
 }
 
-/** The last fatal line of the server's log. */
+/** The last lines of the server's log. */
 async function complaint(o: PgOptions): Promise<string> {
   const general = 'the server ended while starting';
   if (o.logFile === undefined) return general;
@@ -99,11 +100,10 @@ async function complaint(o: PgOptions): Promise<string> {
       const { size } = await file.stat();
       const tail = Buffer.alloc(Math.min(size, 8192));
       await file.read(tail, 0, tail.length, size - tail.length);
-      const line = tail
-        .toString('utf8')
-        .split('\n')
-        .findLast((l) => /(FATAL|PANIC|ERROR):/.test(l));
-      return line ? `${general}: ${line.replace(/^.*?(?=(FATAL|PANIC|ERROR):)/, '')}` : general;
+      // A wrong setting is named by plain lines before the fatal one that only counts them.
+      const told = tail.toString('utf8').trimEnd().split('\n').slice(-3);
+      const lines = told.flatMap((line) => /\b(?:LOG|ERROR|FATAL|PANIC):\s+(.*)$/.exec(line)?.[1] ?? []);
+      return lines.length > 0 ? `${general}: ${lines.join('; ')}` : general;
     } finally {
       await file.close();
     }

@@ -39,11 +39,13 @@ export type PgOptions = {
   replicationAuth: ReplicationAuth;
   /** How the agent's role is authenticated on the Unix socket. 'peer' needs an OS user of the same name. */
   localAuth: 'trust' | 'peer';
+  /** How any client is let in when open, where neither `clientHba` nor `originalHba` says it. */
+  clientAuth: 'trust' | 'scram-sha-256' | 'md5';
   /** pg_hba lines for clients when open, instead of `originalHba`. */
   clientHba?: readonly string[];
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
-  /** The manager's own pg_hba.conf, in force when open; without one, and without `clientHba`, any client with a password. */
+  /** The manager's own pg_hba.conf, in force when open. */
   originalHba?: string;
   /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
   walCap: number;
@@ -68,6 +70,7 @@ export const pgDefaults = {
   database: 'postgres',
   replicationUser: 'cloudify_replication',
   localAuth: 'trust',
+  clientAuth: 'scram-sha-256',
   replicationAuth: 'trust',
   walCap: 4 * 1024 ** 3,
   walKeep: 128 * 1024 ** 2,

@@ -23,9 +23,9 @@ export interface Postgres {
   facts(ms: number): Promise<PgFacts>;
 
   /**
-   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, missing
-   * wal_log_hints or checksums, another user's files. Changes nothing but: writes cluster.conf, the fenced and the
-   * open pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
+   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,
+   * another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
+   * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
 
@@ -61,9 +61,14 @@ export interface Postgres {
   /** Let clients in: the open pg_hba and a reload. */
   unfence(ms: number): Promise<Outcome>;
 
-  /** Names of the members' physical slots that must exist here, on primary and standby (created, missing dropped when `drop`). */
-  ensureSlots(names: string[], ms: number): Promise<Outcome>;
-  /** Advance the slots a standby holds for others to its own replay position minus a margin (PROTOCOL E.3). */
+  /** On a primary: the role of standbys, basebackup and rewind exists with its password and grants. Replicated from there. */
+  ensureReplicationRole(ms: number): Promise<Outcome>;
+  /**
+   * A physical slot for each of the member *nodes* other than this one, on primary and standby: created when missing or
+   * lost; with `drop`, those of other nodes are dropped and their walsenders ended.
+   */
+  ensureSlots(nodes: string[], ms: number, drop?: boolean): Promise<Outcome>;
+  /** Advance the slots a standby holds for others to its last restart point, or less, within a margin (PROTOCOL E.3). */
   advanceSlots(ms: number): Promise<Outcome>;
 
   /** The history of timeline `tli` (oldest first), from pg_wal. Timeline 1 has none. */
@@ -73,9 +78,6 @@ export interface Postgres {
    * parent (so that no server follows it), that the next promotion takes `next` (PROTOCOL E.1). Only on a cut standby.
    */
   reserveTimelines(next: number): Promise<Outcome>;
-
-  /** Is the own branch at `position` contained in the branch of a server with this history? */
-  // (pure: agent/core/branch.ts)
 
   /** Replace the data directory with a copy of `from`. Written beside it and moved into place when complete. Cancelled by `signal`. */
   basebackup(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;

@@ -1,5 +1,5 @@
 /** The server's processes as the kernel shows them: every one works in the data directory. */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { removeDurably } from '../../platform/files.ts';
@@ -33,6 +33,15 @@ export function childrenOf(pid: number): ProcessStat[] {
     const stat = readStat(id);
     return stat?.parent === pid ? [stat] : [];
   });
+}
+
+/** The command line as `ps` shows it; empty when the process is gone. */
+export function processTitle(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
 }
 
 export type PidFile = { pid: number; status: string };

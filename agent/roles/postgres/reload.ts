@@ -33,6 +33,14 @@ export async function apply(
 }
 
 /**
+ * A server that ended under a change leaves nothing to wait for: what was written is what its next start reads.
+ */
+export async function unlessStopped<T extends Outcome>(server: Server, outcome: T): Promise<T | Outcome> {
+  if (outcome.kind === 'done' || (await postmasterPid(server.o)) !== null) return outcome;
+  return DONE;
+}
+
+/**
  * A fresh connection has the postmaster's own configuration, so one that shows the written generation proves that
  * the postmaster has loaded it, its pg_hba included: both are done before it accepts again.
  */

@@ -31,23 +31,25 @@ export async function attempt<T extends { kind: string }>(
 
 /** Tells of the end of the server once, however many signs of it there are. */
 export interface LossWatch {
-  /** The server was seen alive: its next end is news. */
+  /** The server was seen alive: its next end is news, unless it is wanted. */
   arm(): void;
-  /** Its end is wanted. */
-  disarm(): void;
+  /** Its end is wanted from now on, or no longer. */
+  want(end: boolean): void;
   sign(): void;
   onLost(callback: () => void): void;
 }
 
 export function createLossWatch(): LossWatch {
   let armed = false;
+  let wanted = false;
   const callbacks: (() => void)[] = [];
   return {
     arm: () => {
-      armed = true;
+      armed = !wanted;
     },
-    disarm: () => {
-      armed = false;
+    want: (end) => {
+      wanted = end;
+      if (end) armed = false;
     },
     sign: () => {
       if (!armed) return;

@@ -40,6 +40,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   };
   const write = async (part: Partial<Settings>): Promise<Settings> => {
     const next = { ...(await load()), ...part, generation: newGeneration() };
+    makeDir(o.confDir, 0o700);
     if (next.fenced) await writeHba(o, true);
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
@@ -60,8 +61,8 @@ export function createSettings(o: PgOptions): SettingsStore {
     writeAll: (part) =>
       inTurn(async () => {
         const own = join(o.dataDir, 'postgresql.conf');
-        const original = o.originalConfig ?? (existsSync(own) ? own : null);
         makeDir(o.confDir, 0o700);
+        const original = o.originalConfig ?? (existsSync(own) ? own : null);
         writeDurably(passFile(o), renderPassFile(o), PRIVATE);
         writeDurably(identFile(o), '', PRIVATE);
         writeDurably(mainConf(o), renderMainConf(o, original), PRIVATE);

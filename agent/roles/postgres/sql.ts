@@ -5,7 +5,7 @@
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
-import { within } from './time.ts';
+import { Timeout, within } from './time.ts';
 
 export type Row = Record<string, unknown>;
 
@@ -79,6 +79,8 @@ export async function openSession(target: Target, ms: number, onClose?: () => vo
     },
     async query(text, limit) {
       if (!alive) throw new Error('the connection is closed');
+      // Not even asked: the connection may well be fine.
+      if (limit <= 0) throw new Timeout('postgres: no time left to ask');
       const work = sql.unsafe(text) as unknown as Promise<Row[] | Row[][]>;
       work.catch(() => {});
       try {

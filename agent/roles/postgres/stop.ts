@@ -1,10 +1,16 @@
 /** Stop, and know that nothing of the server is left. */
-import { readFileSync } from 'node:fs';
 import type { StopOutcome } from '../../core/postgres.ts';
 import { alive } from '../../platform/procfs.ts';
 import { peekControl } from './control.ts';
 import { stopped } from './lifecycle.ts';
-import { childrenOf, killLeftovers, postmasterPid, serverProcesses, signal } from './process.ts';
+import {
+  childrenOf,
+  killLeftovers,
+  postmasterPid,
+  processTitle,
+  serverProcesses,
+  signal,
+} from './process.ts';
 import { attempt, failed, type Server } from './server.ts';
 import { deadline, poll } from './time.ts';
 
@@ -19,8 +25,8 @@ export async function stop(
 ): Promise<StopOutcome> {
   const end = deadline(ms);
   const { o, link, loss } = server;
-  return await attempt('stop', async () => {
-    loss.disarm();
+  const outcome = await attempt('stop', async (): Promise<StopOutcome> => {
+    loss.want(true);
     const pid = await postmasterPid(o);
     if (pid !== null) {
       link.drop();
@@ -38,6 +44,8 @@ export async function stop(
       return failed('processes of the server do not end');
     return await stopped(server, thenStandby);
   });
+  if (outcome.kind !== 'stopped') loss.want(false);
+  return outcome;
 }
 
 function ask(server: Server, pid: number, name: NodeJS.Signals): void {
@@ -62,16 +70,8 @@ function stuckSenders(dataDir: string, postmaster: number): () => Promise<void> 
     const waited = performance.now() - since;
     if (waited < drain || (ended && waited < 1.5 * drain)) return;
     for (const child of childrenOf(postmaster)) {
-      if (title(child.pid).includes('walsender')) signal(child.pid, ended ? 'SIGKILL' : 'SIGTERM');
+      if (processTitle(child.pid).includes('walsender')) signal(child.pid, ended ? 'SIGKILL' : 'SIGTERM');
     }
     ended = true;
   };
-}
-
-function title(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -78,5 +78,6 @@ async function ownPlace(o: PgOptions): Promise<{ timeline: number; lsn: Lsn } | 
   if (!existsSync(join(o.dataDir, 'global', 'pg_control'))) return null;
   const c = await readControl(o);
   if (c.minRecoveryTimeline > c.timeline) return { timeline: c.minRecoveryTimeline, lsn: c.minRecovery };
-  return { timeline: c.timeline, lsn: c.minRecovery > c.checkpoint ? c.minRecovery : c.checkpoint };
+  const later = c.minRecovery > c.checkpoint;
+  return { timeline: c.timeline, lsn: later ? c.minRecovery : c.checkpoint };
 }

@@ -1,7 +1,7 @@
 /** Whom this server reads from: repointed and cut without a restart. */
 import type { Outcome, Upstream } from '../../core/postgres.ts';
 import { postmasterPid } from './process.ts';
-import { apply, isLoaded } from './reload.ts';
+import { apply, isLoaded, unlessStopped } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { deadline, poll } from './time.ts';
 import { trimReserved } from './timeline.ts';
@@ -11,7 +11,7 @@ const same = (a: Upstream | null, b: Upstream | null): boolean =>
 
 export async function setUpstream(server: Server, upstream: Upstream | null, ms: number): Promise<Outcome> {
   const end = deadline(ms);
-  return await attempt('set upstream', async () => {
+  const outcome = await attempt('set upstream', async (): Promise<Outcome> => {
     const before = await server.settings.get();
     // What a lost candidacy reserved must not hide the timeline that won.
     if (upstream !== null) await trimReserved(server.o);
@@ -24,6 +24,8 @@ export async function setUpstream(server: Server, upstream: Upstream | null, ms:
     if (upstream !== null || (await postmasterPid(server.o)) === null) return DONE;
     return await receiverGone(server, end);
   });
+  const written = same((await server.settings.get()).upstream, upstream);
+  return written ? await unlessStopped(server, outcome) : outcome;
 }
 
 /** Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. */

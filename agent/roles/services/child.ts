@@ -16,7 +16,7 @@ export interface ChildDriverOptions {
   readonly runDir: string;
   readonly logDir: string;
   readonly clock?: Clock;
-  /** How often processes of an earlier agent are looked at, ms. */
+  /** How often processes of an earlier agent are looked at, ms. Default 1000. */
   readonly pollEvery?: number;
 }
 
@@ -88,6 +88,20 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
     return entry;
   };
 
+  /** The same, and it is there right now: an end that nothing has told yet is taken note of. */
+  const look = async (name: string): Promise<Live | undefined> => {
+    const entry = find(name);
+    if (!entry || alive(entry.record.pid, entry.record.startTime)) return entry;
+    await noticed(entry);
+    return undefined;
+  };
+
+  /** For a process that is gone: the exit event of our own child is on its way and brings the exit code. */
+  const noticed = async (entry: Live): Promise<void> => {
+    if (!entry.adopted) await Promise.race([entry.gone, sleep(100)]);
+    leave(entry, null, null);
+  };
+
   const launch = async (unit: ServiceUnit): Promise<ServiceStatus> => {
     const { name } = unit;
     const startedAt = clock.wall();
@@ -110,6 +124,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
     const { name } = unit;
     const asked = stops.count(name);
     while (stops.underWay(name)) await stops.settled(name);
+    const entry = launching.has(name) ? undefined : await look(name);
     if (stops.count(name) !== asked) {
       throw new AgentError({
         class: 'transient',
@@ -117,7 +132,6 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
         message: `${name} was not started: a stop was asked for meanwhile`,
       });
     }
-    const entry = find(name);
     if (entry) return running(entry);
     const launched = launching.get(name) ?? launch(unit).finally(() => launching.delete(name));
     launching.set(name, launched);
@@ -131,9 +145,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
     const timeout = how.timeout ?? unit.stopTimeout ?? STOP_TIMEOUT;
     await Promise.race([entry.gone, until(isGone, { timeout, every: 10 })]);
     await killOff(unit.name, entry.record);
-    // The exit event of our own child is on its way and brings the exit code.
-    if (!entry.adopted) await Promise.race([entry.gone, sleep(100)]);
-    leave(entry, null, null);
+    await noticed(entry);
   };
 
   const killOff = async (name: string, main?: ServiceRecord): Promise<void> => {
@@ -167,7 +179,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
     },
     async status(unit) {
       try {
-        const entry = find(unit.name);
+        const entry = await look(unit.name);
         return entry ? running(entry) : (ended.get(unit.name) ?? { state: 'unknown' });
       } catch {
         return { state: 'unknown' };

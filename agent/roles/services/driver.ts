@@ -61,9 +61,12 @@ export interface ServiceDriver {
    */
   stop(unit: ServiceUnit, options?: StopOptions): Promise<void>;
   restart(unit: ServiceUnit, options?: StopOptions): Promise<ServiceStatus>;
-  /** Never rejects. Takes up a process that an earlier agent started. */
+  /** As it is now. Never rejects. Takes up a process that an earlier agent started. */
   status(unit: ServiceUnit): Promise<ServiceStatus>;
-  /** Called once per ended process, at once; returns how to unsubscribe. */
+  /**
+   * Called once per ended process; returns how to unsubscribe. At once for what this agent started; for what it
+   * took up from an earlier one when `status` is asked, within a second otherwise.
+   */
   onExit(listener: (exit: ServiceExit) => void): () => void;
   /** Ends the watching; the services go on. */
   close(): Promise<void>;

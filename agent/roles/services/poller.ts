@@ -8,10 +8,11 @@ export interface ExitPoller {
 }
 
 /**
- * Reads each process's state every `every` ms, with one timer for all and none when there is nothing to watch. One look
- * takes some 15 microseconds. (The kernel's pidfd, which would tell at once, is out of reach without native code.)
+ * Looks at each process every `every` ms, with one timer for all and none when there is nothing to watch. Measured with three
+ * processes under Bun: 0.6 % of a core at 200 ms, which is more than the whole agent may take, 0.1 % at 1 s. Who must
+ * know sooner asks for the status, which looks at once. (The kernel's pidfd would tell, but needs native code.)
  */
-export function exitPoller(every = 200): ExitPoller {
+export function exitPoller(every = 1000): ExitPoller {
   const watched = new Map<symbol, { pid: number; startTime: number; gone: () => void }>();
   let timer: ReturnType<typeof setInterval> | undefined;
 

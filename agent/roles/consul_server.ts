@@ -6,9 +6,9 @@ import { AgentError } from '../errors.ts';
 import { sleep } from '../platform/clock.ts';
 import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
-import type { ServiceDriver, ServiceUnit } from '../roles/services/driver.ts';
-import { createConsulClient } from './client.ts';
-import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from './server_config.ts';
+import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
+import { createConsulClient } from '../consul/client.ts';
+import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from '../consul/server_config.ts';
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;

@@ -1,0 +1,32 @@
+/** The check-runner of a node in a cluster: what the checks may read, from the core's memory. */
+import { type Checks, createChecks } from './checks/create.ts';
+import type { Role } from './checks/port.ts';
+import type { Cluster } from './cluster.ts';
+import type { NodeConfig } from './config.ts';
+import { remaining } from './core/lease_view.ts';
+import type { Logger } from './log.ts';
+
+/** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
+const CHANGING = new Set(['promote', 'finish_promotion', 'found', 'reopen', 'start_in_place', 'handover', 'release', 'fence_down', 'services_up', 'services_down', 'repair']);
+
+export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Checks {
+  const { node } = cluster;
+  const role = (): Role => {
+    if (node.pg === null || node.fencing > 0) return 'none';
+    if (remaining(node.lease, node.now()) > 0 && node.pg.role === 'primary') return 'active';
+    return node.pg.role === 'standby' ? 'standby' : 'none';
+  };
+  return createChecks({
+    config,
+    log,
+    catalog: cluster.consul.catalog,
+    readers: {
+      role,
+      pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
+      activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp ?? null,
+      fence: () => node.fence,
+      services: () => (node.acting !== null && CHANGING.has(node.acting) ? 'changing' : (cluster.last()?.facts.services ?? null)),
+      lastBeat: () => node.tickAt,
+    },
+  });
+}

@@ -1,0 +1,83 @@
+/** The fence of PostgreSQL's own: a pg_hba that lets only the agent and replication in, and nobody left inside. */
+import type { Outcome } from '../../core/postgres.ts';
+import { childrenOf, killLeftovers, postmasterPid, processTitle, signal } from './process.ts';
+import { apply, isLoaded } from './reload.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { isClient } from './sessions.ts';
+import { openSession, sqlState } from './sql.ts';
+import { type Deadline, deadline, poll } from './time.ts';
+
+export async function fence(server: Server, ms: number): Promise<Outcome> {
+  const end = deadline(ms);
+  const outcome = await attempt('fence', async (): Promise<Outcome> => {
+    const applied = await apply(server, { fenced: true }, end);
+    if (applied.kind !== 'done' || applied.running === false) return applied;
+    const endEarly = unauthenticated(server);
+    await endEarly();
+    const empty = await poll(end, 5, async () => {
+      const rows = await server.link.query(
+        `select a.pid, pg_terminate_backend(a.pid) from pg_stat_activity a where ${isClient(server)}`,
+        Math.max(1, end.left()),
+      );
+      await endEarly();
+      return rows.length === 0 ? true : null;
+    });
+    if (!empty) return failed('client sessions do not end');
+    return await refused(server, end);
+  });
+  if ((await postmasterPid(server.o)) !== null) return outcome;
+  // Backends outlive a killed postmaster for a while, and their clients with them.
+  const { fenced } = await server.settings.get();
+  return fenced && (await killLeftovers(server.o, end))
+    ? DONE
+    : failed('processes of a former server do not end');
+}
+
+export async function unfence(server: Server, ms: number): Promise<Outcome> {
+  const end = deadline(ms);
+  return await attempt('unfence', async () => {
+    const open = !(await server.settings.get()).fenced;
+    if (open && (await isLoaded(server, end.left()))) return DONE;
+    const applied = await apply(server, { fenced: false }, end);
+    return applied.kind === 'done' ? DONE : applied;
+  });
+}
+
+/** Knock as a client does, with the most powerful name there is: it must be turned away by pg_hba. */
+async function refused(server: Server, end: Deadline): Promise<Outcome> {
+  const { host, port, superuser, database } = server.o;
+  const target = { host, port, user: superuser, database, applicationName: 'fence check' };
+  const session = await openSession(target, Math.max(1, end.left()));
+  try {
+    await session.query('select 1', Math.max(1, end.left()));
+  } catch (error) {
+    return sqlState(error) === '28000'
+      ? DONE
+      : failed(`the check of the fence was not refused but: ${String(error)}`);
+  } finally {
+    session.close();
+  }
+  return failed('a client connection is still let in');
+}
+
+/**
+ * A connection that began before the reload is judged by the pg_hba of then and has a minute to log in. It is in no
+ * view until it has, but its process title tells: the postmaster's own command line before its first message,
+ * then "authentication". One seen twice is ended; a process that was just forked has another title by then. Another
+ * user's processes cannot be ended from here: there the firewall is the fence.
+ */
+function unauthenticated(server: Server): () => Promise<void> {
+  const seen = new Set<number>();
+  return async () => {
+    const pid = await postmasterPid(server.o);
+    if (pid === null) return;
+    const own = processTitle(pid);
+    for (const child of childrenOf(pid)) {
+      const title = processTitle(child.pid);
+      const early =
+        title !== '' && (title === own || /^postgres: .*\b(initializing|authentication)\b/.test(title));
+      if (early && seen.has(child.pid)) signal(child.pid, 'SIGTERM');
+      if (early) seen.add(child.pid);
+    }
+  };
+}

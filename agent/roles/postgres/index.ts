@@ -1,0 +1,63 @@
+/** The driver of the local PostgreSQL server, put together. */
+import { adopt } from './adopt.ts';
+import { basebackup } from './basebackup.ts';
+import { saveDivergence } from './divergence.ts';
+import { facts, position, replication } from './facts.ts';
+import { fence, unfence } from './fence.ts';
+import { start } from './lifecycle.ts';
+import { createLink } from './link.ts';
+import type { PgOptions } from './options.ts';
+import type { Postgres } from './port.ts';
+import { checkpoint, promote } from './promote.ts';
+import { ensureReplicationRole } from './replication_role.ts';
+import { rewind } from './rewind.ts';
+import { createLossWatch, type Server } from './server.ts';
+import { createSettings } from './settings.ts';
+import { advanceSlots, ensureSlots } from './slots.ts';
+import { stop } from './stop.ts';
+import { setSyncList } from './sync_list.ts';
+import { readHistory, reserveTimelines } from './timeline.ts';
+import { setUpstream } from './upstream.ts';
+
+export { type PgOptions, pgDefaults, type Starter } from './options.ts';
+export type { Postgres, Progress } from './port.ts';
+export { slotName } from './slot_name.ts';
+
+export function createPostgres(o: PgOptions): Postgres {
+  const server: Server = { o, settings: createSettings(o), link: createLink(o), loss: createLossWatch() };
+  server.link.onMade(server.loss.arm);
+  server.link.onBroken(server.loss.sign);
+  o.starter.onExit(server.loss.sign);
+
+  return {
+    facts: (ms) => facts(server, ms),
+    adopt: () => adopt(server),
+    startStandby: (ms) => start(server, 'standby', ms),
+    startPrimary: (ms) => start(server, 'primary', ms),
+    stop: (mode, ms, thenStandby) => stop(server, mode, ms, thenStandby),
+    checkpoint: (ms) => checkpoint(server, ms),
+    promote: (ms) => promote(server, ms),
+    setUpstream: (upstream, ms) => setUpstream(server, upstream, ms),
+    setIdentity: async (identity) => {
+      if ((await server.settings.get()).identity !== identity) await server.settings.change({ identity });
+    },
+    setSyncList: (list, ms) => setSyncList(server, list, ms),
+    replication: (ms) => replication(server, ms),
+    position: (ms) => position(server, ms),
+    fence: (ms) => fence(server, ms),
+    unfence: (ms) => unfence(server, ms),
+    ensureReplicationRole: (ms) => ensureReplicationRole(server, ms),
+    ensureSlots: (nodes, ms, drop) => ensureSlots(server, nodes, ms, drop),
+    advanceSlots: (ms) => advanceSlots(server, ms),
+    history: (tli) => readHistory(o, tli),
+    reserveTimelines: (next) => reserveTimelines(o, next),
+    basebackup: (from, progress, signal) => basebackup(server, from, progress, signal),
+    rewind: (from, progress, signal) => rewind(server, from, progress, signal),
+    saveDivergence: (request) => saveDivergence(server, request),
+    onLost: (callback) => server.loss.onLost(callback),
+    close: async () => {
+      server.loss.want(true);
+      server.link.drop();
+    },
+  };
+}

@@ -1,0 +1,126 @@
+/** pg_rewind: throw away what this node alone wrote and take the source's from the fork on (PROTOCOL E.2). */
+import { join } from 'node:path';
+import type { Outcome, Upstream } from '../../core/postgres.ts';
+import { runOk } from '../../platform/process.ts';
+import { mainConf } from './conf.ts';
+import { conninfoTo } from './conninfo.ts';
+import { readControl } from './control.ts';
+import { putStandbySignal } from './lifecycle.ts';
+import { clearMark, hasMark, setMark } from './marks.ts';
+import type { PgOptions } from './options.ts';
+import type { Progress } from './port.ts';
+import { killLeftovers, postmasterPid } from './process.ts';
+import { cleanAutoConf } from './reload.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { openSession, type Session } from './sql.ts';
+import { type Deadline, deadline, poll } from './time.ts';
+import { longest, reporter, toolEnv } from './tools.ts';
+
+/** How long the source's checkpoint on its new timeline is waited for: it was asked for by the promotion. */
+const checkpointWait = 60_000;
+
+export async function rewind(
+  server: Server,
+  from: Upstream,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { o } = server;
+  return await attempt('rewind', async () => {
+    if ((await postmasterPid(o)) !== null) return failed('the own server runs: stop it first');
+    if (!(await killLeftovers(o, deadline(2000)))) return failed('processes of the own server do not end');
+    if (hasMark(o)) return failed('an earlier rewind broke off half-way: clone instead');
+    const { state } = await readControl(o);
+    if (!state.startsWith('shut down')) {
+      return failed(
+        `the own server was not stopped cleanly (${state}): start it as a cut standby and stop it`,
+      );
+    }
+    await server.settings.writeAll({});
+    progress({ what: 'waiting for the checkpoint of the source' });
+    const ready = await sourceReady(o, from, deadline(checkpointWait), signal);
+    if (ready.kind !== 'done') return ready;
+    await rewindFrom(o, from, progress, signal);
+    await cleanAutoConf(o);
+    putStandbySignal(o);
+    clearMark(o);
+    return DONE;
+  });
+}
+
+async function rewindFrom(
+  o: PgOptions,
+  from: Upstream,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const report = reporter('rewind', progress);
+  await runOk(
+    join(o.binDir, 'pg_rewind'),
+    [
+      '-D',
+      o.dataDir,
+      `--source-server=${conninfoTo(o, from, 'agent_rewind', o.database)}`,
+      '-P',
+      ...configFile(o),
+    ],
+    {
+      deadline: longest,
+      signal,
+      env: toolEnv(o),
+      onLine: (line) => {
+        // From this line on the data directory is neither the old one nor the new one.
+        if (line.includes('need to copy')) setMark(o, `rewind from ${from.node}`);
+        report(line);
+      },
+    },
+  );
+}
+
+/** Where the settings are not in the data directory, 14 and later want to be told. */
+function configFile(o: PgOptions): string[] {
+  const major = Number(/\/(\d+)\//.exec(`${o.binDir}/`)?.[1] ?? 14);
+  return major >= 14 ? [`--config-file=${mainConf(o)}`] : [];
+}
+
+/**
+ * pg_rewind compares timelines by the control files: a source that was promoted and has not checkpointed since still
+ * shows the old one there, and "no rewind required" would be the answer.
+ */
+async function sourceReady(
+  o: PgOptions,
+  from: Upstream,
+  end: Deadline,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  let session: Session | null = null;
+  try {
+    const password = o.replicationAuth === 'trust' ? {} : { password: o.replicationAuth.password };
+    const source = await openSession(
+      {
+        host: from.host,
+        port: from.port,
+        user: o.replicationUser,
+        database: o.database,
+        applicationName: 'agent_rewind',
+        ...password,
+      },
+      o.walTimeout,
+    );
+    session = source;
+    const ready = await poll(end, 50, async () => {
+      if (signal.aborted) return false;
+      const [row] = await source.query(
+        `select not r and (select timeline_id from pg_control_checkpoint()) =
+           case when not r then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as ready
+         from (select pg_is_in_recovery() as r) as x`,
+        o.walTimeout,
+      );
+      return row?.ready === true ? true : null;
+    });
+    if (ready === false) return failed('cancelled');
+    return ready ? DONE : failed('the source has not checkpointed on its timeline, or is no primary');
+  } finally {
+    session?.close();
+  }
+}

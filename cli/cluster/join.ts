@@ -1,0 +1,28 @@
+import { command, durationOption } from '../command.ts';
+import { waitFor } from '../progress.ts';
+import { START_ARGS, startOptions } from './start_args.ts';
+
+export default command({
+  name: 'join',
+  description: 'bring this manager, which must be empty, into a cluster as a standby',
+  examples: ['agent cluster join --cluster-host-ip 10.0.0.12 --cluster-node-name m2 10.0.0.11'],
+  args: {
+    address: {
+      type: 'positional',
+      required: true,
+      description: 'a manager of the cluster, HOST or HOST:PORT; several may be given',
+    },
+    token: { type: 'string', valueHint: 'T', description: "a join token, from 'agent cluster token create'" },
+    ...START_ARGS,
+  },
+  rest: true,
+  async run({ args, given, agent, print, terminal }) {
+    const timeout = await durationOption('timeout', args.timeout);
+    const token = args.token === undefined ? {} : { token: args.token };
+    const options = { ...(await startOptions(given)), ...token, addresses: [...given.positionals] };
+    const client = await agent();
+    const done = await waitFor(client, await client.join(options), timeout, terminal);
+    const { node } = await client.status();
+    print({ operation: done, node }, () => `${node} is a standby of the cluster`);
+  },
+});

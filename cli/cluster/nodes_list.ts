@@ -1,0 +1,54 @@
+import { asAgentError } from '../../agent/errors.ts';
+import type { AgentClient } from '../../agent/http/client_api.ts';
+import { command, type Invocation } from '../command.ts';
+import type { Terminal } from '../terminal.ts';
+import { nodesTable } from './nodes_table.ts';
+
+const INTERVAL = 1000;
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+/** Resolves after `ms`, or at once when interrupted. */
+function nap(terminal: Terminal, ms: number, signal: AbortSignal): Promise<unknown> {
+  const stop = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  return signal.aborted ? Promise.resolve() : Promise.race([terminal.sleep(ms), stop]);
+}
+
+/** Draws the table anew each second until interrupted; an agent that is away for a while is said, and waited for. */
+async function watch(client: AgentClient, terminal: Terminal, json: boolean): Promise<void> {
+  const signal = terminal.interrupted();
+  if (terminal.tty && !json) terminal.out('\u001b[2J');
+  while (!signal.aborted) {
+    let text: string;
+    try {
+      const nodes = await client.nodes();
+      text = json ? `${JSON.stringify(nodes)}\n` : nodesTable(nodes, terminal.color);
+    } catch (thrown) {
+      const error = asAgentError(thrown);
+      if (error.class !== 'transient' && error.code !== 'agent_not_running') throw thrown;
+      text = json ? `${JSON.stringify(error)}\n` : `${error.message}\n`;
+    }
+    if (terminal.tty && !json) terminal.out(`${HOME_AND_CLEAR}${text}`);
+    else terminal.out(json ? text : `${text}\n`);
+    await nap(terminal, INTERVAL, signal);
+  }
+}
+
+const ARGS = {
+  watch: { type: 'boolean', alias: 'w', description: 'show it anew each second, until interrupted' },
+} as const;
+
+export default command({
+  name: 'list',
+  description: 'every manager of the cluster, its role, its checks, and how far it is behind',
+  examples: ['agent cluster nodes list', 'agent cluster nodes list --watch'],
+  args: ARGS,
+  async run({ agent, args, print, terminal }: Invocation<typeof ARGS>) {
+    const client = await agent();
+    if (args.watch === true) {
+      await watch(client, terminal, args.json === true);
+      return;
+    }
+    const nodes = await client.nodes();
+    print(nodes, () => nodesTable(nodes, terminal.color));
+  },
+});

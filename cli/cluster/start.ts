@@ -1,0 +1,25 @@
+import { command, durationOption } from '../command.ts';
+import { waitFor } from '../progress.ts';
+import { START_ARGS, startOptions } from './start_args.ts';
+
+export default command({
+  name: 'start',
+  description: 'make a cluster whose first active is this manager; its data is kept',
+  examples: [
+    'agent cluster start --cluster-host-ip 10.0.0.11 --cluster-node-name m1',
+    "agent cluster start --options 'lease.preset=fast;check_ttl_multiplier=1'",
+  ],
+  args: START_ARGS,
+  async run({ args, given, agent, print, terminal }) {
+    const timeout = await durationOption('timeout', args.timeout);
+    const options = await startOptions(given);
+    const client = await agent();
+    const done = await waitFor(client, await client.start(options), timeout, terminal);
+    const cluster = await client.cluster();
+    print({ operation: done, cluster }, () =>
+      cluster.active === null
+        ? `the cluster ${cluster.id} is made; no manager is active yet`
+        : `${cluster.active} is the active of the new cluster ${cluster.id}`,
+    );
+  },
+});

@@ -1,0 +1,53 @@
+import type { ClusterStatus } from '../../agent/http/port.ts';
+import { command } from '../command.ts';
+import { time } from '../format.ts';
+import { facts } from '../table.ts';
+import { nodesTable } from './nodes_table.ts';
+import { requireCluster } from './require.ts';
+
+function synchronous({ sync, degraded }: ClusterStatus): string {
+  const warning = degraded ? 'DEGRADED: commits are not confirmed by any standby' : '';
+  if (sync === null || sync.voters.length === 0) return warning || 'no standby confirms commits';
+  const names = sync.voters.map(({ node }) => node).join(', ');
+  return `any ${sync.k} of ${names} confirm${sync.k === 1 ? 's' : ''} each commit${warning && `; ${warning}`}`;
+}
+
+function paused({ paused, pausedUntil }: ClusterStatus): string {
+  if (!paused) return '';
+  return pausedUntil === null ? "yes, until 'agent cluster resume'" : `until ${time(pausedUntil)}`;
+}
+
+const survives = ({ quorum }: ClusterStatus): string =>
+  quorum === null
+    ? ''
+    : `${quorum.alive} of ${quorum.servers} servers alive; ${quorum.survives} more may be lost`;
+
+function requested({ request }: ClusterStatus): string {
+  if (request === null) return '';
+  return `switchover to ${request.target}${request.refused === null ? '' : `, refused: ${request.refused}`}`;
+}
+
+export function clusterText(cluster: ClusterStatus, colored: boolean): string {
+  const { id, active, epoch, since, error } = cluster;
+  const head = facts([
+    ['cluster', id ?? ''],
+    ['active', active === null ? 'NONE' : `${active}, epoch ${epoch}, since ${time(since)}`],
+    ['error', error ?? ''],
+    ['replication', synchronous(cluster)],
+    ['consul', survives(cluster)],
+    ['paused', paused(cluster)],
+    ['request', requested(cluster)],
+  ]);
+  return `${head}\n${nodesTable(cluster.nodes, colored)}`;
+}
+
+export default command({
+  name: 'status',
+  description: 'the cluster as a whole: who is active, what confirms commits, what it survives',
+  examples: ['agent cluster status', 'agent cluster status --json'],
+  args: {},
+  async run({ agent, print, terminal }) {
+    const cluster = await requireCluster(await agent());
+    print(cluster, () => clusterText(cluster, terminal.color));
+  },
+});

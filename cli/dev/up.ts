@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { AgentError } from '../../agent/errors.ts';
+import { startAgent } from './agents.ts';
+import { agentOn, type DevCluster, type PrepareOptions, prepare } from './cluster.ts';
+import type { DevNode } from './layout.ts';
+
+/** A line of what is being done, with the time since the beginning. */
+export type Say = (line: string) => void;
+
+/** By its own file: an agent that was just started says so only once its Consul answers. */
+const isMember = (node: DevNode): boolean => existsSync(join(node.stateDir, 'membership.json'));
+
+async function run(cluster: DevCluster, node: DevNode, args: readonly string[], say: Say): Promise<void> {
+  const result = await agentOn(cluster, node, args, {
+    deadline: 180_000,
+    onLine: (line) => say(`    ${line.trimEnd()}`),
+  });
+  if (result.code === 0) return;
+  throw new AgentError({
+    class: 'operator',
+    code: 'dev_up_failed',
+    message: `agent ${args.join(' ')} on ${node.name} failed with exit code ${result.code}`,
+    hint: `the agent's log is ${node.logDir}/cluster.log`,
+  });
+}
+
+/**
+ * Brings the cluster up from whatever state it is in: folders, agents, `cluster start` on the first manager, `cluster join`
+ * on the others. Does nothing that is done already.
+ */
+export async function up(options: PrepareOptions, say: Say): Promise<DevCluster> {
+  const cluster = await prepare(options);
+  const { nodes, settings, user } = cluster;
+  say(`${nodes.length} managers in ${cluster.dir}${user.self ? '' : `, run as user ${user.name}`}`);
+  const [first, ...others] = nodes;
+  if (!first) throw new Error('a cluster has at least one node');
+  await Promise.all(
+    nodes.map(async (node) => {
+      const pid = await startAgent(node, settings.program, user);
+      say(`${node.name}  ${node.address}  agent runs, pid ${pid}`);
+    }),
+  );
+  if (isMember(first)) say(`${first.name}  is in the cluster already`);
+  else {
+    say(`${first.name}  agent cluster start        (a manager with a database of its own)`);
+    await run(cluster, first, ['cluster', 'start'], say);
+  }
+  for (const node of others) {
+    if (isMember(node)) {
+      say(`${node.name}  is in the cluster already`);
+      continue;
+    }
+    say(`${node.name}  agent cluster join ${first.address}  (an empty manager)`);
+    await run(cluster, node, ['cluster', 'join', first.address], say);
+  }
+  return cluster;
+}

@@ -1,0 +1,38 @@
+import type { Finding } from '../agent/doctor.ts';
+import { EXIT } from '../agent/errors.ts';
+import { command } from './command.ts';
+import { configPath } from './socket.ts';
+import { type Color, paint } from './table.ts';
+
+const MARKS: Record<Finding['state'], [mark: string, color: Color]> = {
+  ok: ['ok  ', 'green'],
+  warn: ['warn', 'yellow'],
+  fail: ['FAIL', 'red'],
+};
+
+/** A line per finding, its mend below; what is right only with --verbose. */
+export function findingsText(findings: readonly Finding[], verbose: boolean, colored: boolean): string {
+  const lines = findings
+    .filter(({ state }) => verbose || state !== 'ok')
+    .flatMap(({ id, state, what, mend }) => {
+      const [mark, color] = MARKS[state];
+      const line = `${colored ? paint(mark, color) : mark}  ${id}: ${what}`;
+      return mend === '' ? [line] : [line, `      ${mend}`];
+    });
+  const count = (state: Finding['state']) => findings.filter((finding) => finding.state === state).length;
+  const sum = `${count('ok')} right, ${count('warn')} to know, ${count('fail')} wrong`;
+  return `${[...lines, sum].join('\n')}\n`;
+}
+
+export default command({
+  name: 'doctor',
+  description: 'what is missing or wrong on this machine, with the mend',
+  examples: ['agent doctor', 'agent doctor --verbose --config agent.yaml'],
+  args: {},
+  async run({ args, print, terminal }) {
+    const { doctorFile, healthy } = await import('../agent/doctor.ts');
+    const findings = await doctorFile(configPath(args, terminal.env));
+    print(findings, () => findingsText(findings, args.verbose === true, terminal.color));
+    return healthy(findings) ? EXIT.done : EXIT.failed;
+  },
+});

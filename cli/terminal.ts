@@ -1,0 +1,50 @@
+import process from 'node:process';
+
+/** What a command sees of the world around it. Tests give their own. */
+export interface Terminal {
+  /** Standard output: the answer, and nothing else. */
+  out(text: string): void;
+  /** Standard error: progress and errors. */
+  err(text: string): void;
+  /** Is standard output a terminal? Then tables are redrawn and coloured. */
+  readonly tty: boolean;
+  /** Is standard error one? Then progress is redrawn in place. */
+  readonly errTty: boolean;
+  readonly color: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Monotonic milliseconds. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** Aborted at the first SIGINT or SIGTERM; from the first call on these end nothing by themselves. */
+  interrupted(): AbortSignal;
+}
+
+function interruption(): AbortSignal {
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
+  return abort.signal;
+}
+
+export function processTerminal(): Terminal {
+  const { stdout, stderr, env } = process;
+  // `agent logs | head`: the reader has seen enough.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  let interrupt: AbortSignal | undefined;
+  const tty = stdout.isTTY === true;
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    tty,
+    errTty: stderr.isTTY === true,
+    color: tty && env.TERM !== 'dumb' && (env.NO_COLOR ?? '') === '',
+    env,
+    now: () => performance.now(),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    interrupted() {
+      interrupt ??= interruption();
+      return interrupt;
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/** All commands. Each is a file of its own and loaded only when it is asked for. */
+import { type CommandDef, defineCommand, type SubCommandsDef } from 'citty';
+import { version } from '../agent/version.ts';
+
+type Loader = () => Promise<{ default: CommandDef }>;
+
+/** citty resolves a function when it needs the command; this one loads its file then. */
+const lazy = (loaders: Record<string, Loader>): SubCommandsDef =>
+  Object.fromEntries(
+    Object.entries(loaders).map(([name, load]) => [name, async () => (await load()).default]),
+  );
+
+const nodes = defineCommand({
+  meta: { name: 'nodes', description: 'the managers of the cluster' },
+  subCommands: lazy({
+    list: () => import('./cluster/nodes_list.ts'),
+    get: () => import('./cluster/nodes_get.ts'),
+    remove: () => import('./cluster/nodes_remove.ts'),
+  }),
+});
+
+const cluster = defineCommand({
+  meta: { name: 'cluster', description: 'make, enter, watch and steer the cluster' },
+  subCommands: {
+    ...lazy({
+      start: () => import('./cluster/start.ts'),
+      join: () => import('./cluster/join.ts'),
+      status: () => import('./cluster/status.ts'),
+    }),
+    nodes,
+    ...lazy({
+      'set-active': () => import('./cluster/set_active.ts'),
+      history: () => import('./cluster/history.ts'),
+      pause: () => import('./cluster/pause.ts'),
+      resume: () => import('./cluster/resume.ts'),
+      reinit: () => import('./cluster/reinit.ts'),
+    }),
+  },
+});
+
+export const root = defineCommand({
+  meta: {
+    name: 'agent',
+    version,
+    description: 'one active and its standbys out of three or more managers',
+  },
+  subCommands: {
+    ...lazy({
+      run: () => import('./run.ts'),
+      status: () => import('./status.ts'),
+      logs: () => import('./logs.ts'),
+    }),
+    cluster,
+    ...lazy({
+      doctor: () => import('./doctor.ts'),
+      dev: () => import('./dev.ts'),
+      completion: () => import('./completion.ts'),
+    }),
+  },
+});

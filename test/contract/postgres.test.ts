@@ -1,0 +1,208 @@
+/** The PostgreSQL driver on real servers: one node, then replication. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { serverProcesses } from '../../agent/roles/postgres/process.ts';
+import {
+  asServerUser,
+  createGroup,
+  eventually,
+  type TestGroup,
+  type TestServer,
+} from '../fixtures/postgres.ts';
+
+const done = { kind: 'done' };
+
+if (asServerUser(import.meta.path)) {
+  describe('one server', () => {
+    let group: TestGroup;
+    let a: TestServer;
+    beforeAll(async () => {
+      group = createGroup('pg-one');
+      a = await group.server('a', { data: true });
+    });
+    afterAll(() => group.end());
+
+    test('without a server the facts say so and nothing is unknown', async () => {
+      const empty = await group.server('none');
+      expect(await empty.pg.facts(500)).toMatchObject({
+        data: 'empty',
+        process: 'stopped',
+        accepting: false,
+        fenced: true,
+      });
+      expect(await a.pg.facts(500)).toMatchObject({
+        data: 'ok',
+        process: 'stopped',
+        role: 'unknown',
+        standbySignal: false,
+      });
+      expect((await a.pg.facts(500)).systemId).toMatch(/^\d{15,20}$/);
+    });
+
+    test('adopting takes the managed settings out of postgresql.auto.conf and leaves the others', async () => {
+      const auto = join(a.options.dataDir, 'postgresql.auto.conf');
+      writeFileSync(auto, "# note\nport = '1'\nwork_mem = '5MB'\nprimary_conninfo = 'host=elsewhere'\n");
+      expect(await a.pg.adopt()).toEqual(done);
+      expect(readFileSync(auto, 'utf8')).toBe("# note\nwork_mem = '5MB'\n");
+    });
+
+    test('a primary comes up fenced, quickly, and on its own data', async () => {
+      const began = performance.now();
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      const took = performance.now() - began;
+      expect(await a.pg.facts(500)).toMatchObject({
+        process: 'running',
+        accepting: true,
+        role: 'primary',
+        fenced: true,
+        upstreamHost: null,
+        syncList: null,
+      });
+      expect(took).toBeLessThan(1500);
+      console.log(`start ${took.toFixed(0)} ms`);
+      await expect(a.client()`select 1`).rejects.toThrow(/pg_hba/);
+      expect(await a.sql('show work_mem')).toMatchObject([{ work_mem: '5MB' }]);
+    });
+
+    test('started again it is left alone; as a standby it refuses', async () => {
+      expect(await a.pg.startPrimary(1000)).toEqual(done);
+      expect(await a.pg.startStandby(1000)).toMatchObject({
+        kind: 'failed',
+        why: expect.stringContaining('primary already'),
+      });
+    });
+
+    test('unfenced it lets clients in; fenced it ends them and refuses new ones', async () => {
+      let began = performance.now();
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const opened = performance.now() - began;
+      const client = a.client();
+      expect(await client`select 1 as one`).toMatchObject([{ one: 1 }]);
+      expect((await a.pg.facts(500)).fenced).toBe(false);
+      const long = client`select pg_sleep(60)`.catch((error: Error) => error.message);
+      await eventually(
+        'the client sleeps',
+        1000,
+        async () => (await a.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'")).length > 0,
+      );
+      began = performance.now();
+      expect(await a.pg.fence(1000)).toEqual(done);
+      console.log(`unfence ${opened.toFixed(0)} ms, fence ${(performance.now() - began).toFixed(0)} ms`);
+      expect(await long).toMatch(/terminating connection|closed/i);
+      expect((await a.pg.facts(500)).fenced).toBe(true);
+    });
+
+    test('a login that began before the fence does not get in behind it', async () => {
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const { Socket } = await import('node:net');
+      const idle = new Socket();
+      let closed = false;
+      idle
+        .on('close', () => {
+          closed = true;
+        })
+        .on('error', () => {});
+      await new Promise<void>((r) => idle.connect(a.options.port, a.options.host, () => r()));
+      await new Promise((r) => setTimeout(r, 50));
+      expect(await a.pg.fence(1000)).toEqual(done);
+      await eventually('the half-open login is ended', 1000, () => closed);
+    });
+
+    test('the end of the postmaster is told at once, once, and nothing of it is left at the next start', async () => {
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const client = a.client();
+      await client`create table if not exists t (i int primary key)`;
+      await client`insert into t values (1)`;
+      const busy = client`select pg_sleep(60)`.catch(() => {});
+      await eventually(
+        'the client sleeps',
+        1000,
+        async () => (await a.sql("select 1 from pg_stat_activity where wait_event = 'PgSleep'")).length > 0,
+      );
+      let lost = 0;
+      let after = Number.NaN;
+      const began = performance.now();
+      a.pg.onLost(() => {
+        lost++;
+        after = performance.now() - began;
+      });
+      process.kill(a.options.starter.pid() ?? 0, 'SIGKILL');
+      await eventually('onLost', 1000, () => lost > 0);
+      console.log(`loss noticed after ${after.toFixed(1)} ms`);
+      expect(after).toBeLessThan(100);
+      const restart = performance.now();
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      console.log(`restarted in place after ${(performance.now() - restart).toFixed(0)} ms`);
+      expect(lost).toBe(1);
+      expect(await a.sql('select i from t')).toMatchObject([{ i: 1 }]);
+      expect((await a.pg.facts(500)).fenced).toBe(true);
+      await busy;
+    });
+
+    test('a stop says clean, where the shutdown checkpoint is, and leaves the sign of a standby', async () => {
+      const [{ at } = {}] = await a.sql('select pg_current_wal_insert_lsn()::text as at');
+      const began = performance.now();
+      const stopped = await a.pg.stop('fast', 5000, true);
+      console.log(`stop ${(performance.now() - began).toFixed(0)} ms`);
+      expect(stopped).toMatchObject({ kind: 'stopped', clean: true, timeline: 1 });
+      if (stopped.kind === 'stopped')
+        expect(stopped.checkpoint).toBeGreaterThanOrEqual(BigInt(`0x${String(at).split('/')[1]}`));
+      expect(serverProcesses(a.options.dataDir)).toEqual([]);
+      expect(await a.pg.facts(500)).toMatchObject({ process: 'stopped', standbySignal: true });
+      expect(await a.pg.stop('fast', 1000, false)).toMatchObject({ kind: 'stopped', clean: true });
+    });
+
+    test('an immediate stop is not clean', async () => {
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.stop('immediate', 5000, false)).toMatchObject({
+        kind: 'stopped',
+        clean: false,
+        checkpoint: null,
+      });
+    });
+
+    test('a frozen server is hung, not stopped, and ends by the deadline of its stop', async () => {
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      await a.pg.facts(500);
+      for (const { pid } of serverProcesses(a.options.dataDir)) process.kill(pid, 'SIGSTOP');
+      expect(await a.pg.facts(200)).toMatchObject({
+        process: 'running',
+        accepting: false,
+        role: 'unknown',
+        fenced: 'unknown',
+      });
+      expect((await a.pg.fence(200)).kind).toBe('failed');
+      expect(await a.pg.stop('fast', 300, true)).toMatchObject({ kind: 'stopped', clean: false });
+      expect(serverProcesses(a.options.dataDir)).toEqual([]);
+    });
+
+    test('a wrong setting is named when the start fails', async () => {
+      const broken = await group.server('broken', { data: true, parameters: { shared_buffers: 'lots' } });
+      expect(await broken.pg.startPrimary(3000)).toMatchObject({
+        kind: 'failed',
+        why: expect.stringContaining('shared_buffers'),
+      });
+    });
+
+    test('a standby without an upstream is cut, settled and knows its position', async () => {
+      expect(await a.pg.startStandby(5000)).toEqual(done);
+      const facts = await a.pg.facts(500);
+      expect(facts).toMatchObject({
+        role: 'standby',
+        streaming: false,
+        upstreamHost: null,
+        standbySignal: true,
+      });
+      await eventually('settled', 2000, async () => (await a.pg.position(500))?.settled === true);
+      expect((await a.pg.position(500))?.timeline).toBe(1);
+      expect(existsSync(join(a.options.dataDir, 'standby.signal'))).toBe(true);
+      expect(await a.pg.stop('fast', 5000, true)).toMatchObject({
+        kind: 'stopped',
+        clean: true,
+        checkpoint: null,
+      });
+    });
+  });
+}

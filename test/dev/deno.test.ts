@@ -1,0 +1,21 @@
+import { expect, test } from 'bun:test';
+import { expectNothingLost, managerKilled, postmasterKilled } from './failover.scenario.ts';
+import { TestCluster } from './harness.ts';
+
+test('agents run from source by Deno survive a killed postmaster and a killed manager without losing a write', async () => {
+  const t = await TestCluster.up({ first: '127.0.0.81', preset: 'fast', runtime: 'deno' });
+  try {
+    const ledger = t.ledger();
+    try {
+      expect(await postmasterKilled(t, ledger)).toBeLessThan(3000);
+      const { from, to } = await managerKilled(t, ledger);
+      await t.startAgent(from);
+      expect(await t.settled(90_000)).toBe(to);
+      await expectNothingLost(ledger, to);
+    } finally {
+      await ledger.close();
+    }
+  } finally {
+    await t.down();
+  }
+}, 240_000);

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
+import {
+  divergedWrites,
+  expectNothingLost,
+  managerKilled,
+  postmasterKilled,
+  takenOver,
+  underLoad,
+} from './failover.scenario.ts';
+import { TestCluster } from './harness.ts';
+
+let t: TestCluster;
+
+beforeAll(async () => {
+  t = await TestCluster.up({ first: '127.0.0.31', preset: 'fast' });
+}, 180_000);
+
+afterAll(async () => {
+  await t?.down();
+}, 60_000);
+
+test('a killed postmaster is started again in place, without a role change or a lost write', async () => {
+  const ledger = t.ledger();
+  try {
+    expect(await postmasterKilled(t, ledger)).toBeLessThan(3000);
+    await expectNothingLost(ledger, await t.activeName());
+  } finally {
+    await ledger.close();
+  }
+}, 120_000);
+
+test('a killed agent of the active is succeeded, though its PostgreSQL still runs and takes connections', async () => {
+  const ledger = t.ledger();
+  try {
+    const from = await t.settled();
+    const since = await underLoad(ledger);
+    t.signalAgent(from, 'SIGKILL');
+    const { to, downtime } = await takenOver(t, ledger, from, since);
+    expect(downtime).toBeLessThan(10_000);
+    expect(t.postmasterPid(from)).toBeGreaterThan(0);
+    await t.startAgent(from);
+    expect(await t.settled(90_000)).toBe(to);
+    expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
+    await expectNothingLost(ledger, to);
+  } finally {
+    await ledger.close();
+  }
+}, 180_000);
+
+test('a killed manager is succeeded, and comes back as a standby with its unreplicated writes saved', async () => {
+  const ledger = t.ledger();
+  try {
+    const from = await t.settled();
+    const since = await underLoad(ledger);
+    await divergedWrites(t, from, 10);
+    await t.killManager(from);
+    const { to, downtime } = await takenOver(t, ledger, from, since);
+    expect(downtime).toBeLessThan(10_000);
+    const before = readdirSync(t.node(from).dir).includes('diverged')
+      ? readdirSync(t.node(from).divergedDir)
+      : [];
+    await t.startAgent(from);
+    expect(await t.settled(90_000)).toBe(to);
+    expect(await t.sql(from, "SELECT count(*) FROM deployments WHERE name LIKE 'lost %'")).toBe('0');
+    expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
+    const saved = readdirSync(t.node(from).divergedDir).filter((name) => !before.includes(name));
+    expect(saved).toHaveLength(1);
+    await expectNothingLost(ledger, to);
+  } finally {
+    await ledger.close();
+  }
+}, 180_000);
+
+test('a second failover right after the first ends active again', async () => {
+  const ledger = t.ledger();
+  try {
+    const first = await managerKilled(t, ledger);
+    await t.startAgent(first.from);
+    await t.settled(90_000);
+    const second = await managerKilled(t, ledger);
+    expect(second.from).toBe(first.to);
+    await t.startAgent(second.from);
+    expect(await t.settled(90_000)).toBe(second.to);
+    await expectNothingLost(ledger, second.to);
+  } finally {
+    await ledger.close();
+  }
+}, 240_000);

@@ -1,0 +1,209 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type AgentClient, connectAgent } from '../../agent/http/client_api.ts';
+import type { ClusterStatus, Operation } from '../../agent/http/port.ts';
+import { alive } from '../../agent/platform/procfs.ts';
+import { postmaster, runningAgent, startAgent, stopAgent } from '../../cli/dev/agents.ts';
+import { type DevCluster, type PrepareOptions, superuserSql } from '../../cli/dev/cluster.ts';
+import { down } from '../../cli/dev/down.ts';
+import { CLIENT, type DevNode, lastLines, PORTS } from '../../cli/dev/layout.ts';
+import { killNode, nodeProcesses, signalProcess } from '../../cli/dev/processes.ts';
+import { up } from '../../cli/dev/up.ts';
+import { LEDGER_TABLE, Ledger, type LedgerOptions } from '../ledger/ledger.ts';
+import { type Address, connect } from '../ledger/wire.ts';
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** Asks until it gets something other than undefined or false; rejects after `timeout` ms with what was waited for. */
+export async function eventually<T>(
+  what: string,
+  timeout: number,
+  ask: () => Promise<T> | T,
+  every = 50,
+): Promise<Exclude<T, undefined | false | null>> {
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    const value = await ask();
+    if (value !== undefined && value !== false && value !== null)
+      return value as Exclude<T, undefined | false | null>;
+    if (performance.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`);
+    await sleep(every);
+  }
+}
+
+/** A dev cluster under test: its managers, what is done to them, and what they say. */
+export class TestCluster {
+  readonly cluster: DevCluster;
+
+  constructor(cluster: DevCluster) {
+    this.cluster = cluster;
+  }
+
+  /** `first` must be a test file's own: leftovers of another file cannot disturb it then. */
+  static async up(options: Omit<PrepareOptions, 'dir'> & { dir?: string }): Promise<TestCluster> {
+    const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'agent-test-'));
+    const lines: string[] = [];
+    try {
+      const made = new TestCluster(await up({ runtime: 'bun', ...options, dir }, (line) => lines.push(line)));
+      await made.settled(60_000);
+      await made.clientSql(`${LEDGER_TABLE}; GRANT ALL ON ledger TO ${CLIENT.user}`);
+      return made;
+    } catch (cause) {
+      process.stderr.write(`${lines.join('\n')}\n`);
+      throw cause;
+    }
+  }
+
+  get nodes(): readonly DevNode[] {
+    return this.cluster.nodes;
+  }
+
+  node(name: string): DevNode {
+    const found = this.nodes.find((node) => node.name === name);
+    if (!found) throw new Error(`no node ${name}`);
+    return found;
+  }
+
+  address(name: string): Address {
+    return { host: this.node(name).address, port: PORTS.postgres, ...CLIENT };
+  }
+
+  /** The agent's API over its socket. */
+  api(name: string): AgentClient {
+    return connectAgent({ target: { socketPath: this.node(name).socket } });
+  }
+
+  /** The cluster as the first agent that answers sees it. */
+  async status(): Promise<ClusterStatus | undefined> {
+    for (const node of this.nodes) {
+      if (!runningAgent(node)) continue;
+      const said = await Promise.race([
+        this.api(node.name)
+          .cluster()
+          .catch(() => undefined),
+        sleep(2000),
+      ]);
+      if (said?.initialized && said.error === null) return said;
+    }
+    return undefined;
+  }
+
+  /**
+   * Waits until `names` (default: all) are online, one of them active, the others streaming and voting. Returns the active.
+   */
+  async settled(timeout = 60_000, names = this.nodes.map(({ name }) => name)): Promise<string> {
+    let last: ClusterStatus | undefined;
+    try {
+      return await eventually('a settled cluster', timeout, async () => {
+        last = await this.status();
+        if (!last?.active || !names.includes(last.active)) return undefined;
+        const rows = last.nodes.filter(({ name }) => names.includes(name));
+        const fine = rows.every(
+          (row) => row.online && (row.name === last?.active ? row.state === 'leader' : row.voter),
+        );
+        return rows.length === names.length && fine && last.active;
+      });
+    } catch (cause) {
+      throw new Error(`${(cause as Error).message}: ${JSON.stringify(last, null, 1)}\n${this.logs()}`);
+    }
+  }
+
+  async activeName(): Promise<string> {
+    return eventually('an active', 30_000, async () => (await this.status())?.active);
+  }
+
+  /** The last lines of every agent's log, for a failure's message. */
+  logs(count = 25): string {
+    return this.nodes
+      .map((node) => `--- ${node.name}\n${lastLines(join(node.logDir, 'cluster.log'), count)}`)
+      .join('\n');
+  }
+
+  /** Starts a switchover and waits until `target` is the active that clients are sent to. */
+  async switchTo(target: string, timeout = 30_000): Promise<void> {
+    const from = (await this.status())?.active ?? target;
+    await this.api(from).setActive(target, timeout);
+    await eventually(`${target} active`, timeout, async () => (await this.status())?.active === target);
+  }
+
+  async operationDone(name: string, operation: Operation, timeout = 120_000): Promise<Operation> {
+    return eventually(`${operation.kind} on ${name}`, timeout, async () => {
+      const now = await this.api(name).operation(operation.id);
+      return now.state !== 'running' && now;
+    });
+  }
+
+  startAgent(name: string): Promise<number> {
+    return startAgent(this.node(name), this.cluster.settings.program, this.cluster.user);
+  }
+
+  /** SIGTERM, as a service manager would; PostgreSQL and Consul go on. */
+  stopAgent(name: string): Promise<void> {
+    return stopAgent(this.node(name));
+  }
+
+  agentPid(name: string): number {
+    const agent = runningAgent(this.node(name));
+    if (!agent) throw new Error(`no agent runs on ${name}`);
+    return agent.pid;
+  }
+
+  signalAgent(name: string, signal: NodeJS.Signals): void {
+    const agent = runningAgent(this.node(name));
+    if (agent) signalProcess(agent, signal);
+  }
+
+  postmasterPid(name: string): number {
+    const server = postmaster(this.node(name));
+    if (!server) throw new Error(`no PostgreSQL runs on ${name}`);
+    return server.pid;
+  }
+
+  killPostmaster(name: string): void {
+    const server = postmaster(this.node(name));
+    if (!server || !alive(server.pid, server.startTime)) throw new Error(`no PostgreSQL runs on ${name}`);
+    signalProcess(server, 'SIGKILL');
+  }
+
+  /** Agent, Consul, PostgreSQL and worker at once, as a power cut. */
+  killManager(name: string): Promise<void> {
+    return killNode(this.node(name));
+  }
+
+  /** Pids of a node's processes whose command is `command`. */
+  pids(name: string, command: string): number[] {
+    return nodeProcesses(this.node(name))
+      .filter((stat) => stat.command === command)
+      .map(({ pid }) => pid);
+  }
+
+  /** As superuser, through the node's own socket: no fence is in the way. */
+  sql(name: string, text: string): Promise<string> {
+    return superuserSql(this.cluster, this.node(name), CLIENT.database, text);
+  }
+
+  /** As an ordinary client of the active. */
+  async clientSql(text: string, name?: string): Promise<readonly (string | null)[][]> {
+    const connection = await connect(this.address(name ?? (await this.activeName())), 2000);
+    try {
+      const answer = await connection.query(text, 10_000);
+      if (answer.kind !== 'done') throw new Error(`${text}: ${JSON.stringify(answer)}`);
+      return answer.rows;
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** Writers to every node, all the while. */
+  ledger(options: Omit<LedgerOptions, 'nodes'> = {}): Ledger {
+    const nodes = Object.fromEntries(this.nodes.map(({ name }) => [name, this.address(name)]));
+    return new Ledger({ ...options, nodes });
+  }
+
+  async down(): Promise<void> {
+    const keep = process.env.KEEP_DEV_CLUSTER !== undefined;
+    await down(this.cluster, { purge: !keep }, () => {});
+  }
+}
