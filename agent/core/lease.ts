@@ -8,6 +8,11 @@ import { call, type Procedure, type TxnOp } from './ports.ts';
 import type { LeaseRecord, View } from './records.ts';
 
 const LEASE = 'next_master';
+/**
+ * A restarted agent has its predecessor's instance: its first seq lies past any that may still be under way. The wall
+ * clock only tells apart two processes that both wrote once.
+ */
+const skip = (n: NodeContext): number => 1000 + (n.wall().getTime() % 1_000_000);
 
 /** 'ok': committed, right extended. 'lost': another holds it. 'refused': the lease stands, another operation's check failed. */
 export type LeaseOutcome = 'ok' | 'lost' | 'refused' | 'unknown';
@@ -59,7 +64,8 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     const sent = n.now();
     const index = n.lease.index;
     // Each attempt has a seq of its own: finding it settles that *this* request was committed, after `sent`.
-    next = { ...next, seq: Math.max(next.seq, n.lease.lastSeq + 1) };
+    const fresh = n.lease.lastSeq === 0 ? next.seq + skip(n) : n.lease.lastSeq + 1;
+    next = { ...next, seq: Math.max(next.seq, fresh) };
     n.lease = { ...n.lease, lastSeq: next.seq };
     const result = yield* call(
       'consul',

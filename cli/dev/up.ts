@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentError } from '../../agent/errors.ts';
+import { connectAgent } from '../../agent/http/client_api.ts';
+import { until } from '../../agent/platform/clock.ts';
 import { startAgent } from './agents.ts';
 import { agentOn, type DevCluster, type PrepareOptions, prepare } from './cluster.ts';
 import type { DevNode } from './layout.ts';
@@ -22,6 +24,33 @@ async function run(cluster: DevCluster, node: DevNode, args: readonly string[], 
     code: 'dev_up_failed',
     message: `agent ${args.join(' ')} on ${node.name} failed with exit code ${result.code}`,
     hint: `the agent's log is ${node.logDir}/cluster.log`,
+  });
+}
+
+const WHOLE = 60_000;
+
+/** Waits for an active and everybody else as its standby: a cluster started again elects first. */
+async function whole(node: DevNode, count: number): Promise<void> {
+  const api = connectAgent({ target: { socketPath: node.socket } });
+  let seen = 'the agent does not answer';
+  const done = await until(
+    async () => {
+      const cluster = await api.cluster().catch(() => undefined);
+      if (!cluster) return false;
+      seen = cluster.nodes.map(({ name, state, reason }) => `${name} ${state}: ${reason}`).join('; ');
+      return (
+        cluster.nodes.length >= count &&
+        cluster.nodes.every((row) => row.state !== 'offline' && (row.master || row.voter))
+      );
+    },
+    { timeout: WHOLE, every: 100 },
+  );
+  if (done) return;
+  throw new AgentError({
+    class: 'transient',
+    code: 'still_going',
+    message: `the cluster is not whole after ${WHOLE / 1000} s (${seen})`,
+    hint: "see 'agent dev status'",
   });
 }
 
@@ -54,5 +83,7 @@ export async function up(options: PrepareOptions, say: Say): Promise<DevCluster>
     say(`${node.name}  agent cluster join ${first.address}  (an empty manager)`);
     await run(cluster, node, ['cluster', 'join', first.address], say);
   }
+  await whole(first, nodes.length);
+  say('the cluster is whole: one active, every other manager confirms its writes');
   return cluster;
 }

@@ -12,7 +12,7 @@ import {
   type TestServer,
 } from '../fixtures/postgres.ts';
 
-const done = { kind: 'done' };
+const done = { kind: 'done' } as const;
 
 if (asServerUser(import.meta.path)) {
   describe('one server', () => {

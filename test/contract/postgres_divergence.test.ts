@@ -16,7 +16,7 @@ import {
   type TestServer,
 } from '../fixtures/postgres.ts';
 
-const done = { kind: 'done' };
+const done = { kind: 'done' } as const;
 const none = new AbortController().signal;
 const quiet = () => {};
 const historyFile = (s: TestServer, tli: number) =>

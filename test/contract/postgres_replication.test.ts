@@ -12,7 +12,7 @@ import {
   type TestServer,
 } from '../fixtures/postgres.ts';
 
-const done = { kind: 'done' };
+const done = { kind: 'done' } as const;
 const replicationAuth = { password: "p'a:s\\s w0rd" };
 const timed = async <T>(what: string, work: Promise<T>): Promise<T> => {
   const began = performance.now();

@@ -282,5 +282,5 @@ export class FakeAgent implements AgentApi {
   wantReclone: AgentApi['wantReclone'] = async () => this.#ask('wantReclone');
 }
 
-export const refusal = (code: string, over: Partial<AgentError> = {}): AgentError =>
-  new AgentError({ class: 'operator', code, message: `refused: ${code}`, hint: 'do this instead', ...over });
+export const refusal = (code: string): AgentError =>
+  new AgentError({ class: 'operator', code, message: `refused: ${code}`, hint: 'do this instead' });

@@ -18,6 +18,8 @@ export type Branch = {
   end: number;
   /** Every write up to here was acknowledged to a client (acknowledgement of a write implies all before it). */
   acked: number;
+  /** The last commit of a client on it, confirmed or not. */
+  lastCommit: number;
   /** Who wrote on it: another node that opens it as a primary without a promotion makes a branch of the same timeline. */
   writer: string;
   /** The timeline history as PostgreSQL's history file has it, oldest first. */
@@ -43,7 +45,7 @@ export class Forest {
   }
 
   private add(of: Pick<Branch, 'tli' | 'parent' | 'fork' | 'writer' | 'history'>): Branch {
-    const branch: Branch = { id: this.branches.length, ...of, end: of.fork, acked: 0 };
+    const branch: Branch = { id: this.branches.length, ...of, end: of.fork, acked: 0, lastCommit: 0 };
     this.branches.push(branch);
     return branch;
   }

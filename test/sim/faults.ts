@@ -26,8 +26,8 @@ export function freezeAgent(world: World, node: SimNode, ms: number): void {
 export function pauseMachine(world: World, node: SimNode, ms: number, clockStops: boolean): void {
   if (!node.machine.on || node.machine.paused) return;
   world.note(node.name, `FAULT machine paused for ${ms.toFixed(0)} ms${clockStops ? ', its clock too' : ''}`);
-  node.disturbed();
   node.machine.pause(clockStops);
+  node.disturbed();
   world.raft.setUp(node.machine.index, false);
   world.connector.paused(node.server);
   const boot = node.machine.boot;
@@ -38,6 +38,7 @@ export function thawMachine(world: World, node: SimNode): void {
   if (!node.machine.paused) return;
   world.note(node.name, 'machine thaws');
   node.disturbed();
+  if (node.machine.blind) node.blindAt = world.scheduler.now;
   node.machine.thaw();
   world.raft.setUp(node.machine.index, true);
   world.connector.thawed(node.server);

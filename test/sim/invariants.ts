@@ -2,7 +2,7 @@
  * What must hold at every moment (DESIGN 6), judged from outside with true time and complete knowledge. Violations are
  * collected, not thrown: the run stops after the event that caused one.
  */
-import type { LeaseRecord } from '../../agent/core/records.ts';
+import type { LeaseRecord, SyncRecord } from '../../agent/core/records.ts';
 import type { Agent } from './agent.ts';
 import { contains, describe } from './branch.ts';
 import type { Commit } from './consul.ts';
@@ -61,6 +61,9 @@ export class Checker {
     // A machine that thaws in the middle of opening reads old data for a moment; acknowledging is what it must not.
     if (node.loose) return;
     this.complete(node, 'opened');
+    // What clients can read from now on may not vanish either (PROTOCOL D.6, D.7).
+    const { branch, flushed } = node.server;
+    if (branch.lastCommit <= flushed) branch.acked = Math.max(branch.acked, branch.lastCommit);
     if (this.lastOpened !== node) world.stats.roleChanges += 1;
     this.lastOpened = node;
   }
@@ -130,7 +133,7 @@ export class Checker {
 
   private underRight(node: SimNode, _agent: Agent, what: string): void {
     // A machine that stood still together with its clock cannot know (PROTOCOL C.4).
-    if (this.world.scheduler.now - node.disturbedAt < node.policy.leaseDuration) return;
+    if (this.world.scheduler.now - node.blindAt < node.policy.leaseDuration) return;
     if (!this.holds(node))
       this.fail(`${what} without a right`, `${node.name}; the lease is ${this.leaseText()}`);
   }
@@ -149,6 +152,7 @@ export class Checker {
 
   private committed(commit: Commit): void {
     for (const op of commit.ops) {
+      if (op.key === 'sync' && op.verb === 'cas') this.syncWritten(op.value as SyncRecord);
       if (op.key !== 'next_master' || (op.verb !== 'cas' && op.verb !== 'set')) continue;
       const before = this.lease;
       const record = op.value as LeaseRecord;
@@ -157,6 +161,15 @@ export class Checker {
       if (writer === undefined || before.record === null) continue;
       this.leaseChanged(writer, before.record, record, commit.at - before.at);
     }
+  }
+
+  private syncWritten(sync: SyncRecord): void {
+    const { policy } = this.world.options;
+    const members = Object.keys(this.world.store.view.nodes).length;
+    if (policy.synchronousMode === 'strict' && sync.voters.length === 0 && members > 1) {
+      this.fail('strict mode written empty', `${sync.leader} wrote no voters (PROTOCOL D.11)`);
+    }
+    if (sync.voters.some((v) => v.node === sync.leader)) this.fail('leader among its voters', sync.leader);
   }
 
   private leaseChanged(writer: SimNode, before: LeaseRecord, after: LeaseRecord, stood: number): void {

@@ -46,6 +46,11 @@ export class Machine {
     return this.later(ms / this.rate, run);
   }
 
+  /** Does its clock stand still? */
+  get blind(): boolean {
+    return this.stoppedAt !== null;
+  }
+
   /** `clockStops`: the guest does not notice that time went by. */
   pause(clockStops: boolean): void {
     if (!this.on || this.paused) return;

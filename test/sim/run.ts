@@ -39,7 +39,13 @@ export function runSeed(options: RunOptions): RunResult {
   const draw = (options.seed * 2654435761) >>> 0;
   const nodes = options.nodes ?? (draw % 10 < 7 ? 3 : draw % 10 < 9 ? 5 : 2);
   const targets = new Targets();
-  const policy: Policy = { ...defaultPolicy, ...presets[draw % presets.length], ...options.policy };
+  const strict: Partial<Policy> = (draw >>> 16) % 8 === 0 ? { synchronousMode: 'strict' } : {};
+  const policy: Policy = {
+    ...defaultPolicy,
+    ...presets[draw % presets.length],
+    ...strict,
+    ...options.policy,
+  };
   const world = new World({
     seed: options.seed,
     nodes,

@@ -194,6 +194,7 @@ export class Server {
     const proc = this.proc;
     if (proc === null || proc.pending.length >= 12) return false;
     const lsn = this.append(bytes);
+    this.branch.lastCommit = lsn;
     proc.pending.push({ lsn, session });
     this.release();
     return true;

@@ -39,6 +39,8 @@ export class SimNode {
   loose = false;
   /** True time of the last freeze, pause or kill. */
   disturbedAt = Number.NEGATIVE_INFINITY;
+  /** When its clock last stood still without its knowing. */
+  blindAt = Number.NEGATIVE_INFINITY;
   /** Since when its database has not answered; null while it does. */
   sickSince: number | null = null;
   votesAsked = 0;
@@ -137,7 +139,9 @@ export class SimNode {
 
   disturbed(): void {
     this.disturbedAt = this.world.scheduler.now;
-    if (this.open) this.loose = true;
+    // The kernel's lease needs no agent; only a machine that stands still escapes it, or a server that hangs.
+    const closesItself = this.fence.mode === 'kernel' && !this.machine.paused && this.server.hung === 'no';
+    if (this.open && !closesItself) this.loose = true;
   }
 
   /** Open to clients, as far as fence and database go. */

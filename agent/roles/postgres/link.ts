@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { PgOptions } from './options.ts';
 import { openSession, type Row, type Session, type Target } from './sql.ts';
-import { deadline } from './time.ts';
+import { deadline, within } from './time.ts';
 
 export interface Link {
   /** application_name of every session of this agent. */
@@ -63,7 +63,7 @@ export function createLink(o: PgOptions): Link {
         opening ??= open(ms).finally(() => {
           opening = null;
         });
-        await opening;
+        await within(ms, 'connecting', opening);
       }
       if (!kept) throw new Error('the connection was closed');
       return await kept.query(text, end.left());

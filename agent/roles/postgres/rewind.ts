@@ -10,6 +10,7 @@ import { clearMark, hasMark, setMark } from './marks.ts';
 import type { PgOptions } from './options.ts';
 import type { Progress } from './port.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
+import { readText } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { openSession, type Session } from './sql.ts';
@@ -62,7 +63,7 @@ async function rewindFrom(
       o.dataDir,
       `--source-server=${conninfoTo(o, from, 'agent_rewind', o.database)}`,
       '-P',
-      ...configFile(o),
+      ...(await configFile(o)),
     ],
     {
       deadline: longest,
@@ -78,8 +79,8 @@ async function rewindFrom(
 }
 
 /** Where the settings are not in the data directory, 14 and later want to be told. */
-function configFile(o: PgOptions): string[] {
-  const major = Number(/\/(\d+)\//.exec(`${o.binDir}/`)?.[1] ?? 14);
+async function configFile(o: PgOptions): Promise<string[]> {
+  const major = Number((await readText(join(o.dataDir, 'PG_VERSION'))) ?? 0);
   return major >= 14 ? [`--config-file=${mainConf(o)}`] : [];
 }
 

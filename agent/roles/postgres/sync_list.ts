@@ -50,11 +50,15 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
   });
 }
 
-/** Nobody commits here and no sender counts. The checkpointer is asked so that a promotion opens with the list. */
+/**
+ * Nobody commits here, so nothing depends on it yet. It is brought into effect all the same, as far as that goes: a
+ * promotion then opens with it, and cascading walsenders that live through the promotion know it.
+ */
 async function onStandby(server: Server, now: Shown, ask: boolean, end: Deadline): Promise<Outcome> {
   try {
+    const ended = await endSenders(server, end);
     if (ask) await server.link.fresh('checkpoint', end.left());
-    note(server, now);
+    if (ended.kind === 'done') note(server, now);
   } catch {
     // It will be asked again once it matters, as a primary.
   }

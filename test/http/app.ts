@@ -1,0 +1,48 @@
+import { createApp } from '../../agent/http/app.ts';
+import type { Access } from '../../agent/http/auth.ts';
+import { testLog } from '../../agent/log.ts';
+import { FakeAgent } from '../fakes/agent_api.ts';
+
+export const SECRET = 's3cret';
+
+export const ON_SOCKET: Access = {
+  via: 'socket',
+  admin: true,
+  openReads: true,
+  openAdmission: true,
+  secret: () => SECRET,
+};
+export const ON_TCP: Access = {
+  via: 'tcp',
+  admin: false,
+  openReads: true,
+  openAdmission: true,
+  secret: () => SECRET,
+};
+
+/** The application over a fake agent, asked without any socket. */
+export function testApp(access: Access = ON_SOCKET) {
+  const agent = new FakeAgent();
+  const log = testLog();
+  const manager = { edition: 'premium', version: '4.6', build: '7' };
+  const app = createApp({ api: agent, manager, access, log: log.for('http') });
+  const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    app.request(path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+  return {
+    agent,
+    log,
+    app,
+    send,
+    get: (path: string, headers?: Record<string, string>) => send('GET', path, undefined, headers),
+  };
+}
+
+/** Status and body in one, for comparing. */
+export const reply = async (response: Response) => ({
+  status: response.status,
+  body: (await response.json()) as Record<string, unknown>,
+});
