@@ -179,9 +179,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
     store: { save: (durable) => store.save(durable) },
     state: {
-      publish: async (state, ms) => {
-        await consul.kv.put(`${prefix}state/${node.name}`, JSON.stringify(state), { deadlineMs: ms });
-      },
+      publish: (state) => publisher.publish(JSON.stringify(state)),
     },
     time: {
       nap: (ms) => nap.nap(ms),
@@ -190,6 +188,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
   };
 
+  const publisher = latestOnly((text) => consul.kv.put(`${prefix}state/${node.name}`, text, { deadlineMs: 1000 }));
   const core = processes(node, {
     newClone,
     decided(decision, facts) {
@@ -268,6 +267,27 @@ export function createCluster(parts: ClusterParts): Cluster {
       nap.wake();
       await Promise.race([running, new Promise((done) => setTimeout(done, 1000))]);
       await pg.close();
+    },
+  };
+}
+
+/** Sends the newest of what it is given, one at a time: a role change does not wait for what is said about it. */
+function latestOnly(send: (text: string) => Promise<unknown>) {
+  let waiting: string | null = null;
+  let sending = false;
+  const next = async (): Promise<void> => {
+    sending = true;
+    while (waiting !== null) {
+      const text = waiting;
+      waiting = null;
+      await send(text).catch(() => {});
+    }
+    sending = false;
+  };
+  return {
+    publish(text: string): void {
+      waiting = text;
+      if (!sending) void next();
     },
   };
 }

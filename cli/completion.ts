@@ -19,12 +19,15 @@ export async function allWords(at: CommandDef, path = 'agent'): Promise<Words[]>
       .map(([name]) => `--${name}`);
     return [{ path, words: options }];
   }
-  const below = await Promise.all(
-    children.map(async ([name, child]) =>
-      allWords(await resolved<CommandDef>(child as CommandDef), `${path} ${name}`),
-    ),
-  );
-  return [{ path, words: children.map(([name]) => name) }, ...below.flat()];
+  const words: string[] = [];
+  const below: Words[] = [];
+  for (const [name, child] of children) {
+    const command = await resolved<CommandDef>(child as CommandDef);
+    if ((await resolved(command.meta ?? {})).hidden) continue;
+    words.push(name);
+    below.push(...(await allWords(command, `${path} ${name}`)));
+  }
+  return [{ path, words }, ...below];
 }
 
 const bash = (all: readonly Words[]): string => `_agent() {

@@ -14,11 +14,12 @@ export async function helpText(
   const meta = await resolved(command.meta ?? {});
   const parent: CommandDef = { meta: { name: path.slice(0, -1).join(' ') } };
   const named: CommandDef = { ...command, meta: { ...meta, name: path.at(-1) ?? 'agent' } };
-  const usage = await renderUsage(named, parent);
-  const examples = isAgentCommand(command) ? command.examples : [];
-  const title = examples.length > 1 ? 'EXAMPLES' : 'EXAMPLE';
-  const tail = examples.length > 0 ? `${title}\n\n${examples.map((line) => `  ${line}\n`).join('')}` : '';
-  const text = `${usage.trimEnd()}\n${tail === '' ? '' : `\n${tail}`}`;
-  const lines = text.split('\n').map((line) => line.trimEnd());
-  return colored ? lines.join('\n') : lines.join('\n').replaceAll(COLOR, '');
+  const usage = (await renderUsage(named, parent)).trimEnd();
+  const plain = colored ? usage : usage.replaceAll(COLOR, '');
+  const ours = isAgentCommand(command);
+  const whole = ours && command.rest ? plain.replace(/^(.*USAGE.*<[A-Z]+>)/m, '$1...') : plain;
+  const text = whole.replaceAll(/ +$/gm, '');
+  if (!ours || command.examples.length === 0) return `${text}\n`;
+  const title = command.examples.length > 1 ? 'EXAMPLES' : 'EXAMPLE';
+  return `${text}\n\n${title}\n\n${command.examples.map((line) => `  ${line}\n`).join('')}`;
 }

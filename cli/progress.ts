@@ -24,24 +24,28 @@ export function stepLine(step: Step): string {
 /** Prints each step when it ends, and the running one: in place on a terminal, now and then elsewhere. */
 export function stepPrinter(terminal: Terminal) {
   let ended = 0;
-  let reminded = terminal.now();
+  let begun = terminal.now();
+  let reminded = begun;
   const clear = terminal.errTty ? '\r\u001b[K' : '';
-  return (operation: Operation): void => {
-    const { steps } = operation;
+
+  function printEnded(steps: readonly Step[]): void {
     for (const step of steps.slice(ended)) {
-      if (step.state === 'running') break;
+      if (step.state === 'running') return;
       terminal.err(`${clear}${step.state === 'done' ? 'done   ' : 'failed '}  ${stepLine(step)}\n`);
       ended++;
-      reminded = terminal.now();
+      begun = reminded = terminal.now();
     }
-    const running = steps[ended];
-    if (running === undefined || operation.state !== 'running') {
-      if (operation.state !== 'running') terminal.err(clear);
-      return;
-    }
-    if (terminal.errTty) terminal.err(`${clear}...      ${stepLine(running)}`);
+  }
+
+  return ({ steps, state }: Operation): void => {
+    printEnded(steps);
+    const step = steps[ended];
+    if (state !== 'running' || step === undefined) return;
+    // The agent measures a step when it reports; between reports our own clock goes on.
+    const line = `...      ${stepLine({ ...step, ms: Math.max(step.ms, terminal.now() - begun) })}`;
+    if (terminal.errTty) terminal.err(`${clear}${line}`);
     else if (terminal.now() - reminded >= REMIND) {
-      terminal.err(`...      ${stepLine(running)}\n`);
+      terminal.err(`${line}\n`);
       reminded = terminal.now();
     }
   };

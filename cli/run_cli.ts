@@ -34,7 +34,7 @@ function report(thrown: unknown, argv: readonly string[], path: readonly string[
 
 async function run({ command, rest }: Found, terminal: Terminal): Promise<ExitCode> {
   const { json, verbose, help } = COMMON;
-  const definitions = { json, verbose, help, ...(await argsOf(command)) };
+  const definitions = { ...(await argsOf(command)), json, verbose, help };
   const given = await checkArgs(rest, definitions, isAgentCommand(command) && command.rest);
   const handed: Handed = { terminal, given };
   const { result } = await runCommand(command, { rawArgs: [...rest], data: handed });

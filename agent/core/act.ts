@@ -5,7 +5,7 @@ import type { NodeContext } from './node.ts';
 import { call, type Procedure } from './ports.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { handover, release } from './procedures/handover.ts';
-import { finishPromotion, promote, type Result, reopen, startInPlace } from './procedures/promote.ts';
+import { carriedList, finishPromotion, promote, type Result, reopen, startInPlace } from './procedures/promote.ts';
 import { rebuild } from './procedures/rejoin.ts';
 import { syncStep } from './procedures/sync.ts';
 import { follow, gatherVotes } from './procedures/vote.ts';
@@ -67,6 +67,10 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
     case 'repair':
       countRepair(n);
       return said(yield* call('services', 'repair', action.names, n.policy.stopTimeout));
+    case 'carry_list': {
+      const list = carriedList(n);
+      return list === undefined ? OK : said(yield* call('pg', 'setSyncList', list, 2000));
+    }
     case 'sync_step': {
       const done = yield* syncStep(n);
       if (done !== null)

@@ -20,4 +20,5 @@ export type Action =
   | { do: 'services_up' }
   | { do: 'services_down' }
   | { do: 'repair'; names: string[] }
+  | { do: 'carry_list' }
   | { do: 'sync_step' };

@@ -1,7 +1,7 @@
 /** The decision: pure, from facts to a rule, a reason and actions. First match wins. */
 import type { Action } from './actions.ts';
 import type { Facts } from './facts.ts';
-import { actsActive, type Rule, voteAfter } from './rule.ts';
+import { actsActive, holds, type Rule, syncIsOurs, voteAfter } from './rule.ts';
 import { freeLease } from './rules/free_lease.ts';
 import { holder } from './rules/holder.ts';
 import { safety } from './rules/safety.ts';
@@ -17,7 +17,7 @@ const last: Rule = {
   reason: (f) => `no rule covers this: lease ${f.lease.state}, database ${f.pg.process} ${f.pg.role}`,
   does: ['fence_down'],
   actions: (f) =>
-    actsActive(f) && f.lease.right <= 0 ? [{ do: 'fence_down', why: 'no rule covers this' }] : [],
+    actsActive(f) && !(holds(f) && syncIsOurs(f)) ? [{ do: 'fence_down', why: 'no rule covers this' }] : [],
 };
 
 export const rules: Rule[] = [...safety, ...starting, ...holder, ...freeLease, ...standby, last];

@@ -1,5 +1,7 @@
 /** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
 
+import { sameList } from './procedures/cover.ts';
+import { carriedList } from './procedures/promote.ts';
 import { branchOf, type OwnBranch } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
@@ -65,6 +67,8 @@ export type Facts = {
   mayWipe: boolean;
   /** May we read from the holder, after the vote we gave? */
   mayFollow: boolean;
+  /** Does this standby carry the list of voters that a promotion after a handover would open with? */
+  carries: boolean;
   /** Is the configured upstream the holder's address? */
   followsHolder: boolean;
   cooldown: number;
@@ -142,6 +146,7 @@ export function factsOf(
     stopping: n.stopping,
     rebuilding: n.durable.rebuilding,
     ...derived,
+    carries: carries(n, pg),
     followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
     cooldown: Math.max(0, n.cooldownUntil - now),
     restartsLastMinute: n.restarts.filter((t) => now - t < 60_000).length,
@@ -167,6 +172,11 @@ function isPaused(n: NodeContext): boolean {
   const config = n.view?.config?.value;
   if (config === undefined || !config.paused) return false;
   return config.pausedUntil === null || n.wall().getTime() < config.pausedUntil;
+}
+
+function carries(n: NodeContext, pg: PgFacts): boolean {
+  const wanted = carriedList(n);
+  return wanted === undefined || sameList(wanted, pg.syncList);
 }
 
 function leaseState(n: NodeContext): LeaseFacts['state'] {
@@ -202,7 +212,9 @@ export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | n
 function bestStandby(n: NodeContext, pg: PgFacts): string | null {
   const fit = Object.keys(n.view?.nodes ?? {}).filter(
     (node) =>
-      !n.view?.nodes[node]?.options.nofailover && !n.view?.states[node]?.cooldown && unfitness(n, pg, node) === null,
+      !n.view?.nodes[node]?.options.nofailover &&
+      !n.view?.states[node]?.cooldown &&
+      unfitness(n, pg, node) === null,
   );
   const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
   return fit.sort((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))[0] ?? null;

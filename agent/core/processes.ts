@@ -63,12 +63,14 @@ function* keeper(n: NodeContext): Procedure<void> {
       const had = n.lease.right !== null;
       const outcome = yield* renewWith(n, []);
       if (outcome === 'ok') {
-        if (n.lease.right !== null && n.fence === 'open') yield* call('fence', 'extend', n.lease.right.until);
+        if (n.lease.right !== null && n.fence === 'open' && n.fencing === 0)
+          yield* call('fence', 'extend', n.lease.right.until);
         if (!had) n.wake();
       } else if (outcome === 'lost') n.wake();
     }
     // A restarted agent has to confirm the lease it finds under its name before anything else.
-    const unsure = !n.lease.known || (n.renewing && n.lease.right === null && isMine(n.lease, n.name, n.instance));
+    const unsure =
+      !n.lease.known || (n.renewing && n.lease.right === null && isMine(n.lease, n.name, n.instance));
     const pause = n.policy.retryPeriod - (n.now() - began);
     yield* call('time', 'sleep', Math.max(10, unsure ? Math.min(50, pause) : pause));
   }
@@ -102,7 +104,8 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     const facts = yield* gather(n);
     const decision = decide(facts);
     hooks.decided?.(decision, facts);
-    if (decision.rule !== n.lastRule) {
+    const repeated = decision.rule === n.lastRule;
+    if (!repeated) {
       n.lastRule = decision.rule;
       n.log({
         component: 'handler-runner',
@@ -131,7 +134,8 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       published = n.now();
     }
     n.tickAt = n.now();
-    if (!acted) yield* call('time', 'nap', decision.nap);
+    // What changed nothing is not tried again at once.
+    if (!acted || repeated) yield* call('time', 'nap', decision.nap);
   }
 }
 
@@ -153,7 +157,8 @@ function* gather(n: NodeContext): Procedure<Facts> {
   if (open || n.lease.right === null) n.closedSince = null;
   else n.closedSince ??= n.now();
   if (open) n.hadStandby = pg.walSenders.some((s) => s.state === 'streaming');
-  if (services.missing.length + services.missingAlways.length === 0 && n.now() - n.repairedAt > WELL_AGAIN) n.repairs = 0;
+  if (services.missing.length + services.missingAlways.length === 0 && n.now() - n.repairedAt > WELL_AGAIN)
+    n.repairs = 0;
   const record = n.lease.record;
   const facts = factsOf(n, pg, services, {
     mayWipe: mayWipe(n),

@@ -75,10 +75,16 @@ const lateError = (target: Target, ms: number): AgentError =>
   });
 
 const CLASS_BY_STATUS: Readonly<Record<number, ErrorClass>> = {
+  401: 'operator',
+  403: 'operator',
+  404: 'operator',
+  409: 'operator',
   500: 'fatal',
   503: 'transient',
-  409: 'operator',
 };
+
+/** Sent as 400 for the sake of old clients, though the call was written right. */
+const RIGHT_CALL = new Set(['not_cluster_master', 'removed_from_cluster', 'not_in_cluster']);
 
 interface ErrorBody {
   message?: unknown;
@@ -88,9 +94,10 @@ interface ErrorBody {
 
 /** The AgentError on the other side, as far as its reply tells. */
 function remoteError(status: number, body: ErrorBody): AgentError {
+  const code = typeof body.error_code === 'string' ? body.error_code : 'bad_answer';
   return new AgentError({
-    class: CLASS_BY_STATUS[status] ?? 'usage',
-    code: typeof body.error_code === 'string' ? body.error_code : 'bad_answer',
+    class: RIGHT_CALL.has(code) ? 'operator' : (CLASS_BY_STATUS[status] ?? 'usage'),
+    code,
     message: typeof body.message === 'string' ? body.message : `the agent answered with status ${status}`,
     ...(typeof body.hint === 'string' ? { hint: body.hint } : {}),
   });

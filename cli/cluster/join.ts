@@ -12,7 +12,7 @@ export default command({
       required: true,
       description: 'a manager of the cluster, HOST or HOST:PORT; several may be given',
     },
-    token: { type: 'string', valueHint: 'T', description: "a join token, from 'agent cluster token create'" },
+    token: { type: 'string', valueHint: 'T', description: 'a join token of the cluster' },
     ...START_ARGS,
   },
   rest: true,

@@ -8,9 +8,15 @@ const INTERVAL = 1000;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
 /** Resolves after `ms`, or at once when interrupted. */
-function nap(terminal: Terminal, ms: number, signal: AbortSignal): Promise<unknown> {
-  const stop = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  return signal.aborted ? Promise.resolve() : Promise.race([terminal.sleep(ms), stop]);
+async function nap(terminal: Terminal, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  let stop = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  signal.addEventListener('abort', stop);
+  await Promise.race([terminal.sleep(ms), stopped]);
+  signal.removeEventListener('abort', stop);
 }
 
 /** Draws the table anew each second until interrupted; an agent that is away for a while is said, and waited for. */

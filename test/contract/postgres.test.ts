@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { createPostgres } from '../../agent/roles/postgres/index.ts';
 import { serverProcesses } from '../../agent/roles/postgres/process.ts';
 import {
   asServerUser,
   createGroup,
+  directStarter,
   eventually,
   type TestGroup,
   type TestServer,
@@ -203,6 +205,105 @@ if (asServerUser(import.meta.path)) {
         clean: true,
         checkpoint: null,
       });
+    });
+
+    test('a second driver, as after a restart of the agent, finds the server, its fence and its loss', async () => {
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const again = createPostgres({ ...a.options, starter: directStarter(join(group.dir, 'again.log')) });
+      expect(await again.facts(500)).toMatchObject({
+        process: 'running',
+        accepting: true,
+        role: 'primary',
+        fenced: false,
+      });
+      expect(await again.startPrimary(1000)).toEqual(done);
+      expect((await again.facts(500)).fenced).toBe(false);
+      let lost = 0;
+      again.onLost(() => lost++);
+      process.kill(a.options.starter.pid() ?? 0, 'SIGKILL');
+      await eventually('onLost', 1000, () => lost === 1);
+      expect(await again.startPrimary(5000)).toEqual(done);
+      expect(await again.stop('fast', 5000, false)).toMatchObject({ kind: 'stopped', clean: true });
+      expect(lost).toBe(1);
+      await again.close();
+    });
+
+    test('after a backend crash the server does not come back by itself, open (PROTOCOL D.7)', async () => {
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const client = a.client();
+      const [row] = await client`select pg_backend_pid() as pid`;
+      process.kill(Number(row?.pid), 'SIGKILL');
+      await eventually(
+        'the server has ended',
+        3000,
+        async () => (await a.pg.facts(300)).process === 'stopped',
+      );
+      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect((await a.pg.facts(500)).fenced).toBe(true);
+    });
+
+    test('a fence holds a killed postmaster’s children too: none is left to answer a client', async () => {
+      expect(await a.pg.unfence(1000)).toEqual(done);
+      const client = a.client();
+      const busy = client`select count(*) from generate_series(1, 2000000000)`.catch(() => 'ended');
+      await eventually(
+        'it computes',
+        1000,
+        async () =>
+          (
+            await a.sql(
+              "select 1 from pg_stat_activity where query like '%generate_series%' and state = 'active'",
+            )
+          ).length > 1,
+      );
+      process.kill(a.options.starter.pid() ?? 0, 'SIGKILL');
+      await eventually('the postmaster is gone', 1000, () => a.options.starter.pid() === null);
+      expect(serverProcesses(a.options.dataDir).length).toBeGreaterThan(0);
+      expect(await a.pg.fence(1000)).toEqual(done);
+      expect(serverProcesses(a.options.dataDir)).toEqual([]);
+      expect(await busy).toBe('ended');
+    });
+
+    test('a database over the limit is not dumped, and the manifest says so', async () => {
+      const big = await group.server('big', { data: true, dumpLimit: 1 });
+      // Its data was last run with more connections than its configuration has: no reason not to start.
+      expect(await big.pg.startStandby(5000)).toEqual(done);
+      expect(await big.sql('show max_connections')).toMatchObject([{ max_connections: '100' }]);
+      const saved = await big.pg.saveDivergence({ epoch: 1, fork: null, reason: 'test' });
+      const dir = saved.kind === 'done' ? (saved.dir ?? '') : '';
+      expect(JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8'))).toMatchObject({
+        dumps: [],
+        not_dumped: expect.stringContaining('limit'),
+      });
+    });
+
+    test("the manager's own configuration and pg_hba stay in force under the cluster's", async () => {
+      const conf = join(group.dir, 'manager.conf');
+      const hba = join(group.dir, 'manager_hba.conf');
+      writeFileSync(
+        conf,
+        "port = 1\nlisten_addresses = '*'\nwork_mem = '7MB'\nhba_file = '/nowhere'\nsynchronous_standby_names = '*'\n",
+      );
+      writeFileSync(hba, 'host all app all trust\n');
+      const own = await group.server('own', { data: true, originalConfig: conf, originalHba: hba });
+      expect(await own.pg.adopt()).toEqual(done);
+      expect(await own.pg.startPrimary(5000)).toEqual(done);
+      expect(await own.sql('show work_mem')).toMatchObject([{ work_mem: '7MB' }]);
+      expect((await own.pg.facts(500)).syncList).toBeNull();
+      await own.sql('create role app login');
+      expect(await own.pg.unfence(1000)).toEqual(done);
+      await expect(own.client()`select 1`).rejects.toThrow(/pg_hba/);
+      expect(await own.client({ user: 'app' })`select 1 as one`).toMatchObject([{ one: 1 }]);
+    });
+
+    test('what somebody set by ALTER SYSTEM does not win over the cluster', async () => {
+      const s = await group.server('altered', { data: true });
+      expect(await s.pg.startPrimary(5000)).toEqual(done);
+      await s.sql("alter system set synchronous_standby_names = 'x'");
+      expect(await s.pg.setSyncList({ names: ['x_1'], k: 1 }, 5000)).toEqual(done);
+      expect((await s.pg.facts(500)).syncList).toEqual({ names: ['x_1'], k: 1 });
     });
   });
 }

@@ -154,5 +154,27 @@ if (asServerUser(import.meta.path)) {
         expect(acknowledged).toBe(true);
       },
     );
+
+    test('a clean stop is not held up by a standby that went silent, and stays clean', async () => {
+      expect(await a.pg.setSyncList(null, 5000)).toEqual(done);
+      await eventually(
+        'both stream',
+        10_000,
+        async () => (await senders('b_c1')) === 1 && (await senders('c_c1')) === 1,
+      );
+      const frozen = await freeze(c);
+      await a.sql('insert into t values (3)');
+      const began = performance.now();
+      const outcome = await a.pg.stop('fast', 10_000, true);
+      console.log(`stop with a silent standby ${(performance.now() - began).toFixed(0)} ms`);
+      expect(outcome).toMatchObject({ kind: 'stopped', clean: true });
+      const checkpoint = outcome.kind === 'stopped' ? (outcome.checkpoint ?? 0n) : 0n;
+      await eventually(
+        'b replayed it',
+        1000,
+        async () => ((await b.pg.position(500))?.replayed ?? 0n) > checkpoint,
+      );
+      process.kill(frozen, 'SIGCONT');
+    });
   });
 }

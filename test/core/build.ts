@@ -97,7 +97,7 @@ export function facts(over: FactsOver = {}): Facts {
     hadStandby: true,
     startFailed: false,
     closedFor: 0,
-    repairs: 0,
+    repairDue: true,
     wants: 'nothing',
   };
   return {
@@ -184,6 +184,7 @@ export function stateRecord(node: string, over: Partial<StateRecord> = {}): Stat
     lsn: '1000',
     wants: 'nothing',
     failing: [],
+    cooldown: false,
     checks: {},
     rule: '570',
     reason: '',

@@ -2,10 +2,14 @@
 import { processes } from '../../agent/core/processes.ts';
 import type { Core } from './sim_node.ts';
 
-export const realCore: Core = (context, hooks) => {
-  const { watcher, keeper, guard, main, answerVote } = processes(context, {
-    newClone: hooks.newClone,
-    decided: (decision) => hooks.decided(decision.rule),
-  });
-  return { processes: { watcher, keeper, guard, main }, answerVote } as unknown as ReturnType<Core>;
-};
+export function coreFrom(make: typeof processes): Core {
+  return (context, hooks) => {
+    const { watcher, keeper, guard, main, answerVote } = make(context, {
+      newClone: hooks.newClone,
+      decided: (decision) => hooks.decided(decision.rule),
+    });
+    return { processes: { watcher, keeper, guard, main }, answerVote } as unknown as ReturnType<Core>;
+  };
+}
+
+export const realCore = coreFrom(processes);

@@ -98,14 +98,13 @@ export class Link {
     this.pump();
   }
 
-  private report(): void {
+  private report(flushed = this.down.flushed): void {
     const { network, scheduler } = this.wire;
     const from = this.down.machine.index;
     const to = this.up.machine.index;
-    const flushed = this.down.flushed;
     scheduler.after(network.delay(from, to), () => {
       if (!this.senderAlive) return;
-      if (!network.passes(from, to)) return this.stall(() => this.report());
+      if (!network.passes(from, to)) return this.stall(() => this.report(flushed));
       this.up.machine.later(0, () => {
         if (!this.senderAlive || this.up.proc !== this.upProc) return;
         if (this.flush === null || flushed > this.flush) this.flush = flushed;

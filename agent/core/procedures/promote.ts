@@ -6,6 +6,7 @@ import { confirm, refresh, renewWith } from '../lease.ts';
 import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
+import type { SyncList } from '../postgres.ts';
 import { type HistoryRecord, lsnText, type SyncRecord, type Voter } from '../records.ts';
 import { covered, listOf } from './cover.ts';
 
@@ -19,8 +20,8 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const right = n.lease.right;
   if (mandate === null || right === null || mandate.epoch !== right.epoch)
     return failed('no mandate for this epoch');
-  const cut = yield* call('pg', 'setUpstream', null, 2000);
-  if (cut.kind !== 'done') return failed(cut.why);
+  // After a clean handover there is nobody left to stream from; a candidate by votes stays cut off as it voted.
+  if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('the replication could not be cut');
   const at = yield* call('pg', 'position', 1000);
   if (at === null || !at.settled) return failed('the own position is unknown');
   if (mandate.kind === 'handover' && !(at.timeline === mandate.timeline && at.replayed > mandate.lsn)) {
@@ -35,6 +36,7 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const timeline = nextTimeline(n, at.timeline);
   const reserved = yield* renewWith(n, [historyOp(n, right.epoch, timeline, null)]);
   if (reserved !== 'ok') return failed(`the timeline was not reserved: ${reserved}`);
+  if (timeline > at.timeline + 1 && !(yield* cutOff(n))) return failed('the replication could not be cut');
   const placed = yield* call('pg', 'reserveTimelines', timeline);
   if (placed.kind !== 'done') return failed(placed.why);
   const opening = openingVoters(n);
@@ -53,6 +55,10 @@ export function* promote(n: NodeContext): Procedure<Result> {
   if (promoted.timeline !== timeline)
     return failed(`promoted to timeline ${promoted.timeline}, ${timeline} was reserved`);
   return yield* finishPromotion(n, opening);
+}
+
+function* cutOff(n: NodeContext): Procedure<boolean> {
+  return (yield* call('pg', 'setUpstream', null, 2000)).kind === 'done';
 }
 
 /** The promoted, still fenced server: effective list, coverage, `sync` and `active` in one transaction, then open. */
@@ -75,7 +81,6 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
     voters = [];
     k = 0;
   }
-  if (!(yield* refresh(n))) return failed('Consul does not answer');
   const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
   const sync: SyncRecord = {
     schema: 1,
@@ -86,14 +91,16 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
     voters,
     k,
   };
-  const ops: TxnOp[] = [
+  const announce = (): TxnOp[] => [
     { verb: 'cas', key: 'sync', value: sync, index: n.view?.sync?.index ?? 0 },
     { verb: 'set', key: 'active', value: activeRecord(n, state.timeline) },
     historyOp(n, right.epoch, state.timeline, { insert: state.insert, forks }),
+    // A switchover that ended here is no request any more.
+    ...(n.view?.request?.value.target === n.name ? [{ verb: 'delete', key: 'request' } as const] : []),
   ];
-  // A switchover that ended here is no request any more.
-  if (n.view?.request?.value.target === n.name) ops.push({ verb: 'delete', key: 'request' });
-  const written = yield* renewWith(n, ops);
+  let written = yield* renewWith(n, announce());
+  // Refused: `sync` was read too long ago. The outcome was settled by reading, so now it is known.
+  if (written === 'refused') written = yield* renewWith(n, announce());
   if (written !== 'ok') return failed(`sync was not written: ${written}`);
   yield* refresh(n);
   if (voters.length === 0) {
@@ -177,6 +184,23 @@ export function* open(n: NodeContext): Procedure<Result> {
   return OK;
 }
 
+/** The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). */
+export function carriedList(n: NodeContext): SyncList | undefined {
+  const sync = n.view?.sync?.value ?? null;
+  const clone = sync === null ? undefined : n.view?.states[sync.leader]?.clone;
+  if (sync === null || clone === undefined || n.policy.synchronousMode === 'off') return undefined;
+  if (!sync.voters.some((v) => v.node === n.name)) return undefined;
+  const { voters, k } = handoverVoters(n, sync.leader, clone);
+  return listOf(voters, k);
+}
+
+function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {
+  const voters = [...(n.view?.sync?.value.voters ?? [])];
+  if (clone !== undefined && !voters.some((v) => v.node === from)) voters.push({ node: from, clone });
+  const others = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
+  return { voters: others, k: Math.min(quorumSize(n), others.length) };
+}
+
 export type Opening = { voters: Voter[]; k: number };
 
 /** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
@@ -184,14 +208,9 @@ export function openingVoters(n: NodeContext): Opening {
   if (n.policy.synchronousMode === 'off') return { voters: [], k: 0 };
   const sync = n.view?.sync?.value ?? null;
   const mandate = n.mandate;
+  if (mandate?.kind === 'handover') return handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone);
   let voters: Voter[] = [];
   if (mandate?.kind === 'votes') voters = mandate.votes.map(({ node, clone }) => ({ node, clone }));
-  if (mandate?.kind === 'handover') {
-    const clone = n.view?.states[mandate.from]?.clone;
-    voters = [...(sync?.voters ?? [])];
-    if (clone !== undefined && !voters.some((v) => v.node === mandate.from))
-      voters.push({ node: mandate.from, clone });
-  }
   voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
   if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
   return { voters, k: Math.min(quorumSize(n), voters.length) };

@@ -6,6 +6,8 @@ import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } f
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
 const databaseFails = (f: Facts) => f.checks.failing.some((c) => databaseChecks.includes(c));
+/** The only member has nobody to give way to, and goes on trying. */
+const mayWait = (f: Facts) => alone(f) || f.closedFor <= f.policy.holdWithoutOpen;
 const worn = (f: Facts) => f.startFailed || f.restartsLastMinute >= 1;
 
 export const holder: Rule[] = [
@@ -54,7 +56,7 @@ export const holder: Rule[] = [
       !syncIsOurs(f) &&
       f.reserved !== null &&
       f.pg.position?.timeline === f.reserved &&
-      f.closedFor <= f.policy.holdWithoutOpen,
+      mayWait(f),
     reason: () => 'promoted: waiting for a standby to confirm before clients are let in',
     does: ['finish_promotion'],
     actions: () => [{ do: 'finish_promotion' }],
@@ -64,12 +66,7 @@ export const holder: Rule[] = [
     situation: 'primary under this lease, clients still shut out',
     from: 'holder',
     to: 'active',
-    when: (f) =>
-      holds(f) &&
-      isPrimary(f) &&
-      syncIsOurs(f) &&
-      f.fence !== 'open' &&
-      f.closedFor <= f.policy.holdWithoutOpen,
+    when: (f) => holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && mayWait(f),
     reason: () => 'primary: letting clients in once the voters have all of it',
     does: ['reopen'],
     actions: () => [{ do: 'reopen' }],
@@ -108,11 +105,7 @@ export const holder: Rule[] = [
     situation: 'holds the lease, and cannot open',
     from: 'holder',
     to: 'fenced',
-    when: (f) =>
-      holds(f) &&
-      !alone(f) &&
-      (!syncIsOurs(f) || f.closedFor > f.policy.holdWithoutOpen) &&
-      (f.fence !== 'open' || !isPrimary(f)),
+    when: (f) => holds(f) && (!syncIsOurs(f) || !mayWait(f)) && (f.fence !== 'open' || !isPrimary(f)),
     reason: (f) => `holds the lease without a way to open for ${seconds(f.closedFor)}: releasing it`,
     does: ['release'],
     actions: () => [{ do: 'release', reason: 'could not open' }],
@@ -174,7 +167,7 @@ export const holder: Rule[] = [
     to: 'active',
     when: (f) => holds(f) && f.repairDue && f.services.missing.length + f.services.missingAlways.length > 0,
     reason: (f) => `starting ${[...f.services.missingAlways, ...f.services.missing].join(', ')}`,
-    does: ['repair', 'services_up'],
+    does: ['repair', 'services_up', 'sync_step'],
     actions: (f) => [
       ...(f.services.missingAlways.length > 0
         ? [{ do: 'repair', names: f.services.missingAlways } as const]

@@ -45,6 +45,16 @@ export const safety: Rule[] = [
     actions: () => [{ do: 'fence_down', why: 'another instance under this name' }],
   },
   {
+    id: 130,
+    situation: 'offered the lease, and a primary runs here that should not',
+    from: 'active',
+    to: 'fenced',
+    when: (f) => f.lease.state === 'offered' && isPrimary(f),
+    reason: () => 'a primary runs without a right',
+    does: ['fence_down'],
+    actions: () => [{ do: 'fence_down', why: 'a primary ran without a right' }],
+  },
+  {
     id: 200,
     situation: 'acts as active, and its lease ran out',
     from: 'active',
@@ -60,7 +70,10 @@ export const safety: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) =>
-      (actsActive(f) || f.lease.state === 'mine') && !holds(f) && !elsewhere(f) && f.age <= f.policy.retryPeriod * 1.5,
+      (actsActive(f) || f.lease.state === 'mine') &&
+      !holds(f) &&
+      !elsewhere(f) &&
+      f.age <= f.policy.retryPeriod * 1.5,
     reason: () => 'agent just started; confirming the lease',
     does: [],
     actions: () => [],
@@ -99,15 +112,5 @@ export const safety: Rule[] = [
         why: f.lease.holder === '' ? 'the lease was released' : `${f.lease.holder} holds the lease`,
       },
     ],
-  },
-  {
-    id: 240,
-    situation: 'offered the lease, and a primary runs here that should not',
-    from: 'active',
-    to: 'fenced',
-    when: (f) => f.lease.state === 'offered' && isPrimary(f),
-    reason: () => 'a primary runs without a right',
-    does: ['fence_down'],
-    actions: () => [{ do: 'fence_down', why: 'a primary ran without a right' }],
   },
 ];

@@ -31,7 +31,7 @@ export const starting: Rule[] = [
     situation: 'cluster paused',
     from: 'any',
     to: 'any',
-    when: (f) => f.paused && !(holds(f) && f.request !== null),
+    when: (f) => f.paused && f.lease.state !== 'offered' && !(holds(f) && f.request !== null),
     reason: () => 'the cluster is paused: the lease is kept, no role is changed',
     // The voters are kept true all the same: a lone active would block every commit otherwise.
     does: ['sync_step'],
@@ -105,5 +105,15 @@ export const starting: Rule[] = [
     reason: () => 'starting the database as a standby',
     does: ['start_standby'],
     actions: () => [{ do: 'start_standby' }],
+  },
+  {
+    id: 440,
+    situation: 'no usable database here, and no active to copy from',
+    from: 'joining',
+    to: 'joining',
+    when: (f) => isDown(f) && f.pg.data !== 'ok',
+    reason: () => 'no usable database here: waiting for an active to copy from',
+    does: [],
+    actions: () => [],
   },
 ];

@@ -15,6 +15,8 @@ export type Settings = {
   identity: string;
   syncList: SyncList;
   fenced: boolean;
+  /** Settings raised so that it may start as a standby (floors.ts). */
+  floors?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
@@ -96,7 +98,7 @@ const marks = (s: Settings): Record<string, string> => ({
 });
 
 export function renderClusterConf(o: PgOptions, s: Settings): string {
-  const lines = Object.entries({ ...managed(o, s), ...o.parameters, ...marks(s) }).map(
+  const lines = Object.entries({ ...managed(o, s), ...o.parameters, ...s.floors, ...marks(s) }).map(
     ([name, value]) => `${name} = ${confValue(value)}`,
   );
   return [

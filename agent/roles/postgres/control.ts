@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseLsn } from '../../core/lsn.ts';
 import type { Lsn } from '../../core/postgres.ts';
 import { runOk } from '../../platform/process.ts';
+import { floorNames } from './floors.ts';
 import type { PgOptions } from './options.ts';
 
 export type Control = {
@@ -20,6 +21,8 @@ export type Control = {
   checksums: boolean;
   segmentSize: bigint;
   version: number;
+  /** Settings of the primary that wrote the WAL, by name, which a standby must reach. */
+  floors: Record<string, number>;
 };
 
 export function parseControl(text: string): Control {
@@ -46,6 +49,9 @@ export function parseControl(text: string): Control {
     checksums: Number(value('Data page checksum version')) > 0,
     segmentSize: BigInt(value('Bytes per WAL segment')),
     version: Number(value('pg_control version number')),
+    floors: Object.fromEntries(
+      Object.entries(floorNames).map(([name, setting]) => [setting, Number(value(`${name} setting`))]),
+    ),
   };
 }
 

@@ -10,6 +10,7 @@ import { alive } from '../../platform/procfs.ts';
 import { mainConf } from './conf.ts';
 import { readControl } from './control.ts';
 import { dataState } from './facts.ts';
+import { configuredOf, floorsOf } from './floors.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
@@ -30,17 +31,25 @@ export async function start(server: Server, role: 'standby' | 'primary', ms: num
     if (running !== null) return await alreadyRunning(server, running, role, end);
     const ready = await prepare(server, role, end);
     if (ready.kind !== 'done') return ready;
-    await server.o.starter.start([
-      join(server.o.binDir, 'postgres'),
-      '-D',
-      server.o.dataDir,
-      '-c',
-      `config_file=${mainConf(server.o)}`,
-    ]);
-    const pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(server.o));
-    if (pid === null) return failed(await complaint(server.o));
-    return await accepting(server, pid, end);
+    const first = await launch(server, end);
+    const ended = (await postmasterPid(server.o)) === null;
+    if (first.kind === 'done' || role === 'primary' || !ended || !(await raiseFloors(server))) return first;
+    return await launch(server, end);
   });
+}
+
+async function launch({ o, link }: Server, end: Deadline): Promise<Outcome> {
+  await o.starter.start([join(o.binDir, 'postgres'), '-D', o.dataDir, '-c', `config_file=${mainConf(o)}`]);
+  const pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
+  return pid === null ? failed(await complaint(o)) : await accepting({ o, link }, pid, end);
+}
+
+/** True when there was something to raise: the start is worth another try. */
+async function raiseFloors({ o, settings }: Server): Promise<boolean> {
+  const raised = floorsOf(await readControl(o), await configuredOf(o));
+  if (Object.keys(raised).length === 0) return false;
+  await settings.change({ floors: { ...(await settings.get()).floors, ...raised } });
+  return true;
 }
 
 /** Files as this start needs them; nothing of a former server is left when this is done. */
@@ -50,7 +59,7 @@ async function prepare(server: Server, role: 'standby' | 'primary', end: Deadlin
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   makeDir(o.socketDir, 0o700);
-  await settings.writeAll({ fenced: true });
+  await settings.writeAll({ fenced: true, ...(role === 'primary' ? { floors: {} } : {}) });
   await cleanAutoConf(o);
   removeDurably(join(o.dataDir, 'recovery.signal'));
   if (role === 'primary') removeDurably(standbySignal(o));
@@ -73,7 +82,7 @@ async function alreadyRunning(
   return is === role ? DONE : failed(`it runs as a ${is} already`);
 }
 
-async function accepting(server: Server, pid: number, end: Deadline): Promise<Outcome> {
+async function accepting(server: Pick<Server, 'o' | 'link'>, pid: number, end: Deadline): Promise<Outcome> {
   let last = 'it still starts';
   const up = await poll(end, 8, async () => {
     if (!alive(pid)) return failed(await complaint(server.o));
@@ -100,10 +109,12 @@ async function complaint(o: PgOptions): Promise<string> {
       const { size } = await file.stat();
       const tail = Buffer.alloc(Math.min(size, 8192));
       await file.read(tail, 0, tail.length, size - tail.length);
-      // A wrong setting is named by plain lines before the fatal one that only counts them.
-      const told = tail.toString('utf8').trimEnd().split('\n').slice(-3);
-      const lines = told.flatMap((line) => /\b(?:LOG|ERROR|FATAL|PANIC):\s+(.*)$/.exec(line)?.[1] ?? []);
-      return lines.length > 0 ? `${general}: ${lines.join('; ')}` : general;
+      const told = tail.toString('utf8').trimEnd().split('\n').slice(-8);
+      const fatal = told.findLastIndex((line) => /\b(FATAL|PANIC):/.test(line));
+      // A wrong setting is named by a plain line before the fatal one, which only counts them.
+      const lines = told.slice(Math.max(0, fatal - 1), fatal + 1);
+      const said = lines.flatMap((line) => /\b(?:LOG|ERROR|FATAL|PANIC):\s+(.*)$/.exec(line)?.[1] ?? []);
+      return said.length > 0 ? `${general}: ${said.join('; ')}` : general;
     } finally {
       await file.close();
     }

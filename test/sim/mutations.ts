@@ -1,0 +1,386 @@
+/**
+ * What happens without one of the protocol's sentences. Each entry takes one out; the simulator must then find a broken
+ * invariant. The points are those of the protocol's text: B lease, D votes and quorum, E timelines, 6 of the design.
+ */
+import type { Policy } from '../../agent/core/policy.ts';
+import type { Edit } from './mutate.ts';
+
+export type Mutation = { id: string; what: string; edits: Edit[]; policy?: Partial<Policy> };
+
+const edit = (file: string, find: string, replace: string): Edit => ({ file, find, replace });
+
+export const mutations: Mutation[] = [
+  {
+    id: '5 lease inequality',
+    what: 'renew_deadline is longer than lease_duration',
+    edits: [],
+    policy: { renewDeadline: 9000, leaseDuration: 6000, retryPeriod: 1000 },
+  },
+  {
+    id: '5 deadline timer',
+    what: 'the guard does not fence down when the right ends',
+    edits: [
+      edit('processes.ts', "yield* fenceDown(n, 'the lease ran out')", "yield* call('time', 'sleep', 1000)"),
+      edit(
+        'rules/safety.ts',
+        'actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod',
+        'false',
+      ),
+    ],
+  },
+  {
+    id: '5 wait',
+    what: 'a challenger does not wait for lease_duration',
+    edits: [edit('rules/free_lease.ts', 'f.lease.still >= f.policy.leaseDuration', 'true')],
+  },
+  {
+    id: 'B.1',
+    what: 'the right is counted from after the reply',
+    edits: [
+      edit('lease.ts', 'until: sent + n.policy.renewDeadline', 'until: n.now() + n.policy.renewDeadline'),
+    ],
+  },
+  {
+    id: 'B.3 unknown',
+    what: 'an unknown outcome counts as done',
+    edits: [
+      edit('lease.ts', "if (result.kind === 'ok') {", "if (result.kind !== 'conflict') {"),
+      edit(
+        'lease.ts',
+        'if (result.index > n.lease.index) accept(n, next, result.index)',
+        "if (result.kind === 'ok' && result.index > n.lease.index) accept(n, next, result.index)",
+      ),
+    ],
+  },
+  {
+    id: 'B.3 settle',
+    what: 'any renewal of our own settles an unknown one, whatever its seq',
+    edits: [edit('lease.ts', '&& a.seq === b.seq', '')],
+  },
+  {
+    id: 'B.5',
+    what: 'no renewal before promote, a writable start and unfence',
+    edits: [
+      edit('lease.ts', "return outcome === 'ok' && remaining(n.lease, n.now()) > worstCase;", 'return true;'),
+      edit(
+        'lease.ts',
+        'const outcome = yield* renewWith(n, []);',
+        "const outcome: string = worstCase > 0 ? 'ok' : yield* renewWith(n, []);",
+      ),
+    ],
+  },
+  {
+    id: 'B.6 sync',
+    what: 'a takeover does not check the index of sync',
+    edits: [edit('lease.ts', 'syncIndex > 0 ? check : []', '[]')],
+  },
+  {
+    id: 'B.6 txn',
+    what: 'the writes of a holder are not tied to the lease',
+    edits: [
+      edit(
+        'lease.ts',
+        "[{ verb: 'cas', key: LEASE, value: next, index }, ...ops]",
+        "ops.length > 0 && grants && ops[0]?.verb !== 'check-index' ? ops.map((o) => (o.verb === 'cas' ? { verb: 'set' as const, key: o.key, value: o.value } : o)) : [{ verb: 'cas', key: LEASE, value: next, index }, ...ops]",
+      ),
+    ],
+  },
+  {
+    id: 'C deadline',
+    what: 'the kernel lease is refreshed for an hour',
+    edits: [
+      edit(
+        'processes.ts',
+        "call('fence', 'extend', n.lease.right.until)",
+        "call('fence', 'extend', n.lease.right.until + 3600000)",
+      ),
+    ],
+  },
+  {
+    id: 'D.1 cut',
+    what: 'a voter goes on streaming',
+    edits: [
+      edit(
+        'procedures/vote.ts',
+        "const cut = yield* call('pg', 'setUpstream', null, CUT_DEADLINE);",
+        "const cut = { kind: 'done' as const, why: '' } as { kind: string; why: string };",
+      ),
+      edit('procedures/vote.ts', '&& facts.upstreamHost === null', ''),
+    ],
+  },
+  {
+    id: 'D.1 durable',
+    what: 'a vote is not kept: the voter reconnects at once',
+    edits: [edit('procedures/vote.ts', 'if (vote === null) return true;', 'return true;')],
+  },
+  {
+    id: 'D.1 saved',
+    what: 'a vote does not survive a restart',
+    edits: [edit('procedures/vote.ts', "yield* call('store', 'save', n.durable);", '')],
+  },
+  {
+    id: 'D.1 clock',
+    what: 'a voter does not look at its own clock',
+    edits: [
+      edit(
+        'procedures/vote.ts',
+        "record.holder !== '' && stillFor(n.lease, n.now()) < n.policy.renewDeadline",
+        'false',
+      ),
+    ],
+  },
+  {
+    id: 'D.2',
+    what: 'a position counts before startup has replayed what is on disk',
+    edits: [edit('procedures/vote.ts', '&& at.settled', '')],
+  },
+  {
+    id: 'D.3 need',
+    what: 'one vote is enough',
+    edits: [edit('records.ts', 'return sync.voters.length - sync.k + 1;', 'return 1;')],
+  },
+  {
+    id: 'D.3 unknown',
+    what: 'a voter that does not answer counts as one that agrees',
+    edits: [edit('election.ts', 'listed.length >= need', 'true')],
+  },
+  {
+    id: 'D.3 ahead',
+    what: 'a candidate that others are ahead of is promoted',
+    edits: [
+      edit(
+        'election.ts',
+        'compareBranches(v, ballot.own) > 0)',
+        'false && compareBranches(v, ballot.own) > 0)',
+      ),
+    ],
+  },
+  {
+    id: 'D.3 branch',
+    what: 'the LSN is compared before the branch',
+    edits: [
+      edit(
+        'election.ts',
+        'if (a.timeline !== b.timeline) return a.timeline < b.timeline ? -1 : 1;',
+        'if (a.lsn !== b.lsn) return a.lsn < b.lsn ? -1 : 1;',
+      ),
+    ],
+  },
+  {
+    id: 'D.3 clone',
+    what: 'the vote of a copy that was made again counts as the listed one',
+    edits: [edit('election.ts', 'w.node === v.node && w.clone === v.clone)', 'w.node === v.node)')],
+  },
+  {
+    id: 'D.3 empty',
+    what: 'with no voters listed anybody may be promoted',
+    edits: [
+      edit(
+        'election.ts',
+        'sync.voters.length > 0 && listed.length >= need',
+        'listed.length >= need || sync.voters.length === 0',
+      ),
+    ],
+  },
+  {
+    id: 'D.4 covered',
+    what: 'a list counts as covered at once',
+    edits: [edit('procedures/cover.ts', 'if (list === null) return true;', 'if (n !== null) return true;')],
+  },
+  {
+    id: 'D.5 add',
+    what: 'a voter is added to PostgreSQL before the key',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'if (voters.length > 0) return (yield* key(next, k)) && (yield* list(next, k));',
+        'if (voters.length > 0) return (yield* list(next, k)) && (yield* key(next, k));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 from empty',
+    what: 'the first voter is written before PostgreSQL waits for it',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'return (yield* list(next, 1)) && (yield* cover(n, next, 1)) && (yield* key(next, 1));',
+        'return (yield* key(next, 1)) && (yield* list(next, 1));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 remove',
+    what: 'a voter leaves the key before PostgreSQL',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'return (yield* list(next, k)) && (yield* cover(n, next, k)) && (yield* key(next, k));',
+        'return (yield* key(next, k)) && (yield* list(next, k));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 to empty',
+    what: 'PostgreSQL stops waiting before the key says so',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'return (yield* key([], 0)) && (yield* list([], 0));',
+        'return (yield* list([], 0)) && (yield* key([], 0));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 raise k',
+    what: 'k is raised in the key before PostgreSQL',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'return (yield* list(voters, step.k)) && (yield* cover(n, voters, step.k)) && (yield* key(voters, step.k));',
+        'return (yield* key(voters, step.k)) && (yield* list(voters, step.k));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 lower k',
+    what: 'k is lowered in PostgreSQL before the key',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        'if (step.k < k) return (yield* key(voters, step.k)) && (yield* list(voters, step.k));',
+        'if (step.k < k) return (yield* list(voters, step.k)) && (yield* key(voters, step.k));',
+      ),
+    ],
+  },
+  {
+    id: 'D.5 unknown',
+    what: 'an unknown outcome of a key write loosens the list all the same',
+    edits: [
+      edit(
+        'procedures/sync.ts',
+        "return outcome === 'ok';",
+        "return outcome === 'ok' || outcome === 'unknown';",
+      ),
+      edit('procedures/sync.ts', 'if (n.unsettled) {', 'if (false) {'),
+    ],
+  },
+  {
+    id: 'D.5 wipe',
+    what: 'a node is wiped while a vote may count on it',
+    edits: [
+      edit(
+        'procedures/rejoin.ts',
+        'if (sync === undefined || sync.leader === n.name) return false;',
+        'if (sync !== null) return true;',
+      ),
+    ],
+  },
+  {
+    id: 'D.6 rewrite',
+    what: 'a promotion opens before sync names it',
+    edits: [
+      edit(
+        'procedures/promote.ts',
+        'const written = yield* renewWith(n, ops);',
+        "const written: string = 'ok';",
+      ),
+    ],
+  },
+  {
+    id: 'D.6 epoch',
+    what: 'a second promotion goes on under the same mandate',
+    edits: [edit('procedures/promote.ts', 'n.mandate = null;', '')],
+  },
+  {
+    id: 'D.7',
+    what: 'a server that was started in place opens before its voters have all of it',
+    edits: [
+      edit(
+        'procedures/promote.ts',
+        'const list = listOf(sync.voters, sync.k); if (!(yield* covered(n, list, n.policy.openWait))) {',
+        'if (false) {',
+      ),
+    ],
+  },
+  {
+    id: 'D.8 stop',
+    what: 'the lease is given away without a confirmed stop',
+    edits: [
+      edit(
+        'procedures/handover.ts',
+        "const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);",
+        "const stopped = { kind: 'stopped', why: '' } as { kind: string; why: string };",
+      ),
+    ],
+  },
+  {
+    id: 'D.8 replayed',
+    what: 'the target need not have replayed the shutdown',
+    edits: [
+      edit(
+        'procedures/handover.ts',
+        'if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {',
+        'if (false) {',
+      ),
+      edit('procedures/promote.ts', 'at.timeline === mandate.timeline && at.replayed > mandate.lsn', 'true'),
+    ],
+  },
+  {
+    id: 'D.9 give up',
+    what: 'a holder that cannot open keeps the lease',
+    edits: [
+      edit('rules/holder.ts', '(!syncIsOurs(f) || f.closedFor > f.policy.holdWithoutOpen) &&', 'false &&'),
+    ],
+  },
+  {
+    id: 'D.11',
+    what: 'strict mode degrades',
+    edits: [
+      edit(
+        'procedures/promote.ts',
+        "if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');",
+        '',
+      ),
+    ],
+    policy: { synchronousMode: 'strict' },
+  },
+  {
+    id: 'E.1',
+    what: 'timeline numbers are not reserved',
+    edits: [
+      edit(
+        'procedures/promote.ts',
+        'return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;',
+        'return known.length > -1 ? current + 1 : 0;',
+      ),
+    ],
+  },
+  {
+    id: 'E.2 ahead of the fork',
+    what: 'a former active that went on after the fork is not rewound',
+    edits: [
+      edit(
+        'branch_of.ts',
+        "own.lsn <= left.lsn ? { kind: 'contained' } : { kind: 'diverged', fork: left }",
+        "{ kind: 'contained' }",
+      ),
+    ],
+  },
+  {
+    id: '6 fence first',
+    what: 'a release stops the database with clients let in',
+    edits: [
+      edit(
+        'procedures/handover.ts',
+        "const closed = yield* call('fence', 'close', n.policy.fencingTime);",
+        "const closed = { kind: 'done', why: '' } as { kind: string; why: string };",
+      ),
+    ],
+  },
+  {
+    id: '6 stale read',
+    what: 'an older view than the newest seen is taken in',
+    edits: [edit('lease_view.ts', 'read.index <= lease.index', 'read.index === lease.index')],
+  },
+];
