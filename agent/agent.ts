@@ -7,32 +7,28 @@ import { type Cluster, createCluster } from './cluster.ts';
 import {
   type Config,
   type ConfigInput,
-  effectiveChecks,
   makeConfig,
   type NodeConfig,
   requireNode,
   withOptions,
 } from './config.ts';
 import { createConsulClient } from './consul/client.ts';
-import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
 import type { CheckSummary } from './core/facts.ts';
 import type { Position } from './core/postgres.ts';
 import { AgentError } from './errors.ts';
 import { createPeerCalls } from './http/peer_calls.ts';
 import type { JoinOptions, LogLine, Operation, StartOptions } from './http/port.ts';
-import { durableStore, type Membership, membershipStore, newClone } from './identity.ts';
+import { durableStore, type Membership, membershipStore } from './identity.ts';
 import type { Log } from './log.ts';
-import { joinCluster, refuseUnlessEmpty } from './operations/join.ts';
+import { admitRequestOf, joinCluster, refuseUnlessEmpty } from './operations/join.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { startCluster } from './operations/start.ts';
 import { createTracker } from './operations/tracker.ts';
-import { systemClock } from './platform/clock.ts';
-import { agentFiles } from './platform/paths.ts';
+import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
 import type { Postgres } from './roles/postgres/port.ts';
 import { postgresOf } from './roles/postgres_of.ts';
 import { createServiceRunner, type ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
-import { version } from './version.ts';
 
 export type Agent = ReturnType<typeof createAgent>;
 
@@ -107,8 +103,7 @@ export function createAgent(
     });
     memberships.save(membership);
     services = createServiceRunner(node.services, driver);
-    let summary = () =>
-      ({ failing: [], weak: [], all: {} }) as CheckSummary;
+    let summary = () => ({ failing: [], weak: [], all: {} }) as CheckSummary;
     const made = createCluster({
       config: node,
       membership: joined,
@@ -227,16 +222,7 @@ export function createAgent(
             config: node,
             ...parts,
             addresses: options.addresses,
-            request: {
-              nodeName: node.node_name,
-              hostIp: node.host_ip,
-              publicIp: node.public_ip ?? null,
-              apiPort: node.api.port,
-              postgresPort: node.postgres.port,
-              version,
-              priority: node.tags.priority,
-              nofailover: node.tags.nofailover,
-            },
+            request: admitRequestOf(node),
             admit: calls.admit,
             enrol: calls.enrol,
             become: (membership, clone) => become(node, membership, clone),
@@ -263,7 +249,5 @@ export function createAgent(
       await leave();
       await driver.close();
     },
-    files: agentFiles(config),
-    newClone,
   };
 }

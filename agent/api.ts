@@ -1,11 +1,13 @@
 /** The agent behind its HTTP side: reads, and requests filed for the core. Implements AgentApi (agent/http/port.ts). */
 import process from 'node:process';
 import type { Agent } from './agent.ts';
+import { clusterOf, lagsOf } from './cluster_status.ts';
+import { isPaused } from './core/facts.ts';
 import { unfitnessSeen } from './core/unfit.ts';
 import { AgentError } from './errors.ts';
 import type { AgentApi } from './http/port.ts';
 import { newId } from './identity.ts';
-import { clusterOf, healthOf, statusOf } from './status.ts';
+import { healthOf, statusOf } from './status.ts';
 
 const REQUEST_LIFE = 60_000;
 
@@ -68,9 +70,23 @@ export function createApi(agent: Agent): AgentApi {
           message: `${target} cannot become the active: ${why}`,
           hint: "see 'agent cluster nodes list'",
         });
+      if (isPaused(node)) {
+        throw new AgentError({
+          class: 'operator',
+          code: 'cluster_paused',
+          message: 'the cluster is paused: no role changes',
+          hint: "'agent cluster resume' first",
+        });
+      }
       const epoch = view.lease?.value.epoch ?? 0;
       const pending = view.request?.value ?? null;
-      if (pending !== null && pending.refused === null && pending.expires > Date.now() && pending.epoch === epoch) throw requestPending();
+      if (
+        pending !== null &&
+        pending.refused === null &&
+        pending.expires > Date.now() &&
+        pending.epoch === epoch
+      )
+        throw requestPending();
       const request = {
         schema: 1,
         id: newId(),
@@ -84,8 +100,7 @@ export function createApi(agent: Agent): AgentApi {
       const done = await consul.kv.put(`${agent.prefix()}request`, JSON.stringify(request), {
         cas: view.request?.index ?? 0,
       });
-      if (done.kind === 'conflict')
-        throw requestPending();
+      if (done.kind === 'conflict') throw requestPending();
       if (done.kind !== 'ok') throw unsettled();
       return { id: request.id, epoch };
     },
@@ -141,6 +156,7 @@ export function createApi(agent: Agent): AgentApi {
       if (at === null) return null;
       return { replayed: at.replayed, timeline: at.timeline, streaming: cluster.node.pg?.streaming ?? false };
     },
+    lags: () => lagsOf(member()),
     async admit(request) {
       member();
       if (agent.members === null) throw unsettled();

@@ -7,7 +7,19 @@ import { remaining } from './core/lease_view.ts';
 import type { Logger } from './log.ts';
 
 /** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
-const CHANGING = new Set(['promote', 'finish_promotion', 'found', 'reopen', 'start_in_place', 'handover', 'release', 'fence_down', 'services_up', 'services_down', 'repair']);
+const CHANGING = new Set([
+  'promote',
+  'finish_promotion',
+  'found',
+  'reopen',
+  'start_in_place',
+  'handover',
+  'release',
+  'fence_down',
+  'services_up',
+  'services_down',
+  'repair',
+]);
 
 export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Checks {
   const { node } = cluster;
@@ -25,7 +37,10 @@ export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Che
       pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
       activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp ?? null,
       fence: () => node.fence,
-      services: () => (node.acting !== null && CHANGING.has(node.acting) ? 'changing' : (cluster.last()?.facts.services ?? null)),
+      services: () =>
+        node.acting !== null && CHANGING.has(node.acting)
+          ? 'changing'
+          : (cluster.last()?.facts.services ?? null),
       lastBeat: () => node.tickAt,
     },
   });

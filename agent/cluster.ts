@@ -2,23 +2,22 @@
  * One node in a cluster: the real parts behind the core's ports, and the core's processes running on them. Made when the
  * node is (or becomes) a member; closed when the agent stops. Closing leaves PostgreSQL and Consul running.
  */
-import { consulUrls, effectiveLease, type NodeConfig } from './config.ts';
+import { effectiveLease, type NodeConfig } from './config.ts';
 import { type ConsulClient, createConsulClient } from './consul/client.ts';
-import { consulPort } from './consul/view.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { Policy } from './core/policy.ts';
 import { defaultPolicy } from './core/policy.ts';
 import type { VoteReply, VoteRequest } from './core/ports.ts';
-import type { Outcome } from './core/postgres.ts';
 import { processes } from './core/processes.ts';
 import { standbyName } from './core/records.ts';
+import { housekeeping, serverUrls } from './housekeeping.ts';
 import { createPeers, type Peers } from './http/peers.ts';
 import { durableStore, instanceOf, type Membership, newClone } from './identity.ts';
 import type { Log } from './log.ts';
 import { systemClock } from './platform/clock.ts';
-import { runHooks } from './roles/hooks.ts';
+import { realPorts } from './real_ports.ts';
 import type { Postgres, Progress } from './roles/postgres/port.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
@@ -88,7 +87,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     deadlineMs: 1000,
     attemptMs: 500,
   });
-  const prefix = `${config.consul.prefix}/`;
+  const _prefix = `${config.consul.prefix}/`;
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -114,81 +113,21 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
     () => membership.secret,
   );
-  const bad = (thrown: unknown) => log.for('consul-watcher').error(thrown);
-  const kv = consulPort(consul.kv, prefix, bad);
-  const watch = consulPort(watchConsul.kv, prefix, bad);
-  const failed = (thrown: unknown): Outcome => ({
-    kind: 'failed',
-    why: thrown instanceof Error ? thrown.message : String(thrown),
+  const ports = realPorts({
+    config,
+    node,
+    log,
+    pg,
+    services,
+    peers,
+    consul,
+    watchConsul,
+    store,
+    locks,
+    nap,
+    progress: parts.progress,
+    signal: abort.signal,
   });
-
-  const ports: RealPorts = {
-    consul: { watch: watch.watch, read: kv.read, txn: kv.txn },
-    pg: {
-      facts: (ms) => pg.facts(ms),
-      startStandby: (ms) => pg.startStandby(ms).catch(failed),
-      startPrimary: async (ms) => {
-        const started = await pg.startPrimary(ms).catch(failed);
-        // A founder's database has no such role yet; everywhere else this only looks.
-        return started.kind === 'done' ? await pg.ensureReplicationRole(ms).catch(failed) : started;
-      },
-      stop: (mode, ms, thenStandby) =>
-        pg.stop(mode, ms, thenStandby).catch((thrown) => ({ kind: 'failed', why: String(thrown) }) as const),
-      checkpoint: (ms) => pg.checkpoint(ms).catch(failed),
-      promote: (ms) => pg.promote(ms).catch(failed),
-      setUpstream: (upstream, ms) => pg.setUpstream(upstream, ms).catch(failed),
-      setSyncList: (list, ms) => pg.setSyncList(list, ms).catch(failed),
-      replication: (ms) => pg.replication(ms).catch(() => null),
-      position: (ms) => pg.position(ms).catch(() => null),
-      history: (tli) => pg.history(tli).catch(() => null),
-      reserveTimelines: (next) => pg.reserveTimelines(next).catch(failed),
-      ensureSlots: (names, ms) => pg.ensureSlots(names, ms).catch(failed),
-      rebuild: async (how, from, clone) => {
-        try {
-          const done =
-            how === 'rewind'
-              ? await pg.rewind(from, parts.progress, abort.signal)
-              : await pg.basebackup(from, parts.progress, abort.signal);
-          if (done.kind === 'done') await pg.setIdentity(standbyName({ node: node.name, clone }));
-          return done;
-        } catch (thrown) {
-          return failed(thrown);
-        }
-      },
-      saveDivergence: async (epoch, fork, reason) => pg.saveDivergence({ epoch, fork, reason }).catch(failed),
-    },
-    fence: {
-      close: (ms) => pg.fence(ms).catch(failed),
-      // The last look at the clock before clients come in (PROTOCOL B.5).
-      open: async (until, ms) =>
-        systemClock.now() < until
-          ? pg.unfence(ms).catch(failed)
-          : { kind: 'failed', why: 'the right has run out' },
-      extend: () => {},
-    },
-    services: {
-      facts: () => services.facts(),
-      up: () => services.up(),
-      down: () => services.down(),
-      repair: (names) => services.repair(names),
-    },
-    hooks: { run: (phase, facts) => runHooks(config.paths.hooks_dir, phase, facts) },
-    peers: {
-      votes: (nodes, request, ms) => peers.votes(nodes, request, ms),
-      state: (name, ms) => peers.state(name, ms),
-    },
-    store: { save: (durable) => store.save(durable) },
-    state: {
-      publish: (state) => publisher.publish(JSON.stringify(state)),
-    },
-    time: {
-      nap: (ms) => nap.nap(ms),
-      sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
-      lock: (name) => locks.lock(name),
-    },
-  };
-
-  const publisher = latestOnly((text) => consul.kv.put(`${prefix}state/${node.name}`, text, { deadlineMs: 1000 }));
   const core = processes(node, {
     newClone,
     decided(decision, facts) {
@@ -207,50 +146,9 @@ export function createCluster(parts: ClusterParts): Cluster {
         supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
         supervise(core.guard, ports, abort.signal, crashed('the guard')),
         supervise(core.main, ports, abort.signal, crashed('the main loop')),
-        housekeeping(),
+        housekeeping({ config, membership, node, pg, clients: [consul, watchConsul], signal: abort.signal }),
       ]),
     );
-
-  /** Slots for all members on every node (PROTOCOL E.3), and Consul's servers as they are now. */
-  async function housekeeping(): Promise<void> {
-    let known = '';
-    while (!abort.signal.aborted) {
-      const names = Object.keys(node.view?.nodes ?? {}).sort();
-      const urls = [
-        ...new Set([
-          ...serverUrls(config, membership),
-          ...Object.values(node.view?.nodes ?? {}).map(
-            (n) => `http://${n.hostIp}:${config.consul.http_port}`,
-          ),
-        ]),
-      ];
-      if (urls.join() !== known) {
-        known = urls.join();
-        consul.transport.setServers(urls);
-        watchConsul.transport.setServers(urls);
-      }
-      if (node.pg?.accepting && names.length > 0) {
-        const others = names.filter((name) => name !== node.name);
-        await pg.ensureSlots(others, 2000).catch(() => {});
-        if (node.pg.role === 'standby') await pg.advanceSlots(2000).catch(() => {});
-      }
-      await interruptible(node.pg?.accepting ? 10_000 : 500);
-    }
-  }
-
-  function interruptible(ms: number): Promise<void> {
-    return new Promise((done) => {
-      const timer = setTimeout(done, ms);
-      abort.signal.addEventListener(
-        'abort',
-        () => {
-          clearTimeout(timer);
-          done();
-        },
-        { once: true },
-      );
-    });
-  }
 
   return {
     node,
@@ -269,32 +167,4 @@ export function createCluster(parts: ClusterParts): Cluster {
       await pg.close();
     },
   };
-}
-
-/** Sends the newest of what it is given, one at a time: a role change does not wait for what is said about it. */
-function latestOnly(send: (text: string) => Promise<unknown>) {
-  let waiting: string | null = null;
-  let sending = false;
-  const next = async (): Promise<void> => {
-    sending = true;
-    while (waiting !== null) {
-      const text = waiting;
-      waiting = null;
-      await send(text).catch(() => {});
-    }
-    sending = false;
-  };
-  return {
-    publish(text: string): void {
-      waiting = text;
-      if (!sending) void next();
-    },
-  };
-}
-
-function serverUrls(config: NodeConfig, membership: Membership): string[] {
-  const others = membership.consulServers
-    .filter((host) => host !== membership.hostIp)
-    .map((host) => `http://${host}:${config.consul.http_port}`);
-  return [...new Set([...consulUrls(config), ...others])];
 }

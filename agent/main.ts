@@ -20,7 +20,13 @@ export async function runAgent(configPath: string): Promise<number> {
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
   const driver = childDriver({ runDir: files.servicesRun, logDir: files.servicesLog });
   const agent = createAgent(input, config, driver, log, (node) => listenOn(server, node));
-  const server: HttpServer = createHttpServer({ api: createApi(agent), manager: config.manager, log: log.for('http'), secret: () => agent.secret(), open: !config.api.tls });
+  const server: HttpServer = createHttpServer({
+    api: createApi(agent),
+    manager: config.manager,
+    log: log.for('http'),
+    secret: () => agent.secret(),
+    open: !config.api.tls,
+  });
   await server.listenSocket(config.paths.socket);
   try {
     if (!(await agent.resume())) {
@@ -38,12 +44,14 @@ export async function runAgent(configPath: string): Promise<number> {
   return 0;
 }
 
-const listenOn = (server: HttpServer, node: NodeConfig): Promise<void> => server.listenTcp(apiListen(node), node.api.port);
+const listenOn = (server: HttpServer, node: NodeConfig): Promise<void> =>
+  server.listenTcp(apiListen(node), node.api.port);
 
 /** A node that knows its address answers there before it is in a cluster, too. */
 async function listenEarly(config: Config, server: HttpServer): Promise<void> {
   const { node_name, host_ip } = config;
-  if (node_name !== undefined && host_ip !== undefined) await listenOn(server, { ...config, node_name, host_ip });
+  if (node_name !== undefined && host_ip !== undefined)
+    await listenOn(server, { ...config, node_name, host_ip });
 }
 
 function stopped(): Promise<void> {

@@ -1,15 +1,12 @@
-/** What the agent says of itself and of the cluster: rows for the API, the command line and the page. Pure readers. */
+/** What the agent says of itself, for the API and the command line. Pure readers. */
 import type { Cluster } from './cluster.ts';
+import { isDegraded } from './cluster_status.ts';
 import type { NodeConfig } from './config.ts';
 import { remaining } from './core/lease_view.ts';
 import { formatLsn } from './core/lsn.ts';
-import { standbyName } from './core/records.ts';
-import type { AgentStatus, ClusterStatus, Health, NodeRow, ServiceRow } from './http/port.ts';
+import type { AgentStatus, Health, ServiceRow } from './http/port.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import { commit, version } from './version.ts';
-
-/** A state older than this many heartbeats is that of a node that is gone. */
-const STALE_HEARTBEATS = 2;
 
 export function healthOf(cluster: Cluster | null): Health {
   const last = cluster?.last() ?? null;
@@ -38,7 +35,10 @@ export function healthOf(cluster: Cluster | null): Health {
     readOnly: active || standby,
     live: true,
     ready: active || standby,
-    lagBytes: null,
+    lagBytes:
+      standby && facts.pg.position !== null
+        ? Number(facts.pg.position.lsn - facts.pg.position.replayed)
+        : null,
     reason: decision.reason,
   };
 }
@@ -135,111 +135,4 @@ async function serviceRows(services: ServiceRunner, active: boolean): Promise<Se
       };
     }),
   );
-}
-
-function isDegraded(cluster: Cluster | null): boolean {
-  const sync = cluster?.node.view?.sync?.value;
-  const members = Object.keys(cluster?.node.view?.nodes ?? {}).length;
-  return sync !== undefined && members > 1 && sync.voters.length === 0;
-}
-
-export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus> {
-  const view = cluster?.node.view ?? null;
-  if (cluster === null || view === null) {
-    return {
-      initialized: cluster !== null,
-      id: null,
-      error: cluster === null ? null : 'Consul was not reached yet',
-      active: null,
-      epoch: 0,
-      since: null,
-      paused: false,
-      pausedUntil: null,
-      sync: null,
-      degraded: false,
-      request: null,
-      quorum: null,
-      nodes: [],
-    };
-  }
-  const members = await cluster.consul.catalog.members({ deadlineMs: 500 });
-  const alive =
-    members.kind === 'ok' ? members.value.filter((m) => m.status === 'alive').map((m) => m.name) : null;
-  const servers = members.kind === 'ok' ? members.value.filter((m) => m.server).length : 0;
-  const config = view.config?.value;
-  const request = view.request?.value;
-  return {
-    initialized: true,
-    id: view.cluster?.value.id ?? null,
-    error: cluster.last()?.facts.consul === 'unreachable' ? 'Consul does not answer' : null,
-    active: view.active?.value.node ?? null,
-    epoch: view.lease?.value.epoch ?? 0,
-    since: view.active?.value.since ?? null,
-    paused: config?.paused ?? false,
-    pausedUntil: config?.pausedUntil == null ? null : new Date(config.pausedUntil).toISOString(),
-    sync: view.sync?.value ?? null,
-    degraded: isDegraded(cluster),
-    request:
-      request === undefined
-        ? null
-        : {
-            id: request.id,
-            target: request.target,
-            refused: request.refused,
-          },
-    quorum:
-      alive === null
-        ? null
-        : { servers, alive: alive.length, survives: Math.max(0, alive.length - Math.floor(servers / 2) - 1) },
-    nodes: Object.keys(view.nodes)
-      .sort()
-      .map((name) => rowOf(cluster, name, alive)),
-  };
-}
-
-function rowOf(cluster: Cluster, name: string, alive: string[] | null): NodeRow {
-  const { node } = cluster;
-  const view = node.view;
-  const record = view?.nodes[name];
-  const state = view?.states[name];
-  const own = name === node.name;
-  const age = state === undefined ? Number.POSITIVE_INFINITY : Date.now() - Date.parse(state.at);
-  const fresh = own || age < node.policy.heartbeat * STALE_HEARTBEATS;
-  const online = own || (fresh && (alive === null || alive.includes(name)));
-  const leader = view?.active?.value.node === name && view.lease?.value.holder === name;
-  const group = (names: string[]) =>
-    online && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
-  return {
-    name,
-    host_ip: record?.hostIp ?? '',
-    public_ip: record?.publicIp ?? null,
-    state: !online || state === undefined ? 'offline' : leader ? 'leader' : 'replica',
-    online,
-    master: leader,
-    initialized: state !== undefined && state.role !== 'joining',
-    checks: {
-      consul: group(['consul']) && (alive === null || alive.includes(name)),
-      services: group(['services']),
-      database:
-        group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
-        state?.role !== 'down',
-      heartbeat: fresh && state !== undefined,
-      filesync: group(['filesync']),
-    },
-    lag: lagOf(cluster, name),
-    timeline: state?.timeline ?? 0,
-    voter: view?.sync?.value.voters.some((v) => v.node === name) ?? false,
-    reason: state?.reason ?? '',
-    version: record?.version ?? '',
-  };
-}
-
-/** Bytes behind, where this node can tell: the active sees its walsenders, a standby its own. */
-function lagOf(cluster: Cluster, name: string): number | null {
-  const { node } = cluster;
-  const state = node.view?.states[name];
-  if (node.view?.active?.value.node === name) return 0;
-  if (state === undefined || node.pg?.role !== 'primary' || node.pg.position === null) return null;
-  const sender = node.pg.walSenders.find((s) => s.name === standbyName({ node: name, clone: state.clone }));
-  return sender?.flush == null ? null : Math.max(0, Number(node.pg.position.lsn - sender.flush));
 }

@@ -1,7 +1,5 @@
 /** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
 
-import { sameList } from './procedures/cover.ts';
-import { carriedList } from './procedures/promote.ts';
 import { branchOf, type OwnBranch } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
@@ -9,6 +7,8 @@ import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
 import type { ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
+import { sameList } from './procedures/cover.ts';
+import { carriedList } from './procedures/opening.ts';
 import { standbyName } from './records.ts';
 import { unfitnessSeen } from './unfit.ts';
 
@@ -168,7 +168,7 @@ function repairPause(n: NodeContext): number {
 }
 
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
-function isPaused(n: NodeContext): boolean {
+export function isPaused(n: NodeContext): boolean {
   const config = n.view?.config?.value;
   if (config === undefined || !config.paused) return false;
   return config.pausedUntil === null || n.wall().getTime() < config.pausedUntil;

@@ -34,8 +34,7 @@ export const elsewhere = (f: Facts): boolean =>
 /** Anything that only the active may run or leave open. */
 export const actsActive = (f: Facts): boolean => mayBePrimary(f) || f.services.running.length > 0;
 /** `sync` names this node under the epoch that it holds: its data is the cluster's. */
-export const syncIsOurs = (f: Facts): boolean =>
-  f.sync !== null && f.sync.leader && f.sync.epoch === f.lease.epoch;
+export const syncIsOurs = (f: Facts): boolean => f.sync?.leader === true && f.sync.epoch === f.lease.epoch;
 /** When votes are asked for: late enough for the voters' own clocks, early enough to have them when the lease has run out. */
 export const voteAfter = (f: Facts): number =>
   Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000);

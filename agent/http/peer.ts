@@ -11,6 +11,7 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
   app.use(peersOnly(access));
   app.post('/vote', async (c) => c.json(voteToWire(await api.vote(await readBody(c, voteBody)))));
   app.get('/state', async (c) => c.json(stateToWire(await api.peerState())));
+  app.get('/lags', (c) => c.json(api.lags()));
   app.post('/enrol', async (c) => {
     await api.enrol((await readBody(c, enrolBody)).node);
     return c.json({});

@@ -87,6 +87,9 @@ export function createPeers(addressOf: (node: string) => PeerAddress | undefined
       );
       return reply === null ? null : { ...reply, replayed: BigInt(reply.replayed) };
     },
+    /** Lag of every node in bytes, as the active sees its standbys; null when it does not answer. */
+    lags: (node: string, ms: number) =>
+      ask<Record<string, number | null>>(node, 'GET', 'lags', undefined, ms),
     reclone: (node: string, ms: number) => ask<object>(node, 'POST', 'reclone', {}, ms),
   };
 }

@@ -147,6 +147,8 @@ export interface AgentApi {
   /** From peers (bearer of the cluster's secret): */
   vote(request: VoteRequest): Promise<VoteReply>;
   peerState(): Promise<PeerState | null>;
+  /** Bytes each node is behind, as this node can tell: the active knows its standbys. */
+  lags(): Record<string, number | null>;
   /** On the active, asked by a joining manager: validate and reserve; everything it needs to join. */
   admit(request: AdmitRequest): Promise<Admission>;
   /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */

@@ -4,12 +4,13 @@
  */
 import { readdirSync } from 'node:fs';
 import type { NodeConfig } from '../config.ts';
-import type { ConsulServer } from '../roles/consul_server.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
 import { type Membership, newClone } from '../identity.ts';
+import type { ConsulServer } from '../roles/consul_server.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
+import { version } from '../version.ts';
 import type { Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -47,6 +48,20 @@ export function refuseUnlessEmpty(config: NodeConfig): void {
     message: `this manager is not empty: there is data in ${config.postgres.data_dir}`,
     hint: 'join a manager without data; what is here would be lost. Move it away first if it can be given up',
   });
+}
+
+/** What a joining manager says of itself. */
+export function admitRequestOf(config: NodeConfig): AdmitRequest {
+  return {
+    nodeName: config.node_name,
+    hostIp: config.host_ip,
+    publicIp: config.public_ip ?? null,
+    apiPort: config.api.port,
+    postgresPort: config.postgres.port,
+    version,
+    priority: config.tags.priority,
+    nofailover: config.tags.nofailover,
+  };
 }
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {

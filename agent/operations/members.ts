@@ -21,7 +21,10 @@ export class NotActiveError extends AgentError {
       class: 'operator',
       code: 'not_cluster_master',
       message: 'this node is not the active',
-      hint: active === null ? 'no node is active right now: try again in a moment' : `ask ${active.node} (${active.host})`,
+      hint:
+        active === null
+          ? 'no node is active right now: try again in a moment'
+          : `ask ${active.node} (${active.host})`,
     });
     this.active = active;
   }
@@ -188,7 +191,7 @@ export function createMembers(
         const names = Object.keys(node.view?.nodes ?? {}).filter(
           (other) => other !== node.name && other !== name,
         );
-        await pg.ensureSlots(names, 5000);
+        await pg.ensureSlots([...names, ...reserved.keys()], 5000, true);
       });
     },
 

@@ -5,10 +5,10 @@
 
 import type { NodeConfig } from '../config.ts';
 import type { ConsulKv } from '../consul/port.ts';
-import type { ConsulServer } from '../roles/consul_server.ts';
 import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
+import type { ConsulServer } from '../roles/consul_server.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 import { version } from '../version.ts';
 import type { Steps } from './tracker.ts';

@@ -2,13 +2,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBind, type NodeConfig } from '../config.ts';
+import { createConsulClient } from '../consul/client.ts';
+import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from '../consul/server_config.ts';
 import { AgentError } from '../errors.ts';
 import { sleep } from '../platform/clock.ts';
 import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
-import { createConsulClient } from '../consul/client.ts';
-import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from '../consul/server_config.ts';
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;

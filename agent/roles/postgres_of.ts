@@ -1,11 +1,12 @@
 /** The PostgreSQL driver as this node's configuration wants it, its server run by the service driver. */
-import process from 'node:process';
+
 import { join } from 'node:path';
+import process from 'node:process';
 import { type NodeConfig, postgresListen } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { agentFiles, postgresBinDir } from '../platform/paths.ts';
 import { createPostgres } from './postgres/index.ts';
-import { pgDefaults, type PgOptions, type Starter } from './postgres/options.ts';
+import { type PgOptions, pgDefaults, type Starter } from './postgres/options.ts';
 import type { Postgres } from './postgres/port.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
 
@@ -15,7 +16,12 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
   const { postgres, paths } = config;
   const binDir = postgresBinDir(config);
   if (binDir === undefined) {
-    throw new AgentError({ class: 'operator', code: 'postgres_missing', message: 'there is no PostgreSQL server here', hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir' });
+    throw new AgentError({
+      class: 'operator',
+      code: 'postgres_missing',
+      message: 'there is no PostgreSQL server here',
+      hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir',
+    });
   }
   const logFile = join(agentFiles(config).servicesLog, `${UNIT}.log`);
   const options: PgOptions = {

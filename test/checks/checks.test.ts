@@ -10,6 +10,7 @@ import { postgresFollowing } from '../../agent/checks/postgres_following.ts';
 import { services } from '../../agent/checks/services.ts';
 import type { PgFacts } from '../../agent/core/postgres.ts';
 import { FakeConsul } from '../fakes/consul.ts';
+import { standbyFacts } from './build.ts';
 
 /** `verdict: output`, or `throws: message`. */
 const said = (check: Check) =>
@@ -19,20 +20,6 @@ const said = (check: Check) =>
   );
 
 describe('postgres_following', () => {
-  const streamingStandby: PgFacts = {
-    data: 'ok',
-    process: 'running',
-    accepting: true,
-    role: 'standby',
-    standbySignal: true,
-    systemId: '1',
-    position: null,
-    streaming: true,
-    upstreamHost: '192.0.2.1',
-    syncList: null,
-    walSenders: [],
-    fenced: true,
-  };
   const follow = (
     role: Role,
     facts: Partial<PgFacts> | null,
@@ -43,7 +30,7 @@ describe('postgres_following', () => {
         {
           role: () => role,
           pgFacts: () =>
-            facts === null ? null : { facts: { ...streamingStandby, ...facts }, at: over.at ?? 1000 },
+            facts === null ? null : { facts: { ...standbyFacts, ...facts }, at: over.at ?? 1000 },
           activeHost: () => (over.activeHost === null ? null : '192.0.2.1'),
         },
         () => 5000,

@@ -178,7 +178,11 @@ if (asServerUser(import.meta.path)) {
     });
 
     test('a clean stop hands everything over: the standby has replayed the shutdown checkpoint', async () => {
-      await eventually('c streams', 3000, async () => (await c.pg.facts(500)).streaming);
+      // A list change ends the walsenders; who is not back by the time of the stop does not get the checkpoint.
+      await eventually('both stream', 3000, async () => {
+        const senders = (await a.pg.replication(500))?.senders ?? [];
+        return senders.filter((s) => s.state === 'streaming').length === 2;
+      });
       expect(await timed('fence', a.pg.fence(1000))).toEqual(done);
       const stopped = await timed('stop', a.pg.stop('fast', 5000, true));
       if (stopped.kind !== 'stopped' || stopped.checkpoint === null) throw new Error(JSON.stringify(stopped));

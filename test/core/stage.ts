@@ -8,7 +8,7 @@ import type { Call, LockName, Ports, Procedure, TxnOp, TxnResult } from '../../a
 import { pgFacts } from './build.ts';
 import { Store } from './store.ts';
 
-type Name = { [P in keyof Ports]: `${P}.${keyof Ports[P] & string}` }[keyof Ports];
+export type Name = { [P in keyof Ports]: `${P}.${keyof Ports[P] & string}` }[keyof Ports];
 // biome-ignore lint/suspicious/noExplicitAny: a script answers calls of every type
 type Reply = (...args: any[]) => unknown;
 
@@ -87,11 +87,24 @@ export class Stage {
   }
 
   answer(step: Call): unknown {
+    const name = this.record(step);
+    if (name === 'time.sleep' || name === 'time.nap') this.now += step.args[0] as number;
+    else if (name !== 'time.lock') this.now += this.latency(name);
+    return this.reply(name, step);
+  }
+
+  record(step: Call): Name {
     const name = `${step.port}.${step.method}` as Name;
     this.calls.push(step);
     this.trace.push(name === 'consul.txn' ? `txn ${keys(step.args[0] as TxnOp[])}` : name);
-    if (name === 'time.sleep' || name === 'time.nap') this.now += step.args[0] as number;
-    else if (name !== 'time.lock') this.now += this.duration.get(name) ?? 1;
+    return name;
+  }
+
+  latency(name: Name): number {
+    return this.duration.get(name) ?? 1;
+  }
+
+  reply(name: Name, step: Call): unknown {
     const reply = this.queued.get(name)?.shift() ?? this.standing.get(name);
     return reply === undefined ? this.usual(name, step.args) : reply(...(step.args as unknown[]));
   }

@@ -1,5 +1,7 @@
 /** How a run begins: a cluster that exists already and was switched off, or one manager that founds it and others that join. */
 
+import type { TxnOp } from '../../agent/core/ports.ts';
+import type { ClusterRecord, LeaseRecord, NodeRecord, SyncRecord } from '../../agent/core/records.ts';
 import { hostOf } from './pg_port.ts';
 import type { World } from './world.ts';
 
@@ -9,27 +11,27 @@ export function bootCluster(world: World, how: Boot): void {
   const founder = world.nodes[0];
   if (founder === undefined) return;
   world.root.end += 4096;
-  const ops = [set('cluster', { schema: 1, id: 'cluster-1', incarnation: 1, systemId: 'system-1' })];
+  const cluster: ClusterRecord = { schema: 1, id: 'cluster-1', incarnation: 1, systemId: 'system-1' };
+  const ops = [set('cluster', cluster)];
   const members = how === 'existing' ? world.nodes : [founder];
   for (const node of members) ops.push(nodeRecord(node.name));
   if (how === 'existing') {
     const quorum = Math.floor(world.nodes.length / 2);
     const voters = world.nodes.slice(1).map((n) => ({ node: n.name, clone: n.durable.clone }));
     const k = Math.min(quorum, voters.length);
-    ops.push(set('sync', { schema: 1, leader: 'm1', epoch: 1, timeline: 1, history: [], voters, k }));
-    ops.push(
-      set('next_master', {
-        schema: 1,
-        holder: 'm1',
-        instance: 'm1-before',
-        epoch: 1,
-        seq: 1,
-        reason: 'first start',
-        from: null,
-        clean: null,
-        closedForMs: null,
-      }),
-    );
+    const sync: SyncRecord = { schema: 1, leader: 'm1', epoch: 1, timeline: 1, history: [], voters, k };
+    const lease: LeaseRecord = {
+      schema: 1,
+      holder: 'm1',
+      instance: 'm1-before',
+      epoch: 1,
+      seq: 1,
+      reason: 'first start',
+      from: null,
+      clean: null,
+      closedForMs: null,
+    };
+    ops.push(set('sync', sync), set('next_master', lease));
   }
   for (const node of world.nodes) {
     const { server } = node;
@@ -39,7 +41,7 @@ export function bootCluster(world: World, how: Boot): void {
     server.standbySignal = has && node !== founder;
     node.durable = { ...node.durable, clusterId: 'cluster-1', incarnation: 1 };
   }
-  world.store.txn(ops as never, 0, 'operator');
+  world.store.txn(ops, 0, 'operator');
   if (how === 'founder') joinLater(world);
 }
 
@@ -54,15 +56,15 @@ function joinLater(world: World): void {
     const settled = last !== undefined && (last.open || last.server.proc?.receiver != null);
     if (settled && world.nodes.some((n) => n.open)) {
       waiting.shift();
-      world.store.txn([nodeRecord(next.name)] as never, world.scheduler.now, 'operator');
+      world.store.txn([nodeRecord(next.name)], world.scheduler.now, 'operator');
     }
     world.scheduler.after(2000, poll);
   };
   world.scheduler.after(3000, poll);
 }
 
-function nodeRecord(name: string) {
-  return set(`nodes/${name}`, {
+function nodeRecord(name: string): TxnOp {
+  const record: NodeRecord = {
     schema: 1,
     hostIp: hostOf(name),
     publicIp: null,
@@ -70,9 +72,10 @@ function nodeRecord(name: string) {
     postgresPort: 5432,
     version: '0.0.0',
     options: { priority: 100, nofailover: false, maintenance: false },
-  });
+  };
+  return set(`nodes/${name}`, record);
 }
 
-function set(key: string, value: unknown) {
-  return { verb: 'set' as const, key, value };
+function set(key: string, value: unknown): TxnOp {
+  return { verb: 'set', key, value };
 }

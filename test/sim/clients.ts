@@ -6,6 +6,7 @@ export function startClients(world: World): void {
   const { random, scheduler } = world;
   const every = random.pick([150, 200, 300, 500]);
   const burst = random.pick([1, 1, 2, 4]);
+  const bulk = random.pick([0.002, 0.01, 0.1]);
   const tick = () => {
     for (const node of world.nodes) {
       const { server } = node;
@@ -14,7 +15,8 @@ export function startClients(world: World): void {
       if (node.fence.isOpen()) {
         for (let i = 0; i < burst; i += 1) server.commit(RECORD + random.int(8) * 100, i);
       } else if (random.chance(0.02)) server.append(RECORD);
-      if (random.chance(0.01)) server.append(RECORD * 10);
+      // A bulk load writes without waiting for anybody, until it commits.
+      if (random.chance(bulk)) server.append(RECORD * 1000);
     }
     scheduler.after(every * random.range(0.7, 1.3), tick);
   };

@@ -2,7 +2,7 @@
  * What must hold at every moment (DESIGN 6), judged from outside with true time and complete knowledge. Violations are
  * collected, not thrown: the run stops after the event that caused one.
  */
-import type { LeaseRecord, SyncRecord } from '../../agent/core/records.ts';
+import type { ActiveRecord, LeaseRecord, SyncRecord } from '../../agent/core/records.ts';
 import type { Agent } from './agent.ts';
 import { contains, describe } from './branch.ts';
 import type { Commit } from './consul.ts';
@@ -16,6 +16,8 @@ export class Checker {
   readonly violations: Violation[] = [];
   private world: World;
   private lease: { record: LeaseRecord | null; at: number } = { record: null, at: 0 };
+  private syncEpoch = 0;
+  private activeEpoch = 0;
   private lastOpened: SimNode | null = null;
 
   constructor(world: World) {
@@ -153,6 +155,7 @@ export class Checker {
   private committed(commit: Commit): void {
     for (const op of commit.ops) {
       if (op.key === 'sync' && op.verb === 'cas') this.syncWritten(op.value as SyncRecord);
+      if (op.key === 'active' && op.verb === 'set') this.activeWritten(op.value as ActiveRecord);
       if (op.key !== 'next_master' || (op.verb !== 'cas' && op.verb !== 'set')) continue;
       const before = this.lease;
       const record = op.value as LeaseRecord;
@@ -163,7 +166,17 @@ export class Checker {
     }
   }
 
+  /** Nothing that a former holder sent late lands under a newer epoch (PROTOCOL B.6). */
+  private activeWritten(active: ActiveRecord): void {
+    if (active.epoch < this.activeEpoch)
+      this.fail('active went back', `epoch ${active.epoch} after ${this.activeEpoch}`);
+    this.activeEpoch = active.epoch;
+  }
+
   private syncWritten(sync: SyncRecord): void {
+    if (sync.epoch < this.syncEpoch)
+      this.fail('sync went back', `epoch ${sync.epoch} after ${this.syncEpoch}`);
+    this.syncEpoch = sync.epoch;
     const { policy } = this.world.options;
     const members = Object.keys(this.world.store.view.nodes).length;
     if (policy.synchronousMode === 'strict' && sync.voters.length === 0 && members > 1) {

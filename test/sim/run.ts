@@ -3,11 +3,12 @@ import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
 import { votesNeeded } from '../../agent/core/records.ts';
 import type { Tap } from './agent.ts';
 import { bootCluster } from './boot.ts';
+import { contains } from './branch.ts';
 import { realCore } from './core.ts';
 import { heal } from './faults.ts';
 import type { Violation } from './invariants.ts';
 import type { Core, SimNode } from './sim_node.ts';
-import { randomFault, switchover } from './storm.ts';
+import { switchover, themes } from './storm.ts';
 import { Targets } from './targets.ts';
 import { type Stats, World } from './world.ts';
 
@@ -18,6 +19,8 @@ export type RunOptions = {
   core?: Core;
   /** Changes to the policy that the seed draws: for broken cores. */
   policy?: Partial<Policy>;
+  /** How fast each node's clock runs, instead of what the seed draws. */
+  rates?: number[];
   /** Changes what the core asks for: for broken cores. */
   taps?: Tap[];
   trace?: (line: string) => void;
@@ -56,6 +59,8 @@ export function runSeed(options: RunOptions): RunResult {
     taps: [...(options.taps ?? []), targets.tap],
     ...(options.trace === undefined ? {} : { trace: options.trace }),
   });
+  for (const [i, rate] of (options.rates ?? []).entries())
+    if (world.nodes[i] !== undefined) world.nodes[i].machine.rate = rate;
   targets.attach(world);
   bootCluster(world, (draw >>> 12) % 4 === 0 ? 'founder' : 'existing');
   world.start();
@@ -86,12 +91,13 @@ function cycle(world: World, targets: Targets): void {
   const { random, scheduler } = world;
   if (random.chance(0.4)) switchover(world);
   world.run(scheduler.now + random.range(3000, 25_000));
+  const theme = random.pick(themes);
   targets.begin();
   world.flaky = true;
   const until = scheduler.now + random.range(5000, 60_000);
   const pace = random.pick([1500, 4000, 10_000]);
   while (scheduler.now < until && world.checker.violations.length === 0) {
-    randomFault(world);
+    theme(world);
     world.run(scheduler.now + random.range(100, 2 * pace));
   }
   targets.end();
@@ -111,7 +117,7 @@ function settle(world: World, dead: SimNode | null, after: string): void {
     if (serves(world)) return;
   }
   if (world.checker.violations.length > 0) return;
-  if (leftToOperator(world)) {
+  if (leftToOperator(world) || nobodyCanConfirm(world)) {
     world.stats.excusedClosed += 1;
     world.note('--', 'nobody may be promoted (PROTOCOL D.3): left to the operator');
     return;
@@ -140,6 +146,21 @@ function leftToOperator(world: World): boolean {
     world.nodes.some((n) => n.name === v.node && n.durable.clone === v.clone && intact(n)),
   );
   return sync.voters.length === 0 || living.length < votesNeeded(sync);
+}
+
+/** Strict mode: a new branch that every other copy has left, and none of them may be wiped while `sync` lists it (D.5, D.11). */
+function nobodyCanConfirm(world: World): boolean {
+  if (world.options.policy.synchronousMode !== 'strict') return false;
+  const best = world.nodes.reduce((a, b) => (b.server.branch.tli > a.server.branch.tli ? b : a)).server;
+  const able = world.nodes.filter(({ server, machine }) => {
+    return (
+      machine.on &&
+      server !== best &&
+      server.data === 'ok' &&
+      contains(best.branch, best.flushed, server.branch, server.flushed)
+    );
+  });
+  return able.length < Math.floor(world.nodes.length / 2);
 }
 
 /** Time without an open active, and time with one that nobody confirms. */

@@ -137,6 +137,13 @@ export class SimNode {
     this.vote = null;
   }
 
+  /** Joined anew after it was removed: nothing is left of before. The agent is started by the caller. */
+  rejoin(clone: string): void {
+    this.killAgent();
+    this.server.data = 'empty';
+    this.durable = { clone, clusterId: 'cluster-1', incarnation: 1, vote: null, rebuilding: null };
+  }
+
   disturbed(): void {
     this.disturbedAt = this.world.scheduler.now;
     // The kernel's lease needs no agent; only a machine that stands still escapes it, or a server that hangs.

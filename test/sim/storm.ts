@@ -1,4 +1,6 @@
 /** Draws faults at random: what, on whom, for how long. */
+import type { TxnOp } from '../../agent/core/ports.ts';
+import type { RequestRecord } from '../../agent/core/records.ts';
 import * as faults from './faults.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
@@ -26,11 +28,12 @@ const kinds: [number, Kind][] = [
   [2, (w, n) => faults.breakServices(w, n, w.random.skewed(2000, 30_000))],
   [4, (w) => switchover(w)],
   [1, (w) => powerCutAll(w)],
-  [1, (w, n) => n.open || loseStandby(w, n)],
+  [2, (w, n) => n.open || loseStandby(w, n)],
+  [2, (w, n) => n.open || removeNode(w, n)],
 ];
 const total = kinds.reduce((sum, [weight]) => sum + weight, 0);
 
-export function randomFault(world: World): void {
+function randomFault(world: World): void {
   const { random } = world;
   world.stats.faults += 1;
   const active = world.nodes.find((n) => n.open);
@@ -44,10 +47,30 @@ export function randomFault(world: World): void {
   }
 }
 
+/** Standbys that come, go and lag under an active that is left alone: the voter list is in motion all the time. */
+function restlessStandbys(world: World): void {
+  const { random } = world;
+  world.stats.faults += 1;
+  const standbys = world.nodes.filter((n) => !n.open);
+  if (standbys.length === 0) return;
+  const node = random.pick(standbys);
+  const what = random.next();
+  if (what < 0.25) faults.cutPower(world, node, random.skewed(1000, 20_000));
+  else if (what < 0.4) faults.killPostmaster(world, node, 0);
+  else if (what < 0.6) isolate(world, [node]);
+  else if (what < 0.75) lag(world, node);
+  else if (what < 0.85) loseStandby(world, node);
+  else if (what < 0.95) removeNode(world, node);
+  else faults.killAgent(world, node, random.skewed(200, 10_000));
+}
+
+/** What a storm is made of. */
+export const themes: ((world: World) => void)[] = [randomFault, randomFault, restlessStandbys];
+
 export function switchover(world: World): void {
   const { random, store, scheduler } = world;
   const target = random.pick(world.nodes).name;
-  const request = {
+  const request: RequestRecord = {
     schema: 1,
     id: `r${store.view.index}`,
     kind: 'switchover',
@@ -55,12 +78,13 @@ export function switchover(world: World): void {
     epoch: store.view.lease?.value.epoch ?? 0,
     expires: 1.7e12 + scheduler.now + random.range(5000, 60_000),
     by: 'operator',
+    refused: null,
   };
   world.note('--', `switchover to ${target} requested`);
   store.txn([{ verb: 'set', key: 'request', value: request }], scheduler.now, 'operator');
 }
 
-function isolate(world: World, nodes: SimNode[]): void {
+export function isolate(world: World, nodes: SimNode[]): void {
   world.note('--', `FAULT cut off: ${nodes.map((n) => n.name).join(', ')}`);
   world.network.isolate(nodes.map((n) => n.machine.index));
   mend(world);
@@ -115,7 +139,7 @@ function trouble(world: World, node: SimNode): void {
   world.note(node.name, `FAULT requests to Consul: ${JSON.stringify(node.trouble)}`);
 }
 
-function lag(world: World, node: SimNode): void {
+export function lag(world: World, node: SimNode): void {
   const ms = world.random.skewed(50, 8000);
   world.note(node.name, `FAULT replication lags by ${ms.toFixed(0)} ms`);
   world.wire.lag[node.machine.index] = ms;
@@ -134,4 +158,46 @@ function loseStandby(world: World, node: SimNode): void {
   const well = others.every((n) => n.server.data === 'ok' && n.durable.rebuilding === null && n.machine.on);
   const leader = world.store.view.sync?.value.leader;
   if (well && leader !== node.name && others.some((n) => n.open)) faults.loseData(world, node);
+}
+
+/** The operator takes a healthy standby out; it comes back later as a new one, with nothing of its own. */
+function removeNode(world: World, node: SimNode): void {
+  const { store, scheduler, nodes } = world;
+  const record = store.view.nodes[node.name];
+  const sync = store.view.sync?.value;
+  const members = Object.keys(store.view.nodes).length;
+  if (record === undefined || members < nodes.length || members < 3) return;
+  if (sync === undefined || sync.leader === node.name || !nodes.some((n) => n.open)) return;
+  if (store.view.lease?.value.holder === node.name) return;
+  if (!nodes.every((n) => n.open || n.server.proc?.receiver != null)) return;
+  world.note(node.name, 'removed by the operator');
+  const tombstone = { schema: 1, at: '', hostIp: record.hostIp };
+  const out: TxnOp[] = [
+    { verb: 'delete', key: `nodes/${node.name}` },
+    { verb: 'set', key: `removed/${node.name}`, value: tombstone },
+  ];
+  store.txn(out, scheduler.now, 'operator');
+  const back = () => {
+    const voter = store.view.sync?.value.voters.some((v) => v.node === node.name);
+    const wanted = store.view.sync?.value.leader === node.name;
+    if (
+      voter ||
+      wanted ||
+      !node.machine.on ||
+      node.server.proc !== null ||
+      store.view.states[node.name] === undefined
+    ) {
+      scheduler.after(1000, back);
+      return;
+    }
+    node.rejoin(world.newClone());
+    const join: TxnOp[] = [
+      { verb: 'delete', key: `removed/${node.name}` },
+      { verb: 'delete', key: `state/${node.name}` },
+      { verb: 'set', key: `nodes/${node.name}`, value: record },
+    ];
+    store.txn(join, scheduler.now, 'operator');
+    node.machine.later(300, () => node.startAgent(world.taps));
+  };
+  scheduler.after(world.random.range(2000, 20_000), back);
 }

@@ -4,8 +4,9 @@
  */
 import type { Call } from '../../agent/core/ports.ts';
 import type { Tap } from './agent.ts';
-import { cutPower, freezeAgent, killAgent, pauseMachine } from './faults.ts';
+import { cutPower, freezeAgent, killAgent, killPostmaster, pauseMachine } from './faults.ts';
 import type { SimNode } from './sim_node.ts';
+import { isolate, lag } from './storm.ts';
 import type { World } from './world.ts';
 
 /** What a call is, for choosing among them: key writes are told apart by what they write. */
@@ -57,7 +58,11 @@ export class Targets {
     this.aim = random.chance(0.6)
       ? { kind: random.pick(kinds), probability: random.pick([0.1, 0.3, 0.6]) }
       : null;
-    if (this.aim !== null) this.world?.note('--', `aiming at ${this.aim.kind}`);
+    if (this.aim === null) return;
+    const world = this.world as World;
+    world.note('--', `aiming at ${this.aim.kind}`);
+    // One standby behind the others: what the quick ones confirm, it does not have.
+    if (random.chance(0.5)) lag(world, random.pick(world.nodes));
   }
 
   end(): void {
@@ -90,10 +95,19 @@ export class Targets {
     const world = this.world as World;
     const { random } = world;
     world.stats.faults += 1;
+    const others = world.nodes.filter((n) => n !== node);
+    // Often a second node goes at the same moment: whatever only that one had confirmed must be missed then.
+    if (random.chance(0.4)) {
+      const other = random.pick(others);
+      if (random.chance(0.5)) cutPower(world, other, random.range(5000, 40_000));
+      else isolate(world, [other]);
+    }
+    const victim = random.chance(0.15) ? random.pick(others) : node;
     const what = random.next();
-    if (what < 0.35) killAgent(world, node, random.skewed(200, 12_000));
-    else if (what < 0.6) cutPower(world, node, random.skewed(1000, 25_000));
-    else if (what < 0.8) freezeAgent(world, node, random.skewed(500, 20_000));
-    else pauseMachine(world, node, random.skewed(500, 20_000), random.chance(0.5));
+    if (what < 0.3) killAgent(world, victim, random.skewed(200, 12_000));
+    else if (what < 0.6) cutPower(world, victim, random.skewed(1000, 40_000));
+    else if (what < 0.7) killPostmaster(world, victim, 0);
+    else if (what < 0.85) freezeAgent(world, victim, random.skewed(500, 20_000));
+    else pauseMachine(world, victim, random.skewed(500, 20_000), random.chance(0.5));
   }
 }

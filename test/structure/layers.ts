@@ -57,7 +57,8 @@ export const layers: Layer[] = [
     why: 'the command line reaches the agent through its API; `agent run` alone starts one',
     values: [
       /^cli\//,
-      /^agent\/main\.ts$/,
+      /^agent\/(main|doctor)\.ts$/,
+      /^agent\/doctor\//,
       /^agent\/http\/(.*\/)?client[^/]*\.ts$/,
       /^agent\/(platform|config|errors|log|version)(\/|\.ts$)/,
       ...outside,

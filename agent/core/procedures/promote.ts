@@ -6,9 +6,10 @@ import { confirm, refresh, renewWith } from '../lease.ts';
 import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
-import type { SyncList } from '../postgres.ts';
-import { type HistoryRecord, lsnText, type SyncRecord, type Voter } from '../records.ts';
+import { lsnText, type SyncRecord } from '../records.ts';
 import { covered, listOf } from './cover.ts';
+import { type Opening, openingVoters, quorumSize } from './opening.ts';
+import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
 
 export type Result = { ok: true } | { ok: false; why: string };
 const failed = (why: string): Result => ({ ok: false, why });
@@ -57,7 +58,7 @@ export function* promote(n: NodeContext): Procedure<Result> {
   return yield* finishPromotion(n, opening);
 }
 
-function* cutOff(n: NodeContext): Procedure<boolean> {
+function* cutOff(_n: NodeContext): Procedure<boolean> {
   return (yield* call('pg', 'setUpstream', null, 2000)).kind === 'done';
 }
 
@@ -66,6 +67,9 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   const right = n.lease.right;
   if (right === null) return failed('no lease');
   let { voters, k } = opening;
+  if (n.policy.synchronousMode === 'strict' && voters.length === 0 && quorumSize(n) > 0) {
+    return failed('there is no standby that could confirm, and the mode is strict');
+  }
   const effective = yield* call('pg', 'setSyncList', listOf(voters, k), 3000);
   if (effective.kind !== 'done') return failed(effective.why);
   const state = yield* call('pg', 'replication', 1000);
@@ -182,89 +186,4 @@ export function* open(n: NodeContext): Procedure<Result> {
   });
   n.lastDowntime = downtime;
   return OK;
-}
-
-/** The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). */
-export function carriedList(n: NodeContext): SyncList | undefined {
-  const sync = n.view?.sync?.value ?? null;
-  const clone = sync === null ? undefined : n.view?.states[sync.leader]?.clone;
-  if (sync === null || clone === undefined || n.policy.synchronousMode === 'off') return undefined;
-  if (!sync.voters.some((v) => v.node === n.name)) return undefined;
-  const { voters, k } = handoverVoters(n, sync.leader, clone);
-  return listOf(voters, k);
-}
-
-function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {
-  const voters = [...(n.view?.sync?.value.voters ?? [])];
-  if (clone !== undefined && !voters.some((v) => v.node === from)) voters.push({ node: from, clone });
-  const others = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
-  return { voters: others, k: Math.min(quorumSize(n), others.length) };
-}
-
-export type Opening = { voters: Voter[]; k: number };
-
-/** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
-export function openingVoters(n: NodeContext): Opening {
-  if (n.policy.synchronousMode === 'off') return { voters: [], k: 0 };
-  const sync = n.view?.sync?.value ?? null;
-  const mandate = n.mandate;
-  if (mandate?.kind === 'handover') return handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone);
-  let voters: Voter[] = [];
-  if (mandate?.kind === 'votes') voters = mandate.votes.map(({ node, clone }) => ({ node, clone }));
-  voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
-  if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
-  return { voters, k: Math.min(quorumSize(n), voters.length) };
-}
-
-/** k = floor(members / 2): how many standbys must confirm a commit (PROTOCOL D). */
-export function quorumSize(n: NodeContext): number {
-  return Math.floor(Object.keys(n.view?.nodes ?? {}).length / 2);
-}
-
-function nextTimeline(n: NodeContext, current: number): number {
-  const known = (n.view?.history ?? []).map((h) => h.timeline);
-  return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;
-}
-
-function historyOp(
-  n: NodeContext,
-  epoch: number,
-  timeline: number,
-  opened: { insert: bigint; forks: { tli: number; lsn: string }[] } | null,
-): TxnOp {
-  const lease = n.lease.record;
-  const at = n.wall().toISOString();
-  const before = n.view?.history.find((h) => h.epoch === epoch);
-  const record: HistoryRecord = {
-    schema: 1,
-    epoch,
-    holder: n.name,
-    from: lease?.from ?? null,
-    reason: lease?.reason ?? '',
-    kind:
-      before?.kind ??
-      (lease?.clean != null || n.mandate?.kind === 'handover'
-        ? 'switchover'
-        : n.mandate?.kind === 'founder'
-          ? 'start'
-          : 'failover'),
-    at: before?.at ?? at,
-    timeline,
-    lsn: opened === null ? null : lsnText(opened.insert),
-    fork: opened?.forks ?? [],
-    opened: opened === null ? null : at,
-    downtimeMs: opened === null || n.outageSince === null ? null : Math.round(n.now() - n.outageSince),
-  };
-  return { verb: 'set', key: `history/${epoch}`, value: record };
-}
-
-function activeRecord(n: NodeContext, timeline: number) {
-  return {
-    schema: 1,
-    node: n.name,
-    epoch: n.lease.right?.epoch ?? 0,
-    hostIp: n.view?.nodes[n.name]?.hostIp ?? '',
-    timeline,
-    since: n.wall().toISOString(),
-  };
 }

@@ -8,7 +8,7 @@ import { call, type Procedure } from '../ports.ts';
 import type { SyncList, WalSender } from '../postgres.ts';
 import { type Kv, type SyncRecord, standbyName, type Voter } from '../records.ts';
 import { covered, listOf, sameList } from './cover.ts';
-import { quorumSize } from './promote.ts';
+import { quorumSize } from './opening.ts';
 
 const LIST_DEADLINE = 3000;
 const COVER_DEADLINE = 3000;
@@ -172,7 +172,7 @@ function* writeKey(n: NodeContext, held: Kv<SyncRecord>, voters: Voter[], k: num
   return outcome === 'ok';
 }
 
-function* setList(n: NodeContext, list: SyncList): Procedure<boolean> {
+function* setList(_n: NodeContext, list: SyncList): Procedure<boolean> {
   return (yield* call('pg', 'setSyncList', list, LIST_DEADLINE)).kind === 'done';
 }
 

@@ -1,0 +1,54 @@
+/** Among whom the first commits of a promotion must be confirmed, before `sync` names the new leader. Pure. */
+import type { NodeContext } from '../node.ts';
+import type { SyncList } from '../postgres.ts';
+import type { Voter } from '../records.ts';
+import { listOf } from './cover.ts';
+
+/** The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). */
+export function carriedList(n: NodeContext): SyncList | undefined {
+  const sync = n.view?.sync?.value ?? null;
+  const clone = sync === null ? undefined : n.view?.states[sync.leader]?.clone;
+  if (sync === null || clone === undefined || n.policy.synchronousMode === 'off') return undefined;
+  if (!sync.voters.some((v) => v.node === n.name)) return undefined;
+  const { voters, k } = handoverVoters(n, sync.leader, clone);
+  return listOf(voters, k);
+}
+
+function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {
+  const voters = [...(n.view?.sync?.value.voters ?? [])];
+  if (clone !== undefined && !voters.some((v) => v.node === from)) voters.push({ node: from, clone });
+  const others = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
+  return { voters: others, k: Math.min(quorumSize(n), others.length) };
+}
+
+export type Opening = { voters: Voter[]; k: number };
+
+/** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
+export function openingVoters(n: NodeContext): Opening {
+  if (n.policy.synchronousMode === 'off') return { voters: [], k: 0 };
+  const sync = n.view?.sync?.value ?? null;
+  const mandate = n.mandate;
+  if (mandate?.kind === 'handover')
+    return handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone);
+  let voters: Voter[] = [];
+  if (mandate?.kind === 'votes') voters = mandate.votes.map(({ node, clone }) => ({ node, clone }));
+  voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
+  if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
+  // Nobody listed is left: whoever else has a copy is waited for, before it is opened without confirmation.
+  if (voters.length === 0) voters = otherCopies(n);
+  return { voters, k: Math.min(quorumSize(n), voters.length) };
+}
+
+/** k = floor(members / 2): how many standbys must confirm a commit (PROTOCOL D). */
+export function quorumSize(n: NodeContext): number {
+  return Math.floor(Object.keys(n.view?.nodes ?? {}).length / 2);
+}
+
+function otherCopies(n: NodeContext): Voter[] {
+  return Object.keys(n.view?.nodes ?? {}).flatMap((node) => {
+    const state = n.view?.states[node];
+    return node === n.name || state === undefined || state.wants !== 'nothing'
+      ? []
+      : [{ node, clone: state.clone }];
+  });
+}

@@ -1,0 +1,54 @@
+/** What a promotion writes down in Consul about itself. Pure. */
+import type { NodeContext } from '../node.ts';
+import type { TxnOp } from '../ports.ts';
+import { type ActiveRecord, type HistoryRecord, lsnText } from '../records.ts';
+
+/** A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1). */
+export function nextTimeline(n: NodeContext, current: number): number {
+  const known = (n.view?.history ?? []).map((h) => h.timeline);
+  return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;
+}
+
+/** history/EPOCH: as a reservation before the promotion, whole once it is confirmed. */
+export function historyOp(
+  n: NodeContext,
+  epoch: number,
+  timeline: number,
+  opened: { insert: bigint; forks: { tli: number; lsn: string }[] } | null,
+): TxnOp {
+  const lease = n.lease.record;
+  const at = n.wall().toISOString();
+  const before = n.view?.history.find((h) => h.epoch === epoch);
+  const record: HistoryRecord = {
+    schema: 1,
+    epoch,
+    holder: n.name,
+    from: lease?.from ?? null,
+    reason: lease?.reason ?? '',
+    kind:
+      before?.kind ??
+      (lease?.clean != null || n.mandate?.kind === 'handover'
+        ? 'switchover'
+        : n.mandate?.kind === 'founder'
+          ? 'start'
+          : 'failover'),
+    at: before?.at ?? at,
+    timeline,
+    lsn: opened === null ? null : lsnText(opened.insert),
+    fork: opened?.forks ?? [],
+    opened: opened === null ? null : at,
+    downtimeMs: opened === null || n.outageSince === null ? null : Math.round(n.now() - n.outageSince),
+  };
+  return { verb: 'set', key: `history/${epoch}`, value: record };
+}
+
+export function activeRecord(n: NodeContext, timeline: number): ActiveRecord {
+  return {
+    schema: 1,
+    node: n.name,
+    epoch: n.lease.right?.epoch ?? 0,
+    hostIp: n.view?.nodes[n.name]?.hostIp ?? '',
+    timeline,
+    since: n.wall().toISOString(),
+  };
+}

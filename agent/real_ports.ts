@@ -1,0 +1,135 @@
+/** The real parts behind the core's ports. No decision here: each call is one thing done or read. */
+import type { NodeConfig } from './config.ts';
+import type { ConsulClient } from './consul/client.ts';
+import { consulPort } from './consul/view.ts';
+import type { NodeContext } from './core/node.ts';
+import type { Outcome } from './core/postgres.ts';
+import { standbyName } from './core/records.ts';
+import type { Peers } from './http/peers.ts';
+import type { durableStore } from './identity.ts';
+import type { Log } from './log.ts';
+import { systemClock } from './platform/clock.ts';
+import { runHooks } from './roles/hooks.ts';
+import type { Postgres, Progress } from './roles/postgres/port.ts';
+import type { ServiceRunner } from './roles/service_runner.ts';
+import type { createLocks, createNap, RealPorts } from './runtime.ts';
+
+export type RealParts = {
+  config: NodeConfig;
+  node: NodeContext;
+  log: Log;
+  pg: Postgres;
+  services: ServiceRunner;
+  peers: Peers;
+  consul: ConsulClient;
+  /** A client of its own for the standing query, so that it never holds a renewal up. */
+  watchConsul: ConsulClient;
+  store: ReturnType<typeof durableStore>;
+  locks: ReturnType<typeof createLocks>;
+  nap: ReturnType<typeof createNap>;
+  progress: Progress;
+  /** Cancels a long task. */
+  signal: AbortSignal;
+};
+
+export function realPorts(o: RealParts): RealPorts {
+  const { config, node, log, pg, services, peers, consul, watchConsul, store, locks, nap } = o;
+  const prefix = `${config.consul.prefix}/`;
+  const publisher = latestOnly((text) =>
+    consul.kv.put(`${prefix}state/${node.name}`, text, { deadlineMs: 1000 }),
+  );
+  const bad = (thrown: unknown) => log.for('consul-watcher').error(thrown);
+  const kv = consulPort(consul.kv, prefix, bad);
+  const watch = consulPort(watchConsul.kv, prefix, bad);
+  const failed = (thrown: unknown): Outcome => ({
+    kind: 'failed',
+    why: thrown instanceof Error ? thrown.message : String(thrown),
+  });
+
+  return {
+    consul: { watch: watch.watch, read: kv.read, txn: kv.txn },
+    pg: {
+      facts: (ms) => pg.facts(ms),
+      startStandby: (ms) => pg.startStandby(ms).catch(failed),
+      startPrimary: async (ms) => {
+        const started = await pg.startPrimary(ms).catch(failed);
+        // A founder's database has no such role yet; everywhere else this only looks.
+        return started.kind === 'done' ? await pg.ensureReplicationRole(ms).catch(failed) : started;
+      },
+      stop: (mode, ms, thenStandby) =>
+        pg.stop(mode, ms, thenStandby).catch((thrown) => ({ kind: 'failed', why: String(thrown) }) as const),
+      checkpoint: (ms) => pg.checkpoint(ms).catch(failed),
+      promote: (ms) => pg.promote(ms).catch(failed),
+      setUpstream: (upstream, ms) => pg.setUpstream(upstream, ms).catch(failed),
+      setSyncList: (list, ms) => pg.setSyncList(list, ms).catch(failed),
+      replication: (ms) => pg.replication(ms).catch(() => null),
+      position: (ms) => pg.position(ms).catch(() => null),
+      history: (tli) => pg.history(tli).catch(() => null),
+      reserveTimelines: (next) => pg.reserveTimelines(next).catch(failed),
+      ensureSlots: (names, ms) => pg.ensureSlots(names, ms).catch(failed),
+      rebuild: async (how, from, clone) => {
+        try {
+          const done =
+            how === 'rewind'
+              ? await pg.rewind(from, o.progress, o.signal)
+              : await pg.basebackup(from, o.progress, o.signal);
+          if (done.kind === 'done') await pg.setIdentity(standbyName({ node: node.name, clone }));
+          return done;
+        } catch (thrown) {
+          return failed(thrown);
+        }
+      },
+      saveDivergence: async (epoch, fork, reason) => pg.saveDivergence({ epoch, fork, reason }).catch(failed),
+    },
+    fence: {
+      close: (ms) => pg.fence(ms).catch(failed),
+      // The last look at the clock before clients come in (PROTOCOL B.5).
+      open: async (until, ms) =>
+        systemClock.now() < until
+          ? pg.unfence(ms).catch(failed)
+          : { kind: 'failed', why: 'the right has run out' },
+      extend: () => {},
+    },
+    services: {
+      facts: () => services.facts(),
+      up: () => services.up(),
+      down: () => services.down(),
+      repair: (names) => services.repair(names),
+    },
+    hooks: { run: (phase, facts) => runHooks(config.paths.hooks_dir, phase, facts) },
+    peers: {
+      votes: (nodes, request, ms) => peers.votes(nodes, request, ms),
+      state: (name, ms) => peers.state(name, ms),
+    },
+    store: { save: (durable) => store.save(durable) },
+    state: {
+      publish: (state) => publisher.publish(JSON.stringify(state)),
+    },
+    time: {
+      nap: (ms) => nap.nap(ms),
+      sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+      lock: (name) => locks.lock(name),
+    },
+  };
+}
+
+/** Sends the newest of what it is given, one at a time: a role change does not wait for what is said about it. */
+function latestOnly(send: (text: string) => Promise<unknown>) {
+  let waiting: string | null = null;
+  let sending = false;
+  const next = async (): Promise<void> => {
+    sending = true;
+    while (waiting !== null) {
+      const text = waiting;
+      waiting = null;
+      await send(text).catch(() => {});
+    }
+    sending = false;
+  };
+  return {
+    publish(text: string): void {
+      waiting = text;
+      if (!sending) void next();
+    },
+  };
+}

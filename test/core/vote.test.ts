@@ -1,0 +1,224 @@
+import { describe, expect, test } from 'bun:test';
+import type { NodeContext } from '../../agent/core/node.ts';
+import type { Call } from '../../agent/core/ports.ts';
+import { answerVote, follow, gatherVotes, mayFollow } from '../../agent/core/procedures/vote.ts';
+import { durable, leaseRecord, node, pgFacts, primary, stopped, vote } from './build.ts';
+import { Stage } from './stage.ts';
+
+/** `b`, a standby that has seen the lease of `a` stand still for renew_deadline. */
+function voterNode(over: Partial<NodeContext> = {}) {
+  const stage = new Stage();
+  const n = node('b', stage, over);
+  stage.sees(n);
+  stage.now += n.policy.renewDeadline;
+  stage.on('pg.facts', () => pgFacts({ streaming: false, upstreamHost: null }));
+  return { stage, n, request: { index: n.lease.index, candidate: 'c' } };
+}
+
+describe('a vote', () => {
+  test('is recorded, then cuts, then answers: in this order', () => {
+    const { stage, n, request } = voterNode();
+    stage.on('store.save', (saved) => {
+      expect(saved.vote).toEqual({ index: request.index, epoch: 5, holder: 'a' });
+      return undefined;
+    });
+    expect(stage.run(answerVote(n, request))).toEqual({ kind: 'vote', vote: vote('b') });
+    expect(stage.trace).toEqual([
+      'time.lock',
+      'store.save',
+      'pg.setUpstream',
+      'pg.facts',
+      'pg.history',
+      'unlock upstream',
+    ]);
+    expect(stage.args('pg.setUpstream')).toEqual([[null, 2000]]);
+  });
+  test('outlives a crash right after it was recorded', () => {
+    const { stage, n, request } = voterNode();
+    stage.crashAt(answerVote(n, request), 'pg.setUpstream');
+    const saved = stage.args('store.save')[0]?.[0] as NodeContext['durable'];
+    const again = node('b', stage, { durable: saved });
+    stage.sees(again);
+    expect(mayFollow(again, leaseRecord(), request.index)).toBe(false);
+  });
+  test('is refused before renew_deadline has passed on the own clock', () => {
+    const { stage, n, request } = voterNode();
+    stage.now -= 1;
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+    expect(stage.trace).toEqual([]);
+  });
+  test('on a released lease needs no such wait: it was written after a confirmed stop', () => {
+    const { stage, n } = voterNode();
+    const index = stage.store.put('next_master', leaseRecord({ holder: '', instance: '' }));
+    stage.sees(n);
+    expect(stage.run(answerVote(n, { index, candidate: 'c' })).kind).toBe('vote');
+  });
+  test('on a lease that was handed over waits like any: it may have been accepted', () => {
+    const { stage, n } = voterNode();
+    const index = stage.store.put('next_master', leaseRecord({ holder: 'c', instance: '', epoch: 6 }));
+    stage.sees(n);
+    expect(stage.run(answerVote(n, { index, candidate: 'c' })).kind).toBe('refused');
+  });
+  test('for an index that the lease has left behind is refused', () => {
+    const { stage, n, request } = voterNode();
+    stage.store.put('next_master', leaseRecord({ seq: 41 }));
+    stage.sees(n);
+    expect(stage.run(answerVote(n, request))).toMatchObject({ kind: 'refused' });
+  });
+  test('for an index not seen yet is looked up first, and then counts as new here', () => {
+    const { stage, n } = voterNode();
+    const index = stage.store.put('next_master', leaseRecord({ seq: 41 }));
+    expect(stage.run(answerVote(n, { index, candidate: 'c' }))).toMatchObject({ kind: 'refused' });
+    expect(n.lease.index).toBe(index);
+  });
+  test('is refused when the lease was renewed while it waited for the lock', () => {
+    const { stage, n, request } = voterNode();
+    stage.once('time.lock', () => {
+      stage.locks.add('upstream');
+      stage.store.put('next_master', leaseRecord({ seq: 41 }));
+      stage.sees(n);
+      return undefined;
+    });
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+    expect(stage.trace).not.toContain('store.save');
+  });
+  test.each<[string, Partial<NodeContext>]>([
+    ['a rewind is under way', { durable: durable('b', { rebuilding: 'rewind' }) }],
+    ['it is fencing down', { fencing: 1 }],
+  ])('is refused while %s', (_, over) => {
+    const { stage, n, request } = voterNode(over);
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+    expect(stage.trace).toEqual([]);
+  });
+  test('is refused when the cut is not confirmed, and stays recorded', () => {
+    const { stage, n, request } = voterNode();
+    stage.on('pg.setUpstream', () => ({ kind: 'failed', why: 'walreceiver is still there' }));
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+    expect(n.durable.vote?.index).toBe(request.index);
+  });
+  test('is never that of a primary', () => {
+    const { stage, n, request } = voterNode();
+    stage.on('pg.facts', () => primary());
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+  });
+  test('waits until startup has replayed what is on disk, and gives that position', () => {
+    const { stage, n, request } = voterNode();
+    const at = (lsn: bigint, settled: boolean) => () =>
+      pgFacts({
+        streaming: false,
+        upstreamHost: null,
+        position: { timeline: 3, lsn, replayed: lsn, settled },
+      });
+    stage.once('pg.facts', at(700n, false)).once('pg.facts', at(900n, false)).on('pg.facts', at(1000n, true));
+    expect(stage.run(answerVote(n, request))).toEqual({ kind: 'vote', vote: vote('b') });
+  });
+  test('is refused when that takes too long: an LSN read before is too low', () => {
+    const { stage, n, request } = voterNode();
+    stage.on('pg.facts', () =>
+      pgFacts({ upstreamHost: null, position: { timeline: 3, lsn: 1n, replayed: 1n, settled: false } }),
+    );
+    expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+  });
+  test('is refused by a server that is down, or still streams', () => {
+    for (const facts of [stopped(), pgFacts()]) {
+      const { stage, n, request } = voterNode();
+      stage.on('pg.facts', () => facts);
+      expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+    }
+  });
+});
+
+describe('whom a voter may follow again', () => {
+  const given = { index: 200, epoch: 5, holder: 'a' };
+  const may = (record: Parameters<typeof leaseRecord>[0], index: number) => {
+    const n = node('b', new Stage(), { durable: durable('b', { vote: given }) });
+    return mayFollow(n, leaseRecord(record), index);
+  };
+  test.each<[string, Parameters<typeof leaseRecord>[0], number, boolean]>([
+    ['the old holder at the index that was voted on', {}, 200, false],
+    ['the old holder at an older index', {}, 199, false],
+    ['the same holder once it renewed past the index', { seq: 41 }, 201, true],
+    ['a holder of a higher epoch', { holder: 'c', epoch: 6 }, 201, true],
+    ['another holder of the same epoch', { holder: 'c' }, 201, false],
+    ['a holder of a lower epoch', { holder: 'c', epoch: 4 }, 300, false],
+  ])('%s', (_, record, index, expected) => expect(may(record, index)).toBe(expected));
+  test('who never voted follows anyone', () => {
+    expect(mayFollow(node('b', new Stage()), leaseRecord(), 1)).toBe(true);
+  });
+});
+
+describe('following', () => {
+  test('goes to the holder’s address, under the same lock as votes', () => {
+    const stage = new Stage();
+    const n = node('b', stage);
+    stage.sees(n);
+    expect(stage.run(follow(n))).toBe(true);
+    expect(stage.args('pg.setUpstream')[0]?.[0]).toEqual({ node: 'a', host: '10.0.0.a', port: 5432 });
+    expect(stage.trace).toEqual(['time.lock', 'pg.setUpstream', 'unlock upstream']);
+  });
+  test('goes to the holder in `next_master`, not to `active`, which is written last', () => {
+    const stage = new Stage();
+    stage.store.put('next_master', leaseRecord({ holder: 'c', instance: 'boot-c', epoch: 6 }));
+    stage.store.put('active', { schema: 1, node: 'a', epoch: 5, hostIp: '10.0.0.a', timeline: 3, since: '' });
+    const n = node('b', stage);
+    stage.sees(n);
+    stage.run(follow(n));
+    expect(stage.args('pg.setUpstream')[0]?.[0]).toMatchObject({ node: 'c' });
+  });
+  test.each<[string, (s: Stage, n: NodeContext) => void]>([
+    [
+      'a lease that nobody holds',
+      (s) => s.store.put('next_master', leaseRecord({ holder: '', instance: '' })),
+    ],
+    ['oneself', (s) => s.store.put('next_master', leaseRecord({ holder: 'b' }))],
+    ['a holder that is no member', (s) => s.store.put('next_master', leaseRecord({ holder: 'x' }))],
+    [
+      'the holder one voted against',
+      (_, n) => Object.assign(n, { durable: durable('b', { vote: { index: 999, epoch: 5, holder: 'a' } }) }),
+    ],
+  ])('does not go to %s', (_, change) => {
+    const stage = new Stage();
+    const n = node('b', stage);
+    change(stage, n);
+    stage.sees(n);
+    expect(stage.run(follow(n))).toBe(false);
+    expect(stage.args('pg.setUpstream')).toEqual([]);
+  });
+});
+
+describe('asking for votes', () => {
+  test('starts with the own vote, the own cut, and keeps silence apart from refusal', () => {
+    const { stage, n, request } = voterNode();
+    stage.on('peers.votes', () => ({ a: { kind: 'unknown' }, c: { kind: 'vote', vote: vote('c') } }));
+    stage.run(gatherVotes(n));
+    expect(stage.order(/^pg\.setUpstream/, /^peers/)).toEqual(['pg.setUpstream', 'peers.votes']);
+    expect(stage.args('peers.votes')[0]?.slice(0, 2)).toEqual([
+      ['a', 'c'],
+      { index: request.index, candidate: 'b' },
+    ]);
+    expect(n.ballot).toMatchObject({
+      index: request.index,
+      syncIndex: n.view?.sync?.index ?? -1,
+      own: vote('b'),
+      votes: { c: vote('c') },
+      refused: { a: 'no answer' },
+    });
+  });
+  test('without an own vote nobody is asked, and no ballot stands', () => {
+    const { stage, n } = voterNode();
+    stage.now -= 1;
+    stage.run(gatherVotes(n));
+    expect(n.ballot).toBeNull();
+    expect(stage.order(/^peers/)).toEqual([]);
+  });
+});
+
+test('a vote that is dropped half way gives the lock back', () => {
+  const { stage, n, request } = voterNode();
+  const asked = answerVote(n, request);
+  let step = asked.next();
+  while (!step.done && (step.value as Call).method !== 'setUpstream')
+    step = asked.next(stage.answer(step.value));
+  asked.return({ kind: 'unknown' });
+  expect([...stage.locks]).toEqual([]);
+});
