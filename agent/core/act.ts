@@ -12,7 +12,10 @@ import { syncStep } from './procedures/sync.ts';
 import { follow, gatherVotes } from './procedures/vote.ts';
 
 const OK: Result = { ok: true };
-const START_STANDBY = 30_000;
+/** The database that a cluster begins with may have been shut down uncleanly, and be large. */
+const FOUND = 60_000;
+/** Recovery may take longer: then the server is observed as starting, and followed up by the rules. */
+const START_STANDBY = 5000;
 
 export function* act(n: NodeContext, action: Action, newClone: () => string): Procedure<Result> {
   switch (action.do) {
@@ -149,7 +152,7 @@ function* found(n: NodeContext): Procedure<Result> {
   if (alone.kind !== 'done') return { ok: false, why: alone.why };
   if (!(yield* confirm(n, n.policy.worstCase.start)))
     return { ok: false, why: 'the lease was not confirmed before the start' };
-  const started = yield* call('pg', 'startPrimary', START_STANDBY);
+  const started = yield* call('pg', 'startPrimary', FOUND);
   if (started.kind !== 'done') return { ok: false, why: started.why };
   return yield* finishPromotion(n, { voters: [], k: 0 });
 }

@@ -9,7 +9,7 @@ import type { ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { sameList } from './procedures/cover.ts';
 import { carriedList } from './procedures/opening.ts';
-import { standbyName } from './records.ts';
+import { type StateRecord, standbyName } from './records.ts';
 import { unfitnessSeen } from './unfit.ts';
 
 /** The check-runner's word on this manager. */
@@ -135,11 +135,7 @@ export function factsOf(
             current: n.ballot.index === n.lease.index,
             age: now - n.ballot.at,
             verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
-            rank: rankOf(
-              n.ballot,
-              view?.nodes ?? {},
-              (node) => (view?.states[node]?.failing.length ?? 0) > 0,
-            ),
+            rank: rankOf(n.ballot, view?.nodes ?? {}, (node) => isUnwell(view?.states[node])),
           },
     paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
@@ -173,6 +169,10 @@ export function isPaused(n: NodeContext): boolean {
   if (config === undefined || !config.paused) return false;
   return config.pausedUntil === null || n.wall().getTime() < config.pausedUntil;
 }
+
+/** Goes last among candidates: its checks fail, or it failed as active not long ago. */
+const isUnwell = (state: StateRecord | undefined): boolean =>
+  state !== undefined && (state.failing.length > 0 || state.cooldown);
 
 function carries(n: NodeContext, pg: PgFacts): boolean {
   const wanted = carriedList(n);

@@ -20,6 +20,7 @@ export type LeaseOutcome = 'ok' | 'lost' | 'refused' | 'unknown';
 /** Take in a view that was just received. The one place where observations enter. */
 export function receive(n: NodeContext, view: View): void {
   const at = n.now();
+  const had = n.lease.right !== null;
   if (view.cluster !== null && view.cluster.value.incarnation > n.lease.incarnation) {
     // Recovered Raft state may have gone back: indexes of an earlier incarnation mean nothing (PROTOCOL B.7).
     n.lease = {
@@ -33,9 +34,11 @@ export function receive(n: NodeContext, view: View): void {
   n.viewAt = at;
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
-  const before = n.lease;
   n.lease = observe(n.lease, view.lease, at);
-  if (before.right !== null && n.lease.right === null) n.wake();
+  if (had && n.lease.right === null) {
+    n.deposed = true;
+    n.wake();
+  }
 }
 
 export function* refresh(n: NodeContext): Procedure<boolean> {
@@ -95,6 +98,7 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     // An earlier write of our own arrived late: go on from its index.
   }
   if (isMine(n.lease, n.name, n.instance)) return 'unknown';
+  if (n.lease.right !== null) n.deposed = true;
   n.lease = { ...n.lease, right: null };
   return 'lost';
 }

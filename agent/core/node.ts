@@ -58,6 +58,8 @@ export type NodeContext = {
   fence: 'closed' | 'open' | 'unknown';
   /** Set by the guard: what main was doing is void. */
   interrupted: boolean;
+  /** Our right was seen to be another's now, not given away: the guard fences, whatever main is waiting for. */
+  deposed: boolean;
   /** How many fence-downs run right now: main and the keeper wait. */
   fencing: number;
   /** Do not challenge before this time (own clock): only ever delays, for a bounded time. */
@@ -129,6 +131,7 @@ export function createContext(
     mandate: null,
     fence: 'unknown',
     interrupted: false,
+    deposed: false,
     fencing: 0,
     cooldownUntil: Number.NEGATIVE_INFINITY,
     failedUntil: Number.NEGATIVE_INFINITY,

@@ -81,10 +81,13 @@ function* guard(n: NodeContext): Procedure<void> {
   for (;;) {
     const right = n.lease.right;
     const left = remaining(n.lease, n.now());
-    if (right === null || left > 0) {
-      yield* call('time', 'sleep', right === null ? n.policy.retryPeriod / 4 : Math.max(1, left));
+    if (!n.deposed && (right === null || left > 0)) {
+      // A machine that was frozen learns that it was replaced before its own clock says that the time is over.
+      const look = n.policy.retryPeriod / 4;
+      yield* call('time', 'sleep', right === null ? look : Math.max(1, Math.min(look, left)));
       continue;
     }
+    n.deposed = false;
     n.lease = { ...n.lease, right: null };
     n.interrupted = true;
     yield* fenceDown(n, 'the lease ran out');

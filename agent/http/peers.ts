@@ -2,6 +2,9 @@
 import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { Fork } from '../core/postgres.ts';
 
+/** How long the last of several voters is waited for once the others have answered, ms. */
+const STRAGGLER = 250;
+
 export type PeerAddress = { host: string; port: number };
 
 type WireVote =
@@ -72,10 +75,23 @@ export function createPeers(addressOf: (node: string) => PeerAddress | undefined
       return reply === null ? { kind: 'unknown' } : voteFromWire(reply);
     },
     async votes(nodes: string[], request: VoteRequest, ms: number): Promise<Record<string, VoteReply>> {
-      const replies = await Promise.all(
-        nodes.map(async (node) => [node, await this.vote(node, request, ms)] as const),
+      const replies: Record<string, VoteReply> = Object.fromEntries(
+        nodes.map((node) => [node, { kind: 'unknown' }]),
       );
-      return Object.fromEntries(replies);
+      let missing = nodes.length;
+      await new Promise<void>((done) => {
+        if (missing === 0) done();
+        for (const node of nodes) {
+          void this.vote(node, request, ms).then((reply) => {
+            replies[node] = reply;
+            missing -= 1;
+            if (missing === 0) done();
+            // The last one is usually the former active, frozen or gone: its silence costs this much, not all of `ms`.
+            else if (missing === 1) setTimeout(done, STRAGGLER);
+          });
+        }
+      });
+      return replies;
     },
     async state(node: string, ms: number): Promise<PeerState | null> {
       const reply = await ask<{ replayed: string; timeline: number; streaming: boolean }>(

@@ -10,6 +10,9 @@ import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
 
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 10_000;
+
 export type ConsulServer = {
   readonly unit: ServiceUnit;
   /** Writes the configuration and starts it. `bootstrap`: the very first server; its extra file goes once there is a leader. */
@@ -38,6 +41,20 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
     servers: [`http://${consul.http_address}:${consul.http_port}`],
     deadlineMs: 1000,
     attemptMs: 1000,
+  });
+
+  let wanted = false;
+  let pause = FIRST_PAUSE;
+  // A Consul that ended by itself is started again, ever more slowly when it does not stay.
+  driver.onExit((exit) => {
+    if (exit.name !== unit.name || exit.expected || !wanted) return;
+    setTimeout(() => {
+      if (wanted) void driver.start(unit).catch(() => {});
+    }, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+    setTimeout(() => {
+      pause = FIRST_PAUSE;
+    }, LONGEST_PAUSE * 2).unref();
   });
 
   async function wait(
@@ -86,6 +103,7 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
         const extra = renderBootstrapConfig();
         writeDurably(join(consul.config_dir, extra.name), extra.content);
       }
+      wanted = true;
       await driver.start(unit);
     },
     async waitLeader(ms) {
@@ -117,9 +135,11 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
       );
     },
     async stop() {
+      wanted = false;
       await driver.stop(unit);
     },
     async wipe() {
+      wanted = false;
       await driver.stop(unit);
       rmSync(consul.data_dir, { recursive: true, force: true });
       rmSync(consul.config_dir, { recursive: true, force: true });

@@ -44,7 +44,7 @@ describe('fence down', () => {
     expect(n.fencing).toBe(0);
   });
   test('two at once are counted', () => {
-    const { stage, n } = active();
+    const { n } = active();
     const [one, two] = [fenceDown(n, 'one'), fenceDown(n, 'two')];
     one.next();
     two.next();

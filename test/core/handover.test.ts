@@ -56,11 +56,6 @@ describe('switchover', () => {
     stage.run(handover(n, 'b', 'test'));
     expect(stage.store.lease.closedForMs).toBeGreaterThanOrEqual(70);
   });
-  test('the former active lets others go first for a while', () => {
-    const { stage, n } = active();
-    stage.run(handover(n, 'b', 'test'));
-    expect(n.cooldownUntil).toBeGreaterThan(stage.now);
-  });
 });
 
 describe('cancelled before the stop: nothing has happened', () => {
@@ -160,6 +155,11 @@ describe('release', () => {
     expect(stage.run(release(n, 'test')).ok).toBe(true);
     expect(story(stage)).toEqual(['fence.close', 'pg.stop', 'services.down', 'txn next_master']);
     expect(stage.store.lease).toMatchObject({ holder: '', from: 'a', clean: null });
+  });
+  test('who released it lets others go first for a while', () => {
+    const { stage, n } = active();
+    stage.run(release(n, 'test'));
+    expect(n.cooldownUntil).toBeGreaterThan(stage.now);
   });
   test('a stop that is not confirmed: not released, left to run out', () => {
     const { stage, n } = active();

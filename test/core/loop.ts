@@ -60,11 +60,11 @@ export class Loop extends Stage {
 
   private carryOut(running: Running, call: Call): void {
     const name = this.record(call);
-    if (name === 'time.lock') return this.take(running, call.args[0] as LockName);
-    if (name === 'time.sleep')
-      return this.at(this.now + (call.args[0] as number), () => this.step(running, undefined));
-    if (name === 'time.nap') return this.nap(running, call.args[0] as number);
-    this.at(this.now + this.latency(name), () => this.step(running, this.reply(name, call)));
+    if (name === 'time.lock') this.take(running, call.args[0] as LockName);
+    else if (name === 'time.sleep')
+      this.at(this.now + (call.args[0] as number), () => this.step(running, undefined));
+    else if (name === 'time.nap') this.nap(running, call.args[0] as number);
+    else this.at(this.now + this.latency(name), () => this.step(running, this.reply(name, call)));
   }
 
   private nap(running: Running, ms: number): void {

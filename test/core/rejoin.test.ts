@@ -48,7 +48,17 @@ describe('rebuilding', () => {
       return { kind: 'done' };
     });
     expect(stage.run(rebuild(n, 'rewind', fork, 'a2'))).toEqual({ ok: true });
-    expect(story(stage)).toEqual(['pg.saveDivergence', 'pg.stop', 'store.save', 'pg.rebuild', 'store.save']);
+    expect(story(stage)).toEqual([
+      'pg.saveDivergence',
+      'pg.stop',
+      'store.save',
+      'pg.rebuild',
+      'store.save',
+      'pg.setUpstream',
+      'pg.startStandby',
+    ]);
+    // Its data is consistent only with WAL that the source has: it starts following, not cut off.
+    expect(stage.args('pg.setUpstream')[0]?.[0]).toMatchObject({ node: 'b' });
     expect(stage.args('pg.rebuild')[0]).toEqual([
       'rewind',
       { node: 'b', host: '10.0.0.b', port: 5432 },

@@ -152,8 +152,10 @@ function leftToOperator(world: World): boolean {
 function nobodyCanConfirm(world: World): boolean {
   if (world.options.policy.synchronousMode !== 'strict') return false;
   const best = world.nodes.reduce((a, b) => (b.server.branch.tli > a.server.branch.tli ? b : a)).server;
-  const able = world.nodes.filter(({ server, machine }) => {
+  const members = world.store.view.nodes;
+  const able = world.nodes.filter(({ name, server, machine }) => {
     return (
+      members[name] !== undefined &&
       machine.on &&
       server !== best &&
       server.data === 'ok' &&

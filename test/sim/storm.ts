@@ -155,6 +155,7 @@ function powerCutAll(world: World): void {
 /** Only while every other copy is well: more lost disks than the voters can bear are the operator's case. */
 function loseStandby(world: World, node: SimNode): void {
   const others = world.nodes.filter((n) => n !== node);
+  if (Object.keys(world.store.view.nodes).length < world.nodes.length) return;
   const well = others.every((n) => n.server.data === 'ok' && n.durable.rebuilding === null && n.machine.on);
   const leader = world.store.view.sync?.value.leader;
   if (well && leader !== node.name && others.some((n) => n.open)) faults.loseData(world, node);

@@ -35,7 +35,6 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
   if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {
     return yield* stay(n, `${target} did not replay the shutdown checkpoint in time`);
   }
-  n.cooldownUntil = n.now() + n.policy.cooldown;
   const clean = { timeline: stopped.timeline, lsn: lsnText(stopped.checkpoint) };
   const given = yield* giveAway(n, target, reason, clean, Math.round(n.now() - closedAt));
   n.log({ component: 'handler-runner', level: 'info', message: `handed over to ${target}: ${given}` });

@@ -4,7 +4,9 @@ import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Fork } from '../postgres.ts';
 import type { Result } from './promote.ts';
-import { mayFollow, upstreamOf } from './vote.ts';
+import { follow, mayFollow, upstreamOf } from './vote.ts';
+
+const START = 10_000;
 
 /**
  * Rewind or re-clone from the holder. Precondition, checked again here: this clone is no voter and `sync` names another
@@ -42,7 +44,10 @@ export function* rebuild(
   n.durable = { ...n.durable, rebuilding: null };
   n.wants = 'nothing';
   yield* call('store', 'save', n.durable);
-  return { ok: true };
+  // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept connections.
+  yield* follow(n);
+  const started = yield* call('pg', 'startStandby', START);
+  return started.kind === 'done' ? { ok: true } : { ok: false, why: started.why };
 }
 
 /** Is nothing on this node's disk that a promotion might still count on? */

@@ -3,6 +3,23 @@ import { challengeable, isStandby, type Rule } from '../rule.ts';
 
 export const standby: Rule[] = [
   {
+    id: 695,
+    situation: 'standby that does not answer: its data may be consistent only with WAL that the active has',
+    from: 'standby',
+    to: 'standby',
+    when: (f) =>
+      f.lease.state === 'other' &&
+      f.pg.process === 'running' &&
+      f.pg.role === 'unknown' &&
+      f.pg.standbySignal &&
+      f.sync?.leader === false &&
+      f.mayFollow &&
+      !f.followsHolder,
+    reason: (f) => `the database does not answer yet: letting it read from ${f.lease.holder}`,
+    does: ['follow'],
+    actions: () => [{ do: 'follow' }],
+  },
+  {
     id: 700,
     situation: 'database neither stopped nor answering',
     from: 'standby',
