@@ -179,8 +179,16 @@ export function createAgent(
         ...(membership.publicIp === null ? {} : { publicIp: membership.publicIp }),
       });
       const parts = partsFor(node);
-      if (node.consul.mode === 'child')
-        await parts.consul.start({ bootstrap: false, join: membership.consulServers });
+      if (node.consul.mode === 'child') {
+        if (parts.consul.hasData()) {
+          await parts.consul.start({ bootstrap: false, join: membership.consulServers });
+        } else {
+          // PROTOCOL F: its blank vote could elect a server without the committed lease. The others' servers are asked.
+          log
+            .for('agent')
+            .error(`the data of Consul is gone: not started. Remove ${node.node_name} and join it again`);
+        }
+      }
       await become(node, membership);
       return true;
     },

@@ -56,6 +56,7 @@ export function policyOf(config: NodeConfig): Policy {
     leaseDuration: lease.lease_duration,
     fencingTime: lease.fencing_time,
     primaryStartTimeout: config.postgres.primary_start_timeout,
+    restartWindow: config.postgres.restart_window,
     stopTimeout: Math.min(config.postgres.stop_timeout, 10_000),
     synchronousMode: config.synchronous_mode,
     maximumLagOnFailover: config.maximum_lag_on_failover,

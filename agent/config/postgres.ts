@@ -62,6 +62,7 @@ export const RESERVED_PARAMETERS = [
   'primary_conninfo',
   'primary_slot_name',
   'recovery_target_timeline',
+  'restart_after_crash',
   'synchronous_commit',
   'synchronous_standby_names',
   'unix_socket_directories',

@@ -134,7 +134,12 @@ export function consulPort(kv: ConsulKv, prefix: string, bad: (thrown: unknown) 
       return read.kind === 'ok' ? view(read.entries, read.meta.index) : 'unknown';
     },
     async read(ms: number): Promise<View | 'unknown'> {
-      const read = await kv.recurse(prefix, { deadlineMs: ms, attemptMs: Math.max(200, ms / 2) });
+      // A server that was frozen as the leader goes on answering from its past: what is wiped by this must not be so.
+      const read = await kv.recurse(prefix, {
+        consistency: 'consistent',
+        deadlineMs: ms,
+        attemptMs: Math.max(200, ms / 2),
+      });
       return read.kind === 'ok' ? view(read.entries, read.meta.index) : 'unknown';
     },
     async txn(ops: CoreOp[], ms: number): Promise<TxnResult> {

@@ -72,7 +72,8 @@ export type Facts = {
   /** Is the configured upstream the holder's address? */
   followsHolder: boolean;
   cooldown: number;
-  restartsLastMinute: number;
+  /** Starts in place within the restart window. */
+  recentRestarts: number;
   /** Did a standby stream when this active was last well? */
   hadStandby: boolean;
   startFailed: boolean;
@@ -145,7 +146,7 @@ export function factsOf(
     carries: carries(n, pg),
     followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
     cooldown: Math.max(0, n.cooldownUntil - now),
-    restartsLastMinute: n.restarts.filter((t) => now - t < 60_000).length,
+    recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,
     hadStandby: n.hadStandby,
     startFailed: n.startFailedAt !== null,
     closedFor: n.closedSince === null ? 0 : now - n.closedSince,

@@ -6,6 +6,8 @@ export type Policy = {
   /** Worst case of closing the clients out; renewDeadline + fencingTime < leaseDuration. */
   fencingTime: number;
   primaryStartTimeout: number;
+  /** A server that dies again within this long of a start in place is given up to others. */
+  restartWindow: number;
   stopTimeout: number;
   /** How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before it degrades. */
   openWait: number;
@@ -34,6 +36,7 @@ export const defaultPolicy: Policy = {
   leaseDuration: 6000,
   fencingTime: 1500,
   primaryStartTimeout: 5000,
+  restartWindow: 60000,
   stopTimeout: 5000,
   openWait: 3000,
   holdWithoutOpen: 15000,

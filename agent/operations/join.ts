@@ -30,6 +30,7 @@ export type JoinParts = {
 };
 
 const ADMISSION = 10_000;
+const ENROLMENT = 60_000;
 const CONSUL_VOTES = 60_000;
 const FOLLOWS = 60_000;
 
@@ -107,7 +108,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
         },
         clone,
       );
-      await parts.enrol(parts.addresses[0] ?? admission.active.hostIp, admission.secret, config.node_name);
+      await enrolSurely(parts, admission);
     });
   } catch (thrown) {
     await parts.undo();
@@ -130,6 +131,23 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
       await new Promise((done) => setTimeout(done, 50));
     }
   });
+}
+
+/**
+ * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join
+ * would wipe what a vote counts on.
+ */
+async function enrolSurely({ config, addresses, enrol }: JoinParts, admission: Admission): Promise<void> {
+  const until = performance.now() + ENROLMENT;
+  for (;;) {
+    try {
+      return await enrol(addresses[0] ?? admission.active.hostIp, admission.secret, config.node_name);
+    } catch (thrown) {
+      const unknown = thrown instanceof AgentError && thrown.class === 'transient';
+      if (!unknown || performance.now() > until) throw thrown;
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
 }
 
 /** The first address that answers decides: a refusal is final, silence is not. */

@@ -1,5 +1,5 @@
 /** This node's Consul server as a child of the agent (dev cluster): its files, its start, and when it is ready. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBind, type NodeConfig } from '../config.ts';
 import { createConsulClient } from '../consul/client.ts';
@@ -17,6 +17,8 @@ export type ConsulServer = {
   readonly unit: ServiceUnit;
   /** Writes the configuration and starts it. `bootstrap`: the very first server; its extra file goes once there is a leader. */
   start(options: { bootstrap: boolean; join: readonly string[] }): Promise<void>;
+  /** Does it have what it committed to? An empty server under a known address could elect one that lacks the lease. */
+  hasData(): boolean;
   /** Resolves when a leader is known; throws `consul_no_leader` (transient) after `ms`. */
   waitLeader(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves when this server is a voter; throws `consul_not_voting` after `ms`. */
@@ -106,6 +108,7 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
       wanted = true;
       await driver.start(unit);
     },
+    hasData: () => existsSync(join(consul.data_dir, 'raft', 'raft.db')),
     async waitLeader(ms) {
       await wait(
         ms,

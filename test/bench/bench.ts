@@ -30,9 +30,7 @@ const progress = (line: string) => process.stderr.write(`  ${line}\n`);
 
 async function withCluster<T>(preset: 'default' | 'fast', use: (t: TestCluster) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'agent-bench-'));
-  // Every killed postmaster of the series counts as the first of its window.
-  const options = { postgres: { restart_window: 0 } };
-  const t = await TestCluster.up({ dir, first: await freeAddress(), preset, executable, options });
+  const t = await TestCluster.up({ dir, first: await freeAddress(), preset, executable });
   try {
     return await use(t);
   } finally {

@@ -94,7 +94,7 @@ export function facts(over: FactsOver = {}): Facts {
     carries: true,
     followsHolder: true,
     cooldown: 0,
-    restartsLastMinute: 0,
+    recentRestarts: 0,
     hadStandby: true,
     startFailed: false,
     closedFor: 0,

@@ -136,7 +136,7 @@ const situations: [string, Facts, number, string[]][] = [
   ],
   [
     'database died a second time within a minute',
-    activeFacts({ pg: stopped(), restartsLastMinute: 1 }),
+    activeFacts({ pg: stopped(), recentRestarts: 1 }),
     516,
     ['release'],
   ],

@@ -94,7 +94,7 @@ export function randomFacts(random: () => number): Facts {
     carries: random() < 0.5,
     followsHolder: random() < 0.5,
     cooldown: rarely(0.2) ? 4000 : 0,
-    restartsLastMinute: one(0, 0, 1, 2),
+    recentRestarts: one(0, 0, 1, 2),
     hadStandby: random() < 0.7,
     startFailed: rarely(0.2),
     closedFor: one(0, 1000, 20_000),

@@ -150,6 +150,17 @@ describe('the guard', () => {
     loop.pass(62_000);
     expect(loop.order(/^txn .*sync/, /^pg\.setSyncList/, /^fence\.open/)).toEqual([]);
   });
+  test('a thawed machine that sees its successor fences at once, though its own clock has time left and main hangs', () => {
+    const { loop, n, start } = active();
+    start();
+    loop.pass(3000);
+    loop.takes('pg.replication', 60_000);
+    loop.pass(1500);
+    loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
+    loop.pass(n.policy.retryPeriod);
+    expect(loop.order(/^fence\.close/)).toHaveLength(1);
+    expect(loop.order(/^pg\.stop/)).toHaveLength(1);
+  });
   test('a promotion that is under way when the lease runs out is not opened', () => {
     const { loop, n, start } = agent('b', { fence: 'closed' });
     loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
@@ -169,6 +180,24 @@ describe('the guard', () => {
     expect(loop.order(/^pg\.stop/).length).toBeGreaterThan(0);
     expect(loop.order(/^fence\.open/, /^txn .*sync/)).toEqual([]);
     expect(n.mandate).toBeNull();
+  });
+  test('a promotion that hung while the lease ran out does not go on when Consul is back', () => {
+    const { loop, n, start } = agent('b', { fence: 'closed' });
+    loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
+    loop.news(n);
+    n.lease = { ...n.lease, right: { epoch: 6, until: loop.now + 4000 } };
+    n.mandate = { kind: 'founder', epoch: 6 };
+    loop.on('pg.facts', () => pgFacts({ upstreamHost: null })).takes('hooks.run', 9000);
+    start();
+    loop.pass(500);
+    expect(loop.order(/^hooks/)).toHaveLength(1);
+    loop.on('consul.txn', () => ({ kind: 'unknown' })).on('consul.read', () => 'unknown');
+    loop.pass(5000);
+    expect(loop.order(/^pg\.stop/).length).toBeGreaterThan(0);
+    loop.on('consul.txn', (ops) => loop.store.txn(ops)).on('consul.read', () => loop.store.view());
+    loop.pass(6000);
+    expect(loop.order(/^pg\.promote/)).toEqual([]);
+    expect(loop.store.lease).toMatchObject({ holder: '', from: 'b' });
   });
   test('an interruption while main waits for a lock gives the lock back: renewals go on', () => {
     const { loop, start } = active();

@@ -285,6 +285,7 @@ describe('start in place', () => {
       'fence.close',
       'txn next_master',
       'pg.startPrimary',
+      'txn next_master check:sync',
       'pg.replication',
       'fence.open',
     ]);

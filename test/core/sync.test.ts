@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { renewWith } from '../../agent/core/lease.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
+import type { TxnOp, TxnResult } from '../../agent/core/ports.ts';
 import type { SyncList, WalSender } from '../../agent/core/postgres.ts';
 import { nextSyncStep, type SyncFacts, syncStep } from '../../agent/core/procedures/sync.ts';
 import type { SyncRecord } from '../../agent/core/records.ts';
@@ -113,7 +114,17 @@ function active(sync: SyncRecord, list: SyncList, senders: WalSender[] = [sender
   stage.trace.length = 0;
   return { stage, n };
 }
-const steps = (stage: Stage) => stage.order(/^txn .*sync/, /pg\.setSyncList/, /pg\.replication/).slice(1);
+const steps = (stage: Stage) => stage.order(/^txn .* sync/, /pg\.setSyncList/, /pg\.replication/).slice(1);
+/** The next write of the key has this outcome. */
+const keyWrite = (stage: Stage, outcome: (ops: TxnOp[]) => TxnResult) => {
+  let done = false;
+  stage.on('consul.txn', (ops: TxnOp[]) => {
+    const writes = ops.some((op) => op.verb === 'cas' && op.key === 'sync');
+    if (!writes || done) return stage.store.txn(ops);
+    done = true;
+    return outcome(ops);
+  });
+};
 const lists = (stage: Stage) => stage.args('pg.setSyncList').map(([list]) => list);
 const KEY = 'txn next_master sync';
 const LIST = 'pg.setSyncList';
@@ -175,7 +186,7 @@ describe('orders of key and list', () => {
   test('every key write is one transaction with the lease', () => {
     const { stage, n } = active(syncRecord({ voters: [voter('b')] }), { names: ['b_b1'], k: 1 });
     stage.run(syncStep(n));
-    expect(stage.order(/^txn .*sync/)).toEqual([KEY]);
+    expect(stage.order(/^txn .* sync/)).toEqual([KEY]);
   });
 });
 
@@ -220,10 +231,18 @@ describe('what goes wrong on the way', () => {
     stage.run(syncStep(n));
     expect(steps(stage)).toEqual([LIST]);
   });
+  test('the key changed since it was read: the list follows nothing that is out of date', () => {
+    const { stage, n } = active(syncRecord(), null);
+    stage.store.put('sync', syncRecord({ voters: [voter('b')] }));
+    expect(stage.run(syncStep(n))).toContain('put off');
+    expect(lists(stage)).toEqual([]);
+    stage.run(syncStep(n));
+    expect(lists(stage)).toEqual([{ names: ['b_b1', 'c_c1'], k: 1 }]);
+  });
   test('an unknown key write loosens nothing: the list stays', () => {
     const { stage, n } = active(syncRecord(), ab, []);
     n.lonelySince = stage.now - 5000;
-    stage.once('consul.txn', stage.lostUnknown);
+    keyWrite(stage, stage.lostUnknown);
     stage.run(syncStep(n));
     expect(lists(stage)).toEqual([]);
     expect(n.unsettled).toBe(true);
@@ -232,7 +251,7 @@ describe('what goes wrong on the way', () => {
     const { stage, n } = active(syncRecord(), ab);
     stage.store.put('state/c', stateRecord('c', { wants: 'rewind' }));
     stage.sees(n);
-    stage.once('consul.txn', stage.lostUnknown);
+    keyWrite(stage, stage.lostUnknown);
     stage.run(syncStep(n));
     n.pg = primary({ syncList: { names: ['b_b1'], k: 1 } });
     stage.store.put('state/c', stateRecord('c'));
@@ -242,12 +261,16 @@ describe('what goes wrong on the way', () => {
     expect(stage.order(/^txn/, /setSyncList/)).toEqual(['txn next_master']);
     expect(stage.late()).toEqual({ kind: 'conflict' });
     stage.run(syncStep(n));
-    expect(stage.order(/^txn/, /setSyncList/)).toEqual(['txn next_master', LIST]);
+    expect(stage.order(/^txn/, /setSyncList/)).toEqual([
+      'txn next_master',
+      'txn next_master check:sync',
+      LIST,
+    ]);
   });
   test('a key write that landed without a reply is found out, and the step goes on', () => {
     const { stage, n } = active(syncRecord(), ab, []);
     n.lonelySince = stage.now - 5000;
-    stage.once('consul.txn', stage.landedUnknown);
+    keyWrite(stage, stage.landedUnknown);
     stage.run(syncStep(n));
     expect(lists(stage)).toEqual([null]);
   });

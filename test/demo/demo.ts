@@ -60,8 +60,7 @@ async function play(): Promise<boolean> {
     await story.postmasterKilled();
     const killed = await story.managerKilled();
     await story.returns(killed);
-    await story.everythingThere('executions', ROWS);
-    return await story.end();
+    return await story.end({ table: 'executions', rows: ROWS });
   } finally {
     await story.close();
   }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { agentOn } from '../../cli/dev/cluster.ts';
 import { nodesTable } from '../../cli/dev/status.ts';
 import {
   divergedWrites,
@@ -11,6 +12,9 @@ import {
 import type { TestCluster } from '../dev/harness.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { heading, say, seconds, table } from './text.ts';
+
+/** The clients go on writing for this long after each step, ms. */
+const PAUSE = 1500;
 
 /** The demo's steps: each says what it does, does it, and shows the cluster and the account of writes after it. */
 export class Story {
@@ -32,8 +36,10 @@ export class Story {
     heading(`${this.#number}. ${text}`);
   }
 
-  /** Cluster and account as they are now. */
-  async #show(step: string, downtime?: number): Promise<void> {
+  /** Cluster and account as they are now, after the clients wrote for a moment; `names` are the managers that run. */
+  async #show(step: string, downtime?: number, names?: string[]): Promise<void> {
+    await this.#ledger.acknowledgedAfter((await this.#ledger.mark()) + PAUSE, 30_000);
+    await this.#t.healthy(15_000, names);
     const active = await this.#t.activeName();
     const balance = await this.#ledger.balance(active);
     const overlaps = await this.#ledger.overlaps();
@@ -94,12 +100,10 @@ export class Story {
     await divergedWrites(t, from, this.#divergent);
     await t.killManager(from);
     const failover = await takenOver(t, this.#ledger, from, since);
-    await t.settled(
-      60_000,
-      t.nodes.map(({ name }) => name).filter((name) => name !== from),
-    );
+    const living = t.nodes.map(({ name }) => name).filter((name) => name !== from);
+    await t.settled(60_000, living);
     say(`  ${failover.to} took over when the lease of ${from} had run out.`);
-    await this.#show('manager killed', failover.downtime);
+    await this.#show('manager killed', failover.downtime, living);
     return failover;
   }
 
@@ -129,24 +133,27 @@ export class Story {
     await this.#show(`${from} comes back, ${to} stays`);
   }
 
-  /** Every manager has every row of a table that was filled before. */
-  async everythingThere(name: string, rows: number): Promise<void> {
-    const t = this.#t;
-    const counts = await Promise.all(t.nodes.map((node) => t.sql(node.name, `SELECT count(*) FROM ${name}`)));
-    const complete = counts.every((count) => Number(count) === rows);
-    if (!complete) this.#bad += 1;
-    say(
-      `\n  Rows of ${name} on ${t.nodes.map((node, index) => `${node.name}: ${counts[index]}`).join(', ')}.`,
-    );
-  }
-
   /** The summary; true when nothing was lost and no two managers ever accepted writes at once. */
-  async end(): Promise<boolean> {
+  async end(filled: { table: string; rows: number }): Promise<boolean> {
+    const t = this.#t;
     await this.#ledger.stopWriting();
     this.#title('The account');
-    await this.#show('the end');
+    const count = (name: string) => t.sql(name, `SELECT count(*) FROM ${filled.table}`);
+    const counts = await Promise.all(t.nodes.map(({ name }) => count(name)));
+    if (counts.some((rows) => Number(rows) !== filled.rows)) this.#bad += 1;
+    const each = t.nodes.map(({ name }, index) => `${counts[index]} on ${name}`);
+    say(`  Of the ${filled.rows} ${filled.table} from the beginning: ${each.join(', ')}.`);
+    const active = await t.activeName();
+    const work = await t.sql(
+      active,
+      "SELECT string_agg(node || ' ' || n, ', ' ORDER BY node) FROM (SELECT node, count(*) n FROM work GROUP BY 1) w",
+    );
+    say(`  The demo worker ran where the active was; rows of it by manager: ${work}.`);
+    say('\n  The history, as the cluster keeps it:\n');
+    const history = await agentOn(t.cluster, t.node(active), ['cluster', 'history']);
+    say(history.stdout.trimEnd());
     const head = ['step', 'active', 'no writes for', 'acknowledged', 'found', 'lost', 'two active'];
-    say(`\n${table(head, this.#summary)}\n`);
+    say(`\n  The steps, as the clients saw them:\n\n${table(head, this.#summary)}\n`);
     if (this.#bad === 0) say('  Every acknowledged write is there, and never were two managers active.');
     else say(`  NOT GOOD: ${this.#bad} things went wrong above.`);
     return this.#bad === 0;

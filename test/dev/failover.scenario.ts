@@ -25,7 +25,7 @@ export async function postmasterKilled(t: TestCluster, ledger: Ledger): Promise<
   const epoch = (await t.status())?.epoch;
   const since = await underLoad(ledger);
   t.killPostmaster(active);
-  const again = await ledger.acknowledgedAfter(since + 50, 30_000);
+  const again = await ledger.acknowledgedAfter(await ledger.mark(), 30_000);
   expect(await t.settled()).toBe(active);
   expect((await t.status())?.epoch).toBe(epoch as number);
   return (await ledger.downtime(since, again)).ms;

@@ -75,19 +75,22 @@ export class TestCluster {
     return connectAgent({ target: { socketPath: this.node(name).socket } });
   }
 
-  /** The cluster as the first agent that answers sees it. */
+  /** The cluster as the best informed agent sees it: one that was just thawed still tells of the past. */
   async status(): Promise<ClusterStatus | undefined> {
-    for (const node of this.nodes) {
-      if (!runningAgent(node)) continue;
-      const said = await Promise.race([
-        this.api(node.name)
-          .cluster()
-          .catch(() => undefined),
-        sleep(2000),
-      ]);
-      if (said?.initialized && said.error === null) return said;
-    }
-    return undefined;
+    const asked = this.nodes
+      .filter((node) => runningAgent(node) !== undefined)
+      .map((node) => Promise.race([this.#ask(node.name), sleep(500)]));
+    const said = (await Promise.all(asked)).filter((one) => one?.initialized && one.error === null);
+    return (
+      said.reduce((best, one) => (one && one.epoch > (best?.epoch ?? -1) ? one : best), undefined) ??
+      undefined
+    );
+  }
+
+  #ask(name: string): Promise<ClusterStatus | undefined> {
+    return this.api(name)
+      .cluster()
+      .catch(() => undefined);
   }
 
   /**
@@ -108,6 +111,15 @@ export class TestCluster {
     } catch (cause) {
       throw new Error(`${(cause as Error).message}: ${JSON.stringify(last, null, 1)}\n${this.logs()}`);
     }
+  }
+
+  /** Waits until every check of `names` passes on the last word of each; false when one does not within `timeout`. */
+  async healthy(timeout = 20_000, names = this.nodes.map(({ name }) => name)): Promise<boolean> {
+    const fine = async () =>
+      (await this.status())?.nodes
+        .filter(({ name }) => names.includes(name))
+        .every(({ checks }) => Object.values(checks).every(Boolean));
+    return eventually('all checks pass', timeout, fine, 100).catch(() => false);
   }
 
   async activeName(): Promise<string> {

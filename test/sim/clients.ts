@@ -16,7 +16,7 @@ export function startClients(world: World): void {
         for (let i = 0; i < burst; i += 1) server.commit(RECORD + random.int(8) * 100, i);
       } else if (random.chance(0.02)) server.append(RECORD);
       // A bulk load writes without waiting for anybody, until it commits.
-      if (random.chance(bulk)) server.append(RECORD * 1000);
+      if (node.name === world.longTail || random.chance(bulk)) server.append(RECORD * 1000);
     }
     scheduler.after(every * random.range(0.7, 1.3), tick);
   };

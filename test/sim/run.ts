@@ -7,9 +7,10 @@ import { contains } from './branch.ts';
 import { realCore } from './core.ts';
 import { heal } from './faults.ts';
 import type { Violation } from './invariants.ts';
+import { switchover } from './operator.ts';
 import type { Core, SimNode } from './sim_node.ts';
-import { switchover, themes } from './storm.ts';
 import { Targets } from './targets.ts';
+import { themes } from './themes.ts';
 import { type Stats, World } from './world.ts';
 
 export type RunOptions = {
@@ -19,6 +20,8 @@ export type RunOptions = {
   core?: Core;
   /** Changes to the policy that the seed draws: for broken cores. */
   policy?: Partial<Policy>;
+  /** The one theme of all storms, by name. */
+  theme?: string;
   /** How fast each node's clock runs, instead of what the seed draws. */
   rates?: number[];
   /** Changes what the core asks for: for broken cores. */
@@ -67,7 +70,8 @@ export function runSeed(options: RunOptions): RunResult {
   const end = (options.minutes ?? 10) * 60_000;
   measure(world);
   settle(world, null, 'the start');
-  while (world.scheduler.now < end - 120_000 && world.checker.violations.length === 0) cycle(world, targets);
+  while (world.scheduler.now < end - 120_000 && world.checker.violations.length === 0)
+    cycle(world, targets, options.theme);
   world.run(Math.max(end, world.scheduler.now));
   const active = world.nodes.find((n) => n.open);
   if (active !== undefined) world.checker.complete(active, 'at the end');
@@ -87,20 +91,22 @@ const presets: Partial<Policy>[] = [
   { retryPeriod: 500, renewDeadline: 2000, leaseDuration: 3000, fencingTime: 750 },
 ];
 
-function cycle(world: World, targets: Targets): void {
+function cycle(world: World, targets: Targets, only: string | undefined): void {
   const { random, scheduler } = world;
   if (random.chance(0.4)) switchover(world);
   world.run(scheduler.now + random.range(3000, 25_000));
-  const theme = random.pick(themes);
-  targets.begin();
+  const theme = themes.find((t) => t.name === only) ?? random.pick(themes);
+  world.note('--', `storm: ${theme.name}`);
+  theme.begin(world, targets);
   world.flaky = true;
   const until = scheduler.now + random.range(5000, 60_000);
   const pace = random.pick([1500, 4000, 10_000]);
   while (scheduler.now < until && world.checker.violations.length === 0) {
-    theme(world);
+    theme.step(world);
     world.run(scheduler.now + random.range(100, 2 * pace));
   }
-  targets.end();
+  targets.clear();
+  world.longTail = null;
   world.flaky = false;
   const dead = world.nodes.length > 2 && random.chance(0.2) ? random.pick(world.nodes) : null;
   heal(world, dead);

@@ -1,113 +1,134 @@
 /**
- * Faults between any two calls: some calls are made dangerous for a while, so that agent, machine or clock stop just
- * before one is carried out, or at any time while it is.
+ * Faults between any two calls: some calls are made dangerous for a while, so that something happens just before one is
+ * carried out, or at any time while it is.
  */
 import type { Call } from '../../agent/core/ports.ts';
-import type { Tap } from './agent.ts';
+import type { Strand, Tap } from './agent.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster, pauseMachine } from './faults.ts';
+import { isolate } from './network_faults.ts';
 import type { SimNode } from './sim_node.ts';
-import { isolate, lag } from './storm.ts';
 import type { World } from './world.ts';
 
-/** What a call is, for choosing among them: key writes are told apart by what they write. */
-export function kindOf(call: Call): string {
+export type Strike = (world: World, node: SimNode) => void;
+
+/** At calls of these kinds (all: any that changes something), with this probability, this happens. */
+export type Aim = {
+  kinds: string[] | 'all';
+  probability: number;
+  strike: Strike;
+  /** Longest delay after the call was begun; 0: always just before it. */
+  within: number;
+  /** Strike once, then let things take their course. */
+  once: boolean;
+};
+
+/** What a call is, for choosing among them: key writes are told apart by what they write and who does it. */
+export function kindOf(strand: Strand, call: Call): string {
+  if (strand.name.startsWith('vote')) return `vote.${call.port}.${call.method}`;
   if (call.port !== 'consul' || call.method !== 'txn') return `${call.port}.${call.method}`;
   const keys = call.args[0].filter((op) => op.verb !== 'check-index').map((op) => op.key.split('/')[0]);
-  return keys.length === 1 && keys[0] === 'next_master'
-    ? `txn.lease${leaseKind(call.args[0][0])}`
-    : `txn.${keys.join('+')}`;
-}
-
-function leaseKind(op: unknown): string {
-  const value = (op as { value?: { instance?: string; seq?: number } }).value;
-  if (value?.instance === '') return '.give';
-  return value?.seq !== undefined && value.seq > 1 ? '' : '.take';
+  const others = keys.filter((key) => key !== 'next_master');
+  if (others.length > 0) return `txn.${others.join('+')}`;
+  const value = (call.args[0][0] as { value?: { instance?: string; seq?: number } }).value;
+  return value?.instance === '' ? 'txn.give' : strand.name === 'keeper' ? 'txn.renew' : 'txn.confirm';
 }
 
 const quiet = new Set([
   'time.nap',
   'time.sleep',
   'time.lock',
+  'vote.time.lock',
+  'vote.time.sleep',
   'pg.facts',
   'services.facts',
   'consul.watch',
   'state.publish',
   'fence.extend',
-  'txn.lease',
+  'txn.renew',
 ]);
 
 export class Targets {
-  /** The kinds that are dangerous now, and how much. */
-  private aim: { kind: string; probability: number } | null = null;
-  /** Every other mutating call. */
-  private background = 0;
-  private readonly seen = new Set<string>();
+  private aims: Aim[] = [];
   private world: World | null = null;
+  /** Every kind of call seen so far, in the order of their first appearance. */
+  readonly seen = new Set<string>();
+  onVote: ((node: SimNode) => void) | null = null;
 
   attach(world: World): void {
     this.world = world;
-    world.onVoteAsked = (node) => {
-      if (this.aim?.kind === 'vote' && world.random.chance(this.aim.probability)) this.harm(node, 400);
-    };
+    world.onVoteAsked = (node) => this.onVote?.(node);
   }
 
-  begin(): void {
-    const random = (this.world as World).random;
-    this.background = random.pick([0, 0.005, 0.02]);
-    const kinds = [...this.seen, 'vote'];
-    this.aim = random.chance(0.6)
-      ? { kind: random.pick(kinds), probability: random.pick([0.1, 0.3, 0.6]) }
-      : null;
-    if (this.aim === null) return;
-    const world = this.world as World;
-    world.note('--', `aiming at ${this.aim.kind}`);
-    // One standby behind the others: what the quick ones confirm, it does not have.
-    if (random.chance(0.5)) lag(world, random.pick(world.nodes));
+  set(aims: Aim[]): void {
+    this.aims = aims;
   }
 
-  end(): void {
-    this.aim = null;
-    this.background = 0;
+  clear(): void {
+    this.aims = [];
+    this.onVote = null;
   }
 
-  readonly tap: Tap = (agent, _strand, call) => {
+  readonly tap: Tap = (agent, strand, call) => {
     const world = this.world;
     if (world === null) return null;
-    const kind = kindOf(call);
-    if (quiet.has(kind) && this.aim?.kind !== kind) return null;
-    this.seen.add(kind);
-    const probability = this.aim?.kind === kind ? this.aim.probability : this.background;
-    if (probability === 0 || !world.random.chance(probability)) return null;
-    const node = world.nodes[agent.machine.index] as SimNode;
-    world.note(node.name, `beside ${kind}:`);
-    if (world.random.chance(0.3)) this.strike(node);
-    else this.harm(node, kind.startsWith('txn') ? 30 : 200);
+    const kind = kindOf(strand, call);
+    if (!quiet.has(kind)) this.seen.add(kind);
+    for (const aim of this.aims) {
+      if (aim.kinds === 'all' ? quiet.has(kind) : !aim.kinds.includes(kind)) continue;
+      if (!world.random.chance(aim.probability)) continue;
+      const node = world.nodes[agent.machine.index] as SimNode;
+      world.note(node.name, `beside ${kind}:`);
+      world.stats.faults += 1;
+      if (aim.once) this.aims = this.aims.filter((a) => a !== aim);
+      if (aim.within === 0 || world.random.chance(0.3)) aim.strike(world, node);
+      else node.machine.later(world.random.range(0, aim.within), () => aim.strike(world, node));
+      break;
+    }
     return null;
   };
-
-  /** Within the next `ms`. */
-  private harm(node: SimNode, ms: number): void {
-    const world = this.world as World;
-    node.machine.later(world.random.range(0, ms), () => this.strike(node));
-  }
-
-  private strike(node: SimNode): void {
-    const world = this.world as World;
-    const { random } = world;
-    world.stats.faults += 1;
-    const others = world.nodes.filter((n) => n !== node);
-    // Often a second node goes at the same moment: whatever only that one had confirmed must be missed then.
-    if (random.chance(0.4)) {
-      const other = random.pick(others);
-      if (random.chance(0.5)) cutPower(world, other, random.range(5000, 40_000));
-      else isolate(world, [other]);
-    }
-    const victim = random.chance(0.15) ? random.pick(others) : node;
-    const what = random.next();
-    if (what < 0.3) killAgent(world, victim, random.skewed(200, 12_000));
-    else if (what < 0.6) cutPower(world, victim, random.skewed(1000, 40_000));
-    else if (what < 0.7) killPostmaster(world, victim, 0);
-    else if (what < 0.85) freezeAgent(world, victim, random.skewed(500, 20_000));
-    else pauseMachine(world, victim, random.skewed(500, 20_000), random.chance(0.5));
-  }
 }
+
+/** Anything at all, to that node or another, and often to two at once: what only the second had confirmed is missed then. */
+export const anything: Strike = (world, node) => {
+  const { random } = world;
+  const others = world.nodes.filter((n) => n !== node);
+  if (random.chance(0.4)) {
+    const other = random.pick(others);
+    if (random.chance(0.5)) cutPower(world, other, random.range(5000, 40_000));
+    else isolate(world, [other]);
+  }
+  const victim = random.chance(0.15) ? random.pick(others) : node;
+  const what = random.next();
+  if (what < 0.3) killAgent(world, victim, random.skewed(200, 12_000));
+  else if (what < 0.6) cutPower(world, victim, random.skewed(1000, 40_000));
+  else if (what < 0.7) killPostmaster(world, victim, 0);
+  else if (what < 0.85) freezeAgent(world, victim, random.skewed(500, 20_000));
+  else pauseMachine(world, victim, random.skewed(500, 20_000), random.chance(0.5));
+};
+
+/** The active is gone for long, and so is the agent of whoever has confirmed most: its vote must be missed. */
+export const loneConfirmer: Strike = (world, node) => {
+  const { random } = world;
+  const others = world.nodes.filter((n) => n !== node && n.agent !== null);
+  const first = others.sort((a, b) => b.server.flushed - a.server.flushed)[0];
+  cutPower(world, node, random.range(20_000, 40_000));
+  if (first !== undefined) killAgent(world, first, random.range(15_000, 35_000));
+};
+
+/** What it sends now arrives when it is gone, or never. */
+export const lateWriter: Strike = (world, node) => {
+  const { random } = world;
+  const late = random.chance(0.7);
+  node.trouble = { drop: late ? 0 : 1, lose: 0, late: late ? 1 : 0, stale: 0, delay: 0 };
+  world.note(node.name, `FAULT the next writes ${late ? 'arrive late' : 'get lost'}`);
+  const boot = node.machine.boot;
+  world.scheduler.after(random.range(5, 2500), () => {
+    if (node.machine.boot !== boot) return;
+    node.trouble = { drop: 0, lose: 0, late: 0, stale: 0, delay: 0 };
+    if (random.chance(0.7)) cutPower(world, node, random.range(5000, 40_000));
+    else freezeAgent(world, node, random.range(5000, 20_000));
+  });
+};
+
+/** The clock runs on, the agent does not: what it had confirmed is over when it wakes. */
+export const frozen: Strike = (world, node) => freezeAgent(world, node, world.random.range(3000, 14_000));

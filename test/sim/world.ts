@@ -62,6 +62,8 @@ export class World {
   readonly root: Branch;
   /** While faults are being made, long tasks may fail as well. */
   flaky = false;
+  /** A node whose transactions write much without committing. */
+  longTail: string | null = null;
   lossless: boolean;
   lastAck = Number.NEGATIVE_INFINITY;
   onVoteAsked: ((node: SimNode) => void) | null = null;

@@ -36,7 +36,8 @@ export function openingVoters(n: NodeContext): Opening {
   if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
   // Nobody listed is left: whoever else has a copy is waited for, before it is opened without confirmation.
   if (voters.length === 0) voters = otherCopies(n);
-  return { voters, k: Math.min(quorumSize(n), voters.length) };
+  const k = Math.min(quorumSize(n), voters.length);
+  return k === 0 ? { voters: [], k } : { voters, k };
 }
 
 /** k = floor(members / 2): how many standbys must confirm a commit (PROTOCOL D). */

@@ -74,7 +74,9 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   if (effective.kind !== 'done') return failed(effective.why);
   const state = yield* call('pg', 'replication', 1000);
   if (state === null) return failed('the server does not answer');
-  const history = (yield* call('pg', 'history', state.timeline)) ?? [];
+  const history = yield* call('pg', 'history', state.timeline);
+  // Written without it, `sync` would make every standby look diverged.
+  if (history === null) return failed('the history of the own timeline cannot be read');
   if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
     n.log({
@@ -117,7 +119,7 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
 /** Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters have it. */
 export function* startInPlace(n: NodeContext): Procedure<Result> {
   const at = n.now();
-  n.restarts = [...n.restarts.filter((t) => at - t < 60_000), at];
+  n.restarts = [...n.restarts.filter((t) => at - t < n.policy.restartWindow), at];
   n.outageSince ??= at;
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
   if (closed.kind === 'done') n.fence = 'closed';
@@ -137,9 +139,16 @@ export function* startInPlace(n: NodeContext): Procedure<Result> {
 
 /** A writable, fenced server of the leader that `sync` names: open once its voters have all of it. */
 export function* reopen(n: NodeContext): Procedure<Result> {
-  const sync = n.view?.sync?.value;
-  if (sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch)
+  const held = n.view?.sync ?? null;
+  const sync = held?.value;
+  if (held === null || sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch)
     return failed('sync names another leader');
+  // Whom to wait for is what the key says now: what was read may be older than our own last write of it.
+  const present = yield* renewWith(n, [{ verb: 'check-index', key: 'sync', index: held.index }]);
+  if (present !== 'ok') {
+    yield* refresh(n);
+    return failed(`the voters were not confirmed: ${present}`);
+  }
   const list = listOf(sync.voters, sync.k);
   if (!(yield* covered(n, list, n.policy.openWait))) {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');

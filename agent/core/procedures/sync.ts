@@ -100,6 +100,12 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
     yield* refresh(n);
     return 'a write of the voters was settled';
   }
+  // PostgreSQL's list may only follow the key as it is: an older one may have been read after our own last write of it.
+  const present = yield* renewWith(n, [{ verb: 'check-index', key: 'sync', index: held.index }]);
+  if (present !== 'ok') {
+    yield* refresh(n);
+    return `${describe(step)}: put off, the voters were not confirmed: ${present}`;
+  }
   const done = yield* carryOut(n, held, step);
   yield* refresh(n);
   return done ? describe(step) : `${describe(step)}: not finished, tried again`;

@@ -47,6 +47,13 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
   if (n.durable.rebuilding !== null) return `${n.durable.rebuilding} under way`;
   if (n.fencing > 0) return 'fencing down';
+  const given = n.durable.vote;
+  // What was read is older than what was voted on: a lower vote in its place would undo that cut.
+  if (
+    given !== null &&
+    (given.epoch > record.epoch || (given.epoch === record.epoch && given.index > request.index))
+  )
+    return `it voted on a newer lease already, at index ${given.index}`;
   // A released lease was written after a confirmed stop; an offered or held one must have stood still on our own clock.
   if (record.holder !== '' && stillFor(n.lease, n.now()) < n.policy.renewDeadline) {
     return `the lease has not stood still for ${n.policy.renewDeadline} ms here`;

@@ -8,7 +8,7 @@ const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
 const databaseFails = (f: Facts) => f.checks.failing.some((c) => databaseChecks.includes(c));
 /** The only member has nobody to give way to, and goes on trying. */
 const mayWait = (f: Facts) => alone(f) || f.closedFor <= f.policy.holdWithoutOpen;
-const worn = (f: Facts) => f.startFailed || f.restartsLastMinute >= 1;
+const worn = (f: Facts) => f.startFailed || f.recentRestarts >= 1;
 
 export const holder: Rule[] = [
   {
@@ -81,12 +81,14 @@ export const holder: Rule[] = [
     reason: (f) =>
       f.startFailed
         ? 'the database does not start: releasing the lease'
-        : 'the database died again within a minute: releasing the lease',
+        : 'the database died again soon after a start in place: releasing the lease',
     does: ['release'],
     actions: (f) => [
       {
         do: 'release',
-        reason: f.startFailed ? 'the database does not start' : 'the database died again within a minute',
+        reason: f.startFailed
+          ? 'the database does not start'
+          : 'the database died again soon after a start in place',
       },
     ],
   },

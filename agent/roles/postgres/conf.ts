@@ -60,7 +60,8 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     data_directory: o.dataDir,
     hba_file: hbaFile(o),
     ident_file: identFile(o),
-    external_pid_file: '',
+    // The distribution's place for it may be another user's.
+    external_pid_file: join(o.confDir, 'postgres.pid'),
     listen_addresses: (o.listen ?? [o.host]).join(','),
     port: String(o.port),
     unix_socket_directories: o.socketDir,
@@ -83,6 +84,9 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     // After a backend crash the postmaster would recover by itself and open unfenced, showing commits that
     // nobody confirmed (PROTOCOL D.7). It exits instead, and the agent restarts it fenced.
     restart_after_crash: 'off',
+    // What a standby says it has flushed must be there after a power cut, whatever the manager's own files say.
+    fsync: 'on',
+    full_page_writes: 'on',
     recovery_target_timeline: 'latest',
     recovery_min_apply_delay: '0',
     synchronous_commit: 'on',

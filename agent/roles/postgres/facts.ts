@@ -87,7 +87,14 @@ async function positionOf(server: Server, seen: Seen, ms: number): Promise<Posit
   const [row] = await server.link.fresh('IDENTIFY_SYSTEM', ms, true);
   if (!row) return null;
   const told = parseLsn(String(row.xlogpos));
-  return { timeline: Number(row.timeline), lsn: told > replayed ? told : replayed, replayed, settled };
+  // Received on a later timeline than replay has come to, it is not told here: not settled until it is replayed.
+  const all = received === null || told >= received;
+  return {
+    timeline: Number(row.timeline),
+    lsn: told > replayed ? told : replayed,
+    replayed,
+    settled: settled && all,
+  };
 }
 
 const senderOf = (s: Seen['senders'][number]): WalSender => ({
@@ -153,7 +160,8 @@ export async function facts(server: Server, ms: number): Promise<PgFacts> {
       upstreamHost: hostOf(seen.upstream),
       syncList: listOf(seen.sync),
       walSenders: seen.senders.map(senderOf),
-      fenced: seen.fenced === 'on' && Number(seen.clients) === 0,
+      // Closed, with somebody still inside (a check of the agent's own, perhaps): neither shut nor open.
+      fenced: seen.fenced !== 'on' ? false : Number(seen.clients) === 0 ? true : 'unknown',
     };
   } catch {
     return base;

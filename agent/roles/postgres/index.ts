@@ -27,7 +27,10 @@ export function createPostgres(o: PgOptions): Postgres {
   const server: Server = { o, settings: createSettings(o), link: createLink(o), loss: createLossWatch() };
   server.link.onMade(server.loss.arm);
   server.link.onBroken(server.loss.sign);
-  o.starter.onExit(server.loss.sign);
+  o.starter.onExit(() => {
+    server.link.drop();
+    server.loss.sign();
+  });
 
   return {
     facts: (ms) => facts(server, ms),

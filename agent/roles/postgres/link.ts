@@ -23,6 +23,13 @@ export interface Link {
   drop(): void;
 }
 
+/** A rejection that nobody may be waiting for. */
+function withoutNoise(): PromiseWithResolvers<never> {
+  const made = Promise.withResolvers<never>();
+  made.promise.catch(() => {});
+  return made;
+}
+
 export function createLink(o: PgOptions): Link {
   const name = `agent ${randomBytes(6).toString('hex')}`;
   const target: Target = {
@@ -37,6 +44,8 @@ export function createLink(o: PgOptions): Link {
   let broken = () => {};
   let made = () => {};
   const short = new Set<Session>();
+  /** Rejects what waits for a connection to a server that was seen to end. */
+  let dropped = withoutNoise();
 
   const open = async (ms: number): Promise<Session> => {
     const session = await openSession(target, ms, () => {
@@ -63,7 +72,7 @@ export function createLink(o: PgOptions): Link {
         opening ??= open(ms).finally(() => {
           opening = null;
         });
-        await within(ms, 'connecting', opening);
+        await Promise.race([within(ms, 'connecting', opening), dropped.promise]);
       }
       if (!kept) throw new Error('the connection was closed');
       return await kept.query(text, end.left());
@@ -86,6 +95,8 @@ export function createLink(o: PgOptions): Link {
       made = callback;
     },
     drop() {
+      dropped.reject(new Error('the connections were dropped'));
+      dropped = withoutNoise();
       kept?.close();
       kept = null;
       for (const session of short) session.close();

@@ -42,6 +42,8 @@ export async function stop(
     const left = serverProcesses(o.dataDir).length;
     if (left > 0 && !(await killLeftovers(o, deadline(2000))))
       return failed('processes of the server do not end');
+    // Another user's processes do not show where they work: the postmaster itself is asked for once more.
+    if (pid !== null && alive(pid)) return failed('the postmaster does not end');
     return await stopped(server, thenStandby);
   });
   if (outcome.kind !== 'stopped') loss.want(false);

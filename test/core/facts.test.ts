@@ -1,0 +1,208 @@
+import { describe, expect, test } from 'bun:test';
+import { branchOf } from '../../agent/core/branch_of.ts';
+import { factsOf } from '../../agent/core/facts.ts';
+import type { NodeContext } from '../../agent/core/node.ts';
+import type { PgFacts } from '../../agent/core/postgres.ts';
+import { unfitnessSeen } from '../../agent/core/unfit.ts';
+import {
+  durable,
+  leaseRecord,
+  node,
+  nodeRecord,
+  pgFacts,
+  primary,
+  requestRecord,
+  stateRecord,
+  stopped,
+  syncRecord,
+  voter,
+} from './build.ts';
+import { Stage } from './stage.ts';
+
+const services = { running: [], missing: [], missingAlways: [] };
+const streams = (name: string) => ({ name, state: 'streaming', flush: 1000n, replay: 1000n });
+const ours = primary({ walSenders: [streams('b_b1'), streams('c_c1')] });
+
+function seenBy(
+  name: string,
+  change: (s: Stage) => void = () => {},
+  pg: PgFacts = pgFacts(),
+  over: Partial<NodeContext> = {},
+) {
+  const stage = new Stage();
+  change(stage);
+  const n = node(name, stage, over);
+  stage.sees(n);
+  return { stage, n, facts: factsOf(n, pg, services, { mayWipe: false, mayFollow: true }) };
+}
+const lease = (over: Parameters<typeof leaseRecord>[0]) => (s: Stage) =>
+  s.store.put('next_master', leaseRecord(over));
+
+describe('the lease as a fact', () => {
+  test.each<[string, string, (s: Stage) => void, string]>([
+    ['held under the own name and instance', 'a', () => {}, 'mine'],
+    ['held by another', 'b', () => {}, 'other'],
+    ['held under the own name by another instance', 'a', lease({ instance: 'boot-a0' }), 'impostor'],
+    ['handed over, not confirmed yet', 'b', lease({ holder: 'b', instance: '' }), 'offered'],
+    ['released', 'b', lease({ holder: '', instance: '' }), 'free'],
+    ['never written', 'b', (s) => s.store.drop('next_master'), 'absent'],
+  ])('%s', (_, name, change, state) => expect(seenBy(name, change).facts.lease.state).toBe(state as never));
+  test('nothing was ever read: unknown, and Consul unreachable', () => {
+    const n = node('b', new Stage());
+    const facts = factsOf(n, pgFacts(), services, { mayWipe: false, mayFollow: false });
+    expect([facts.lease.state, facts.consul]).toEqual(['unknown', 'unreachable']);
+  });
+  test('a holder that gave up renewing and whose right is over sees it as one to challenge like any', () => {
+    expect(seenBy('a', () => {}, pgFacts(), { renewing: false }).facts.lease.state).toBe('impostor');
+  });
+  test('no word from Consul for renew_deadline: unreachable', () => {
+    const { stage, n } = seenBy('b');
+    stage.now += n.policy.renewDeadline + 1;
+    expect(factsOf(n, pgFacts(), services, { mayWipe: false, mayFollow: true }).consul).toBe('unreachable');
+  });
+});
+
+describe('foreign data', () => {
+  const foreign = (pg: Partial<PgFacts>, over: Partial<NodeContext> = {}) =>
+    seenBy('b', () => {}, pgFacts(pg), over).facts.foreign;
+  test('another system id, another cluster, an older incarnation', () => {
+    expect(foreign({ systemId: 'other' })).toBe('system');
+    expect(foreign({}, { durable: durable('b', { clusterId: 'other' }) })).toBe('cluster');
+    expect(foreign({}, { durable: durable('b', { incarnation: 2 }) })).toBe('incarnation');
+  });
+  test('the own one, or none known yet, is not', () => {
+    expect(foreign({})).toBe('no');
+    expect(foreign({ systemId: null }, { durable: durable('b', { clusterId: null }) })).toBe('no');
+  });
+});
+
+describe('a request', () => {
+  const asked = (
+    over: Parameters<typeof requestRecord>[0] = {},
+    change: (s: Stage) => void = () => {},
+    pg: PgFacts = ours,
+  ) =>
+    seenBy(
+      'a',
+      (s) => {
+        s.store.put('request', requestRecord(over));
+        change(s);
+      },
+      pg,
+    ).facts.request;
+  test('for a fit target of this epoch is neither expired nor unfit', () =>
+    expect(asked()).toEqual({ id: 'r1', target: 'b', expired: false, unfit: null }));
+  test('of another epoch, or past its time, is expired', () => {
+    expect(asked({ epoch: 4 })?.expired).toBe(true);
+    expect(asked({ expires: 0 })?.expired).toBe(true);
+  });
+  test('that was refused is none any more', () => expect(asked({ refused: 'no' })).toBeNull());
+  test.each<[string, (s: Stage) => void, string]>([
+    ['a node that does not exist', (s) => s.store.drop('nodes/b'), 'there is no such node'],
+    [
+      'a node in maintenance',
+      (s) => s.store.put('nodes/b', nodeRecord('b', { maintenance: true })),
+      'it is in maintenance',
+    ],
+    [
+      'a node that must be rewound',
+      (s) => s.store.put('state/b', stateRecord('b', { wants: 'rewind' })),
+      'its data needs a rewind',
+    ],
+    [
+      'a node whose checks fail',
+      (s) => s.store.put('state/b', stateRecord('b', { failing: ['disk'] })),
+      'its checks fail: disk',
+    ],
+    ['a node that is down', (s) => s.store.put('state/b', stateRecord('b', { role: 'down' })), 'it is down'],
+    [
+      'a node that was cloned again and does not stream as such',
+      (s) => s.store.put('state/b', stateRecord('b', { clone: 'b2' })),
+      'it is not streaming',
+    ],
+  ])('for %s is unfit, and says why', (_, change, why) => expect(asked({}, change)?.unfit).toBe(why));
+  test('for the active itself is unfit', () => {
+    const { n } = seenBy('a');
+    expect(unfitnessSeen(n.view as never, 'a')).toBe('it is the active already');
+  });
+  test('of a switchover that was tried and cancelled is unfit with the reason of that', () => {
+    const { n } = seenBy('a', (s) => s.store.put('request', requestRecord()), ours, {
+      refusedRequest: { id: 'r1', why: 'b hung' },
+    });
+    expect(factsOf(n, ours, services, { mayWipe: false, mayFollow: true }).request?.unfit).toBe('b hung');
+  });
+});
+
+describe('the best standby for a failing active', () => {
+  const fit = (change: (s: Stage) => void = () => {}, pg: PgFacts = ours) =>
+    seenBy('a', change, pg).facts.fit;
+  test('priority, then name', () => {
+    expect(fit()).toBe('b');
+    expect(fit((s) => s.store.put('nodes/c', nodeRecord('c', { priority: 200 })))).toBe('c');
+  });
+  test('not one that is tagged nofailover, or failed as active not long ago', () => {
+    expect(fit((s) => s.store.put('nodes/b', nodeRecord('b', { nofailover: true })))).toBe('c');
+    expect(fit((s) => s.store.put('state/b', stateRecord('b', { cooldown: true })))).toBe('c');
+  });
+  test('nobody streams: nobody', () => expect(fit(() => {}, primary())).toBeNull());
+});
+
+describe('a pause', () => {
+  const paused = (over: object) =>
+    seenBy('a', (s) =>
+      s.store.put('config', {
+        schema: 1,
+        version: 1,
+        synchronousMode: 'quorum',
+        paused: true,
+        pausedUntil: null,
+        ...over,
+      }),
+    ).facts.paused;
+  test('holds until it is lifted, or until its time', () => {
+    expect(paused({})).toBe(true);
+    expect(paused({ pausedUntil: Date.UTC(2027, 0, 1) })).toBe(true);
+    expect(paused({ pausedUntil: Date.UTC(2025, 0, 1) })).toBe(false);
+    expect(paused({ paused: false })).toBe(false);
+  });
+});
+
+describe('the own branch', () => {
+  const at = (timeline: number, replayed: bigint, settled = true) => ({
+    timeline,
+    lsn: replayed,
+    replayed,
+    settled,
+  });
+  const sync = syncRecord({
+    timeline: 4,
+    history: [
+      { tli: 1, lsn: '500' },
+      { tli: 3, lsn: '1000' },
+    ],
+  });
+  const history = [{ tli: 1, lsn: 500n }];
+  test('an ancestor up to the fork can follow, past it has diverged', () => {
+    expect(branchOf(at(3, 1000n), history, sync)).toEqual({ kind: 'contained' });
+    expect(branchOf(at(3, 1001n), history, sync)).toEqual({ kind: 'diverged', fork: { tli: 3, lsn: 1000n } });
+  });
+  test('a timeline that `sync` does not know yet is newer, not diverged', () =>
+    expect(branchOf(at(5, 2000n), history, sync)).toEqual({ kind: 'newer' }));
+  test('a position that is not settled says nothing', () =>
+    expect(branchOf(at(3, 900n, false), history, sync)).toBeNull());
+});
+
+describe('facts', () => {
+  test('are frozen, and the own vote list and clone decide who is a voter', () => {
+    const { facts } = seenBy('b');
+    expect(Object.isFrozen(facts)).toBe(true);
+    expect(facts.sync).toEqual({ leader: false, epoch: 5, voter: true, voters: 2 });
+    const cloned = seenBy('b', (s) => s.store.put('sync', syncRecord({ voters: [voter('b', 'b0')] })));
+    expect(cloned.facts.sync?.voter).toBe(false);
+  });
+  test('following is told by the address of the holder, not of the active', () => {
+    expect(seenBy('b').facts.followsHolder).toBe(true);
+    expect(seenBy('b', lease({ holder: 'c', epoch: 6 })).facts.followsHolder).toBe(false);
+    expect(seenBy('b', () => {}, stopped({ upstreamHost: null })).facts.followsHolder).toBe(false);
+  });
+});

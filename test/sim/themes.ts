@@ -1,0 +1,207 @@
+/** What a storm is made of. The later ones are aimed: at the moments that general faults hardly ever meet. */
+import { cutPower, freezeAgent, killAgent, killPostmaster } from './faults.ts';
+import { isolate, lag } from './network_faults.ts';
+import { removeNode, switchover } from './operator.ts';
+import type { SimNode } from './sim_node.ts';
+import { loseStandby, randomFault } from './storm.ts';
+import { anything, frozen, lateWriter, loneConfirmer, type Targets } from './targets.ts';
+import type { World } from './world.ts';
+
+export type Theme = {
+  name: string;
+  begin(world: World, targets: Targets): void;
+  /** One fault; called again and again. */
+  step(world: World): void;
+};
+
+const syncCalls = ['txn.sync', 'pg.setSyncList', 'pg.replication'];
+
+const random: Theme = {
+  name: 'random',
+  begin: (world, targets) => {
+    const { random } = world;
+    const background = { kinds: 'all' as const, strike: anything, within: 200, once: false };
+    targets.set([{ ...background, probability: random.pick([0, 0.005, 0.02]) }]);
+    if (random.chance(0.4) || targets.seen.size === 0) return;
+    const kind = random.pick([...targets.seen]);
+    world.note('--', `aiming at ${kind}`);
+    const within = kind.startsWith('txn') ? 30 : 200;
+    targets.set([
+      { kinds: [kind], probability: random.pick([0.1, 0.3, 0.6]), strike: anything, within, once: false },
+    ]);
+    if (random.chance(0.5)) lag(world, random.pick(world.nodes));
+  },
+  step: randomFault,
+};
+
+const restlessStandbys: Theme = {
+  name: 'restless standbys',
+  begin: (world, targets) => {
+    const probability = world.random.pick([0.02, 0.1, 0.3]);
+    const strike = world.random.pick([anything, loneConfirmer, lateWriter]);
+    targets.set([{ kinds: syncCalls, probability, strike, within: 150, once: false }]);
+  },
+  step: (world) => {
+    const node = aStandby(world);
+    if (node === null) return;
+    const { random } = world;
+    world.stats.faults += 1;
+    const what = random.next();
+    if (what < 0.25) cutPower(world, node, random.skewed(1000, 20_000));
+    else if (what < 0.4) killPostmaster(world, node, 0);
+    else if (what < 0.6) isolate(world, [node]);
+    else if (what < 0.75) lag(world, node);
+    else if (what < 0.85) loseStandby(world, node);
+    else if (what < 0.95) removeNode(world, node);
+    else killAgent(world, node, random.skewed(200, 10_000));
+  },
+};
+
+/** The voter list is emptied and filled again; then the active and the quickest confirmer go beside a step of it. */
+const loneConfirmation: Theme = {
+  name: 'lone confirmation',
+  begin: (world, targets) => {
+    const within = world.random.pick([0, 40, 250]);
+    const kinds = world.random.pick([['txn.sync'], ['txn.sync'], ['pg.setSyncList'], ['pg.replication']]);
+    targets.set([
+      { kinds, probability: world.random.pick([0.15, 0.5]), strike: loneConfirmer, within, once: true },
+    ]);
+    const slow = aStandby(world);
+    if (slow !== null) lag(world, slow, world.random.range(500, 2600));
+  },
+  step: (world) => {
+    const { random } = world;
+    const standbys = world.nodes.filter((n) => !n.open);
+    if (random.chance(0.2)) {
+      const node = aStandby(world);
+      if (node !== null) removeNode(world, node);
+    } else if (standbys.length === world.nodes.length - 1 && standbys.every((n) => n.server.proc !== null)) {
+      for (const node of standbys) killPostmaster(world, node, random.range(2500, 9000));
+    }
+  },
+};
+
+/** Writes that arrive when their sender is no longer what it was. */
+const lateWrites: Theme = {
+  name: 'late writes',
+  begin: (world, targets) => {
+    const kinds = [...targets.seen].filter((kind) => kind.startsWith('txn.'));
+    targets.set([
+      { kinds, probability: world.random.pick([0.1, 0.4]), strike: lateWriter, within: 0, once: false },
+    ]);
+  },
+  step: (world) => {
+    if (world.random.chance(0.5)) switchover(world);
+    else restlessStandbys.step(world);
+  },
+};
+
+/** Frozen between two calls for longer than the lease. */
+const frozenBetween: Theme = {
+  name: 'frozen between calls',
+  begin: (world, targets) => {
+    const dangerous = [
+      'txn.confirm',
+      'hooks.run',
+      'pg.position',
+      'pg.setSyncList',
+      'pg.history',
+      'fence.open',
+      'pg.startPrimary',
+    ];
+    const kinds = world.random.chance(0.5) ? ('all' as const) : dangerous;
+    targets.set([
+      {
+        kinds,
+        probability: kinds === 'all' ? 0.03 : 0.3,
+        strike: frozen,
+        within: world.random.pick([0, 30]),
+        once: false,
+      },
+    ]);
+  },
+  step: (world) => {
+    const { random } = world;
+    const active = world.nodes.find((n) => n.open);
+    if (active === undefined) return;
+    if (random.chance(0.4)) switchover(world);
+    else if (random.chance(0.5)) killPostmaster(world, active, 0);
+    else cutPower(world, active, random.range(2000, 10_000));
+  },
+};
+
+/** The agent of the active is frozen while its database works on; then voters are disturbed after their vote. */
+const frozenActive: Theme = {
+  name: 'frozen active',
+  begin: (world, targets) => {
+    const { random } = world;
+    targets.onVote = (node) => {
+      if (!random.chance(0.5)) return;
+      node.machine.later(random.range(50, 2200), () => {
+        if (random.chance(0.5)) freezeAgent(world, node, random.range(1000, 10_000));
+        else killAgent(world, node, random.range(100, 3000));
+      });
+    };
+  },
+  step: (world) => {
+    const active = world.nodes.find((n) => n.open && n.agent?.frozen === false);
+    if (active !== undefined) freezeAgent(world, active, world.random.range(6000, 25_000));
+  },
+};
+
+/** An active that is cut off with its agent frozen writes on and on; its successor dies before it can be told so. */
+const foreignTail: Theme = {
+  name: 'foreign tail',
+  begin: (world) => {
+    const old = world.nodes.find((n) => n.open);
+    if (old === undefined) return;
+    freezeAgent(world, old, world.random.range(10_000, 20_000));
+    world.longTail = old.name;
+    const wait = () => {
+      const next = world.nodes.find((n) => n.open && n !== old);
+      if (next === undefined) world.scheduler.after(200, wait);
+      else world.scheduler.after(world.random.range(500, 4000), () => cutPower(world, next, 30_000));
+    };
+    world.scheduler.after(1000, wait);
+  },
+  step: () => undefined,
+};
+
+/** A switchover whose target falls behind in the middle of it. */
+const lostTarget: Theme = {
+  name: 'lost target',
+  begin: (world, targets) => {
+    const kinds = ['pg.checkpoint', 'hooks.run', 'fence.close', 'services.down', 'pg.stop', 'txn.give'];
+    const strike = (w: World) => {
+      const target = w.node(w.store.view.request?.value.target ?? '');
+      if (target !== undefined && !target.open) killPostmaster(w, target, w.random.chance(0.5) ? 3000 : 0);
+    };
+    targets.set([{ kinds, probability: 0.3, strike, within: 60, once: false }]);
+  },
+  step: (world) => {
+    const target = aStandby(world);
+    if (target === null) return;
+    if (world.random.chance(0.5)) lag(world, target, world.random.range(20, 1500));
+    switchover(world, target);
+  },
+};
+
+export const themes: Theme[] = [
+  random,
+  random,
+  random,
+  random,
+  restlessStandbys,
+  restlessStandbys,
+  loneConfirmation,
+  lateWrites,
+  frozenBetween,
+  frozenActive,
+  foreignTail,
+  lostTarget,
+];
+
+function aStandby(world: World): SimNode | null {
+  const standbys = world.nodes.filter((n) => !n.open);
+  return standbys.length === 0 ? null : world.random.pick(standbys);
+}
