@@ -156,6 +156,7 @@ export function createApi(agent: Agent): AgentApi {
       if (at === null) return null;
       return { replayed: at.replayed, timeline: at.timeline, streaming: cluster.node.pg?.streaming ?? false };
     },
+    agreeFailsafe: (request) => member().answerFailsafe(request),
     lags: () => lagsOf(member()),
     async admit(request) {
       member();

@@ -9,7 +9,7 @@ import type { CheckSummary, Facts } from './core/facts.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { Policy } from './core/policy.ts';
 import { defaultPolicy } from './core/policy.ts';
-import type { VoteReply, VoteRequest } from './core/ports.ts';
+import type { FailsafeRequest, VoteReply, VoteRequest } from './core/ports.ts';
 import { processes } from './core/processes.ts';
 import { standbyName } from './core/records.ts';
 import { housekeeping, serverUrls } from './housekeeping.ts';
@@ -42,6 +42,7 @@ export type Cluster = {
   /** The last decision and the facts it was made of; null before the first. */
   last(): { decision: Decision; facts: Facts } | null;
   answerVote(request: VoteRequest): Promise<VoteReply>;
+  answerFailsafe(request: FailsafeRequest): boolean;
   onDecision(callback: (decision: Decision, facts: Facts) => void): void;
   /** Ends the processes. The lease, PostgreSQL and Consul stay as they are. */
   close(): Promise<void>;
@@ -58,6 +59,7 @@ export function policyOf(config: NodeConfig): Policy {
     primaryStartTimeout: config.postgres.primary_start_timeout,
     restartWindow: config.postgres.restart_window,
     stopTimeout: Math.min(config.postgres.stop_timeout, 10_000),
+    failsafe: config.failsafe,
     synchronousMode: config.synchronous_mode,
     maximumLagOnFailover: config.maximum_lag_on_failover,
     priority: config.tags.priority,
@@ -160,6 +162,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     async answerVote(request) {
       return (await drive(core.answerVote(request), ports, abort.signal)) ?? { kind: 'unknown' };
     },
+    answerFailsafe: core.answerFailsafe,
     onDecision: (callback) => callbacks.push(callback),
     async close() {
       abort.abort();

@@ -100,6 +100,7 @@ export function realPorts(o: RealParts): RealPorts {
     peers: {
       votes: (nodes, request, ms) => peers.votes(nodes, request, ms),
       state: (name, ms) => peers.state(name, ms),
+      failsafe: (nodes, request, ms) => peers.failsafe(nodes, request, ms),
     },
     store: { save: (durable) => store.save(durable) },
     state: {

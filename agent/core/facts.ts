@@ -59,6 +59,8 @@ export type Facts = {
   /** Best standby a failing active could hand over to. */
   fit: string | null;
   request: { id: string; target: string; expired: boolean; unfit: string | null } | null;
+  /** The right stands by the members' agreement alone. */
+  failsafe: boolean;
   paused: boolean;
   maintenance: boolean;
   stopping: 'no' | 'restart' | 'shutdown';
@@ -138,6 +140,7 @@ export function factsOf(
             verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
             rank: rankOf(n.ballot, view?.nodes ?? {}, (node) => isUnwell(view?.states[node])),
           },
+    failsafe: n.failsafeSince !== null,
     paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
     stopping: n.stopping,

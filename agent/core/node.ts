@@ -60,6 +60,8 @@ export type NodeContext = {
   interrupted: boolean;
   /** Our right was seen to be another's now, not given away: the guard fences, whatever main is waiting for. */
   deposed: boolean;
+  /** Since when the right is extended by the members' agreement alone, own clock; null: Consul answers. */
+  failsafeSince: number | null;
   /** How many fence-downs run right now: main and the keeper wait. */
   fencing: number;
   /** Do not challenge before this time (own clock): only ever delays, for a bounded time. */
@@ -132,6 +134,7 @@ export function createContext(
     fence: 'unknown',
     interrupted: false,
     deposed: false,
+    failsafeSince: null,
     fencing: 0,
     cooldownUntil: Number.NEGATIVE_INFINITY,
     failedUntil: Number.NEGATIVE_INFINITY,

@@ -17,6 +17,8 @@ export type Policy = {
   cooldown: number;
   /** How long a node that failed as active is no target of an automatic handover, against ping-pong. */
   failedCooldown: number;
+  /** Consul silent, every member's agent in agreement: stay active. */
+  failsafe: boolean;
   synchronousMode: 'quorum' | 'strict' | 'off';
   /** Asynchronous mode: bytes a candidate may lack. */
   maximumLagOnFailover: number;
@@ -42,6 +44,7 @@ export const defaultPolicy: Policy = {
   holdWithoutOpen: 15000,
   cooldown: 10000,
   failedCooldown: 60000,
+  failsafe: true,
   synchronousMode: 'quorum',
   maximumLagOnFailover: 1048576,
   priority: 100,

@@ -29,6 +29,9 @@ export type VoteRequest = { index: number; candidate: string };
 export type Vote = { node: string; clone: string; timeline: number; lsn: Lsn; history: Fork[] };
 export type VoteReply = { kind: 'vote'; vote: Vote } | { kind: 'refused'; why: string } | { kind: 'unknown' };
 
+/** The holder asks whether every member still takes it for the active, while Consul is silent. */
+export type FailsafeRequest = { holder: string; instance: string; epoch: number };
+
 export type PeerState = { replayed: Lsn; timeline: number; streaming: boolean };
 
 export type ServiceFacts = {
@@ -89,6 +92,8 @@ export type Ports = {
     /** Ask all of them at once; an entry per node. Returns as soon as all have answered, `ms` at the latest. */
     votes(nodes: string[], request: VoteRequest, ms: number): Record<string, VoteReply>;
     state(node: string, ms: number): PeerState | null;
+    /** Asks all of them at once; who agreed. */
+    failsafe(nodes: string[], request: FailsafeRequest, ms: number): string[];
   };
   store: { save(durable: Durable): void };
   state: { publish(state: StateRecord, ms: number): void };

@@ -8,7 +8,8 @@ import { type Facts, factsOf } from './facts.ts';
 import { receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
-import { call, type Procedure, type VoteReply, type VoteRequest } from './ports.ts';
+import { call, type FailsafeRequest, type Procedure, type VoteReply, type VoteRequest } from './ports.ts';
+import { answerFailsafe, askFailsafe } from './procedures/failsafe.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { mayWipe } from './procedures/rejoin.ts';
 import { answerVote, mayFollow } from './procedures/vote.ts';
@@ -27,6 +28,7 @@ export function processes(n: NodeContext, hooks: Hooks) {
     guard: () => guard(n),
     main: () => main(n, hooks),
     answerVote: (request: VoteRequest): Procedure<VoteReply> => answerVote(n, request),
+    answerFailsafe: (request: FailsafeRequest): boolean => answerFailsafe(n, request),
   };
 }
 
@@ -55,6 +57,34 @@ function* watcher(n: NodeContext): Procedure<void> {
   }
 }
 
+/** Consul was silent for a whole retry period: ask the members, and keep the kernel lease going on their word. */
+function* failsafe(n: NodeContext): Procedure<void> {
+  if (!n.policy.failsafe || remaining(n.lease, n.now()) > n.policy.renewDeadline - n.policy.retryPeriod)
+    return;
+  if (!(yield* askFailsafe(n))) return;
+  if (n.failsafeSince === null) {
+    n.failsafeSince = n.now();
+    n.log({
+      component: 'consul-recovery-watcher',
+      level: 'warn',
+      message: 'FAILSAFE: Consul does not answer; every member agrees that this node stays active',
+    });
+  }
+  if (n.lease.right !== null && n.fence === 'open' && n.fencing === 0)
+    yield* call('fence', 'extend', n.lease.right.until);
+}
+
+function endFailsafe(n: NodeContext): void {
+  if (n.failsafeSince === null) return;
+  const seconds = ((n.now() - n.failsafeSince) / 1000).toFixed(1);
+  n.failsafeSince = null;
+  n.log({
+    component: 'consul-recovery-watcher',
+    level: 'info',
+    message: `Consul answers again, after ${seconds} s of failsafe`,
+  });
+}
+
 /** Renews every retry period while this node holds the lease. */
 function* keeper(n: NodeContext): Procedure<void> {
   for (;;) {
@@ -62,7 +92,9 @@ function* keeper(n: NodeContext): Procedure<void> {
     if (n.renewing && n.fencing === 0 && isMine(n.lease, n.name, n.instance)) {
       const had = n.lease.right !== null;
       const outcome = yield* renewWith(n, []);
+      if (outcome === 'unknown') yield* failsafe(n);
       if (outcome === 'ok') {
+        endFailsafe(n);
         if (n.lease.right !== null && n.fence === 'open' && n.fencing === 0)
           yield* call('fence', 'extend', n.lease.right.until);
         if (!had) n.wake();

@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { type Access, admission, peersOnly } from './auth.ts';
 import { stateToWire, voteToWire } from './peers.ts';
 import type { AgentApi } from './port.ts';
-import { admitBody, enrolBody, readBody, voteBody } from './schemas.ts';
+import { admitBody, enrolBody, failsafeBody, readBody, voteBody } from './schemas.ts';
 
 export function peerRoutes(api: AgentApi, access: Access): Hono {
   const app = new Hono();
@@ -11,6 +11,7 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
   app.use(peersOnly(access));
   app.post('/vote', async (c) => c.json(voteToWire(await api.vote(await readBody(c, voteBody)))));
   app.get('/state', async (c) => c.json(stateToWire(await api.peerState())));
+  app.post('/failsafe', async (c) => c.json({ agreed: api.agreeFailsafe(await readBody(c, failsafeBody)) }));
   app.get('/lags', (c) => c.json(api.lags()));
   app.post('/enrol', async (c) => {
     await api.enrol((await readBody(c, enrolBody)).node);

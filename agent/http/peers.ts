@@ -1,5 +1,5 @@
 /** Asking the other agents: the core's `peers` port over their HTTP API. LSNs travel as decimal strings. */
-import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { Fork } from '../core/postgres.ts';
 
 /** How long the last of several voters is waited for once the others have answered, ms. */
@@ -102,6 +102,14 @@ export function createPeers(addressOf: (node: string) => PeerAddress | undefined
         ms,
       );
       return reply === null ? null : { ...reply, replayed: BigInt(reply.replayed) };
+    },
+    async failsafe(nodes: string[], request: FailsafeRequest, ms: number): Promise<string[]> {
+      const replies = await Promise.all(
+        nodes.map(async (node) =>
+          (await ask<{ agreed: boolean }>(node, 'POST', 'failsafe', request, ms))?.agreed ? node : null,
+        ),
+      );
+      return replies.filter((node) => node !== null);
     },
     /** Lag of every node in bytes, as the active sees its standbys; null when it does not answer. */
     lags: (node: string, ms: number) =>

@@ -1,5 +1,5 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
-import type { PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, SyncRecord } from '../core/records.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
@@ -147,6 +147,8 @@ export interface AgentApi {
   /** From peers (bearer of the cluster's secret): */
   vote(request: VoteRequest): Promise<VoteReply>;
   peerState(): Promise<PeerState | null>;
+  /** Does this member still take the asking node for the active? */
+  agreeFailsafe(request: FailsafeRequest): boolean;
   /** Bytes each node is behind, as this node can tell: the active knows its standbys. */
   lags(): Record<string, number | null>;
   /** On the active, asked by a joining manager: validate and reserve; everything it needs to join. */

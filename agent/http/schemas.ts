@@ -38,6 +38,11 @@ export const pauseBody = group({ for: v.optional(v.nullable(positiveDuration()),
 export const nothingBody = group({});
 
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
+export const failsafeBody = group({
+  holder: nodeName(),
+  instance: text(),
+  epoch: integer(0, Number.MAX_SAFE_INTEGER),
+});
 export const enrolBody = group({ node: nodeName() });
 export const admitBody = group({
   nodeName: nodeName(),

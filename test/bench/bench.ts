@@ -9,8 +9,9 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { buildExecutable, executable, freeAddress, root } from '../demo/setup.ts';
+import { buildExecutable, executable, root } from '../demo/setup.ts';
 import { say } from '../demo/text.ts';
+import { freeAddress } from '../dev/addresses.ts';
 import { TestCluster } from '../dev/harness.ts';
 import { type AtRest, atRest, latencies } from './measure.ts';
 import { type Results, report } from './report.ts';
@@ -30,7 +31,7 @@ const progress = (line: string) => process.stderr.write(`  ${line}\n`);
 
 async function withCluster<T>(preset: 'default' | 'fast', use: (t: TestCluster) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'agent-bench-'));
-  const t = await TestCluster.up({ dir, first: await freeAddress(), preset, executable });
+  const t = await TestCluster.up({ dir, first: await freeAddress(11), preset, executable });
   try {
     return await use(t);
   } finally {

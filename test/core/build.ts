@@ -91,6 +91,7 @@ export function facts(over: FactsOver = {}): Facts {
     rebuilding: null,
     mayWipe: false,
     mayFollow: true,
+    failsafe: false,
     carries: true,
     followsHolder: true,
     cooldown: 0,

@@ -11,9 +11,10 @@ import { openCluster } from '../../cli/dev/cluster.ts';
 import { down } from '../../cli/dev/down.ts';
 import { CLIENT } from '../../cli/dev/layout.ts';
 import { up } from '../../cli/dev/up.ts';
+import { freeAddress } from '../dev/addresses.ts';
 import { TestCluster } from '../dev/harness.ts';
 import { LEDGER_TABLE } from '../ledger/ledger.ts';
-import { buildExecutable, executable, freeAddress } from './setup.ts';
+import { buildExecutable, executable } from './setup.ts';
 import { Story } from './story.ts';
 import { heading, say } from './text.ts';
 
@@ -32,7 +33,7 @@ async function bringUp(): Promise<TestCluster> {
   heading('2. Three managers become a cluster');
   say('  n1 is a manager with a database of its own. n2 and n3 are empty managers.');
   say('  Each gets a real Consul and a real PostgreSQL, run by its own agent.\n');
-  const first = await freeAddress();
+  const first = await freeAddress(11);
   const upBegan = performance.now();
   const cluster = await up({ dir, first, preset, executable }, (line) => {
     say(`  ${((performance.now() - upBegan) / 1000).toFixed(1).padStart(5)} s  ${line}`);

@@ -6,6 +6,7 @@ import { AgentError } from '../../agent/errors.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
 import { prepare } from '../../cli/dev/cluster.ts';
 import { nodeProcesses } from '../../cli/dev/processes.ts';
+import { freeAddress } from './addresses.ts';
 import { eventually, TestCluster } from './harness.ts';
 
 let t: TestCluster;
@@ -14,13 +15,13 @@ let spare: TestCluster;
 /** Two managers that are in no cluster: n1 has a database of its own, n2 is empty and carries a name that is taken. */
 async function makeSpare(): Promise<TestCluster> {
   const dir = mkdtempSync(join(tmpdir(), 'agent-test-'));
-  const made = new TestCluster(await prepare({ dir, nodes: 2, first: '127.0.0.26', runtime: 'bun' }));
+  const made = new TestCluster(await prepare({ dir, nodes: 2, first: await freeAddress(), runtime: 'bun' }));
   for (const node of made.nodes) await startAgent(node, made.cluster.settings.program, made.cluster.user);
   return made;
 }
 
 beforeAll(async () => {
-  t = await TestCluster.up({ first: '127.0.0.21', preset: 'fast' });
+  t = await TestCluster.up({ preset: 'fast' });
 }, 180_000);
 
 afterAll(async () => {

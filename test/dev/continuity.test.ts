@@ -7,7 +7,7 @@ import { eventually, TestCluster } from './harness.ts';
 let t: TestCluster;
 
 beforeAll(async () => {
-  t = await TestCluster.up({ first: '127.0.0.41' });
+  t = await TestCluster.up();
 }, 180_000);
 
 afterAll(async () => {

@@ -3,7 +3,7 @@ import { expectNothingLost, managerKilled, postmasterKilled } from './failover.s
 import { TestCluster } from './harness.ts';
 
 test('agents run from source by Deno survive a killed postmaster and a killed manager without losing a write', async () => {
-  const t = await TestCluster.up({ first: '127.0.0.81', preset: 'fast', runtime: 'deno' });
+  const t = await TestCluster.up({ preset: 'fast', runtime: 'deno' });
   try {
     const ledger = t.ledger();
     try {

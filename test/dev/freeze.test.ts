@@ -6,7 +6,7 @@ import { TestCluster } from './harness.ts';
 let t: TestCluster;
 
 beforeAll(async () => {
-  t = await TestCluster.up({ first: '127.0.0.51', preset: 'fast' });
+  t = await TestCluster.up({ preset: 'fast' });
 }, 180_000);
 
 afterAll(async () => {

@@ -6,13 +6,14 @@ import { type AgentClient, connectAgent } from '../../agent/http/client_api.ts';
 import type { ClusterStatus, Operation } from '../../agent/http/port.ts';
 import { alive } from '../../agent/platform/procfs.ts';
 import { postmaster, runningAgent, startAgent, stopAgent } from '../../cli/dev/agents.ts';
-import { type DevCluster, type PrepareOptions, superuserSql } from '../../cli/dev/cluster.ts';
+import { type DevCluster, openCluster, type PrepareOptions, superuserSql } from '../../cli/dev/cluster.ts';
 import { down } from '../../cli/dev/down.ts';
 import { CLIENT, type DevNode, lastLines, PORTS } from '../../cli/dev/layout.ts';
 import { killNode, nodeProcesses, signalProcess } from '../../cli/dev/processes.ts';
 import { up } from '../../cli/dev/up.ts';
 import { LEDGER_TABLE, Ledger, type LedgerOptions } from '../ledger/ledger.ts';
 import { type Address, connect } from '../ledger/wire.ts';
+import { freeAddress } from './addresses.ts';
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -41,17 +42,20 @@ export class TestCluster {
     this.cluster = cluster;
   }
 
-  /** `first` must be a test file's own: leftovers of another file cannot disturb it then. */
-  static async up(options: Omit<PrepareOptions, 'dir'> & { dir?: string }): Promise<TestCluster> {
+  /** A whole cluster, in a new folder and on free addresses; what it needed is gone again when that fails. */
+  static async up(options: Omit<PrepareOptions, 'dir'> & { dir?: string } = {}): Promise<TestCluster> {
+    const first = options.first ?? (await freeAddress());
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'agent-test-'));
     const lines: string[] = [];
+    const asked = options.executable === undefined ? { runtime: 'bun' as const, ...options } : options;
     try {
-      const made = new TestCluster(await up({ runtime: 'bun', ...options, dir }, (line) => lines.push(line)));
+      const made = new TestCluster(await up({ ...asked, first, dir }, (line) => lines.push(line)));
       await made.settled(60_000);
       await made.clientSql(`${LEDGER_TABLE}; GRANT ALL ON ledger TO ${CLIENT.user}`);
       return made;
     } catch (cause) {
       process.stderr.write(`${lines.join('\n')}\n`);
+      await new TestCluster(openCluster(dir)).down();
       throw cause;
     }
   }

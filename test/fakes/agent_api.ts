@@ -274,6 +274,7 @@ export class FakeAgent implements AgentApi {
     };
   };
   peerState: AgentApi['peerState'] = async () => ({ replayed: 2n ** 60n + 1n, timeline: 2, streaming: true });
+  agreeFailsafe: AgentApi['agreeFailsafe'] = () => true;
   lags: AgentApi['lags'] = () => ({ m1: 0 });
   admit: AgentApi['admit'] = async (request) => {
     this.#ask('admit', request);

@@ -1,9 +1,14 @@
 /** Which mutation does the simulator catch, by which invariant, after how many seeds? `bun test/sim/breakage.ts [ID...]` */
 import process from 'node:process';
 import { loadBroken } from './mutate.ts';
-import { mutations } from './mutations.ts';
+import { type Mutation, mutations } from './mutations.ts';
 import { runSeed } from './run.ts';
 
+const of = ({ theme, nodes, rates }: Mutation) => ({
+  ...(theme === undefined ? {} : { theme }),
+  ...(nodes === undefined ? {} : { nodes }),
+  ...(rates === undefined ? {} : { rates }),
+});
 const limit = Number(process.env.SEEDS ?? '400');
 const wanted = process.argv.slice(2);
 for (const mutation of mutations) {
@@ -14,7 +19,7 @@ for (const mutation of mutations) {
     const broken = await loadBroken(mutation.edits);
     for (let seed = 1; seed <= limit; seed += 1) {
       const policy = { synchronousMode: 'quorum' as const, ...mutation.policy };
-      const { violations } = runSeed({ seed, core: broken.core, policy });
+      const { violations } = runSeed({ seed, core: broken.core, policy, ...of(mutation) });
       const first = violations[0];
       if (first === undefined) continue;
       said = `${seed} seeds: ${first.invariant}`;

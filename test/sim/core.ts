@@ -4,11 +4,15 @@ import type { Core } from './sim_node.ts';
 
 export function coreFrom(make: typeof processes): Core {
   return (context, hooks) => {
-    const { watcher, keeper, guard, main, answerVote } = make(context, {
+    const { watcher, keeper, guard, main, answerVote, answerFailsafe } = make(context, {
       newClone: hooks.newClone,
       decided: (decision) => hooks.decided(decision.rule),
     });
-    return { processes: { watcher, keeper, guard, main }, answerVote } as unknown as ReturnType<Core>;
+    return {
+      processes: { watcher, keeper, guard, main },
+      answerVote,
+      answerFailsafe,
+    } as unknown as ReturnType<Core>;
   };
 }
 

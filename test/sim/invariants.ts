@@ -2,7 +2,12 @@
  * What must hold at every moment (DESIGN 6), judged from outside with true time and complete knowledge. Violations are
  * collected, not thrown: the run stops after the event that caused one.
  */
-import type { ActiveRecord, LeaseRecord, SyncRecord } from '../../agent/core/records.ts';
+import {
+  type ActiveRecord,
+  type LeaseRecord,
+  type SyncRecord,
+  standbyName,
+} from '../../agent/core/records.ts';
 import type { Agent } from './agent.ts';
 import { contains, describe } from './branch.ts';
 import type { Commit } from './consul.ts';
@@ -16,6 +21,8 @@ export class Checker {
   readonly violations: Violation[] = [];
   private world: World;
   private lease: { record: LeaseRecord | null; at: number } = { record: null, at: 0 };
+  /** Since when each listed copy has been listed. */
+  private listed = new Map<string, number>();
   private syncEpoch = 0;
   private activeEpoch = 0;
   private lastOpened: SimNode | null = null;
@@ -63,6 +70,9 @@ export class Checker {
     // A machine that thaws in the middle of opening reads old data for a moment; acknowledging is what it must not.
     if (node.loose) return;
     this.complete(node, 'opened');
+    const leader = world.store.view.sync?.value.leader ?? 'nobody';
+    if (leader !== node.name)
+      this.fail('opened before sync names it', `${node.name} opened, sync names ${leader}`);
     // What clients can read from now on may not vanish either (PROTOCOL D.6, D.7).
     const { branch, flushed } = node.server;
     if (branch.lastCommit <= flushed) branch.acked = Math.max(branch.acked, branch.lastCommit);
@@ -122,8 +132,12 @@ export class Checker {
     if (sync === undefined || node.server.data !== 'ok') return;
     if (sync.leader === node.name)
       this.fail('wiped the leader', `${node.name} is wiped, sync names it the leader`);
+    // Listed only after it stopped, it has confirmed nothing under that list: it will merely be missed.
     const listed = sync.voters.find((v) => v.node === node.name && v.clone !== clone);
-    if (listed !== undefined) this.fail('wiped a voter', `${node.name} is wiped, sync lists ${listed.clone}`);
+    const since =
+      listed === undefined ? Number.POSITIVE_INFINITY : (this.listed.get(standbyName(listed)) ?? 0);
+    if (since < node.server.diedAt)
+      this.fail('wiped a voter', `${node.name} is wiped, sync lists ${listed?.clone}`);
   }
 
   foreign(down: Server, up: Server): void {
@@ -177,6 +191,8 @@ export class Checker {
     if (sync.epoch < this.syncEpoch)
       this.fail('sync went back', `epoch ${sync.epoch} after ${this.syncEpoch}`);
     this.syncEpoch = sync.epoch;
+    const now = this.world.scheduler.now;
+    this.listed = new Map(sync.voters.map((v) => [standbyName(v), this.listed.get(standbyName(v)) ?? now]));
     const { policy } = this.world.options;
     const members = Object.keys(this.world.store.view.nodes).length;
     if (policy.synchronousMode === 'strict' && sync.voters.length === 0 && members > 1) {

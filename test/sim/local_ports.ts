@@ -112,6 +112,50 @@ export function peersPort(world: World, node: SimNode): Handlers<'peers'> {
         );
       }
     },
+    failsafe: (agent, reply, [nodes, request, ms]) => {
+      const agreed: string[] = [];
+      let missing = nodes.length;
+      let answered = false;
+      const end = () => {
+        if (answered) return;
+        answered = true;
+        agent.soon(() => reply([...agreed]));
+      };
+      node.machine.laterOwn(ms, end);
+      for (const name of nodes) {
+        ask(
+          name,
+          (target, answer) => target.answerFailsafe(request, answer),
+          (value) => {
+            if (value === true) agreed.push(name);
+            missing -= 1;
+            if (missing === 0) end();
+          },
+        );
+      }
+    },
+    failsafe: (agent, reply, [nodes, request, ms]) => {
+      const agreed: string[] = [];
+      let missing = nodes.length;
+      const end = () => {
+        if (missing < 0) return;
+        missing = -1;
+        agent.soon(() => reply(agreed));
+      };
+      node.machine.laterOwn(ms, end);
+      for (const name of nodes) {
+        ask(
+          name,
+          (target, answer) => answer(target.answerFailsafe(request)),
+          (value) => {
+            if (missing < 0) return;
+            if (value === true) agreed.push(name);
+            missing -= 1;
+            if (missing === 0) end();
+          },
+        );
+      }
+    },
     state: (agent, reply, [name, ms]) => {
       let answered = false;
       const once = (value: unknown) => {

@@ -63,7 +63,7 @@ console.log(
     `${sum((r) => r.stats.faults)} faults, ${sum((r) => r.stats.takeovers)} failovers, ${sum((r) => r.stats.handovers)} handovers, ${sum((r) => r.stats.promotions)} promotions`,
     `${sum((r) => r.stats.acknowledged)} acknowledgements, ${sum((r) => r.stats.acknowledgedAlone)} while degraded`,
     `closed ${(sum((r) => r.stats.closedMs) / 10 / virtual).toFixed(1)} %, degraded ${(sum((r) => r.stats.degradedMs) / 10 / virtual).toFixed(1)} % of the time`,
-    `two open with an excuse (frozen, killed or hung): ${sum((r) => r.stats.excusedTwoOpen)}; left to the operator (D.3): ${sum((r) => r.stats.excusedClosed)}`,
+    `two open with an excuse (frozen, killed or hung): ${sum((r) => r.stats.excusedTwoOpen)}; left to the operator (D.3): ${sum((r) => r.stats.excusedClosed)}; failsafe answers: ${sum((r) => r.stats.failsafeAsked)}`,
   ].join('\n'),
 );
 if (failed.length > 0) process.exitCode = 1;

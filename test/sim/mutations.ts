@@ -5,7 +5,16 @@
 import type { Policy } from '../../agent/core/policy.ts';
 import type { Edit } from './mutate.ts';
 
-export type Mutation = { id: string; what: string; edits: Edit[]; policy?: Partial<Policy> };
+export type Mutation = {
+  id: string;
+  what: string;
+  edits: Edit[];
+  policy?: Partial<Policy>;
+  /** The storm in which it shows, when general faults hardly ever meet it. */
+  theme?: string;
+  nodes?: number;
+  rates?: number[];
+};
 
 const edit = (file: string, find: string, replace: string): Edit => ({ file, find, replace });
 
@@ -13,7 +22,14 @@ export const mutations: Mutation[] = [
   {
     id: '5 lease inequality',
     what: 'renew_deadline is longer than lease_duration',
-    edits: [],
+    edits: [
+      edit(
+        'procedures/vote.ts',
+        'stillFor(n.lease, n.now()) < n.policy.renewDeadline',
+        'stillFor(n.lease, n.now()) < 4000',
+      ),
+      edit('rule.ts', 'Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000)', '5000'),
+    ],
     policy: { renewDeadline: 9000, leaseDuration: 6000, retryPeriod: 1000 },
   },
   {
@@ -21,21 +37,22 @@ export const mutations: Mutation[] = [
     what: 'the guard does not fence down when the right ends',
     edits: [
       edit('processes.ts', "yield* fenceDown(n, 'the lease ran out')", "yield* call('time', 'sleep', 1000)"),
-      edit(
-        'rules/safety.ts',
-        'actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod',
-        'false',
-      ),
+      edit('rules/safety.ts', '!holds(f) && !elsewhere(f)', 'false'),
+      edit('decide.ts', 'actsActive(f) && !(holds(f) && syncIsOurs(f))', 'false'),
     ],
   },
   {
     id: '5 wait',
     what: 'a challenger does not wait for lease_duration',
-    edits: [edit('rules/free_lease.ts', 'f.lease.still >= f.policy.leaseDuration', 'true')],
+    edits: [
+      edit('rules/free_lease.ts', 'f.lease.still >= f.policy.leaseDuration', 'true'),
+      edit('rules/free_lease.ts', 'waited(f) < patience(f)', 'false'),
+    ],
   },
   {
     id: 'B.1',
     what: 'the right is counted from after the reply',
+    theme: 'frozen between calls',
     edits: [
       edit('lease.ts', 'until: sent + n.policy.renewDeadline', 'until: n.now() + n.policy.renewDeadline'),
     ],
@@ -60,6 +77,7 @@ export const mutations: Mutation[] = [
   {
     id: 'B.5',
     what: 'no renewal before promote, a writable start and unfence',
+    theme: 'frozen between calls',
     edits: [
       edit('lease.ts', "return outcome === 'ok' && remaining(n.lease, n.now()) > worstCase;", 'return true;'),
       edit(
@@ -72,16 +90,18 @@ export const mutations: Mutation[] = [
   {
     id: 'B.6 sync',
     what: 'a takeover does not check the index of sync',
+    theme: 'late writes',
     edits: [edit('lease.ts', 'syncIndex > 0 ? check : []', '[]')],
   },
   {
     id: 'B.6 txn',
     what: 'the writes of a holder are not tied to the lease',
+    theme: 'late writes',
     edits: [
       edit(
         'lease.ts',
-        "[{ verb: 'cas', key: LEASE, value: next, index }, ...ops]",
-        "ops.length > 0 && grants && ops[0]?.verb !== 'check-index' ? ops.map((o) => (o.verb === 'cas' ? { verb: 'set' as const, key: o.key, value: o.value } : o)) : [{ verb: 'cas', key: LEASE, value: next, index }, ...ops]",
+        'const outcome = yield* write(n, next, ops, true);',
+        "if (ops.length > 0) { const r = yield* call('consul', 'txn', ops, n.policy.retryPeriod); if (r.kind !== 'ok') return r.kind === 'unknown' ? 'unknown' : 'refused'; } const outcome = yield* write(n, next, [], true);",
       ),
     ],
   },
@@ -99,6 +119,7 @@ export const mutations: Mutation[] = [
   {
     id: 'D.1 cut',
     what: 'a voter goes on streaming',
+    theme: 'frozen active',
     edits: [
       edit(
         'procedures/vote.ts',
@@ -111,11 +132,13 @@ export const mutations: Mutation[] = [
   {
     id: 'D.1 durable',
     what: 'a vote is not kept: the voter reconnects at once',
+    theme: 'frozen active',
     edits: [edit('procedures/vote.ts', 'if (vote === null) return true;', 'return true;')],
   },
   {
     id: 'D.1 saved',
     what: 'a vote does not survive a restart',
+    theme: 'frozen active',
     edits: [edit('procedures/vote.ts', "yield* call('store', 'save', n.durable);", '')],
   },
   {
@@ -158,6 +181,7 @@ export const mutations: Mutation[] = [
   {
     id: 'D.3 branch',
     what: 'the LSN is compared before the branch',
+    theme: 'foreign tail',
     edits: [
       edit(
         'election.ts',
@@ -190,6 +214,8 @@ export const mutations: Mutation[] = [
   {
     id: 'D.5 add',
     what: 'a voter is added to PostgreSQL before the key',
+    theme: 'lone confirmation',
+    nodes: 3,
     edits: [
       edit(
         'procedures/sync.ts',
@@ -201,6 +227,8 @@ export const mutations: Mutation[] = [
   {
     id: 'D.5 from empty',
     what: 'the first voter is written before PostgreSQL waits for it',
+    theme: 'lone confirmation',
+    nodes: 3,
     edits: [
       edit(
         'procedures/sync.ts',
@@ -212,6 +240,8 @@ export const mutations: Mutation[] = [
   {
     id: 'D.5 remove',
     what: 'a voter leaves the key before PostgreSQL',
+    theme: 'lone confirmation',
+    nodes: 3,
     edits: [
       edit(
         'procedures/sync.ts',
@@ -223,6 +253,8 @@ export const mutations: Mutation[] = [
   {
     id: 'D.5 to empty',
     what: 'PostgreSQL stops waiting before the key says so',
+    theme: 'lone confirmation',
+    nodes: 3,
     edits: [
       edit(
         'procedures/sync.ts',
@@ -234,28 +266,39 @@ export const mutations: Mutation[] = [
   {
     id: 'D.5 raise k',
     what: 'k is raised in the key before PostgreSQL',
+    theme: 'lone confirmation',
+    nodes: 5,
     edits: [
       edit(
         'procedures/sync.ts',
-        'return (yield* list(voters, step.k)) && (yield* cover(n, voters, step.k)) && (yield* key(voters, step.k));',
-        'return (yield* key(voters, step.k)) && (yield* list(voters, step.k));',
+        '(yield* list(voters, step.k)) && (yield* cover(n, voters, step.k)) && (yield* key(voters, step.k))',
+        '(yield* key(voters, step.k)) && (yield* list(voters, step.k))',
       ),
     ],
   },
   {
     id: 'D.5 lower k',
     what: 'k is lowered in PostgreSQL before the key',
+    theme: 'lone confirmation',
+    nodes: 5,
     edits: [
       edit(
         'procedures/sync.ts',
         'if (step.k < k) return (yield* key(voters, step.k)) && (yield* list(voters, step.k));',
         'if (step.k < k) return (yield* list(voters, step.k)) && (yield* key(voters, step.k));',
       ),
+      edit(
+        'procedures/sync.ts',
+        'return (yield* key(voters, next.length)) && (yield* list(voters, next.length));',
+        'return (yield* list(voters, next.length)) && (yield* key(voters, next.length));',
+      ),
     ],
   },
   {
     id: 'D.5 unknown',
     what: 'an unknown outcome of a key write loosens the list all the same',
+    theme: 'late writes',
+    nodes: 3,
     edits: [
       edit(
         'procedures/sync.ts',
@@ -282,8 +325,8 @@ export const mutations: Mutation[] = [
     edits: [
       edit(
         'procedures/promote.ts',
-        'const written = yield* renewWith(n, ops);',
-        "const written: string = 'ok';",
+        'let written = yield* renewWith(n, announce());',
+        "let written: string = 'ok';",
       ),
     ],
   },
@@ -317,6 +360,7 @@ export const mutations: Mutation[] = [
   {
     id: 'D.8 replayed',
     what: 'the target need not have replayed the shutdown',
+    theme: 'lost target',
     edits: [
       edit(
         'procedures/handover.ts',
@@ -329,9 +373,7 @@ export const mutations: Mutation[] = [
   {
     id: 'D.9 give up',
     what: 'a holder that cannot open keeps the lease',
-    edits: [
-      edit('rules/holder.ts', '(!syncIsOurs(f) || f.closedFor > f.policy.holdWithoutOpen) &&', 'false &&'),
-    ],
+    edits: [edit('rules/holder.ts', '(!syncIsOurs(f) || !mayWait(f)) &&', 'false &&')],
   },
   {
     id: 'D.11',
@@ -350,7 +392,7 @@ export const mutations: Mutation[] = [
     what: 'timeline numbers are not reserved',
     edits: [
       edit(
-        'procedures/promote.ts',
+        'procedures/promotion_records.ts',
         'return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;',
         'return known.length > -1 ? current + 1 : 0;',
       ),
@@ -359,13 +401,7 @@ export const mutations: Mutation[] = [
   {
     id: 'E.2 ahead of the fork',
     what: 'a former active that went on after the fork is not rewound',
-    edits: [
-      edit(
-        'branch_of.ts',
-        "own.lsn <= left.lsn ? { kind: 'contained' } : { kind: 'diverged', fork: left }",
-        "{ kind: 'contained' }",
-      ),
-    ],
+    edits: [edit('branch.ts', 'own.timeline === end.tli && own.lsn <= end.lsn', 'own.timeline === end.tli')],
   },
   {
     id: '6 fence first',
@@ -377,10 +413,5 @@ export const mutations: Mutation[] = [
         "const closed = { kind: 'done', why: '' } as { kind: string; why: string };",
       ),
     ],
-  },
-  {
-    id: '6 stale read',
-    what: 'an older view than the newest seen is taken in',
-    edits: [edit('lease_view.ts', 'read.index <= lease.index', 'read.index === lease.index')],
   },
 ];

@@ -45,6 +45,17 @@ export function consulServer(world: World): void {
   });
 }
 
+/** Every Consul server is down, the network is not: what failsafe is for. */
+export function consulDown(world: World): void {
+  world.note('--', 'FAULT Consul down everywhere');
+  for (const index of world.nodes.keys()) world.raft.setUp(index, false);
+  world.scheduler.after(world.random.skewed(2000, 40_000), () => {
+    for (const [index, node] of world.nodes.entries()) {
+      if (node.machine.on && !node.machine.paused) world.raft.setUp(index, true);
+    }
+  });
+}
+
 export function trouble(world: World, node: SimNode): void {
   const { random } = world;
   node.trouble = {
@@ -62,5 +73,16 @@ export function lag(world: World, node: SimNode, ms = world.random.skewed(50, 80
   world.wire.lag[node.machine.index] = ms;
   world.scheduler.after(world.random.range(2000, 30_000), () => {
     world.wire.lag[node.machine.index] = 0;
+  });
+}
+
+/** Every Consul server at once; the managers still reach each other. */
+export function consulOutage(world: World): void {
+  world.note('--', 'FAULT Consul down everywhere');
+  for (const node of world.nodes) world.raft.setUp(node.machine.index, false);
+  world.scheduler.after(world.random.skewed(1000, 40_000), () => {
+    world.note('--', 'Consul comes back');
+    for (const { machine } of world.nodes)
+      if (machine.on && !machine.paused) world.raft.setUp(machine.index, true);
   });
 }

@@ -65,6 +65,8 @@ export class Server {
   /** A stopped postmaster refuses new connections while old ones go on; hung storage lets nothing through. */
   hung: 'no' | 'postmaster' | 'storage' = 'no';
   unstartable = false;
+  /** True time at which its processes last ended. */
+  diedAt = 0;
   rebuilding = false;
 
   constructor(
@@ -182,6 +184,7 @@ export class Server {
     const proc = this.proc;
     if (proc === null) return;
     this.proc = null;
+    this.diedAt = this.machine.trueTime;
     this.hung = 'no';
     this.events.note(this, `PostgreSQL gone: ${why}`);
     proc.receiver?.dropAtReceiver();

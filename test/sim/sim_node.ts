@@ -1,7 +1,7 @@
 /** One manager: its machine, its database, its fence, its services, what its agent keeps on disk, and the agent itself. */
 import { createContext, type NodeContext } from '../../agent/core/node.ts';
 import type { Policy } from '../../agent/core/policy.ts';
-import type { VoteReply, VoteRequest } from '../../agent/core/ports.ts';
+import type { FailsafeRequest, VoteReply, VoteRequest } from '../../agent/core/ports.ts';
 import type { Durable } from '../../agent/core/records.ts';
 import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
@@ -19,6 +19,8 @@ export type Core = (
 ) => {
   processes: Record<string, () => Generator<never, void, never>>;
   answerVote(request: VoteRequest): Generator<never, VoteReply, never>;
+  answerFailsafe?(request: FailsafeRequest): boolean;
+  answerFailsafe?(request: FailsafeRequest): boolean;
 };
 
 const HEALTHY = { failing: [], weak: [], all: {} };
@@ -47,6 +49,8 @@ export class SimNode {
   private core: Core;
   private world: World;
   private ports: PortTable;
+  private failsafe: ((request: FailsafeRequest) => boolean) | null = null;
+  private failsafe: ((request: FailsafeRequest) => boolean) | null = null;
   private vote: ((request: VoteRequest) => Generator<never, VoteReply, never>) | null = null;
 
   constructor(
@@ -116,6 +120,8 @@ export class SimNode {
       decided: (rule) => this.world.decided(this, rule),
     });
     this.vote = core.answerVote;
+    this.failsafe = core.answerFailsafe ?? null;
+    this.failsafe = core.answerFailsafe ?? null;
     for (const [process, start] of Object.entries(core.processes)) {
       if (agent.alive) agent.run(process, start());
     }
@@ -129,12 +135,23 @@ export class SimNode {
     this.world.voteAsked(this);
   }
 
+  answerFailsafe(request: FailsafeRequest, answer: (agreed: boolean) => void): void {
+    if (this.agent === null || this.failsafe === null) return;
+    this.world.stats.failsafeAsked += 1;
+    answer(this.failsafe(request));
+  }
+
+  answerFailsafe(request: FailsafeRequest): boolean {
+    return this.agent !== null && (this.failsafe?.(request) ?? false);
+  }
+
   killAgent(): void {
     if (this.agent === null) return;
     this.disturbed();
     this.agent.kill();
     this.agent = null;
     this.vote = null;
+    this.failsafe = null;
   }
 
   /** Joined anew after it was removed: nothing is left of before. The agent is started by the caller. */

@@ -1,6 +1,6 @@
 /** Draws faults at random: what, on whom, for how long. */
 import * as faults from './faults.ts';
-import { consulServer, isolate, lag, oneWay, pair, trouble } from './network_faults.ts';
+import { consulDown, consulServer, isolate, lag, oneWay, pair, trouble } from './network_faults.ts';
 import { removeNode, switchover } from './operator.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
@@ -21,6 +21,8 @@ const kinds: [number, Kind][] = [
   [2, (w, n) => oneWay(w, n)],
   [2, (w, n) => pair(w, n)],
   [2, (w) => consulServer(w)],
+  [1, (w) => consulOutage(w)],
+  [2, (w) => consulDown(w)],
   [2, (w) => w.raft.unseat()],
   [4, (w, n) => trouble(w, n)],
   [2, (w, n) => lag(w, n)],

@@ -170,7 +170,7 @@ const foreignTail: Theme = {
 /** A switchover whose target falls behind in the middle of it. */
 const lostTarget: Theme = {
   name: 'lost target',
-  begin: (world, targets) => {
+  begin: (_world, targets) => {
     const kinds = ['pg.checkpoint', 'hooks.run', 'fence.close', 'services.down', 'pg.stop', 'txn.give'];
     const strike = (w: World) => {
       const target = w.node(w.store.view.request?.value.target ?? '');

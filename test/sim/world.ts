@@ -36,6 +36,8 @@ export type Stats = {
   takeovers: number;
   handovers: number;
   excusedTwoOpen: number;
+  /** Answers that members were asked for while Consul was silent. */
+  failsafeAsked: number;
   excusedClosed: number;
   degradedMs: number;
   closedMs: number;
@@ -85,6 +87,7 @@ export class World {
       takeovers: 0,
       handovers: 0,
       excusedTwoOpen: 0,
+      failsafeAsked: 0,
       excusedClosed: 0,
       degradedMs: 0,
       closedMs: 0,

@@ -84,7 +84,10 @@ export const safety: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && f.consul === 'unreachable',
-    reason: (f) => `Consul does not answer; the lease stands for ${seconds(f.lease.right)} more`,
+    reason: (f) =>
+      f.failsafe
+        ? 'FAILSAFE: Consul does not answer, every member agrees that this node stays active'
+        : `Consul does not answer; the lease stands for ${seconds(f.lease.right)} more`,
     does: [],
     actions: () => [],
   },
