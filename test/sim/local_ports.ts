@@ -134,28 +134,6 @@ export function peersPort(world: World, node: SimNode): Handlers<'peers'> {
         );
       }
     },
-    failsafe: (agent, reply, [nodes, request, ms]) => {
-      const agreed: string[] = [];
-      let missing = nodes.length;
-      const end = () => {
-        if (missing < 0) return;
-        missing = -1;
-        agent.soon(() => reply(agreed));
-      };
-      node.machine.laterOwn(ms, end);
-      for (const name of nodes) {
-        ask(
-          name,
-          (target, answer) => answer(target.answerFailsafe(request)),
-          (value) => {
-            if (missing < 0) return;
-            if (value === true) agreed.push(name);
-            missing -= 1;
-            if (missing === 0) end();
-          },
-        );
-      }
-    },
     state: (agent, reply, [name, ms]) => {
       let answered = false;
       const once = (value: unknown) => {

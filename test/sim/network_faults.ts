@@ -75,14 +75,3 @@ export function lag(world: World, node: SimNode, ms = world.random.skewed(50, 80
     world.wire.lag[node.machine.index] = 0;
   });
 }
-
-/** Every Consul server at once; the managers still reach each other. */
-export function consulOutage(world: World): void {
-  world.note('--', 'FAULT Consul down everywhere');
-  for (const node of world.nodes) world.raft.setUp(node.machine.index, false);
-  world.scheduler.after(world.random.skewed(1000, 40_000), () => {
-    world.note('--', 'Consul comes back');
-    for (const { machine } of world.nodes)
-      if (machine.on && !machine.paused) world.raft.setUp(machine.index, true);
-  });
-}

@@ -20,7 +20,6 @@ export type Core = (
   processes: Record<string, () => Generator<never, void, never>>;
   answerVote(request: VoteRequest): Generator<never, VoteReply, never>;
   answerFailsafe?(request: FailsafeRequest): boolean;
-  answerFailsafe?(request: FailsafeRequest): boolean;
 };
 
 const HEALTHY = { failing: [], weak: [], all: {} };
@@ -49,7 +48,6 @@ export class SimNode {
   private core: Core;
   private world: World;
   private ports: PortTable;
-  private failsafe: ((request: FailsafeRequest) => boolean) | null = null;
   private failsafe: ((request: FailsafeRequest) => boolean) | null = null;
   private vote: ((request: VoteRequest) => Generator<never, VoteReply, never>) | null = null;
 
@@ -121,7 +119,6 @@ export class SimNode {
     });
     this.vote = core.answerVote;
     this.failsafe = core.answerFailsafe ?? null;
-    this.failsafe = core.answerFailsafe ?? null;
     for (const [process, start] of Object.entries(core.processes)) {
       if (agent.alive) agent.run(process, start());
     }
@@ -139,10 +136,6 @@ export class SimNode {
     if (this.agent === null || this.failsafe === null) return;
     this.world.stats.failsafeAsked += 1;
     answer(this.failsafe(request));
-  }
-
-  answerFailsafe(request: FailsafeRequest): boolean {
-    return this.agent !== null && (this.failsafe?.(request) ?? false);
   }
 
   killAgent(): void {

@@ -1,0 +1,256 @@
+/**
+ * The numbered points of the protocol (docs/lease.md, docs/replication.md), each as the change that takes it out of
+ * agent/core. mutants.test.ts makes the change in a copy and expects the named test file to fail.
+ */
+export type Mutant = { point: string; file: string; from: string; to: string; test: string };
+
+const lease = (point: string, from: string, to: string, test = 'lease'): Mutant => ({
+  point,
+  file: 'lease.ts',
+  from,
+  to,
+  test,
+});
+const view = (point: string, from: string, to: string): Mutant => ({
+  point,
+  file: 'lease_view.ts',
+  from,
+  to,
+  test: 'lease_view',
+});
+const inProcedure =
+  (name: string, test: string) =>
+  (point: string, from: string, to: string): Mutant => ({
+    point,
+    file: `procedures/${name}.ts`,
+    from,
+    to,
+    test,
+  });
+const vote = inProcedure('vote', 'vote');
+const cover = inProcedure('cover', 'sync');
+const sync = inProcedure('sync', 'sync');
+const promote = inProcedure('promote', 'promote');
+const handover = inProcedure('handover', 'handover');
+const rejoin = inProcedure('rejoin', 'rejoin');
+const election = (point: string, from: string, to: string): Mutant => ({
+  point,
+  file: 'election.ts',
+  from,
+  to,
+  test: 'election',
+});
+const guard = (point: string, from: string, to: string): Mutant => ({
+  point,
+  file: 'processes.ts',
+  from,
+  to,
+  test: 'processes',
+});
+
+export const mutants: Mutant[] = [
+  lease('B.1 the right counts from before sending', 'until: sent +', 'until: n.now() +'),
+  lease(
+    'B.1 giving away ends the own right first',
+    'n.lease = { ...n.lease, right: null };\n    const next',
+    'const next',
+  ),
+  view(
+    'B.2 another instance is not oneself',
+    'lease.record.holder === node && lease.record.instance === instance',
+    'lease.record.holder === node',
+  ),
+  lease(
+    'B.3 the attempt is recognised by its seq',
+    'a.epoch === b.epoch && a.seq === b.seq',
+    'a.epoch === b.epoch',
+  ),
+  lease('B.3 a restarted agent skips its predecessor’s seqs', 'next.seq + skip(n)', 'next.seq'),
+  lease(
+    'B.3 unknown gives nothing',
+    "if (!(yield* refresh(n))) return 'unknown';",
+    "if (!(yield* refresh(n))) return 'ok';",
+  ),
+  promote(
+    'B.5 renewed before promoting',
+    'if (!(yield* confirm(n, n.policy.worstCase.promote)))',
+    'if (n.lease.right === null)',
+  ),
+  promote(
+    'B.5 renewed before a writable start',
+    'if (!(yield* confirm(n, n.policy.worstCase.start)))',
+    'if (n.lease.right === null)',
+  ),
+  lease(
+    'B.5 more left than the worst case',
+    'remaining(n.lease, n.now()) > worstCase',
+    'remaining(n.lease, n.now()) > 0',
+  ),
+  lease('B.6 a takeover checks sync', 'syncIndex > 0 ? check : []', '[]'),
+  lease('B.6 an accepted handover checks sync', 'syncCheck(n), true)', '[], true)'),
+  lease(
+    'B.6 no write without a right',
+    'if (ops.length > 0 && remaining(n.lease, n.now()) <= 0)',
+    'if (ops.length < 0)',
+  ),
+  lease(
+    'B.7 a higher incarnation starts afresh',
+    'view.cluster.value.incarnation > n.lease.incarnation',
+    'view.index < 0',
+  ),
+  {
+    point: 'B.7 a lower incarnation is foreign',
+    file: 'facts.ts',
+    from: 'if (cluster.incarnation < n.durable.incarnation)',
+    to: 'if (cluster.incarnation < 0)',
+    test: 'facts',
+  },
+  vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < n.policy.renewDeadline', 'n.now() < 0'),
+  vote('D.1 written down first', "yield* call('store', 'save', n.durable);", ''),
+  vote(
+    'D.1 the cut is seen',
+    "if (cut.kind !== 'done') return { kind: 'refused'",
+    "if (n.now() < 0) return { kind: 'refused'",
+  ),
+  vote(
+    'D.1 not back to the old holder',
+    'return record.epoch === vote.epoch && record.holder === vote.holder && index > vote.index;',
+    'return true;',
+  ),
+  vote(
+    'D.1 the same holder only past the index',
+    'record.holder === vote.holder && index > vote.index',
+    'record.holder === vote.holder',
+  ),
+  vote('D.2 a settled position', 'at.settled && ', ''),
+  election('D.3 enough votes', 'listed.length >= need', 'listed.length >= 1'),
+  election('D.3 of listed clones', 'w.node === v.node && w.clone === v.clone', 'w.node === v.node'),
+  election('D.3 nobody ahead', 'if (ahead !== undefined &&', 'if (ahead === ballot.own &&'),
+  election('D.3 branches before positions', 'if (a.timeline !== b.timeline)', 'if (a.timeline === -1)'),
+  election('D.3 a last leader on its own timeline', ' && v.timeline >= sync.timeline', ''),
+  election(
+    'D.3 voters empty',
+    'sync.voters.length > 0 && listed.length >= need',
+    'listed.length >= Math.min(need, sync.voters.length)',
+  ),
+  cover('D.4 flushed up to the goal', 's.flush !== null && s.flush >= at', 's.flush !== null'),
+  cover(
+    'D.4 on this timeline',
+    'goal !== null && goal.timeline !== seen.timeline',
+    'goal !== null && goal.timeline < 0',
+  ),
+  sync(
+    'D.5 add: key, list',
+    '(yield* key(next, k)) && (yield* list(next, k));\n      return',
+    '(yield* list(next, k)) && (yield* key(next, k));\n      return',
+  ),
+  sync('D.5 from empty: covered before the key', '(yield* cover(n, next, 1)) && ', ''),
+  sync('D.5 remove: covered before the key', '(yield* cover(n, next, k)) && ', ''),
+  sync(
+    'D.5 to empty: key, list',
+    'return (yield* key([], 0)) && (yield* list([], 0));',
+    'return (yield* list([], 0)) && (yield* key([], 0));',
+  ),
+  sync('D.5 raise k: covered before the key', '(yield* cover(n, voters, step.k)) && ', ''),
+  sync(
+    'D.5 lower k: key, list',
+    'return (yield* key(voters, step.k)) && (yield* list(voters, step.k));',
+    'return (yield* list(voters, step.k)) && (yield* key(voters, step.k));',
+  ),
+  sync('D.5 an unknown outcome loosens nothing', "return outcome === 'ok';", "return outcome !== 'lost';"),
+  rejoin(
+    'D.5 a voter is not wiped',
+    'return !sync.voters.some(',
+    'return sync.k < 0 || !sync.voters.slice(9).some(',
+  ),
+  rejoin('D.5 the leader is not wiped', ' || sync.leader === n.name', ''),
+  rejoin('D.5 asked again after the stop', 'if (!(yield* refresh(n)) || !mayWipe(n))', 'if (n.now() < 0)'),
+  rejoin(
+    'D the clone id is durable before the first byte',
+    "yield* call('store', 'save', n.durable);\n  const done",
+    'const done',
+  ),
+  promote(
+    'D.6 reserved before promoting',
+    "if (reserved !== 'ok') return",
+    "if (reserved === 'lost') return",
+  ),
+  promote(
+    'D.6 covered before `sync`',
+    'if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {',
+    'if (n.lease.right === null) {',
+  ),
+  vote(
+    'D.6 standbys follow the holder',
+    'const upstream = upstreamOf(n, record.holder);',
+    'const upstream = upstreamOf(n, n.view?.active?.value.node ?? record.holder);',
+  ),
+  promote('D.6 one promotion per mandate', 'n.mandate = null;', ''),
+  promote(
+    'D.7 covered before a restarted server opens',
+    'if (!(yield* covered(n, list, n.policy.openWait))) {',
+    'if (n.lease.right === null) {',
+  ),
+  handover('D.8 replayed past the checkpoint', 'seen.replayed > checkpoint', 'seen.replayed >= checkpoint'),
+  promote('D.8 the target checks it for itself', 'at.replayed > mandate.lsn', 'at.replayed >= mandate.lsn'),
+  handover(
+    'D.8 clean, or the votes decide',
+    'if (!stopped.clean || stopped.checkpoint === null)',
+    'if (stopped.checkpoint === undefined)',
+  ),
+  handover('D.9 without a confirmed stop the lease runs out', 'n.renewing = false;', ''),
+  sync('D.9 a renewal after an unknown write', 'if (n.unsettled) {', 'if (n.now() < 0) {'),
+  sync('D.9 k is lowered first', 'if (k > next.length)', 'if (k < 0)'),
+  sync(
+    'D.9 a new clone is added before the old one goes',
+    'if (!listed(voter) && near(voter))',
+    'if (!sync.voters.some((w) => w.node === node) && near(voter))',
+  ),
+  cover(
+    'D.10 counted once',
+    'list.names.filter((name) => names.has(name)).length >= list.k',
+    'seen.senders.filter((s) => s.flush !== null && s.flush >= at).length >= list.k',
+  ),
+  promote(
+    'D.11 strict never opens degraded',
+    "if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');",
+    '',
+  ),
+  {
+    point: 'E.1 past every number reserved',
+    file: 'procedures/promotion_records.ts',
+    from: ', ...known)',
+    to: ')',
+    test: 'promote',
+  },
+  promote(
+    'E.1 another number is not opened',
+    'if (promoted.timeline !== timeline)',
+    'if (promoted.timeline === 0)',
+  ),
+  {
+    point: 'E.1 a newer timeline is no divergence',
+    file: 'branch_of.ts',
+    from: 'if (own.timeline > sync.timeline)',
+    to: 'if (own.timeline < 0)',
+    test: 'facts',
+  },
+  rejoin(
+    'E.2 saved before it is overwritten',
+    "if (saved.kind !== 'done') return",
+    'if (n.now() < 0) return',
+  ),
+  guard(
+    'the guard fences at the deadline',
+    "yield* fenceDown(n, 'the lease ran out');",
+    "yield* call('time', 'sleep', 1);",
+  ),
+  guard('the guard voids what main was at', 'n.interrupted = true;', ''),
+  {
+    point: 'fencing down attempts every step',
+    file: 'procedures/fence_down.ts',
+    from: "n.fence = closed.kind === 'done' ? 'closed' : 'unknown';",
+    to: "if (closed.kind !== 'done') return;",
+    test: 'fence_down',
+  },
+];
