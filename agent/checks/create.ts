@@ -116,9 +116,16 @@ function checksOf(
     config.synchronous_mode === 'strict'
       ? Number.POSITIVE_INFINITY
       : REPLICATION_WAIT * config.checks.check_ttl_multiplier;
+  const select = postgresSelect(target, now);
+  const sparing = {
+    now,
+    answeredAt: select.answeredAt,
+    trust: settings.postgres_select.every * 1.5,
+    knockEvery: settings.postgres_port.ttl,
+  };
   return [
-    postgresPort(target, readers),
-    postgresSelect(target),
+    postgresPort(target, readers, sparing),
+    select,
     postgresFollowing(readers, now, settings.postgres_following.ttl),
     postgresWrite(target, readers, now, replicationWait),
     services(readers, optional),

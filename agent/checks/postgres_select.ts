@@ -7,14 +7,25 @@ import { Session } from './wire/session.ts';
 /** too_many_connections: the server answers. Moving the active would take the crowd along. */
 const FULL = '53300';
 
-export function postgresSelect(target: PgTarget): Check {
+export interface SelectCheck extends Check {
+  /** Start of the last run that got its answer, by `now`; -Infinity when the last run got none. */
+  answeredAt(): number;
+}
+
+export function postgresSelect(target: PgTarget, now: () => number): SelectCheck {
+  let answeredAt = Number.NEGATIVE_INFINITY;
   return {
     name: 'postgres_select',
+    answeredAt: () => answeredAt,
     async run({ signal }): Promise<CheckResult> {
+      const startedAt = now();
       try {
         const { value } = await Session.once(target, 'select 1', signal);
-        return value === '1' ? pass('select 1 answered') : fail(`select 1 answered ${value}`);
+        if (value !== '1') return fail(`select 1 answered ${value}`);
+        answeredAt = startedAt;
+        return pass('select 1 answered');
       } catch (error) {
+        answeredAt = Number.NEGATIVE_INFINITY;
         if (signal.aborted) return fail('a fresh connection got no answer in time');
         if (error instanceof ServerError && error.code === FULL) return warn('no connection slot is left');
         return fail(`a fresh connection failed: ${explain(error)}`);

@@ -5,7 +5,7 @@
  * --runs N (5), --rest SECONDS (30), --only switchover,postmaster,manager,manager-fast,rest,cli
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -47,7 +47,8 @@ interface UnderLoad {
 }
 
 async function loaded(t: TestCluster, names: readonly (readonly [string, EventName])[]): Promise<UnderLoad> {
-  const ledger = t.ledger();
+  // At the full pace the clients' own attempts at fenced standbys would take a fifth of this machine's two cores.
+  const ledger = t.ledger({ refusedEvery: 100 });
   try {
     const series: Series[] = [];
     for (const [name, event] of names) series.push(await measure(t, ledger, name, event, runs, progress));
@@ -68,6 +69,7 @@ async function loaded(t: TestCluster, names: readonly (readonly [string, EventNa
 const asked = (...names: EventName[]) =>
   names.filter((name) => wanted.has(name)).map((name) => [name, name] as const);
 
+const loadBefore = loadavg()[0] ?? 0;
 progress('building');
 await buildExecutable();
 let rest: AtRest[] = [];
@@ -97,6 +99,7 @@ if (wanted.has('manager-fast')) {
 const results: Results = {
   when: new Date().toISOString(),
   machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
+  loadBefore,
   runs,
   series: loads.flatMap(({ series }) => series),
   rest,

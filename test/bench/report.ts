@@ -5,6 +5,8 @@ import type { Series } from './series.ts';
 export interface Results {
   readonly when: string;
   readonly machine: string;
+  /** Load average of the last minute before the run: above half a core, something else was running too. */
+  readonly loadBefore: number;
   readonly runs: number;
   readonly series: readonly Series[];
   readonly rest: readonly AtRest[];
@@ -89,7 +91,11 @@ export function report(results: Results): string {
     ...restRows(results.rest),
     ...Object.entries(results.cli).map(([name, times]) => timeRow(name, times, 'ms')),
   ];
+  const noisy = results.loadBefore > 0.5;
   return [
+    ...(noisy
+      ? [`\n  NOTE: the load was ${results.loadBefore.toFixed(1)} before this began: other work disturbs it.`]
+      : []),
     `\n  ${results.machine}, ${results.runs} runs each; downtime: the longest gap between two acknowledged writes anywhere`,
     '',
     table(head, rows),

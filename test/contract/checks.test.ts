@@ -29,7 +29,7 @@ async function run(check: Check, ms = LIMIT): Promise<CheckResult & { ms: number
 
 const port = (fence: 'open' | 'closed' = 'open', target = server.target) =>
   postgresPort(target, { fence: () => fence });
-const select = (target = server.target) => postgresSelect(target);
+const select = (target = server.target) => postgresSelect(target, () => performance.now());
 
 describe('postgres_port and postgres_select', () => {
   test('both pass on a server that is well, in a few milliseconds, and leave no connection', async () => {
@@ -62,6 +62,42 @@ describe('postgres_port and postgres_select', () => {
     const { verdict, ms } = await run(select(nowhere));
     expect(verdict).toBe('fail');
     expect(ms).toBeLessThan(LIMIT);
+  });
+
+  test('while fresh connections are answered, the port is knocked at every 5 s; as soon as they are not, each time', async () => {
+    let now = 0;
+    let answeredAt = 0;
+    // Nobody listens there: a knock fails, what stands for one passes.
+    let host = server.target.host;
+    const target = {
+      ...server.target,
+      get host() {
+        return host;
+      },
+    };
+    const check = postgresPort(
+      target,
+      { fence: () => 'open' },
+      {
+        now: () => now,
+        answeredAt: () => answeredAt,
+        trust: 1500,
+        knockEvery: 5000,
+      },
+    );
+    expect(await run(check)).toMatchObject({ verdict: 'pass' });
+    host = '127.0.0.72';
+    now = answeredAt = 4900;
+    expect(await run(check)).toMatchObject({ verdict: 'pass' });
+    answeredAt = 3000;
+    expect(await run(check)).toMatchObject({ verdict: 'fail' });
+    answeredAt = now;
+    expect(await run(check)).toMatchObject({ verdict: 'fail' });
+    host = server.target.host;
+    expect(await run(check)).toMatchObject({ verdict: 'pass' });
+    host = '127.0.0.72';
+    now = answeredAt = 9900;
+    expect(await run(check)).toMatchObject({ verdict: 'fail' });
   });
 
   test('while fenced, the Unix socket stands for a port that the firewall has shut', async () => {

@@ -29,7 +29,7 @@ describe('folders and files named in the text', () => {
 function quoted(page: string): string[] {
   const cells = read(page)
     .split('\n')
-    .filter((line) => /^\| [A-E]\.\d+ \|/.test(line))
+    .filter((line) => /^\| [A-G]\.\d+ \|/.test(line))
     .map((line) => line.split(' | ').at(-1) ?? '');
   return cells.flatMap((cell) =>
     [...cell.matchAll(/"([^"]+)"/g)].map((m) => (m[1] ?? '').replace(/ ?\.\.\.$/, '')),

@@ -253,4 +253,25 @@ export const mutants: Mutant[] = [
     to: "if (closed.kind !== 'done') return;",
     test: 'fence_down',
   },
+  inProcedure('failsafe', 'failsafe')(
+    'G.1 every member',
+    'if (!members.every((name) => agreed.includes(name)))',
+    'if (agreed.length === 0)',
+  ),
+  inProcedure('failsafe', 'failsafe')(
+    'G.1 not after a vote against it',
+    'if (!mayFollow(n, record, n.lease.index)) return false;',
+    '',
+  ),
+  inProcedure('failsafe', 'failsafe')(
+    'G.2 from before asking',
+    'asked + n.policy.renewDeadline',
+    'n.now() + n.policy.renewDeadline',
+  ),
+  inProcedure('failsafe', 'failsafe')(
+    'G.2 the member’s clock starts anew',
+    'n.lease = { ...n.lease, firstSeen: n.now() };',
+    '',
+  ),
+  vote('D.1 no lower vote in place of a higher one', 'given !== null &&', 'given === undefined &&'),
 ];

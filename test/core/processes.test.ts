@@ -161,6 +161,17 @@ describe('the guard', () => {
     expect(loop.order(/^fence\.close/)).toHaveLength(1);
     expect(loop.order(/^pg\.stop/)).toHaveLength(1);
   });
+  test('another holder is seen while main hangs: fenced at once, long before the own right would have ended', () => {
+    const { loop, n, start } = active();
+    start();
+    loop.pass(3000);
+    loop.takes('pg.replication', 60_000);
+    loop.pass(1500);
+    loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
+    loop.pass(n.policy.retryPeriod / 2);
+    expect(loop.order(/^fence\.close/, /^pg\.stop/)).toEqual(['fence.close', 'pg.stop']);
+    expect(n.lease.right).toBeNull();
+  });
   test('a promotion that is under way when the lease runs out is not opened', () => {
     const { loop, n, start } = agent('b', { fence: 'closed' });
     loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));

@@ -136,6 +136,8 @@ export class Stage {
         return null;
       case 'peers.votes':
         return {};
+      case 'peers.failsafe':
+        return [];
       default:
         return { kind: 'done' };
     }

@@ -71,6 +71,16 @@ describe('a vote', () => {
     expect(stage.run(answerVote(n, { index, candidate: 'c' }))).toMatchObject({ kind: 'refused' });
     expect(n.lease.index).toBe(index);
   });
+  test('on an older lease than the last one voted on is refused: the lower vote would undo that cut', () => {
+    for (const given of [
+      { index: 9999, epoch: 5, holder: 'a' },
+      { index: 1, epoch: 6, holder: 'c' },
+    ]) {
+      const { stage, n, request } = voterNode({ durable: durable('b', { vote: given }) });
+      expect(stage.run(answerVote(n, request)).kind).toBe('refused');
+      expect(n.durable.vote).toEqual(given);
+    }
+  });
   test('is refused when the lease was renewed while it waited for the lock', () => {
     const { stage, n, request } = voterNode();
     stage.once('time.lock', () => {

@@ -11,6 +11,7 @@ export interface Settings {
   readonly run: string;
   readonly nodes: Readonly<Record<string, Address>>;
   readonly every: number;
+  readonly refusedEvery: number;
   readonly connectTimeout: number;
   readonly statementTimeout: number;
 }
@@ -30,9 +31,19 @@ export interface Reply {
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
 const attempts: Attempt[] = [];
+/** A node that writes does so every `every` ms; so long without one is an outage. */
+const QUIET = 3 * settings.every;
+let lastAcknowledged = Number.NEGATIVE_INFINITY;
+
+function record(attempt: Attempt): void {
+  attempts.push(attempt);
+  if (attempt.outcome === 'acknowledged') lastAcknowledged = attempt.answered;
+}
+
+const othersWrite = () => performance.now() - lastAcknowledged < QUIET;
 const writers = Object.entries(settings.nodes).map(([node, address]) => ({
   node,
-  writer: startWriter({ ...settings, node, address }, (attempt) => attempts.push(attempt)),
+  writer: startWriter({ ...settings, node, address, othersWrite }, record),
 }));
 
 const input = createInterface({ input: process.stdin });

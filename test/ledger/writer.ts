@@ -20,6 +20,10 @@ export interface WriterOptions {
   /** Begins every token: tells this run's rows from others'. */
   readonly run: string;
   readonly every: number;
+  /** Between two attempts to connect where one was refused, while `othersWrite`. */
+  readonly refusedEvery: number;
+  /** Was a write acknowledged by any node just now? */
+  readonly othersWrite: () => boolean;
   readonly connectTimeout: number;
   readonly statementTimeout: number;
 }
@@ -40,21 +44,22 @@ const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
  * dead server. Each node has its own, so that one that hangs holds up no other.
  */
 export function startWriter(options: WriterOptions, record: (attempt: Attempt) => void): Writer {
-  const { node, address, run, every } = options;
+  const { node, address, run, every, refusedEvery, othersWrite } = options;
   let connection: Connection | undefined;
   let running = true;
   let seq = 0;
   let notConnected = 0;
   let lastRefusal = '';
 
-  const writeOne = async (): Promise<void> => {
+  /** False when there was no connection to write on. */
+  const writeOne = async (): Promise<boolean> => {
     if (!connection?.open) {
       try {
         connection = await connect(address, options.connectTimeout);
       } catch (cause) {
         notConnected += 1;
         lastRefusal = cause instanceof Error ? cause.message : String(cause);
-        return;
+        return false;
       }
     }
     seq += 1;
@@ -77,14 +82,20 @@ export function startWriter(options: WriterOptions, record: (attempt: Attempt) =
       lastRefusal = answer.why;
       record({ ...base, outcome: 'unknown', why: answer.why });
     }
+    return true;
   };
 
   const loop = async () => {
     while (running) {
       const began = performance.now();
-      await writeOne();
-      // A connection that broke is replaced at once; a refusal waits its turn.
-      await sleep(began + every - performance.now());
+      const connected = await writeOne();
+      let next = began + every;
+      await sleep(next - performance.now());
+      // The moment nobody accepts writes any more, everybody is tried at the full pace.
+      while (running && !connected && othersWrite() && next < began + refusedEvery) {
+        next += every;
+        await sleep(next - performance.now());
+      }
     }
     connection?.close();
   };

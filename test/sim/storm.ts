@@ -21,7 +21,6 @@ const kinds: [number, Kind][] = [
   [2, (w, n) => oneWay(w, n)],
   [2, (w, n) => pair(w, n)],
   [2, (w) => consulServer(w)],
-  [1, (w) => consulDown(w)],
   [2, (w) => consulDown(w)],
   [2, (w) => w.raft.unseat()],
   [4, (w, n) => trouble(w, n)],
