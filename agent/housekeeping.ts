@@ -41,8 +41,10 @@ export async function housekeeping({
     }
     const others = Object.keys(nodes).filter((name) => name !== node.name);
     if (node.pg?.accepting && others.length > 0) {
-      await pg.ensureSlots(others, 2000).catch(() => {});
-      if (node.pg.role === 'standby') await pg.advanceSlots(2000).catch(() => {});
+      // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
+      const standby = node.pg.role === 'standby';
+      await pg.ensureSlots(others, 2000, standby).catch(() => {});
+      if (standby) await pg.advanceSlots(2000).catch(() => {});
     }
     await sleep(node.pg?.accepting ? EVERY : SOON, signal);
   }

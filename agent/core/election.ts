@@ -36,6 +36,8 @@ export function mayPromote(
 ): Verdict {
   if (sync === null) return { kind: 'must-not', reason: 'the cluster has no sync record yet', missing: [] };
   const all = [ballot.own, ...Object.values(ballot.votes)];
+  // Commits that voters confirmed were acknowledged as such: what the mode is now does not change that.
+  if (sync.voters.length > 0) mode = mode === 'off' ? 'quorum' : mode;
   const leader = all.find((v) => v.node === sync.leader && v.timeline >= sync.timeline);
   const listed = all.filter((v) => sync.voters.some((w) => w.node === v.node && w.clone === v.clone));
   const ahead = all.find((v) => compareBranches(v, ballot.own) > 0);

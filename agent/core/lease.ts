@@ -32,6 +32,10 @@ export function receive(n: NodeContext, view: View): void {
     };
   }
   n.viewAt = at;
+  // How commits are confirmed is the cluster's setting, whatever this node's own file says.
+  const mode = view.config?.value.synchronousMode;
+  if (mode !== undefined && mode !== n.policy.synchronousMode)
+    n.policy = { ...n.policy, synchronousMode: mode };
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
   n.lease = observe(n.lease, view.lease, at);

@@ -53,6 +53,7 @@ export const admitBody = group({
   version: text(),
   priority: v.number('must be a number'),
   nofailover: flag(),
+  lease: group({ retryPeriod: v.number(), renewDeadline: v.number(), leaseDuration: v.number() }),
 });
 
 // Clients of Cloudify 4.x send more than we use: what is unknown is passed over.

@@ -3,7 +3,7 @@
  * then its key. Anything that fails before that leaves the machine as it was found.
  */
 import { readdirSync } from 'node:fs';
-import type { NodeConfig } from '../config.ts';
+import { effectiveLease, type NodeConfig } from '../config.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
@@ -53,6 +53,7 @@ export function refuseUnlessEmpty(config: NodeConfig): void {
 
 /** What a joining manager says of itself. */
 export function admitRequestOf(config: NodeConfig): AdmitRequest {
+  const lease = effectiveLease(config);
   return {
     nodeName: config.node_name,
     hostIp: config.host_ip,
@@ -62,6 +63,11 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
     version,
     priority: config.tags.priority,
     nofailover: config.tags.nofailover,
+    lease: {
+      retryPeriod: lease.retry_period,
+      renewDeadline: lease.renew_deadline,
+      leaseDuration: lease.lease_duration,
+    },
   };
 }
 
@@ -69,6 +75,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
   const { config, pg, consul } = parts;
   refuseUnlessEmpty(config);
   const admission = await step('asking to be admitted', () => admitSomewhere(parts));
+  let entering = false;
   try {
     const clone = newClone();
     await step('copying the database', async (report) => {
@@ -108,10 +115,12 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
         },
         clone,
       );
+      entering = true;
       await enrolSurely(parts, admission);
     });
   } catch (thrown) {
-    await parts.undo();
+    // Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe.
+    if (!entering || isRefusal(thrown)) await parts.undo();
     throw thrown;
   }
   await step('following the active', async (report) => {
@@ -132,6 +141,8 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
     }
   });
 }
+
+const isRefusal = (thrown: unknown): boolean => thrown instanceof AgentError && thrown.class !== 'transient';
 
 /**
  * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join

@@ -81,6 +81,18 @@ export function createMembers(
         if (held.nodeName === request.nodeName && held.hostIp !== request.hostIp)
           throw refuse('name_taken', `${request.nodeName} is joining from ${held.hostIp}`);
       }
+      const own = node.policy;
+      if (
+        request.lease.retryPeriod !== own.retryPeriod ||
+        request.lease.renewDeadline !== own.renewDeadline ||
+        request.lease.leaseDuration !== own.leaseDuration
+      ) {
+        throw refuse(
+          'lease_times_differ',
+          `the cluster's lease is ${own.retryPeriod}/${own.renewDeadline}/${own.leaseDuration} ms (retry_period, renew_deadline, lease_duration), this manager's ${request.lease.retryPeriod}/${request.lease.renewDeadline}/${request.lease.leaseDuration}`,
+          'set the same lease (preset and check_ttl_multiplier) in its agent.yaml',
+        );
+      }
       if (majorMinor(request.version) !== majorMinor(version)) {
         throw refuse(
           'version_mismatch',

@@ -45,13 +45,16 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
     attemptMs: 1000,
   });
 
+  const hasData = () => existsSync(join(consul.data_dir, 'raft', 'raft.db'));
   let wanted = false;
+  /** It has taken part: without its data it must not come back by itself. */
+  let member = false;
   let pause = FIRST_PAUSE;
   // A Consul that ended by itself is started again, ever more slowly when it does not stay.
   driver.onExit((exit) => {
     if (exit.name !== unit.name || exit.expected || !wanted) return;
     setTimeout(() => {
-      if (wanted) void driver.start(unit).catch(() => {});
+      if (wanted && (!member || hasData())) void driver.start(unit).catch(() => {});
     }, pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE);
     setTimeout(() => {
@@ -106,9 +109,10 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
         writeDurably(join(consul.config_dir, extra.name), extra.content);
       }
       wanted = true;
+      member ||= hasData();
       await driver.start(unit);
     },
-    hasData: () => existsSync(join(consul.data_dir, 'raft', 'raft.db')),
+    hasData,
     async waitLeader(ms) {
       await wait(
         ms,
@@ -116,6 +120,7 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
         'consul_no_leader',
         'Consul elected no leader in time',
       );
+      member = true;
       rmSync(join(consul.config_dir, BOOTSTRAP_FILE), { force: true });
       const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
       await wait(
@@ -136,6 +141,7 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
         'consul_not_voting',
         'this Consul server did not become a voter in time',
       );
+      member = true;
     },
     async stop() {
       wanted = false;
@@ -143,6 +149,7 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
     },
     async wipe() {
       wanted = false;
+      member = false;
       await driver.stop(unit);
       rmSync(consul.data_dir, { recursive: true, force: true });
       rmSync(consul.config_dir, { recursive: true, force: true });

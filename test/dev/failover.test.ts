@@ -8,7 +8,7 @@ import {
   takenOver,
   underLoad,
 } from './failover.scenario.ts';
-import { TestCluster } from './harness.ts';
+import { eventually, TestCluster } from './harness.ts';
 
 let t: TestCluster;
 
@@ -29,6 +29,35 @@ test('a killed postmaster is started again in place, without a role change or a 
     await ledger.close();
   }
 }, 120_000);
+
+test('a postmaster that dies again within a minute is succeeded by another node, and comes back as a standby', async () => {
+  const ledger = t.ledger();
+  try {
+    const from = await t.settled();
+    const since = await underLoad(ledger);
+    t.killPostmaster(from);
+    const { to, downtime } = await takenOver(t, ledger, from, since);
+    expect(downtime).toBeLessThan(10_000);
+    expect(await t.settled(90_000)).toBe(to);
+    expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
+    await expectNothingLost(ledger, to);
+  } finally {
+    await ledger.close();
+  }
+}, 120_000);
+
+test('the demo worker follows the active', async () => {
+  const active = await t.settled();
+  const before = Number(await t.sql(active, `SELECT count(*) FROM work WHERE node = '${active}'`));
+  await eventually(`work on ${active}`, 20_000, async () => {
+    const now = Number(await t.sql(active, `SELECT count(*) FROM work WHERE node = '${active}'`));
+    return now > before + 1;
+  });
+  for (const { name } of t.nodes.filter((node) => node.name !== active)) {
+    const worker = (await t.api(name).status()).services.find((row) => row.name === 'mgmtworker');
+    expect(worker).toMatchObject({ state: 'stopped', expected: false });
+  }
+}, 60_000);
 
 test('a killed agent of the active is succeeded, though its PostgreSQL still runs and takes connections', async () => {
   const ledger = t.ledger();

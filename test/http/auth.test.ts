@@ -65,6 +65,7 @@ describe('who may do what', () => {
       version: '0.1.0',
       priority: 100,
       nofailover: false,
+      lease: { retryPeriod: 1000, renewDeadline: 4000, leaseDuration: 6000 },
     };
     const open = testApp(ON_TCP);
     expect(await reply(await open.send('POST', '/api/v1/peer/admit', body))).toMatchObject({
