@@ -84,23 +84,26 @@ export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
     return true;
   }
 
-  /** Up to the first failure. False: try again soon. */
+  /** False: try again soon. */
   async function send(): Promise<boolean> {
     const role = o.role();
     if (registered !== role && !(await register(role, o.reports()))) return false;
     const now = o.clock.now();
-    for (const report of o.reports().filter((report) => isDue(report, now))) {
-      if (!started) return true;
-      const done = await o.catalog.updateTtl(checkId(o.node, report.name), report.status, report.output);
-      if (done.kind === 'unknown') return answered(false, done.cause.message);
-      if (done.kind === 'absent') {
-        // A Consul with a new data folder, or somebody took the service out.
-        registered = null;
-        return false;
-      }
-      sent.set(report.name, { status: report.status, at: now });
-    }
+    const due = o.reports().filter((report) => isDue(report, now));
+    // All at once costs the fewest wake-ups; a Consul that did not answer is asked with one first.
+    const first = reachable ? [] : due.splice(0, 1);
+    for (const batch of [first, due])
+      if ((await Promise.all(batch.map((report) => update(report, now)))).includes(false)) return false;
     return answered(true);
+  }
+
+  async function update(report: CheckReport, now: number): Promise<boolean> {
+    const done = await o.catalog.updateTtl(checkId(o.node, report.name), report.status, report.output);
+    if (done.kind === 'unknown') return answered(false, done.cause.message);
+    // A Consul with a new data folder, or somebody took the service out.
+    if (done.kind === 'absent') registered = null;
+    else sent.set(report.name, { status: report.status, at: now });
+    return done.kind === 'ok';
   }
 
   function isDue(report: CheckReport, now: number): boolean {

@@ -39,10 +39,25 @@ export function receive(n: NodeContext, view: View): void {
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
   n.lease = observe(n.lease, view.lease, at);
+  if (had && isTwin(n)) {
+    n.log({
+      component: 'lease',
+      level: 'error',
+      message: 'another process renews under this very instance (a cloned machine?): giving up the lease',
+    });
+    n.lease = { ...n.lease, right: null };
+    n.renewing = false;
+  }
   if (had && n.lease.right === null) {
     n.deposed = true;
     n.wake();
   }
+}
+
+/** A renewal under our own instance that this process never sent: a machine cloned with its memory (PROTOCOL B.2). */
+function isTwin(n: NodeContext): boolean {
+  const { record, lastSeq } = n.lease;
+  return record !== null && isMine(n.lease, n.name, n.instance) && record.seq > lastSeq;
 }
 
 export function* refresh(n: NodeContext): Procedure<boolean> {

@@ -82,6 +82,15 @@ describe('renewal', () => {
     expect(stage.run(renewWith(n, []))).toBe('lost');
     expect(n.lease.right).toBeNull();
   });
+  test('a renewal under the own instance that was never sent here, by a clone of this machine: given up', () => {
+    const { stage, n } = holder();
+    stage.run(renewWith(n, []));
+    stage.store.put('next_master', { ...stage.store.lease, seq: n.lease.lastSeq + 1 });
+    stage.sees(n);
+    expect(n.lease.right).toBeNull();
+    expect(n.renewing).toBe(false);
+    expect(n.deposed).toBe(true);
+  });
   test('an impostor under the own name in Consul: lost, and the own right ends', () => {
     const { stage, n } = holder();
     stage.run(renewWith(n, []));

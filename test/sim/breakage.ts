@@ -4,10 +4,9 @@ import { loadBroken } from './mutate.ts';
 import { type Mutation, mutations } from './mutations.ts';
 import { runSeed } from './run.ts';
 
-const of = ({ theme, nodes, rates }: Mutation) => ({
+const of = ({ theme, nodes }: Mutation) => ({
   ...(theme === undefined ? {} : { theme }),
   ...(nodes === undefined ? {} : { nodes }),
-  ...(rates === undefined ? {} : { rates }),
 });
 const limit = Number(process.env.SEEDS ?? '400');
 const wanted = process.argv.slice(2);

@@ -8,8 +8,15 @@ import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
 /** Probabilities for one node's requests while its connection is bad. */
-export type Trouble = { drop: number; lose: number; late: number; stale: number; delay: number };
-export const NO_TROUBLE: Trouble = { drop: 0, lose: 0, late: 0, stale: 0, delay: 0 };
+export type Trouble = {
+  drop: number;
+  lose: number;
+  late: number;
+  lateBy: number;
+  stale: number;
+  delay: number;
+};
+export const NO_TROUBLE: Trouble = { drop: 0, lose: 0, late: 0, lateBy: 8000, stale: 0, delay: 0 };
 
 const UNKNOWN = { kind: 'unknown' };
 
@@ -51,11 +58,11 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
 
   function txn(agent: Agent, reply: Reply, ops: TxnOp[], ms: number): void {
     const once = deadline(agent, reply, ms, UNKNOWN);
-    const { drop, lose, late } = node.trouble;
+    const { drop, lose, late, lateBy } = node.trouble;
     if (random.chance(drop)) return;
     if (random.chance(late)) {
       scheduler.after(
-        ms + random.skewed(0, 8000),
+        ms + random.next() * random.next() * lateBy,
         () => raft.leader !== null && store.txn(ops, scheduler.now, node.name),
       );
       return;

@@ -62,6 +62,7 @@ export function trouble(world: World, node: SimNode): void {
     drop: random.pick([0, 0.1, 0.4]),
     lose: random.pick([0, 0.2, 0.5]),
     late: random.pick([0, 0.1, 0.3]),
+    lateBy: 8000,
     stale: random.pick([0, 0.2, 0.6]),
     delay: random.pick([0, 20, 400, 1500]),
   };

@@ -38,6 +38,19 @@ export type RunResult = {
   stats: Stats;
 };
 
+/** After so long without a fault every member follows again, rewound or copied where it had to be. */
+const QUIET_AT_END = 90_000;
+
+function atTheEnd(world: World): void {
+  const active = world.nodes.find((n) => n.open);
+  if (active === undefined) return;
+  world.checker.complete(active, 'at the end');
+  for (const node of world.nodes) {
+    if (node === active || world.store.view.nodes[node.name] === undefined) continue;
+    if (node.server.proc?.receiver == null) world.checker.fail('a standby never came back', node.name);
+  }
+}
+
 /** How soon after the last fault a connected majority must be open again. */
 export const CONVERGENCE = 60_000;
 
@@ -70,11 +83,10 @@ export function runSeed(options: RunOptions): RunResult {
   const end = (options.minutes ?? 10) * 60_000;
   measure(world);
   settle(world, null, 'the start');
-  while (world.scheduler.now < end - 120_000 && world.checker.violations.length === 0)
+  while (world.scheduler.now < end - 60_000 - QUIET_AT_END && world.checker.violations.length === 0)
     cycle(world, targets, options.theme);
-  world.run(Math.max(end, world.scheduler.now));
-  const active = world.nodes.find((n) => n.open);
-  if (active !== undefined) world.checker.complete(active, 'at the end');
+  world.run(Math.max(end, world.scheduler.now + QUIET_AT_END));
+  if (world.checker.violations.length === 0) atTheEnd(world);
   return {
     seed: options.seed,
     nodes,

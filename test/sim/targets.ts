@@ -4,6 +4,7 @@
  */
 import type { Call } from '../../agent/core/ports.ts';
 import type { Strand, Tap } from './agent.ts';
+import { NO_TROUBLE } from './consul_port.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster, pauseMachine } from './faults.ts';
 import { isolate } from './network_faults.ts';
 import type { SimNode } from './sim_node.ts';
@@ -119,14 +120,24 @@ export const loneConfirmer: Strike = (world, node) => {
 export const lateWriter: Strike = (world, node) => {
   const { random } = world;
   const late = random.chance(0.7);
-  node.trouble = { drop: late ? 0 : 1, lose: 0, late: late ? 1 : 0, stale: 0, delay: 0 };
+  node.trouble = { ...NO_TROUBLE, drop: late ? 0 : 1, late: late ? 1 : 0, lateBy: 20_000 };
   world.note(node.name, `FAULT the next writes ${late ? 'arrive late' : 'get lost'}`);
   const boot = node.machine.boot;
   world.scheduler.after(random.range(5, 2500), () => {
     if (node.machine.boot !== boot) return;
-    node.trouble = { drop: 0, lose: 0, late: 0, stale: 0, delay: 0 };
+    node.trouble = NO_TROUBLE;
     if (random.chance(0.7)) cutPower(world, node, random.range(5000, 40_000));
     else freezeAgent(world, node, random.range(5000, 20_000));
+  });
+};
+
+/** This write gets lost, and whoever took it for done goes while it still holds the lease. */
+export const lostWrite: Strike = (world, node) => {
+  node.trouble = { ...NO_TROUBLE, drop: 1 };
+  world.note(node.name, 'FAULT the next writes get lost');
+  node.machine.later(world.random.range(1200, 4500), () => {
+    node.trouble = NO_TROUBLE;
+    loneConfirmer(world, node);
   });
 };
 

@@ -4,7 +4,7 @@ import { isolate, lag } from './network_faults.ts';
 import { removeNode, switchover } from './operator.ts';
 import type { SimNode } from './sim_node.ts';
 import { loseStandby, randomFault } from './storm.ts';
-import { anything, frozen, lateWriter, loneConfirmer, type Targets } from './targets.ts';
+import { anything, frozen, lateWriter, loneConfirmer, lostWrite, type Targets } from './targets.ts';
 import type { World } from './world.ts';
 
 export type Theme = {
@@ -78,6 +78,48 @@ const loneConfirmation: Theme = {
     } else if (standbys.length === world.nodes.length - 1 && standbys.every((n) => n.server.proc !== null)) {
       for (const node of standbys) killPostmaster(world, node, random.range(2500, 9000));
     }
+  },
+};
+
+/** As above, with a write of the key that got lost. */
+const lostKeyWrite: Theme = {
+  name: 'lost key write',
+  begin: (world, targets) => {
+    loneConfirmation.begin(world, targets);
+    targets.set([{ kinds: ['txn.sync'], probability: 0.5, strike: lostWrite, within: 0, once: true }]);
+  },
+  step: (world) => loneConfirmation.step(world),
+};
+
+/** Members leave, so that fewer have to confirm. */
+const shrinking: Theme = {
+  name: 'shrinking',
+  begin: (world, targets) => {
+    const probability = world.random.pick([0.1, 0.3]);
+    targets.set([{ kinds: ['txn.sync'], probability, strike: loneConfirmer, within: 0, once: true }]);
+    const slow = aStandby(world);
+    if (slow !== null) lag(world, slow, world.random.range(300, 2500));
+  },
+  step: (world) => {
+    for (let i = 0; i < 2; i += 1) {
+      const node = aStandby(world);
+      if (node !== null) removeNode(world, node);
+    }
+  },
+};
+
+/** Commits that nobody confirmed, a restart that exposes them, and the end of the only node that has them. */
+const exposed: Theme = {
+  name: 'exposed by a restart',
+  begin: () => undefined,
+  step: (world) => {
+    const { random, scheduler } = world;
+    const active = world.nodes.find((n) => n.open);
+    const others = world.nodes.filter((n) => n !== active);
+    if (active === undefined || others.some((n) => n.server.proc?.receiver == null)) return;
+    for (const node of others) killPostmaster(world, node, random.range(1000, 2500));
+    scheduler.after(random.range(300, 900), () => killPostmaster(world, active, 0));
+    scheduler.after(random.range(1000, 2500), () => cutPower(world, active, random.range(20_000, 40_000)));
   },
 };
 
@@ -194,6 +236,9 @@ export const themes: Theme[] = [
   restlessStandbys,
   restlessStandbys,
   loneConfirmation,
+  lostKeyWrite,
+  shrinking,
+  exposed,
   lateWrites,
   frozenBetween,
   frozenActive,
