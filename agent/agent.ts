@@ -4,14 +4,7 @@ import { join } from 'node:path';
 import type { Checks } from './checks/create.ts';
 import { checksOf } from './checks_of.ts';
 import { type Cluster, createCluster } from './cluster.ts';
-import {
-  type Config,
-  type ConfigInput,
-  makeConfig,
-  type NodeConfig,
-  requireNode,
-  withOptions,
-} from './config.ts';
+import type { Config, ConfigInput, NodeConfig } from './config.ts';
 import { createConsulClient } from './consul/client.ts';
 import type { CheckSummary } from './core/facts.ts';
 import type { Position } from './core/postgres.ts';
@@ -22,6 +15,7 @@ import { durableStore, type Membership, membershipStore } from './identity.ts';
 import type { Log } from './log.ts';
 import { admitRequestOf, joinCluster, refuseUnlessEmpty } from './operations/join.ts';
 import { createMembers, type Members } from './operations/members.ts';
+import { namedConfig } from './operations/named.ts';
 import { startCluster } from './operations/start.ts';
 import { createTracker } from './operations/tracker.ts';
 import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
@@ -50,19 +44,6 @@ export function createAgent(
   let pg: Postgres | null = null;
   let consul: ConsulServer | null = null;
   const progress: ((step: { what: string; bytes?: number; total?: number }) => void) | null = null;
-
-  /** The configuration with the name and address given at start or join; refuses before anything changes. */
-  function named(options: StartOptions): NodeConfig {
-    const over = {
-      ...options.options,
-      ...(options.nodeName === undefined ? {} : { node_name: options.nodeName }),
-      ...(options.hostIp === undefined ? {} : { host_ip: options.hostIp }),
-      ...(options.publicIp === undefined ? {} : { public_ip: options.publicIp }),
-    };
-    return requireNode(
-      Object.keys(over).length === 0 ? config : makeConfig(withOptions(input, over), 'options'),
-    );
-  }
 
   function refuseMember(): void {
     if (cluster === null) return;
@@ -129,7 +110,11 @@ export function createAgent(
       role = now;
     });
     runner.start();
-    driver.onExit(() => made.node.wake());
+    driver.onExit((exit) => {
+      made.node.wake();
+      // A service's end is news for its check; PostgreSQL's own is seen by the connection that broke.
+      runner.poke(exit.name === 'postgres' ? 'postgres_select' : 'services');
+    });
     await listen(node);
   }
 
@@ -173,7 +158,7 @@ export function createAgent(
     async resume(): Promise<boolean> {
       const membership = memberships.load();
       if (membership === undefined) return false;
-      const node = named({
+      const node = namedConfig(input, config, {
         nodeName: membership.nodeName,
         hostIp: membership.hostIp,
         ...(membership.publicIp === null ? {} : { publicIp: membership.publicIp }),
@@ -195,7 +180,7 @@ export function createAgent(
 
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
-      const node = named(options);
+      const node = namedConfig(input, config, options);
       const parts = partsFor(node);
       const client = createConsulClient({
         servers: [`http://${node.consul.http_address}:${node.consul.http_port}`],
@@ -220,7 +205,7 @@ export function createAgent(
 
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
-      const node = named(options);
+      const node = namedConfig(input, config, options);
       refuseUnlessEmpty(node);
       const parts = partsFor(node);
       const calls = createPeerCalls(node.api.port);

@@ -45,7 +45,7 @@ export class HttpCatalog implements ConsulCatalog {
     const path = `/v1/agent/check/update/${encodeURIComponent(checkId)}`;
     const body = JSON.stringify({ Status: status, Output: output });
     return this.#commandOn(
-      { method: 'PUT', path, body },
+      { method: 'PUT', path, body, repeatable: true },
       { ...options, ...LOCAL },
       /does not have associated TTL|unknown check/i,
     );

@@ -6,6 +6,8 @@ export interface HttpRequest {
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** A write that may be sent twice without harm: it shares the pooled connections as reads do. */
+  readonly repeatable?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -98,7 +100,7 @@ export function fetchSend(): HttpSend {
       const init: RequestInit = { method: request.method, signal: abort.signal };
       if (request.body !== undefined) init.body = request.body;
       if (request.headers !== undefined) init.headers = request.headers;
-      if (request.method !== 'GET') {
+      if (request.method !== 'GET' && request.repeatable !== true) {
         once ??= onceOnly();
         Object.assign(init, once);
       }

@@ -25,6 +25,8 @@ export interface Call {
   /** With its query, beginning with /v1/. */
   readonly path: string;
   readonly body?: string;
+  /** A write that may arrive twice without harm (a TTL update). */
+  readonly repeatable?: boolean;
   /** Given for a blocking query: how long the server itself may take, in ms. */
   readonly blockMs?: number;
 }
@@ -141,6 +143,7 @@ export class ConsulTransport {
       method: call.method,
       url: server.url + call.path,
       timeoutMs,
+      ...(call.repeatable === true ? { repeatable: true } : {}),
       ...(call.body === undefined ? {} : { body: call.body }),
       ...(this.#headers === undefined ? {} : { headers: this.#headers }),
     };

@@ -5,7 +5,7 @@
 import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
-import type { LeaseRecord, View } from './records.ts';
+import type { LeaseRecord, SyncRecord, View } from './records.ts';
 
 const LEASE = 'next_master';
 /**
@@ -97,6 +97,7 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     );
     if (result.kind === 'ok') {
       if (result.index > n.lease.index) accept(n, next, result.index);
+      if (n.view !== null) n.view = withOwn(n.view, next, ops, result.index);
       if (grants)
         n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
       n.unsettled = false;
@@ -124,6 +125,17 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
 
 function accept(n: NodeContext, record: LeaseRecord, index: number): void {
   n.lease = { ...n.lease, known: true, index, record, firstSeen: n.now() };
+}
+
+/** The view after a transaction of our own that Consul confirmed: nothing has to be read to know it. */
+function withOwn(view: View, lease: LeaseRecord, ops: TxnOp[], index: number): View {
+  if (index <= view.index) return view;
+  const next: View = { ...view, index, lease: { value: lease, index } };
+  for (const op of ops) {
+    if (op.verb === 'cas' && op.key === 'sync') next.sync = { value: op.value as SyncRecord, index };
+    if (op.verb === 'delete' && op.key === 'request') next.request = null;
+  }
+  return next;
 }
 
 function same(a: LeaseRecord, b: LeaseRecord): boolean {

@@ -149,7 +149,8 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       });
     }
     let acted = false;
-    for (const action of decision.actions) {
+    const queue = [...decision.actions];
+    for (const action of queue) {
       n.acting = action.do;
       const result = yield* untilInterrupted(n, act(n, action, hooks.newClone));
       n.acting = null;
@@ -160,6 +161,13 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
         acted = false;
         break;
       }
+      // With the lease won by votes or a handover there is nothing to look at first: rule 510 would be next.
+      if (
+        (action.do === 'acquire' || action.do === 'accept') &&
+        n.mandate !== null &&
+        n.mandate.kind !== 'founder'
+      )
+        queue.push({ do: 'promote' });
     }
     const state = stateOf(n, facts, decision);
     const key = JSON.stringify({ ...state, at: '', lsn: '', reason: '' });

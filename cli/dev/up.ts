@@ -29,19 +29,41 @@ async function run(cluster: DevCluster, node: DevNode, args: readonly string[], 
 
 const WHOLE = 60_000;
 
+const apiOf = (node: DevNode) => connectAgent({ target: { socketPath: node.socket } });
+
+/** What one agent sees; `whole` by the active's own word, since Consul's may be that of an earlier day. */
+async function look(nodes: readonly DevNode[]): Promise<{ whole: boolean; seen: string }> {
+  const [first] = nodes;
+  const rows =
+    (first &&
+      (await apiOf(first)
+        .nodes()
+        .catch(() => undefined))) ??
+    [];
+  const active = nodes.find(({ name }) => rows.some((row) => row.name === name && row.master));
+  const said =
+    active &&
+    (await apiOf(active)
+      .status()
+      .catch(() => undefined));
+  const standbys = rows.filter((row) => !row.master);
+  return {
+    whole:
+      said?.role === 'active' &&
+      rows.length >= nodes.length &&
+      standbys.every((row) => row.online && row.voter),
+    seen: rows.map(({ name, state, reason }) => `${name} ${state}: ${reason}`).join('; '),
+  };
+}
+
 /** Waits for an active and everybody else as its standby: a cluster started again elects first. */
-async function whole(node: DevNode, count: number): Promise<void> {
-  const api = connectAgent({ target: { socketPath: node.socket } });
-  let seen = 'the agent does not answer';
+async function becomeWhole(nodes: readonly DevNode[]): Promise<void> {
+  let seen = '';
   const done = await until(
     async () => {
-      const cluster = await api.cluster().catch(() => undefined);
-      if (!cluster) return false;
-      seen = cluster.nodes.map(({ name, state, reason }) => `${name} ${state}: ${reason}`).join('; ');
-      return (
-        cluster.nodes.length >= count &&
-        cluster.nodes.every((row) => row.state !== 'offline' && (row.master || row.voter))
-      );
+      const now = await look(nodes);
+      seen = now.seen;
+      return now.whole;
     },
     { timeout: WHOLE, every: 100 },
   );
@@ -49,7 +71,7 @@ async function whole(node: DevNode, count: number): Promise<void> {
   throw new AgentError({
     class: 'transient',
     code: 'still_going',
-    message: `the cluster is not whole after ${WHOLE / 1000} s (${seen})`,
+    message: `the cluster is not whole after ${WHOLE / 1000} s${seen === '' ? '' : ` (${seen})`}`,
     hint: "see 'agent dev status'",
   });
 }
@@ -83,7 +105,7 @@ export async function up(options: PrepareOptions, say: Say): Promise<DevCluster>
     say(`${node.name}  agent cluster join ${first.address}  (an empty manager)`);
     await run(cluster, node, ['cluster', 'join', first.address], say);
   }
-  await whole(first, nodes.length);
+  await becomeWhole(nodes);
   say('the cluster is whole: one active, every other manager confirms its writes');
   return cluster;
 }

@@ -337,7 +337,7 @@ test('failover in one node’s eyes: votes before the lease runs out, taken when
   });
   loop.pass(8000);
   const story = [...new Set(decisions.map((d) => d.rule))].filter((rule) => rule !== 750);
-  expect(story.filter((r) => r !== 730 && r !== 220)).toEqual([610, 630, 650, 510, 570]);
+  expect(story.filter((r) => r !== 730 && r !== 220)).toEqual([610, 630, 650, 570]);
   expect(taken - died).toBeGreaterThanOrEqual(n.policy.leaseDuration);
   expect(taken - died).toBeLessThan(n.policy.leaseDuration + 300);
   expect([loop.store.lease.holder, loop.store.sync.leader, n.fence]).toEqual(['b', 'b', 'open']);

@@ -4,7 +4,7 @@ import type { World } from './world.ts';
 
 export function startClients(world: World): void {
   const { random, scheduler } = world;
-  const every = random.pick([150, 200, 300, 500]);
+  const every = random.pick([200, 300, 450, 700]);
   const burst = random.pick([1, 1, 2, 4]);
   const bulk = random.pick([0.002, 0.01, 0.1]);
   const tick = () => {

@@ -58,6 +58,7 @@ export class ConsulStore {
         if (
           held !== undefined &&
           op.key !== 'next_master' &&
+          !op.key.startsWith('state/') &&
           JSON.stringify(held.value) === JSON.stringify(op.value)
         )
           continue;

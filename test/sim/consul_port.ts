@@ -32,7 +32,7 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
   /** A reply that travels back to this node, unless the way is broken then. */
   function back(agent: Agent, reply: Reply, answer: () => unknown): void {
     scheduler.after(hop(), () => {
-      if (raft.serves(here)) machine.later(0, () => agent.soon(() => reply(answer())));
+      if (raft.serves(here)) machine.soon(() => agent.soon(() => reply(answer())));
     });
   }
 
@@ -41,9 +41,10 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
     const once: Reply = (answer) => {
       if (answered) return;
       answered = true;
+      timer.run = null;
       reply(answer);
     };
-    machine.laterOwn(ms, () => answered || agent.soon(() => once(late)));
+    const timer = machine.laterOwn(ms, () => answered || agent.soon(() => once(late)));
     return once;
   }
 
@@ -100,9 +101,10 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
       const end = (answer: () => unknown) => {
         if (answered) return;
         answered = true;
+        timer.run = null;
         world.watchers.delete(waiter);
         scheduler.after(hop(), () => {
-          if (machine.boot === boot) machine.later(0, () => agent.soon(() => reply(answer())));
+          if (machine.boot === boot) machine.soon(() => agent.soon(() => reply(answer())));
         });
       };
       const waiter = {
@@ -116,10 +118,12 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
         unserved: () => random.chance(0.4) && end(() => 'unknown'),
       };
       world.watchers.add(waiter);
-      if (random.chance(node.trouble.drop)) world.watchers.delete(waiter);
+      const dropped = random.chance(node.trouble.drop);
+      if (dropped) world.watchers.delete(waiter);
       else scheduler.after(hop(), waiter.changed);
-      machine.laterOwn(ms, () => {
-        const view = raft.serves(here) && !random.chance(node.trouble.lose) ? seen() : ('unknown' as const);
+      const timer = machine.laterOwn(ms, () => {
+        const heard = !dropped && raft.serves(here) && !random.chance(node.trouble.lose);
+        const view = heard ? seen() : ('unknown' as const);
         end(() => view);
       });
     },

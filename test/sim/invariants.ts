@@ -168,7 +168,8 @@ export class Checker {
 
   private committed(commit: Commit): void {
     for (const op of commit.ops) {
-      if (op.key === 'sync' && op.verb === 'cas') this.syncWritten(op.value as SyncRecord);
+      if (op.key === 'sync' && (op.verb === 'cas' || op.verb === 'set'))
+        this.syncWritten(op.value as SyncRecord);
       if (op.key === 'active' && op.verb === 'set') this.activeWritten(op.value as ActiveRecord);
       if (op.key !== 'next_master' || (op.verb !== 'cas' && op.verb !== 'set')) continue;
       const before = this.lease;

@@ -81,7 +81,7 @@ export class Link {
     scheduler.after(network.delay(from, to) + (lag[to] as number), () => {
       if (!this.senderAlive && !this.receiverAlive) return;
       if (!network.passes(from, to)) return this.stall(() => this.pumpAgain());
-      this.down.machine.later(0, () => {
+      this.down.machine.soon(() => {
         if (!this.receiverAlive || this.down.proc !== this.downProc) return;
         if (this.down.hung === 'storage') return this.stall(() => this.pumpAgain());
         this.down.branch = branch;
@@ -105,7 +105,7 @@ export class Link {
     scheduler.after(network.delay(from, to), () => {
       if (!this.senderAlive) return;
       if (!network.passes(from, to)) return this.stall(() => this.report(flushed));
-      this.up.machine.later(0, () => {
+      this.up.machine.soon(() => {
         if (!this.senderAlive || this.up.proc !== this.upProc) return;
         if (this.flush === null || flushed > this.flush) this.flush = flushed;
         this.busy = false;
@@ -118,13 +118,10 @@ export class Link {
   private stall(again: () => void): void {
     if (this.stuck === null) {
       const { scheduler, timeout } = this.wire;
+      scheduler.after(timeout, () => this.stuck !== null && this.up.machine.soon(() => this.dropAtSender()));
       scheduler.after(
         timeout,
-        () => this.stuck !== null && this.up.machine.later(0, () => this.dropAtSender()),
-      );
-      scheduler.after(
-        timeout,
-        () => this.stuck !== null && this.down.machine.later(0, () => this.dropAtReceiver()),
+        () => this.stuck !== null && this.down.machine.soon(() => this.dropAtReceiver()),
       );
     }
     this.stuck = again;
@@ -151,8 +148,8 @@ export class Link {
     const { network, scheduler, timeout } = this.wire;
     const machine = from === this.up.machine.index ? this.down.machine : this.up.machine;
     scheduler.after(network.delay(from, to), () => {
-      if (network.both(from, to)) machine.later(0, drop);
-      else scheduler.after(timeout, () => machine.later(0, drop));
+      if (network.both(from, to)) machine.soon(drop);
+      else scheduler.after(timeout, () => machine.soon(drop));
     });
   }
 }

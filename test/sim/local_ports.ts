@@ -46,7 +46,7 @@ export function hooksPort(world: World): Handlers<'hooks'> {
 export function storePort(world: World, node: SimNode): Handlers<'store'> {
   return {
     save: (agent, reply, [durable]) => {
-      const copy = structuredClone(durable);
+      const copy = { ...durable };
       agent.later(world.latency.skewed(0.5, 15), () => {
         node.durable = copy;
         reply(undefined);
@@ -71,14 +71,14 @@ export function peersPort(world: World, node: SimNode): Handlers<'peers'> {
     const boot = node.machine.boot;
     scheduler.after(network.delay(here, there), () => {
       if (!network.both(here, there) || !target.machine.on) return;
-      target.machine.later(0, () => {
+      target.machine.soon(() => {
         const agent = target.agent;
         if (agent === null) return;
         agent.soon(() =>
           serve(target, (value) => {
             scheduler.after(network.delay(there, here), () => {
               if (network.both(here, there) && node.machine.boot === boot)
-                node.machine.later(0, () => got(value));
+                node.machine.soon(() => got(value));
             });
           }),
         );

@@ -45,6 +45,13 @@ export class Machine {
     });
   }
 
+  /** Now, or when the machine goes on; never when its power is cut before. */
+  soon(run: () => void): void {
+    if (!this.on) return;
+    if (this.paused) this.parked.push(run);
+    else run();
+  }
+
   /** As `later`, but in milliseconds of the own clock. */
   laterOwn(ms: number, run: () => void): Timer {
     return this.later(ms / this.rate, run);

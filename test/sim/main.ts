@@ -1,7 +1,10 @@
-/** `npm run sim -- --seeds N --seed S [--nodes N] [--minutes M] [--trace]`: many seeds, or one with its trace. */
+/** `npm run sim -- --seeds N --seed S [--nodes N] [--minutes M] [--theme NAME] [--jobs N] [--keep]`, or `--seed S --trace`. */
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { type PoolOptions, runSeeds } from './pool.ts';
 import { type RunResult, runSeed } from './run.ts';
+import { summary } from './summary.ts';
 
 const { values } = parseArgs({
   options: {
@@ -9,61 +12,55 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     nodes: { type: 'string' },
     minutes: { type: 'string', default: '10' },
+    theme: { type: 'string' },
+    jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+    /** Print the whole story of one seed. */
     trace: { type: 'boolean', default: false },
-    tail: { type: 'string', default: '120' },
+    /** How many of its last lines to print of a seed that failed. */
+    tail: { type: 'string', default: '80' },
+    /** Go on after a failure, and only name it. */
     keep: { type: 'boolean', default: false },
   },
 });
 
 const first = Number(values.seed);
-const count = values.trace ? 1 : Number(values.seeds);
-const common = {
+const options: PoolOptions = {
   minutes: Number(values.minutes),
   ...(values.nodes === undefined ? {} : { nodes: Number(values.nodes) }),
+  ...(values.theme === undefined ? {} : { theme: values.theme }),
 };
+
+function say(result: RunResult): void {
+  const violation = result.violations[0];
+  if (violation === undefined) return;
+  console.log(`seed ${result.seed} (${result.nodes} nodes): ${violation.invariant}: ${violation.detail}`);
+}
+
+function traceOf(seed: number): string[] {
+  const lines: string[] = [];
+  runSeed({ ...options, seed, trace: (line) => lines.push(line) });
+  return lines;
+}
 
 const began = performance.now();
 const results: RunResult[] = [];
-const failed: RunResult[] = [];
-for (let i = 0; i < count; i += 1) {
-  const lines: string[] = [];
-  const result = runSeed({
-    ...common,
-    seed: first + i,
-    ...(values.trace ? { trace: (line: string) => lines.push(line) } : {}),
-  });
+if (values.trace) {
+  const result = runSeed({ ...options, seed: first, trace: (line) => console.log(line) });
   results.push(result);
-  if (values.trace) for (const line of lines) console.log(line);
-  if (result.violations.length > 0) {
-    failed.push(result);
-    report(result);
-    if (!values.keep) break;
+  say(result);
+} else {
+  const count = Number(values.seeds);
+  await runSeeds(first, count, options, Number(values.jobs), (result) => {
+    results.push(result);
+    if (values.keep) say(result);
+    if (results.length % 100 === 0) console.error(`${results.length} of ${count} seeds`);
+  });
+  const failed = results.filter((r) => r.violations.length > 0).sort((a, b) => a.seed - b.seed)[0];
+  if (failed !== undefined && !values.keep) {
+    for (const line of traceOf(failed.seed).slice(-Number(values.tail))) console.log(line);
+    say(failed);
+    console.log(`replay with: --seed ${failed.seed} --trace`);
   }
-  if ((i + 1) % 50 === 0) console.error(`${i + 1} of ${count} seeds`);
 }
-
-/** A failing seed once more, with its trace. */
-function report(result: RunResult): void {
-  const violation = result.violations[0];
-  console.log(`seed ${result.seed} (${result.nodes} nodes): ${violation?.invariant}: ${violation?.detail}`);
-  if (values.trace || values.keep) return;
-  const lines: string[] = [];
-  runSeed({ ...common, seed: result.seed, trace: (line) => lines.push(line) });
-  for (const line of lines.slice(-Number(values.tail))) console.log(line);
-  console.log(`replay with: --seed ${result.seed} --trace`);
-}
-
-const sum = (of: (r: RunResult) => number) => results.reduce((total, r) => total + of(r), 0);
-const virtual = sum((r) => r.virtualMs) / 1000;
-const real = (performance.now() - began) / 1000;
-console.log(
-  [
-    `${results.length} seeds, ${failed.length} failed`,
-    `${virtual.toFixed(0)} virtual s in ${real.toFixed(1)} s (${(virtual / real).toFixed(0)} per s), ${sum((r) => r.events)} events`,
-    `${sum((r) => r.stats.faults)} faults, ${sum((r) => r.stats.takeovers)} failovers, ${sum((r) => r.stats.handovers)} handovers, ${sum((r) => r.stats.promotions)} promotions`,
-    `${sum((r) => r.stats.acknowledged)} acknowledgements, ${sum((r) => r.stats.acknowledgedAlone)} while degraded`,
-    `closed ${(sum((r) => r.stats.closedMs) / 10 / virtual).toFixed(1)} %, degraded ${(sum((r) => r.stats.degradedMs) / 10 / virtual).toFixed(1)} % of the time`,
-    `two open with an excuse (frozen, killed or hung): ${sum((r) => r.stats.excusedTwoOpen)}; left to the operator (D.3): ${sum((r) => r.stats.excusedClosed)}; failsafe answers: ${sum((r) => r.stats.failsafeAsked)}`,
-  ].join('\n'),
-);
-if (failed.length > 0) process.exitCode = 1;
+console.log(summary(results, (performance.now() - began) / 1000));
+if (results.some((r) => r.violations.length > 0)) process.exitCode = 1;

@@ -102,6 +102,11 @@ export const mutations: Mutation[] = [
     theme: 'late writes',
     edits: [
       edit(
+        'procedures/promote.ts',
+        "{ verb: 'cas', key: 'sync', value: sync, index: n.view?.sync?.index ?? 0 }",
+        "{ verb: 'set', key: 'sync', value: sync }",
+      ),
+      edit(
         'procedures/sync.ts',
         "[{ verb: 'cas', key: 'sync', value, index: held.index }]",
         "[{ verb: 'set', key: 'sync', value }]",
@@ -430,13 +435,16 @@ export const mutations: Mutation[] = [
   },
   {
     id: 'G member',
+    untested: 'by the time a member may vote, the right that failsafe would extend has run out',
     what: 'a member that has voted against the holder agrees to its failsafe all the same',
     edits: [edit('procedures/failsafe.ts', 'if (!mayFollow(n, record, n.lease.index)) return false;', '')],
   },
   {
     id: 'G all',
-    what: 'failsafe goes on with a majority of the members',
+    untested: 'asking a member that does not answer takes so long that the right has ended by then',
+    what: 'failsafe goes on with a majority of the members, also of such that have voted',
     edits: [
+      edit('procedures/failsafe.ts', 'if (!mayFollow(n, record, n.lease.index)) return false;', ''),
       edit(
         'procedures/failsafe.ts',
         'if (!members.every((name) => agreed.includes(name))) return false;',

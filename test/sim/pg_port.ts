@@ -31,9 +31,10 @@ export function pgPort(world: World, node: SimNode): Handlers<'pg'> {
     const once: Reply = (answer) => {
       if (answered) return;
       answered = true;
+      timer.run = null;
       agent.soon(() => reply(answer));
     };
-    machine.laterOwn(ms, () => once(late));
+    const timer = machine.laterOwn(ms, () => once(late));
     return once;
   }
 

@@ -110,7 +110,7 @@ export class SimNode {
       wake: () => agent.wake(),
       unlock: (lock) => agent.unlock(lock),
       checks: () => this.checks(),
-      durable: structuredClone(this.durable),
+      durable: { ...this.durable },
     });
     agent.context = context;
     const core = this.core(context, {

@@ -34,19 +34,7 @@ export function kindOf(strand: Strand, call: Call): string {
   return value?.instance === '' ? 'txn.give' : strand.name === 'keeper' ? 'txn.renew' : 'txn.confirm';
 }
 
-const quiet = new Set([
-  'time.nap',
-  'time.sleep',
-  'time.lock',
-  'vote.time.lock',
-  'vote.time.sleep',
-  'pg.facts',
-  'services.facts',
-  'consul.watch',
-  'state.publish',
-  'fence.extend',
-  'txn.renew',
-]);
+const quiet = new Set(['consul.watch', 'state.publish', 'fence.extend', 'txn.renew']);
 
 export class Targets {
   private aims: Aim[] = [];
@@ -71,7 +59,7 @@ export class Targets {
 
   readonly tap: Tap = (agent, strand, call) => {
     const world = this.world;
-    if (world === null) return null;
+    if (world === null || call.port === 'time' || call.method === 'facts') return null;
     const kind = kindOf(strand, call);
     if (!quiet.has(kind)) this.seen.add(kind);
     for (const aim of this.aims) {

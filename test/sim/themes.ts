@@ -1,4 +1,5 @@
 /** What a storm is made of. The later ones are aimed: at the moments that general faults hardly ever meet. */
+import { NO_TROUBLE } from './consul_port.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster } from './faults.ts';
 import { isolate, lag } from './network_faults.ts';
 import { removeNode, switchover } from './operator.ts';
@@ -123,6 +124,30 @@ const exposed: Theme = {
   },
 };
 
+/** Consul is lost to the active alone; one member agrees that it stays, and the only voter cannot be asked. */
+const failsafe: Theme = {
+  name: 'failsafe',
+  begin: (world) => {
+    const { random, scheduler, nodes } = world;
+    const active = nodes.find((n) => n.open);
+    const others = random.shuffled(nodes.filter((n) => n !== active));
+    const voter = others[0];
+    if (active === undefined || voter === undefined) return;
+    for (const node of others) killPostmaster(world, node, node === voter ? 5000 : 13_000);
+    scheduler.after(random.range(10_000, 12_000), () => {
+      world.note('--', `FAULT Consul is lost to ${active.name}, and ${voter.name} with it`);
+      active.trouble = { ...NO_TROUBLE, drop: 1 };
+      world.network.set(active.machine.index, voter.machine.index, true);
+      world.network.set(voter.machine.index, active.machine.index, true);
+    });
+    scheduler.after(random.range(25_000, 40_000), () => {
+      active.trouble = NO_TROUBLE;
+      world.network.heal();
+    });
+  },
+  step: () => undefined,
+};
+
 /** Writes that arrive when their sender is no longer what it was. */
 const lateWrites: Theme = {
   name: 'late writes',
@@ -239,6 +264,7 @@ export const themes: Theme[] = [
   lostKeyWrite,
   shrinking,
   exposed,
+  failsafe,
   lateWrites,
   frozenBetween,
   frozenActive,

@@ -108,7 +108,6 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   // Refused: `sync` was read too long ago. The outcome was settled by reading, so now it is known.
   if (written === 'refused') written = yield* renewWith(n, announce());
   if (written !== 'ok') return failed(`sync was not written: ${written}`);
-  yield* refresh(n);
   if (voters.length === 0) {
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
     if (loosened.kind !== 'done') return failed(loosened.why);
