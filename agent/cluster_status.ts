@@ -85,7 +85,9 @@ function rowOf(
   const age = state === undefined ? Number.POSITIVE_INFINITY : Date.now() - Date.parse(state.at);
   const fresh = own || age < node.policy.heartbeat * STALE_HEARTBEATS;
   const online = own || (fresh && (alive === null || alive.includes(name)));
-  const leader = view?.active?.value.node === name && view.lease?.value.holder === name;
+  // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
+  const named = view?.active?.value.node === name && view.lease?.value.holder === name;
+  const leader = named && state?.role === 'active';
   const group = (names: string[]) =>
     online && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
   return {

@@ -74,6 +74,8 @@ export type Facts = {
   /** Is the configured upstream the holder's address? */
   followsHolder: boolean;
   cooldown: number;
+  /** How long ago clients were let in, ms: checks that began to fail before say nothing about the server as it is now. */
+  openFor: number;
   /** Starts in place within the restart window. */
   recentRestarts: number;
   /** Did a standby stream when this active was last well? */
@@ -149,6 +151,7 @@ export function factsOf(
     carries: carries(n, pg),
     followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
     cooldown: Math.max(0, n.cooldownUntil - now),
+    openFor: now - n.openedAt,
     recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,
     hadStandby: n.hadStandby,
     startFailed: n.startFailedAt !== null,

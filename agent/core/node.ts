@@ -74,6 +74,8 @@ export type NodeContext = {
   restarts: number[];
   /** Since when this holder has been without an open, writable database; null while it is open. */
   closedSince: number | null;
+  /** When clients were last let in, own clock. */
+  openedAt: number;
   /** Did a standby stream when this active was last well? */
   hadStandby: boolean;
   /** When the last failed start in place began; null when none failed. */
@@ -141,6 +143,7 @@ export function createContext(
     renewing: true,
     restarts: [],
     closedSince: null,
+    openedAt: Number.NEGATIVE_INFINITY,
     hadStandby: false,
     startFailedAt: null,
     lonelySince: null,

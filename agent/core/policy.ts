@@ -8,6 +8,8 @@ export type Policy = {
   primaryStartTimeout: number;
   /** A server that dies again within this long of a start in place is given up to others. */
   restartWindow: number;
+  /** How long after an opening failing checks do not count yet: their runs may be of the time before. */
+  checksSettle: number;
   stopTimeout: number;
   /** How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before it degrades. */
   openWait: number;
@@ -39,6 +41,7 @@ export const defaultPolicy: Policy = {
   fencingTime: 1500,
   primaryStartTimeout: 5000,
   restartWindow: 60000,
+  checksSettle: 5000,
   stopTimeout: 5000,
   openWait: 3000,
   holdWithoutOpen: 15000,

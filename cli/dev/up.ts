@@ -83,7 +83,9 @@ async function becomeWhole(nodes: readonly DevNode[]): Promise<void> {
 export async function up(options: PrepareOptions, say: Say): Promise<DevCluster> {
   const cluster = await prepare(options);
   const { nodes, settings, user } = cluster;
-  say(`${nodes.length} managers in ${cluster.dir}${user.self ? '' : `, run as user ${user.name}`}`);
+  say(
+    `${nodes.length === 1 ? 'one manager' : `${nodes.length} managers`} in ${cluster.dir}${user.self ? '' : `, run as user ${user.name}`}`,
+  );
   const [first, ...others] = nodes;
   if (!first) throw new Error('a cluster has at least one node');
   await Promise.all(

@@ -95,6 +95,7 @@ export function facts(over: FactsOver = {}): Facts {
     carries: true,
     followsHolder: true,
     cooldown: 0,
+    openFor: 60_000,
     recentRestarts: 0,
     hadStandby: true,
     startFailed: false,

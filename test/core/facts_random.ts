@@ -91,6 +91,7 @@ export function randomFacts(random: () => number): Facts {
     rebuilding: rarely(0.04) ? one('rewind' as const, 'reclone' as const) : null,
     mayWipe: random() < 0.5,
     mayFollow: random() < 0.7,
+    openFor: random() < 0.5 ? 60_000 : 1000,
     carries: random() < 0.5,
     followsHolder: random() < 0.5,
     cooldown: rarely(0.2) ? 4000 : 0,

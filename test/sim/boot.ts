@@ -2,7 +2,7 @@
 
 import type { TxnOp } from '../../agent/core/ports.ts';
 import type { ClusterRecord, LeaseRecord, NodeRecord, SyncRecord } from '../../agent/core/records.ts';
-import { hostOf } from './pg_port.ts';
+import { hostOf } from './pg_facts.ts';
 import type { World } from './world.ts';
 
 export type Boot = 'existing' | 'founder';

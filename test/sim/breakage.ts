@@ -1,7 +1,8 @@
 /** Which mutation does the simulator catch, by which invariant, after how many seeds? `bun test/sim/breakage.ts [ID...]` */
 import process from 'node:process';
 import { loadBroken } from './mutate.ts';
-import { type Mutation, mutations } from './mutations.ts';
+import type { Mutation } from './mutation.ts';
+import { mutations } from './mutations.ts';
 import { runSeed } from './run.ts';
 
 const of = ({ theme, nodes }: Mutation) => ({

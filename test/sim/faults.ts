@@ -1,5 +1,6 @@
 /** What can go wrong with a node, its network and its Consul, and how each is undone. */
 import { NO_TROUBLE } from './consul_port.ts';
+import { pause } from './operator.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
@@ -57,6 +58,16 @@ export function cutPower(world: World, node: SimNode, offFor: number): void {
   world.raft.setUp(node.machine.index, false);
   const boot = node.machine.boot;
   world.scheduler.after(offFor, () => node.machine.boot === boot && powerOn(world, node));
+}
+
+/** The machine is shut down as it should be: the agent is told and has a moment to hand over. */
+export function shutDown(world: World, node: SimNode, offFor: number): void {
+  const context = node.agent?.context ?? null;
+  if (context === null) return;
+  world.note(node.name, 'shuts down');
+  context.stopping = 'shutdown';
+  node.agent?.wake();
+  node.machine.later(world.random.range(1000, 12_000), () => cutPower(world, node, offFor));
 }
 
 export function powerOn(world: World, node: SimNode): void {
@@ -119,6 +130,7 @@ export function holdReplay(world: World, node: SimNode, ms: number): void {
 /** End everything that is still broken. `dead` stays switched off. */
 export function heal(world: World, dead: SimNode | null): void {
   world.note('--', 'all faults end');
+  pause(world, false);
   world.network.heal();
   world.wire.lag.fill(0);
   for (const node of world.nodes) {

@@ -1,7 +1,7 @@
 /** Services, hooks, durable memory, and the other agents. */
 import type { VoteReply } from '../../agent/core/ports.ts';
 import type { Agent, Handlers, Reply } from './agent.ts';
-import { facts } from './pg_port.ts';
+import { facts } from './pg_facts.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 

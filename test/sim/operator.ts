@@ -1,6 +1,6 @@
 /** What an operator asks for. */
 import type { TxnOp } from '../../agent/core/ports.ts';
-import type { RequestRecord } from '../../agent/core/records.ts';
+import type { ConfigRecord, RequestRecord } from '../../agent/core/records.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
@@ -19,6 +19,23 @@ export function switchover(world: World, to?: SimNode): void {
   };
   world.note('--', `switchover to ${target} requested`);
   store.txn([{ verb: 'set', key: 'request', value: request }], scheduler.now, 'operator');
+}
+
+/** Nothing may change roles while the cluster is paused. Ends by itself, or when the faults end. */
+export function pause(world: World, paused: boolean): void {
+  const { store, scheduler, options } = world;
+  const before = store.view.config?.value;
+  if ((before?.paused ?? false) === paused) return;
+  world.note('--', paused ? 'the cluster is paused' : 'the pause is lifted');
+  const config: ConfigRecord = {
+    schema: 1,
+    version: (before?.version ?? 0) + 1,
+    paused,
+    pausedUntil: null,
+    synchronousMode: options.policy.synchronousMode,
+  };
+  store.txn([{ verb: 'set', key: 'config', value: config }], scheduler.now, 'operator');
+  if (paused) scheduler.after(world.random.range(2000, 30_000), () => pause(world, false));
 }
 
 /** The operator takes a healthy standby out; it comes back later as a new one, with nothing of its own. */

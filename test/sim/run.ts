@@ -135,9 +135,14 @@ function settle(world: World, dead: SimNode | null, after: string): void {
     if (serves(world)) return;
   }
   if (world.checker.violations.length > 0) return;
-  if (leftToOperator(world) || nobodyCanConfirm(world)) {
+  if (leftToOperator(world)) {
     world.stats.excusedClosed += 1;
     world.note('--', 'nobody may be promoted (PROTOCOL D.3): left to the operator');
+    return;
+  }
+  if (nobodyCanConfirm(world)) {
+    world.stats.excusedStrict += 1;
+    world.note('--', 'strict, and nobody can confirm (PROTOCOL D.11): left to the operator');
     return;
   }
   const down = dead === null ? '' : `, ${dead.name} dead`;

@@ -12,6 +12,6 @@ export function summary(results: RunResult[], realSeconds: number): string {
     `${results.length} seeds, ${failed} failed; ${virtual.toFixed(0)} virtual s in ${realSeconds.toFixed(1)} s (${(virtual / realSeconds).toFixed(0)} per s), ${sum((r) => r.events)} events`,
     `${stat('faults')} faults, ${stat('takeovers')} failovers, ${stat('handovers')} handovers and releases, ${stat('promotions')} promotions, ${stat('failsafeAsked')} failsafe answers`,
     `${stat('acknowledged')} acknowledgements, ${stat('acknowledgedAlone')} of them while degraded; closed ${share(stat('closedMs'))}, degraded ${share(stat('degradedMs'))} of the time`,
-    `two open with an excuse (frozen, killed or hung): ${stat('excusedTwoOpen')}; left to the operator (PROTOCOL D.3): ${stat('excusedClosed')}`,
+    `two open with an excuse (frozen, killed or hung): ${stat('excusedTwoOpen')}; left to the operator: ${stat('excusedClosed')} (PROTOCOL D.3), ${stat('excusedStrict')} (strict)`,
   ].join('\n');
 }

@@ -39,6 +39,7 @@ export type Stats = {
   /** Answers that members were asked for while Consul was silent. */
   failsafeAsked: number;
   excusedClosed: number;
+  excusedStrict: number;
   degradedMs: number;
   closedMs: number;
   faults: number;
@@ -89,6 +90,7 @@ export class World {
       excusedTwoOpen: 0,
       failsafeAsked: 0,
       excusedClosed: 0,
+      excusedStrict: 0,
       degradedMs: 0,
       closedMs: 0,
       faults: 0,

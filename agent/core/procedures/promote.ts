@@ -183,6 +183,7 @@ export function* open(n: NodeContext): Procedure<Result> {
   const opened = yield* call('fence', 'open', right.until, n.policy.worstCase.open);
   if (opened.kind !== 'done') return failed(opened.why);
   n.fence = 'open';
+  n.openedAt = n.now();
   n.closedSince = null;
   n.startFailedAt = null;
   const downtime = n.outageSince === null ? null : Math.round(n.now() - n.outageSince);

@@ -47,6 +47,7 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
   if (n.durable.rebuilding !== null) return `${n.durable.rebuilding} under way`;
   if (n.fencing > 0) return 'fencing down';
+  if (n.view?.nodes[request.candidate] === undefined) return `${request.candidate} is no member`;
   const given = n.durable.vote;
   // What was read is older than what was voted on: a lower vote in its place would undo that cut.
   if (

@@ -2,7 +2,8 @@
 import type { Facts } from '../facts.ts';
 import { challengeable, isStandby, type Rule, seconds } from '../rule.ts';
 
-const open = (f: Facts) => challengeable(f) && isStandby(f);
+/** A node that has not been entered yet, or not any more, is nobody that others could follow. */
+const open = (f: Facts) => challengeable(f) && isStandby(f) && f.member;
 const expired = (f: Facts) => f.lease.state === 'free' || f.lease.still >= f.policy.leaseDuration;
 /** Tags, failing checks and cooldowns delay by so much, never for ever. */
 const handicap = (f: Facts) =>

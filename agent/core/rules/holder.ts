@@ -5,7 +5,9 @@ import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } f
 
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
-const databaseFails = (f: Facts) => f.checks.failing.some((c) => databaseChecks.includes(c));
+/** Failed since the database was opened: what failed before is of another life of it. */
+const fails = (f: Facts) => f.checks.failing.length > 0 && f.openFor >= f.policy.checksSettle;
+const databaseFails = (f: Facts) => fails(f) && f.checks.failing.some((c) => databaseChecks.includes(c));
 /** The only member has nobody to give way to, and goes on trying. */
 const mayWait = (f: Facts) => alone(f) || f.closedFor <= f.policy.holdWithoutOpen;
 const worn = (f: Facts) => f.startFailed || f.recentRestarts >= 1;
@@ -157,7 +159,7 @@ export const holder: Rule[] = [
     situation: 'a service or check of the active has failed too often, and a standby is fit',
     from: 'active',
     to: 'standby',
-    when: (f) => holds(f) && f.checks.failing.length > 0 && f.fit !== null,
+    when: (f) => holds(f) && fails(f) && f.fit !== null,
     reason: (f) => `${f.checks.failing.join(', ')} failed: handing over to ${f.fit}`,
     does: ['handover'],
     actions: (f) => [{ do: 'handover', to: f.fit ?? '', reason: `${f.checks.failing.join(', ')} failed` }],
@@ -183,7 +185,7 @@ export const holder: Rule[] = [
     situation: 'a check of the active fails, and no standby is fit',
     from: 'active',
     to: 'active',
-    when: (f) => holds(f) && f.checks.failing.length > 0,
+    when: (f) => holds(f) && fails(f),
     reason: (f) => `${f.checks.failing.join(', ')} failed, and no standby is fit: staying active`,
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],

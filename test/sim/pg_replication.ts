@@ -1,0 +1,58 @@
+/** Whom the modelled server reads from, and whose confirmations it waits for. */
+import type { SyncList, Upstream } from '../../agent/core/postgres.ts';
+import type { Agent, Reply } from './agent.ts';
+import { type Desk, DONE, failed, within } from './pg_desk.ts';
+
+export function setUpstream(
+  desk: Desk,
+  agent: Agent,
+  reply: Reply,
+  upstream: Upstream | null,
+  ms: number,
+): void {
+  const { world, server, machine, random } = desk;
+  const once = within(desk, agent, reply, ms, failed('no answer in time'));
+  agent.later(random.skewed(1, 12), () => {
+    const changed = server.upstream !== (upstream?.node ?? null);
+    server.upstream = upstream?.node ?? null;
+    const proc = server.proc;
+    if (proc === null || proc.role === 'primary') return void once(DONE);
+    agent.later(random.skewed(1, 10), () => {
+      if (server.hung !== 'no') return;
+      machine.later(upstream === null ? random.skewed(5, 600) : random.skewed(5, 40), () => {
+        if (server.proc === proc && changed) proc.receiver?.dropAtReceiver();
+        if (server.proc === proc && server.upstream === null) proc.receiver?.dropAtReceiver();
+        if (server.proc === proc && server.upstream !== null) world.connector.ready(server);
+        once(DONE);
+      });
+    });
+  });
+}
+
+export function setSyncList(desk: Desk, agent: Agent, reply: Reply, list: SyncList, ms: number): void {
+  const { server, machine, random } = desk;
+  const once = within(desk, agent, reply, ms, failed('not effective in time'));
+  agent.later(random.skewed(1, 15), () => {
+    server.list = list;
+    const proc = server.proc;
+    if (proc === null || proc.role === 'standby') return void once(DONE);
+    agent.later(random.skewed(1, 10), () => {
+      if (server.proc !== proc) return void once(failed('the server died'));
+      if (server.hung !== 'no') return;
+      // Reloaded: from now on some backends go by the new list and some by the one before.
+      proc.old = { list: proc.list };
+      proc.list = list;
+      machine.later(1, () => server.proc === proc && server.release());
+      const effective = random.skewed(10, 200);
+      const done = () => {
+        if (server.proc !== proc) return void once(failed('the server died'));
+        if (server.hung !== 'no') return;
+        for (const link of [...proc.senders]) link.dropAtSender();
+        proc.old = null;
+        once(DONE);
+        server.release();
+      };
+      agent.later(effective, done);
+    });
+  });
+}
