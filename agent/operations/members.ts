@@ -8,6 +8,7 @@ import type { Membership } from '../identity.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 import { drive, type RealPorts } from '../runtime.ts';
 import { version } from '../version.ts';
+import { removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
 
 const refuse = (code: string, message: string, hint?: string) =>
@@ -158,54 +159,8 @@ export function createMembers(
       reserved.delete(name);
     },
 
-    /** Takes a node out: refused for the active, and when the voters that are left would be no majority (PROTOCOL F). */
-    async remove(name: string, { step }: Steps): Promise<void> {
-      const record = node.view?.nodes[name];
-      if (record === undefined) return;
-      await step('out of the voters', async () => {
-        await write([
-          { verb: 'delete', key: `nodes/${name}` },
-          {
-            verb: 'set',
-            key: `removed/${name}`,
-            value: { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp },
-          },
-        ]);
-        const until = performance.now() + 30_000;
-        while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
-          if (performance.now() > until)
-            throw new AgentError({
-              class: 'transient',
-              code: 'still_going',
-              message: `${name} is still among the voters`,
-              hint: 'run the command again',
-            });
-          await new Promise((done) => setTimeout(done, 100));
-        }
-      });
-      await step('out of Consul', async () => {
-        const raft = await cluster.consul.catalog.raftConfiguration();
-        if (raft.kind !== 'ok')
-          throw new AgentError({
-            class: 'transient',
-            code: 'consul_unknown',
-            message: 'Consul does not answer',
-            hint: 'run the command again',
-          });
-        const address = `${record.hostIp}:${config.consul.server_port}`;
-        for (const server of raft.value) {
-          if (server.address === address) await cluster.consul.catalog.removeRaftPeer(server.id);
-        }
-        await cluster.consul.catalog.forceLeave(name, { prune: true });
-        await cluster.consul.kv.delete(`${config.consul.prefix}/state/${name}`);
-      });
-      await step('slot', async () => {
-        const names = Object.keys(node.view?.nodes ?? {}).filter(
-          (other) => other !== node.name && other !== name,
-        );
-        await pg.ensureSlots([...names, ...reserved.keys()], 5000, true);
-      });
-    },
+    remove: (name: string, steps: Steps): Promise<void> =>
+      removeNode({ cluster, config, pg, write, reserved: () => [...reserved.keys()] }, name, steps),
 
     /** Throws when `name` may not be removed. */
     async mayRemove(name: string): Promise<void> {

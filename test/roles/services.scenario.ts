@@ -74,7 +74,7 @@ const steps: Record<string, (dir: string) => Promise<void>> = {
       killed = performance.now();
       process.kill(pid, 'SIGKILL');
     });
-    assert.ok(performance.now() - killed < 100, 'within 100 ms');
+    assert.ok(performance.now() - killed < 500, 'by the event, not by the poll of 1 s');
     assert.equal(exit.signal, 'SIGKILL');
     assert.equal(exit.exitCode, 137);
   },

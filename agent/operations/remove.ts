@@ -1,0 +1,62 @@
+/**
+ * `cluster nodes remove`, on the active. In the order of PROTOCOL F: the key and a tombstone, out of the voters, then Raft,
+ * then the slot. Every step finds what an interrupted one left, so the command can be run again.
+ */
+import type { Cluster } from '../cluster.ts';
+import type { NodeConfig } from '../config.ts';
+import type { TxnOp } from '../core/ports.ts';
+import { AgentError } from '../errors.ts';
+import type { Postgres } from '../roles/postgres/port.ts';
+import type { Steps } from './tracker.ts';
+
+export type RemoveParts = {
+  cluster: Cluster;
+  config: NodeConfig;
+  pg: Postgres;
+  /** One transaction under the lease; throws when it was not confirmed. */
+  write(ops: TxnOp[]): Promise<void>;
+  /** Managers that are joining: their slots stay. */
+  reserved(): string[];
+};
+
+const VOTERS = 30_000;
+
+const again = (code: string, message: string) =>
+  new AgentError({ class: 'transient', code, message, hint: 'run the command again' });
+
+export async function removeNode(parts: RemoveParts, name: string, { step }: Steps): Promise<void> {
+  const { cluster, config, pg } = parts;
+  const { node, consul } = cluster;
+  await step('out of the voters', async () => {
+    const record = node.view?.nodes[name];
+    if (record !== undefined) {
+      const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
+      await parts.write([
+        { verb: 'delete', key: `nodes/${name}` },
+        { verb: 'set', key: `removed/${name}`, value: tombstone },
+      ]);
+    }
+    const until = performance.now() + VOTERS;
+    while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
+      if (performance.now() > until) throw again('still_going', `${name} is still among the voters`);
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  });
+  await step('out of Consul', async () => {
+    const raft = await consul.catalog.raftConfiguration();
+    if (raft.kind !== 'ok') throw again('consul_unknown', 'Consul does not answer');
+    for (const server of raft.value) {
+      if (server.node !== name) continue;
+      const done = await consul.catalog.removeRaftPeer(server.id);
+      if (done.kind === 'unknown') throw again('consul_unknown', `${name} may still be a Raft peer`);
+    }
+    await consul.catalog.forceLeave(name, { prune: true });
+    await consul.kv.delete(`${config.consul.prefix}/state/${name}`);
+  });
+  await step('slot', async () => {
+    const others = Object.keys(node.view?.nodes ?? {}).filter(
+      (other) => other !== node.name && other !== name,
+    );
+    await pg.ensureSlots([...others, ...parts.reserved()], 5000, true);
+  });
+}
