@@ -4,7 +4,7 @@ import { chaos } from './chaos.scenario.ts';
 import { TestCluster } from './harness.ts';
 
 const seed = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 100_000));
-const seconds = Number(process.env.CHAOS_SECONDS ?? 60);
+const seconds = Number(process.env.CHAOS_SECONDS ?? 30);
 
 test(
   `faults at random for ${seconds} s lose no acknowledged write and never make two actives (CHAOS_SEED=${seed})`,

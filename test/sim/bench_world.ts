@@ -1,6 +1,6 @@
 /** A world with agents that do nothing by themselves, for tests of the model. */
 import { defaultPolicy } from '../../agent/core/policy.ts';
-import { call, type Procedure } from '../../agent/core/ports.ts';
+import { call, type Procedure, type VoteReply } from '../../agent/core/ports.ts';
 import { hostOf } from './pg_facts.ts';
 import type { Core, SimNode } from './sim_node.ts';
 import { World, type WorldOptions } from './world.ts';
@@ -11,7 +11,8 @@ const idle: Core = (() => ({
       for (;;) yield* call('time', 'nap', 3_600_000);
     },
   },
-  answerVote: function* () {
+  answerVote: function* (): Procedure<VoteReply> {
+    yield* call('time', 'sleep', 1);
     return { kind: 'refused', why: 'idle' };
   },
 })) as unknown as Core;

@@ -132,11 +132,11 @@ export class Checker {
     if (sync === undefined || node.server.data !== 'ok') return;
     if (sync.leader === node.name)
       this.fail('wiped the leader', `${node.name} is wiped, sync names it the leader`);
-    // Listed only after it stopped, it has confirmed nothing under that list: it will merely be missed.
+    // Listed only after it received anything, it has confirmed nothing under that list: it will merely be missed.
     const listed = sync.voters.find((v) => v.node === node.name && v.clone !== clone);
     const since =
       listed === undefined ? Number.POSITIVE_INFINITY : (this.listed.get(standbyName(listed)) ?? 0);
-    if (since < node.server.diedAt)
+    if (since < node.server.receivedAt)
       this.fail('wiped a voter', `${node.name} is wiped, sync lists ${listed?.clone}`);
   }
 

@@ -86,6 +86,7 @@ export class Link {
         if (this.down.hung === 'storage') return this.stall(() => this.pumpAgain());
         this.down.branch = branch;
         this.down.flushed = at;
+        this.down.receivedAt = scheduler.now;
         for (const link of this.downProc.senders) link.pump();
         this.report();
       });

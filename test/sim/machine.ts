@@ -31,10 +31,6 @@ export class Machine {
     return this.offset + at * this.rate;
   }
 
-  get trueTime(): number {
-    return this.scheduler.now;
-  }
-
   /** Run in `ms` of true time: dropped when the power was cut in between, late when the machine is paused then. */
   later(ms: number, run: () => void): Timer {
     const boot = this.boot;

@@ -211,6 +211,8 @@ export const replicationMutations: Mutation[] = [
   },
   {
     id: 'D.5 wipe leader',
+    untested:
+      'a branch is compared with the one sync names: for the leader that is its own, and nothing asks for a rewind',
     what: 'the leader that sync still names is wiped',
     edits: [edit('procedures/rejoin.ts', 'sync.leader === n.name', 'false')],
   },

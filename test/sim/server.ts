@@ -65,8 +65,8 @@ export class Server {
   /** A stopped postmaster refuses new connections while old ones go on; hung storage lets nothing through. */
   hung: 'no' | 'postmaster' | 'storage' = 'no';
   unstartable = false;
-  /** True time at which its processes last ended. */
-  diedAt = 0;
+  /** True time at which it last received anything. */
+  receivedAt = 0;
   rebuilding = false;
 
   constructor(
@@ -184,7 +184,6 @@ export class Server {
     const proc = this.proc;
     if (proc === null) return;
     this.proc = null;
-    this.diedAt = this.machine.trueTime;
     this.hung = 'no';
     this.events.note(this, `PostgreSQL gone: ${why}`);
     proc.receiver?.dropAtReceiver();
