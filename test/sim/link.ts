@@ -41,7 +41,7 @@ export class Link {
     this.downProc = down.proc as Proc;
     this.upProc.senders.push(this);
     this.downProc.receiver = this;
-    this.report();
+    this.report(down.flushed, false);
     this.pump();
   }
 
@@ -99,17 +99,18 @@ export class Link {
     this.pump();
   }
 
-  private report(flushed = this.down.flushed): void {
+  /** `answers`: it acknowledges a chunk, so the next one may go; the first report of a connection does not. */
+  private report(flushed = this.down.flushed, answers = true): void {
     const { network, scheduler } = this.wire;
     const from = this.down.machine.index;
     const to = this.up.machine.index;
     scheduler.after(network.delay(from, to), () => {
       if (!this.senderAlive) return;
-      if (!network.passes(from, to)) return this.stall(() => this.report(flushed));
+      if (!network.passes(from, to)) return this.stall(() => this.report(flushed, answers));
       this.up.machine.soon(() => {
         if (!this.senderAlive || this.up.proc !== this.upProc) return;
         if (this.flush === null || flushed > this.flush) this.flush = flushed;
-        this.busy = false;
+        if (answers) this.busy = false;
         this.up.release();
         this.pump();
       });
