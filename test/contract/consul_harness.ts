@@ -53,7 +53,7 @@ const real: Harness = {
     return { a: client(), b: client(), nodeName: server.nodeName, stop };
   },
   async eventually(condition) {
-    return (await until(condition, { timeout: 10_000 })) === true;
+    return (await until(condition, { timeout: 45_000 })) === true;
   },
 };
 

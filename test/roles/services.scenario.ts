@@ -187,6 +187,9 @@ const steps: Record<string, (dir: string) => Promise<void>> = {
     const { pid: _pid, start_time: _time, ...intention } = JSON.parse(readFileSync(file, 'utf8'));
     const { writeFileSync } = await import('node:fs');
     writeFileSync(file, JSON.stringify(intention));
+    // Between fork and exec a process still shows its parent's environment.
+    const marked = () => readFileSync(`/proc/${pid}/environ`, 'latin1').includes('CLOUDIFY_AGENT_UNIT=');
+    assert.ok(await until(marked, { timeout: TIMEOUT, every: 1 }));
     const next = driverIn(dir);
     assert.equal((await next.status(unit)).pid, pid);
     await next.stop(unit);
