@@ -112,8 +112,7 @@ export function createAgent(
     runner.start();
     driver.onExit((exit) => {
       made.node.wake();
-      // A service's end is news for its check; PostgreSQL's own is seen by the connection that broke.
-      runner.poke(exit.name === 'postgres' ? 'postgres_select' : 'services');
+      if (exit.name !== 'postgres') runner.poke('services');
     });
     await listen(node);
   }

@@ -7,7 +7,7 @@ import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
 import { lsnText, type SyncRecord } from '../records.ts';
-import { covered, listOf } from './cover.ts';
+import { covered, listOf, sameList } from './cover.ts';
 import { type Opening, openingVoters, quorumSize } from './opening.ts';
 import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
 
@@ -42,8 +42,11 @@ export function* promote(n: NodeContext): Procedure<Result> {
   if (placed.kind !== 'done') return failed(placed.why);
   const opening = openingVoters(n);
   const list = listOf(opening.voters, opening.k);
-  const listed = yield* call('pg', 'setSyncList', list, 2000);
-  if (listed.kind !== 'done') return failed(listed.why);
+  // A standby carries it already as a rule; it is made sure of, and of being in effect, once more before clients come in.
+  if (!sameList(n.pg?.syncList ?? null, list)) {
+    const listed = yield* call('pg', 'setSyncList', list, 2000);
+    if (listed.kind !== 'done') return failed(listed.why);
+  }
   const done = yield* call('hooks', 'run', 'pre-promote', { epoch: `${right.epoch}` });
   if (done.kind !== 'done')
     n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
