@@ -46,25 +46,3 @@ export function compareBranch(own: Branch & { lsn: Lsn }, leader: Branch): Compa
   if (own.timeline === end.tli && own.lsn <= end.lsn) return { kind: 'contained' };
   return { kind: 'diverged', fork: end };
 }
-
-/** What two votes are compared by. `epoch` is the one under which the voter's timeline was last confirmed. */
-export type VotePosition = { epoch: number; timeline: number; fork?: Lsn; lsn: Lsn };
-
-/**
- * Negative when a's log is older than b's, positive when newer, 0 when level. The branch (epoch, timeline, fork)
- * decides first and the position only within one branch: a foreign tail may be longer and still worthless.
- */
-export function compareVotes(a: VotePosition, b: VotePosition): number {
-  if (a.epoch !== b.epoch) return a.epoch - b.epoch;
-  if (a.timeline !== b.timeline) return a.timeline - b.timeline;
-  return sign(a.fork ?? 0n, b.fork ?? 0n) || sign(a.lsn, b.lsn);
-}
-
-/** Is `a` ahead of `b`? Level is not ahead. */
-export function ahead(a: VotePosition, b: VotePosition): boolean {
-  return compareVotes(a, b) > 0;
-}
-
-function sign(a: bigint, b: bigint): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ahead, commonEnd, compareBranch, compareVotes } from '../../agent/core/branch.ts';
+import { commonEnd, compareBranch } from '../../agent/core/branch.ts';
 
 const on = (timeline: number, ...history: [number, bigint][]) => ({
   timeline,
@@ -62,29 +62,5 @@ describe('compareBranch', () => {
   test('the common end is the same seen from both sides', () => {
     const [a, b] = [on(5, [1, 100n], [2, 300n]), on(6, [1, 100n], [2, 250n])];
     expect(commonEnd(a, b)).toEqual(commonEnd(b, a));
-  });
-});
-
-describe('votes', () => {
-  const vote = (epoch: number, timeline: number, lsn: bigint, fork = 0n) => ({ epoch, timeline, fork, lsn });
-  test('epoch, then timeline, then fork, then position', () => {
-    const ascending = [
-      vote(1, 9, 900n),
-      vote(2, 1, 800n),
-      vote(2, 2, 100n),
-      vote(2, 2, 50n, 1n),
-      vote(2, 2, 51n, 1n),
-    ];
-    for (let i = 1; i < ascending.length; i++) {
-      expect(ahead(ascending[i] as never, ascending[i - 1] as never)).toBe(true);
-      expect(ahead(ascending[i - 1] as never, ascending[i] as never)).toBe(false);
-    }
-  });
-  test('a long foreign tail of a lower epoch is not ahead', () => {
-    expect(ahead(vote(3, 2, 10_000n), vote(4, 2, 10n))).toBe(false);
-  });
-  test('level is not ahead', () => {
-    expect(ahead(vote(1, 1, 5n), vote(1, 1, 5n))).toBe(false);
-    expect(compareVotes(vote(1, 1, 5n), vote(1, 1, 5n))).toBe(0);
   });
 });
