@@ -70,7 +70,7 @@ export function realPorts(o: RealParts): RealPorts {
       rebuild: async (how, from, clone) => {
         try {
           const done =
-            how === 'rewind'
+            how === 'rewind' && config.postgres.rewind
               ? await pg.rewind(from, o.progress, o.signal)
               : await pg.basebackup(from, o.progress, o.signal);
           if (done.kind === 'done') await pg.setIdentity(standbyName({ node: node.name, clone }));

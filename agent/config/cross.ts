@@ -98,8 +98,11 @@ function parameters({ postgres }: FileConfig): Problem[] {
 }
 
 function minority({ allow_minority_mode, synchronous_mode }: FileConfig): Problem[] {
-  if (!allow_minority_mode || synchronous_mode !== 'strict') return [];
-  const message = "must be false with 'synchronous_mode: strict': a node alone has nobody to confirm a write";
+  if (!allow_minority_mode) return [];
+  const message =
+    synchronous_mode === 'strict'
+      ? "must be false with 'synchronous_mode: strict': a node alone has nobody to confirm a write"
+      : 'must be false: this version has no minority mode, and an isolated node fences itself';
   return [{ path: 'allow_minority_mode', message }];
 }
 

@@ -132,6 +132,7 @@ describe('what is wrong', () => {
       'postgres.socket_dir',
     ],
     ['ports differ', { api: { port: 5432 } }, 'postgres.port'],
+    ['minority mode is refused while there is none', { allow_minority_mode: true }, 'allow_minority_mode'],
     [
       'strict replication excludes minority mode',
       { synchronous_mode: 'strict', allow_minority_mode: true },
