@@ -16,10 +16,10 @@ import { housekeeping, serverUrls } from './housekeeping.ts';
 import { createPeers, type Peers } from './http/peers.ts';
 import { durableStore, instanceOf, type Membership, newClone } from './identity.ts';
 import type { Log } from './log.ts';
+import type { Parts } from './parts.ts';
 import { systemClock } from './platform/clock.ts';
 import { realPorts } from './real_ports.ts';
-import type { Postgres, Progress } from './roles/postgres/port.ts';
-import type { ServiceRunner } from './roles/service_runner.ts';
+import type { Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
 import { version } from './version.ts';
 
@@ -27,8 +27,7 @@ export type ClusterParts = {
   config: NodeConfig;
   membership: Membership;
   log: Log;
-  pg: Postgres;
-  services: ServiceRunner;
+  parts: Parts;
   /** The check-runner's word; asked anew at every tick. */
   checks: () => CheckSummary;
   progress: Progress;
@@ -75,7 +74,8 @@ export function policyOf(config: NodeConfig): Policy {
 }
 
 export function createCluster(parts: ClusterParts): Cluster {
-  const { config, membership, log, pg, services } = parts;
+  const { config, membership, log } = parts;
+  const { pg, services } = parts.parts;
   const abort = new AbortController();
   const locks = createLocks();
   const nap = createNap();
@@ -90,7 +90,6 @@ export function createCluster(parts: ClusterParts): Cluster {
     deadlineMs: 1000,
     attemptMs: 500,
   });
-  const _prefix = `${config.consul.prefix}/`;
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -168,7 +167,6 @@ export function createCluster(parts: ClusterParts): Cluster {
       abort.abort();
       nap.wake();
       await Promise.race([running, new Promise((done) => setTimeout(done, 1000))]);
-      await pg.close();
     },
   };
 }

@@ -64,6 +64,10 @@ const membershipSchema = v.object({
   secret: v.string(),
   /** Addresses of the Consul servers, for retry_join and as other servers to ask. */
   consulServers: v.array(v.string()),
+  /** The settings that start or join were given: they hold as long as the membership. */
+  options: v.optional(v.record(v.string(), v.unknown()), {}),
+  /** False until the active has entered this node: an agent that dies in between asks again. */
+  entered: v.optional(v.boolean(), true),
 });
 export type Membership = v.InferOutput<typeof membershipSchema>;
 
@@ -72,6 +76,19 @@ export function membershipStore(config: Config) {
   return {
     load: (): Membership | undefined => readJson(path, membershipSchema),
     save: (membership: Membership): void => writeJson(path, membership, PRIVATE),
+    forget: (): void => removeDurably(path),
+  };
+}
+
+const joiningSchema = v.object({ at: v.string(), nodeName: v.string(), hostIp: v.string() });
+
+/** The mark of a join under way: found by the next agent, everything the join made is taken away again. */
+export function joiningStore(config: Config) {
+  const path = agentFiles(config).state('joining');
+  return {
+    load: (): v.InferOutput<typeof joiningSchema> | undefined => readJson(path, joiningSchema),
+    save: (node: { nodeName: string; hostIp: string }): void =>
+      writeJson(path, { at: new Date().toISOString(), ...node }),
     forget: (): void => removeDurably(path),
   };
 }

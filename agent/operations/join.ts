@@ -8,23 +8,23 @@ import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
 import { type Membership, newClone } from '../identity.ts';
-import type { ConsulServer } from '../roles/consul_server.ts';
-import type { Postgres } from '../roles/postgres/port.ts';
+import type { Parts } from '../parts.ts';
 import { version } from '../version.ts';
 import type { Steps } from './tracker.ts';
 
 export type JoinParts = {
-  config: NodeConfig;
-  pg: Postgres;
-  consul: ConsulServer;
+  parts: Parts;
   addresses: readonly string[];
   request: AdmitRequest;
   /** Ask the active to admit this manager: any node may be asked, and sends on to the active. */
   admit(address: string, request: AdmitRequest): Promise<Admission>;
-  enrol(address: string, secret: string, node: string): Promise<void>;
+  enrol(address: string, secret: string): Promise<void>;
+  /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
+  begin(): void;
   /** Make clone id and membership durable and run the core. */
   become(membership: Membership, clone: string): Promise<void>;
-  /** Undo `become`, `consul` and the data of a join that failed. */
+  entered(): void;
+  /** Undo everything since `begin`. */
   undo(): Promise<void>;
   following(): { streaming: boolean; reason: string };
 };
@@ -72,12 +72,13 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 }
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
-  const { config, pg, consul } = parts;
-  refuseUnlessEmpty(config);
+  const { config, pg, consul, machine } = parts.parts;
   const admission = await step('asking to be admitted', () => admitSomewhere(parts));
   let entering = false;
   try {
+    parts.begin();
     const clone = newClone();
+    await step('taking over the machine', () => machine.take());
     await step('copying the database', async (report) => {
       await pg.setIdentity(standbyName({ node: config.node_name, clone }));
       const from = {
@@ -112,11 +113,15 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
           systemId: admission.systemId,
           secret: admission.secret,
           consulServers: [...new Set([...admission.consulServers, config.host_ip])],
+          options: {},
+          entered: false,
         },
         clone,
       );
       entering = true;
-      await enrolSurely(parts, admission);
+      const active = admission.active.hostIp;
+      await enrolSurely([...parts.addresses, active], (address) => parts.enrol(address, admission.secret));
+      parts.entered();
     });
   } catch (thrown) {
     // Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe.
@@ -148,11 +153,14 @@ const isRefusal = (thrown: unknown): boolean => thrown instanceof AgentError && 
  * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join
  * would wipe what a vote counts on.
  */
-async function enrolSurely({ config, addresses, enrol }: JoinParts, admission: Admission): Promise<void> {
+export async function enrolSurely(
+  addresses: readonly string[],
+  enrol: (address: string) => Promise<void>,
+): Promise<void> {
   const until = performance.now() + ENROLMENT;
-  for (;;) {
+  for (let turn = 0; ; turn++) {
     try {
-      return await enrol(addresses[0] ?? admission.active.hostIp, admission.secret, config.node_name);
+      return await enrol(addresses[turn % addresses.length] ?? '');
     } catch (thrown) {
       const unknown = thrown instanceof AgentError && thrown.class === 'transient';
       if (!unknown || performance.now() > until) throw thrown;

@@ -1,12 +1,11 @@
 /** The active's side of membership: admitting, enrolling and removing nodes (PROTOCOL F). */
 import type { Cluster } from '../cluster.ts';
-import type { NodeConfig } from '../config.ts';
 import { renewWith } from '../core/lease.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
 import type { Membership } from '../identity.ts';
-import type { Postgres } from '../roles/postgres/port.ts';
-import { drive, type RealPorts } from '../runtime.ts';
+import type { Parts } from '../parts.ts';
+import { drive } from '../runtime.ts';
 import { version } from '../version.ts';
 import { removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
@@ -37,13 +36,8 @@ export class NotActiveError extends AgentError {
 /** Reservations of joins under way; a name is free again when its joiner has been silent for this long. */
 const RESERVATION = 15 * 60_000;
 
-export function createMembers(
-  cluster: Cluster,
-  config: NodeConfig,
-  membership: Membership,
-  pg: Postgres,
-  ports: RealPorts,
-) {
+export function createMembers(cluster: Cluster, { config, pg }: Parts, membership: Membership) {
+  const { ports } = cluster;
   const reserved = new Map<string, { request: AdmitRequest; at: number }>();
   const { node } = cluster;
 

@@ -8,15 +8,12 @@ import type { ConsulKv } from '../consul/port.ts';
 import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
-import type { ConsulServer } from '../roles/consul_server.ts';
-import type { Postgres } from '../roles/postgres/port.ts';
+import type { Parts } from '../parts.ts';
 import { version } from '../version.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
-  config: NodeConfig;
-  pg: Postgres;
-  consul: ConsulServer;
+  parts: Parts;
   kv: ConsulKv;
   /** Make the membership durable and run the core on it. */
   become(membership: Membership): Promise<void>;
@@ -28,7 +25,8 @@ const CONSUL_LEADER = 30_000;
 const OPEN = 60_000;
 
 export async function startCluster(parts: StartParts, { step }: Steps): Promise<void> {
-  const { config, pg, consul, kv } = parts;
+  const { kv } = parts;
+  const { config, pg, consul, machine } = parts.parts;
   const prefix = `${config.consul.prefix}/`;
   const systemId = await step('checking the database', async () => {
     const facts = await pg.facts(3000);
@@ -47,6 +45,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     await consul.waitLeader(CONSUL_LEADER);
   });
   await step('taking over the database', async () => {
+    await machine.take();
     const stopped = await pg.stop('fast', 60_000, false);
     if (stopped.kind !== 'stopped') throw refused('database_not_stopped', stopped.why);
     const adopted = await pg.adopt();
@@ -81,6 +80,8 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       systemId,
       secret: newSecret(),
       consulServers: [config.host_ip],
+      options: {},
+      entered: true,
     });
     const until = performance.now() + OPEN;
     for (;;) {
