@@ -117,6 +117,16 @@ export function createApi(agent: Agent): AgentApi {
       return agent.tracker.begin('remove', (steps) => members.remove(name, steps));
     },
 
+    async updateNode(name, change) {
+      const cluster = member();
+      if (agent.members === null) throw unsettled();
+      await agent.members.update(name, change);
+      const { nodes } = await clusterOf(cluster);
+      const row = nodes.find((one) => one.name === name);
+      if (row === undefined) throw unsettled();
+      return row;
+    },
+
     async reinit(name) {
       const { node, peers } = member();
       if (node.view?.nodes[name] === undefined)

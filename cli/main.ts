@@ -1,7 +1,15 @@
 import process from 'node:process';
-import { runCli } from './run_cli.ts';
-import { processTerminal } from './terminal.ts';
-import { root } from './tree.ts';
+
+// Started under this name by sudo, it is the trampoline and nothing else: what the command line loads is not for root.
+const called = (path: string | undefined) => path?.slice(path.lastIndexOf('/') + 1) === 'sudo_trampoline';
+if (called(process.argv0) || called(process.env.SUDO_COMMAND?.split(' ')[0])) {
+  const { runTrampoline } = await import('../agent/trampoline/run.ts');
+  process.exit(runTrampoline(process.argv.slice(2)));
+}
+
+const { runCli } = await import('./run_cli.ts');
+const { processTerminal } = await import('./terminal.ts');
+const { root } = await import('./tree.ts');
 
 const code = await runCli(root, process.argv.slice(2), processTerminal());
 // Whatever a library left open must not keep the command; what was written to a pipe must still arrive.

@@ -15,6 +15,7 @@ const nodes = defineCommand({
   subCommands: lazy({
     list: () => import('./cluster/nodes_list.ts'),
     get: () => import('./cluster/nodes_get.ts'),
+    update: () => import('./cluster/nodes_update.ts'),
     remove: () => import('./cluster/nodes_remove.ts'),
   }),
 });
@@ -33,6 +34,7 @@ const cluster = defineCommand({
       history: () => import('./cluster/history.ts'),
       pause: () => import('./cluster/pause.ts'),
       resume: () => import('./cluster/resume.ts'),
+      maintenance: () => import('./cluster/maintenance.ts'),
       reinit: () => import('./cluster/reinit.ts'),
     }),
   },

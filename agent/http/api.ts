@@ -8,6 +8,7 @@ import {
   joinBody,
   logFollow,
   logLimit,
+  nodeChangeBody,
   nothingBody,
   pauseBody,
   readBody,
@@ -78,6 +79,10 @@ export function apiRoutes(api: AgentApi): Hono {
     await readBody(c, nothingBody);
     await api.resume();
     return c.json({});
+  });
+  app.patch('/nodes/:name', async (c) => {
+    const change = defined(await readBody(c, nodeChangeBody));
+    return c.json(await api.updateNode(c.req.param('name'), change));
   });
   app.delete('/nodes/:name', async (c) => c.json(await api.remove(c.req.param('name')), 202));
   app.post('/nodes/:name/reinit', async (c) => {

@@ -3,7 +3,16 @@ import { type Context, Hono } from 'hono';
 import { clusterOf, nodeOf } from './api.ts';
 import { notActive, notInCluster, removed } from './errors.ts';
 import type { AgentApi, ClusterStatus, NodeRow, ServiceRow } from './port.ts';
-import { cfyJoinBody, cfyMasterBody, cfyStartBody, check, readBody, readJson } from './schemas.ts';
+import {
+  cfyJoinBody,
+  cfyMasterBody,
+  cfyOptionsBody,
+  cfyStartBody,
+  check,
+  defined,
+  readBody,
+  readJson,
+} from './schemas.ts';
 
 /** Edition and version of the manager the agent runs on. */
 export interface Manager {
@@ -100,6 +109,13 @@ export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
   app.get('/cluster/nodes/:name', async (c) => {
     const node = await nodeOf(api, c.req.param('name'));
     return c.json({ ...nodeView(node), options: node.options ?? {} });
+  });
+  app.patch('/cluster/nodes/:name', async (c) => {
+    const { options } = await readBody(c, cfyOptionsBody);
+    await requireActive(api);
+    const node = await nodeOf(api, c.req.param('name'));
+    const changed = await api.updateNode(node.name, defined(options));
+    return c.json({ ...nodeView(changed), options: changed.options ?? {} });
   });
   app.delete('/cluster/nodes/:name', async (c) => {
     await requireActive(api);

@@ -8,7 +8,7 @@ import { AgentError, type ErrorClass } from '../errors.ts';
 export type Target = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** From the root: `/api/v1/status`. */
   readonly path: string;
   readonly body?: unknown;

@@ -6,6 +6,7 @@ import type {
   ClusterStatus,
   JoinOptions,
   LogLine,
+  NodeChange,
   NodeRow,
   Operation,
   StartOptions,
@@ -53,6 +54,8 @@ export function agentClient(http: HttpClient) {
     pause: (ms: number | null) => post<object>('/api/v1/pause', { for: ms === null ? null : ms / 1000 }),
     resume: () => post<object>('/api/v1/resume'),
     remove: (name: string) => http.call<Operation>({ method: 'DELETE', path: node(name), ms: SLOW_CALL }),
+    update: (name: string, change: NodeChange) =>
+      http.call<NodeRow>({ method: 'PATCH', path: node(name), body: change }),
     reinit: (name: string) => post<object>(`${node(name)}/reinit`),
     logs: async (options: LogOptions) => (await get<{ items: LogLine[] }>(logPath(options))).items,
   };

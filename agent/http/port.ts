@@ -81,6 +81,8 @@ export type NodeRow = {
   options?: { priority: number; nofailover: boolean; maintenance: boolean };
 };
 
+export type NodeChange = { priority?: number; nofailover?: boolean; maintenance?: boolean };
+
 export type ClusterStatus = {
   initialized: boolean;
   id: string | null;
@@ -139,6 +141,8 @@ export interface AgentApi {
   pause(expiresMs: number | null): Promise<void>;
   resume(): Promise<void>;
   remove(node: string): Promise<Operation>;
+  /** On the active: change what the cluster knows of a node. The node goes by it from its next look on. */
+  updateNode(node: string, change: NodeChange): Promise<NodeRow>;
   /** Throw the data of a standby away and copy it again. */
   reinit(node: string): Promise<void>;
   logs(options: { since?: string; component?: string; limit?: number }): LogLine[];

@@ -35,6 +35,14 @@ export const startBody = group(startEntries);
 export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(text()) });
 export const setActiveBody = group({ node: nodeName(), timeout: v.optional(positiveDuration(), '60s') });
 export const pauseBody = group({ for: v.optional(v.nullable(positiveDuration()), null) });
+export const nodeChangeBody = v.pipe(
+  group({
+    priority: v.optional(integer(0, 1000)),
+    nofailover: v.optional(flag()),
+    maintenance: v.optional(flag()),
+  }),
+  v.check((change) => Object.keys(change).length > 0, 'must change something'),
+);
 export const nothingBody = group({});
 
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
@@ -64,6 +72,7 @@ export const cfyJoinBody = v.object({
   join_addrs: addresses(),
   credentials: v.optional(v.unknown()),
 });
+export const cfyOptionsBody = v.object({ options: nodeChangeBody });
 export const cfyMasterBody = v.object({ master: nodeName() });
 
 export const logLimit = v.pipe(v.string(), v.transform(Number), integer(1, 1_000_000));

@@ -1,13 +1,15 @@
 /** The active's side of membership: admitting, enrolling and removing nodes (PROTOCOL F). */
+import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../cluster.ts';
+import { hostPort } from '../config.ts';
 import { renewWith } from '../core/lease.ts';
 import { AgentError } from '../errors.ts';
-import type { Admission, AdmitRequest } from '../http/port.ts';
+import type { Admission, AdmitRequest, NodeChange } from '../http/port.ts';
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
 import { version } from '../version.ts';
-import { removeNode } from './remove.ts';
+import { outOfConsul, removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
 
 const refuse = (code: string, message: string, hint?: string) =>
@@ -32,6 +34,9 @@ export class NotActiveError extends AgentError {
     return { ...super.toJSON(), ...(this.active === null ? {} : { active: this.active }) };
   }
 }
+
+/** Until the watcher has seen what was just written. */
+const SEEN = 2000;
 
 /** Reservations of joins under way; a name is free again when its joiner has been silent for this long. */
 const RESERVATION = 15 * 60_000;
@@ -96,6 +101,8 @@ export function createMembers(cluster: Cluster, { config, pg }: Parts, membershi
         );
       }
       reserved.set(request.nodeName, { request, at: performance.now() });
+      const address = hostPort(request.hostIp, config.consul.server_port);
+      await outOfConsul(cluster, (server) => server.address === address);
       const slots = await pg.ensureSlots(
         [...Object.keys(nodes).filter((name) => name !== node.name), request.nodeName],
         5000,
@@ -151,6 +158,23 @@ export function createMembers(cluster: Cluster, { config, pg }: Parts, membershi
           hint: 'run the join again',
         });
       reserved.delete(name);
+    },
+
+    /** Changes the options of nodes/NAME under the lease; the new record is in this node's view when it returns. */
+    async update(name: string, change: NodeChange): Promise<void> {
+      requireActive();
+      const record = node.view?.nodes[name];
+      if (record === undefined)
+        throw refuse(
+          'no_such_node',
+          `there is no node ${name}`,
+          `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
+        );
+      const options = { ...record.options, ...change };
+      await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }]);
+      const until = performance.now() + SEEN;
+      while (!isDeepStrictEqual(node.view?.nodes[name]?.options, options) && performance.now() < until)
+        await new Promise((done) => setTimeout(done, 10));
     },
 
     remove: (name: string, steps: Steps): Promise<void> =>

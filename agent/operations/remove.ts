@@ -43,13 +43,7 @@ export async function removeNode(parts: RemoveParts, name: string, { step }: Ste
     }
   });
   await step('out of Consul', async () => {
-    const raft = await consul.catalog.raftConfiguration();
-    if (raft.kind !== 'ok') throw again('consul_unknown', 'Consul does not answer');
-    for (const server of raft.value) {
-      if (server.node !== name) continue;
-      const done = await consul.catalog.removeRaftPeer(server.id);
-      if (done.kind === 'unknown') throw again('consul_unknown', `${name} may still be a Raft peer`);
-    }
+    await outOfConsul(cluster, (server) => server.node === name);
     await consul.catalog.forceLeave(name, { prune: true });
     await consul.kv.delete(`${config.consul.prefix}/state/${name}`);
   });
@@ -59,4 +53,21 @@ export async function removeNode(parts: RemoveParts, name: string, { step }: Ste
     );
     await pg.ensureSlots([...others, ...parts.reserved()], 5000, true);
   });
+}
+
+/**
+ * Takes servers out of Raft. PROTOCOL F: an empty server never starts under an address that Raft still lists, since its
+ * blank vote could elect one that lacks a committed lease; so a manager that joins (again) is taken out before.
+ */
+export async function outOfConsul(
+  { consul }: Cluster,
+  which: (server: { node: string; address: string }) => boolean,
+): Promise<void> {
+  const raft = await consul.catalog.raftConfiguration();
+  if (raft.kind !== 'ok') throw again('consul_unknown', 'Consul does not answer');
+  for (const server of raft.value) {
+    if (!which(server)) continue;
+    const done = await consul.catalog.removeRaftPeer(server.id);
+    if (done.kind === 'unknown') throw again('consul_unknown', `${server.node} may still be a Raft peer`);
+  }
 }

@@ -346,6 +346,20 @@ describe('what is asked for', () => {
     expect((await on.cli('cluster reinit m3')).code).toBe(0);
     expect(on.agent.asked).toEqual([['pause', null], ['pause', 600_000], ['resume'], ['reinit', 'm3']]);
   });
+
+  test('nodes update and maintenance change the options of a node; what is no option is refused', async () => {
+    expect((await on.cli('cluster nodes update m3 --priority 50 --nofailover true')).out).toBe(
+      'm3: priority 50, nofailover true\n',
+    );
+    expect((await on.cli('cluster maintenance m3 on')).out).toBe('m3 is in maintenance\n');
+    for (const wrong of ['nodes update m3', 'nodes update m3 --priority high', 'maintenance m3 maybe']) {
+      expect([wrong, (await on.cli(`cluster ${wrong}`)).code]).toEqual([wrong, 2]);
+    }
+    expect(on.agent.asked).toEqual([
+      ['updateNode', 'm3', { priority: 50, nofailover: true }],
+      ['updateNode', 'm3', { maintenance: true }],
+    ]);
+  });
 });
 
 describe('exit codes', () => {

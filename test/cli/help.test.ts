@@ -35,19 +35,20 @@ describe('help', () => {
     "
     make, enter, watch and steer the cluster (agent cluster)
 
-    USAGE agent cluster start|join|status|nodes|set-active|history|pause|resume|reinit
+    USAGE agent cluster start|join|status|nodes|set-active|history|pause|resume|maintenance|reinit
 
     COMMANDS
 
-           start    make a cluster whose first active is this manager; its data is kept
-            join    bring this manager, which must be empty, into a cluster as a standby
-          status    the cluster as a whole: who is active, what confirms commits, what it survives
-           nodes    the managers of the cluster
-      set-active    switch over: make another manager the active, without losing a write
-         history    who was active, since when, why, and what each change cost
-           pause    no automatic role change until resumed; the active stays as long as its lease can be renewed
-          resume    end a pause: role changes are automatic again
-          reinit    throw a standby's database away and copy it again from the active
+            start    make a cluster whose first active is this manager; its data is kept
+             join    bring this manager, which must be empty, into a cluster as a standby
+           status    the cluster as a whole: who is active, what confirms commits, what it survives
+            nodes    the managers of the cluster
+       set-active    switch over: make another manager the active, without losing a write
+          history    who was active, since when, why, and what each change cost
+            pause    no automatic role change until resumed; the active stays as long as its lease can be renewed
+           resume    end a pause: role changes are automatic again
+      maintenance    leave a node alone while it is worked on; it is not made the active meanwhile
+           reinit    throw a standby's database away and copy it again from the active
 
     Use agent cluster <command> --help for more information about a command.
     "
@@ -174,7 +175,7 @@ describe('completion', () => {
       return Bun.spawnSync(['bash', '-c', script]).stdout.toString().trim();
     };
     expect(ask('agent cl')).toBe('cluster');
-    expect(ask('agent cluster nodes ')).toBe('list get remove');
+    expect(ask('agent cluster nodes ')).toBe('list get update remove');
     expect(ask('agent cluster set-active m2 --t')).toBe('--timeout');
   });
 

@@ -250,6 +250,11 @@ export class FakeAgent implements AgentApi {
     this.#ask('remove', node);
     return this.#next(this.operations);
   };
+  updateNode: AgentApi['updateNode'] = async (node, change) => {
+    this.#ask('updateNode', node, change);
+    const options = { priority: 100, nofailover: false, maintenance: false, ...change };
+    return nodeRow({ name: node, options });
+  };
   reinit: AgentApi['reinit'] = async (node) => this.#ask('reinit', node);
 
   logs: AgentApi['logs'] = ({ since, component, limit }) => {
