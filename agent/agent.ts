@@ -17,6 +17,13 @@ import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 
+/** Copies, rewinds and services take as long as they take, inside one round of the loop. */
+const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
+const ROUND = 60_000;
+
+const goesRound = (node: Cluster['node']): boolean =>
+  LONG_ACTIONS.includes(node.acting) || node.now() - node.tickAt < ROUND;
+
 export type Agent = ReturnType<typeof createAgent>;
 
 export function createAgent(
@@ -132,6 +139,8 @@ export function createAgent(
     get nodeConfig(): NodeConfig | null {
       return parts?.config ?? null;
     },
+    /** Does the main loop go round? Otherwise systemd's watchdog is to end this process. */
+    healthy: (): boolean => cluster === null || goesRound(cluster.node),
     nodeName: () => parts?.config.node_name ?? config.node_name ?? null,
     secret: (): string | null => membership?.secret ?? null,
     prefix: () => `${config.consul.prefix}/`,

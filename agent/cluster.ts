@@ -6,6 +6,7 @@ import { effectiveLease, type NodeConfig } from './config.ts';
 import { type ConsulClient, createConsulClient } from './consul/client.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
+import { isMine } from './core/lease_view.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { Policy } from './core/policy.ts';
 import { defaultPolicy } from './core/policy.ts';
@@ -40,9 +41,16 @@ export type Cluster = {
   readonly ports: RealPorts;
   /** The last decision and the facts it was made of; null before the first. */
   last(): { decision: Decision; facts: Facts } | null;
+  /** Let the members, and who is joining, in everywhere now. Resolves with what failed. */
+  letIn(): Promise<string[]>;
   answerVote(request: VoteRequest): Promise<VoteReply>;
   answerFailsafe(request: FailsafeRequest): boolean;
   onDecision(callback: (decision: Decision, facts: Facts) => void): void;
+  /**
+   * The machine shuts down: hand over to a fit standby, or release the lease, for at most `ms`. True once another may be
+   * active: at once on a standby. Call it before `close`; there is no way back.
+   */
+  shutdown(ms: number): Promise<boolean>;
   /** Ends the processes. The lease, PostgreSQL and Consul stay as they are. */
   close(): Promise<void>;
 };
@@ -65,6 +73,11 @@ export function policyOf(config: NodeConfig): Policy {
     nofailover: config.tags.nofailover,
     cooldown: config.failover.delay_limit,
     failedCooldown: config.failover.cooldown,
+    holdWithoutOpen: config.failover.open_timeout,
+    voteTimeout: config.failover.vote_timeout,
+    serviceRestarts: config.failover.service_restarts,
+    switchoverWait: config.switchover.timeout,
+    switchoverLag: config.switchover.maximum_lag,
     worstCase: {
       promote: Math.min(1500, lease.renew_deadline / 2),
       start: Math.min(1500, lease.renew_deadline / 2),
@@ -137,6 +150,16 @@ export function createCluster(parts: ClusterParts): Cluster {
       for (const callback of callbacks) callback(decision, facts);
     },
   });
+  const house = housekeeping({
+    config,
+    membership,
+    node,
+    pg,
+    clients: [consul, watchConsul],
+    doors: parts.parts.doors,
+    log: log.for('handler-runner'),
+    signal: abort.signal,
+  });
   const crashed = (what: string) => (thrown: unknown) =>
     log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
   pg.onLost(() => nap.wake());
@@ -148,7 +171,8 @@ export function createCluster(parts: ClusterParts): Cluster {
         supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
         supervise(core.guard, ports, abort.signal, crashed('the guard')),
         supervise(core.main, ports, abort.signal, crashed('the main loop')),
-        housekeeping({ config, membership, node, pg, clients: [consul, watchConsul], signal: abort.signal }),
+        supervise(core.hookRunner, ports, abort.signal, crashed('the hook runner')),
+        house.run(),
       ]),
     );
 
@@ -158,11 +182,20 @@ export function createCluster(parts: ClusterParts): Cluster {
     peers,
     ports,
     last: () => last,
+    letIn: () => house.letIn(),
     async answerVote(request) {
       return (await drive(core.answerVote(request), ports, abort.signal)) ?? { kind: 'unknown' };
     },
     answerFailsafe: core.answerFailsafe,
     onDecision: (callback) => callbacks.push(callback),
+    async shutdown(ms) {
+      node.stopping = 'shutdown';
+      nap.wake();
+      const holding = () => isMine(node.lease, node.name, node.instance);
+      const until = systemClock.now() + ms;
+      while (holding() && systemClock.now() < until) await new Promise((next) => setTimeout(next, 20));
+      return !holding();
+    },
     async close() {
       abort.abort();
       nap.wake();

@@ -16,6 +16,8 @@ export {
   effectiveLease,
   hostPort,
   isLoopback,
+  localConsulUrl,
+  memberConsulUrl,
   postgresListen,
   publicIp,
   requireNode,

@@ -1,14 +1,23 @@
-/** What is kept true beside the decisions: replication slots for all members, and which Consul servers are asked. */
-import { consulUrls, type NodeConfig } from './config.ts';
+/**
+ * What follows the list of members beside the decisions, on every node: whom the firewall, PostgreSQL and Syncthing let in,
+ * replication slots for all, and which Consul servers are asked.
+ */
+import type { NodeConfig } from './config.ts';
+import { consulUrls, memberConsulUrl } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
 import type { NodeContext } from './core/node.ts';
+import type { NodeRecord } from './core/records.ts';
 import type { Membership } from './identity.ts';
+import type { Logger } from './log.ts';
 import { sleep } from './platform/clock.ts';
 import type { Postgres } from './roles/postgres/port.ts';
 
 const EVERY = 10_000;
-/** Until the server is up. */
+/** Until the server is up, and to see that the list of members is another. */
 const SOON = 500;
+
+/** Nodes and managers that are joining, by name. */
+export type Admitted = Record<string, NodeRecord>;
 
 export type HousekeepingParts = {
   config: NodeConfig;
@@ -16,44 +25,91 @@ export type HousekeepingParts = {
   node: NodeContext;
   pg: Postgres;
   clients: readonly ConsulClient[];
+  /** Each is told the list when it has changed, and again until it succeeded. */
+  doors: readonly { name: string; letIn(admitted: Admitted): Promise<void> }[];
+  log: Logger;
   signal: AbortSignal;
 };
 
-/** Runs until aborted. Slots for all members exist on every node and advance on standbys (PROTOCOL E.3). */
-export async function housekeeping({
-  config,
-  membership,
-  node,
-  pg,
-  clients,
-  signal,
-}: HousekeepingParts): Promise<void> {
-  let known = '';
-  while (!signal.aborted) {
-    const nodes = node.view?.nodes ?? {};
-    const members = Object.values(nodes).map(
-      (record) => `http://${record.hostIp}:${config.consul.http_port}`,
-    );
-    const urls = [...new Set([...serverUrls(config, membership), ...members])];
-    if (urls.join() !== known) {
-      known = urls.join();
-      for (const client of clients) client.transport.setServers(urls);
+export function housekeeping(o: HousekeepingParts) {
+  const { config, membership, node, pg, clients, doors, log, signal } = o;
+  const told = new Map<string, string>();
+
+  const admitted = (): Admitted => ({
+    ...Object.fromEntries(Object.entries(node.view?.joining ?? {}).map(([name, j]) => [name, j.node])),
+    ...node.view?.nodes,
+  });
+
+  async function openDoors(): Promise<string[]> {
+    const list = admitted();
+    // An empty list is a view that is not there yet.
+    if (Object.keys(list).length === 0) return [];
+    const wanted = JSON.stringify(list);
+    const failures: string[] = [];
+    for (const door of doors) {
+      if (told.get(door.name) === wanted) continue;
+      try {
+        await door.letIn(list);
+        told.set(door.name, wanted);
+      } catch (thrown) {
+        failures.push(`${door.name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      }
     }
-    const others = Object.keys(nodes).filter((name) => name !== node.name);
-    if (node.pg?.accepting && others.length > 0) {
-      // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
-      const standby = node.pg.role === 'standby';
-      await pg.ensureSlots(others, 2000, standby).catch(() => {});
-      if (standby) await pg.advanceSlots(2000).catch(() => {});
-    }
-    await sleep(node.pg?.accepting ? EVERY : SOON, signal);
+    return failures;
   }
+
+  function servers(): void {
+    const hosts = Object.values(admitted()).map((record) => record.hostIp);
+    const urls = serverUrls(config, membership, hosts);
+    const wanted = urls.join();
+    if (told.get('consul urls') === wanted) return;
+    told.set('consul urls', wanted);
+    for (const client of clients) client.transport.setServers(urls);
+  }
+
+  async function slots(): Promise<void> {
+    const others = Object.keys(admitted()).filter((name) => name !== node.name);
+    if (!node.pg?.accepting || others.length === 0) return;
+    // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
+    const standby = node.pg.role === 'standby';
+    await pg.ensureSlots(others, 2000, standby).catch(() => {});
+    if (standby) await pg.advanceSlots(2000).catch(() => {});
+  }
+
+  return {
+    /** Tell every part the list of members now. Resolves with what failed. */
+    letIn: async (): Promise<string[]> => {
+      const failures = await openDoors();
+      await slots();
+      return failures;
+    },
+    /** Runs until aborted. */
+    async run(): Promise<void> {
+      let last = '';
+      let slotsAt = Number.NEGATIVE_INFINITY;
+      while (!signal.aborted) {
+        servers();
+        const failures = (await openDoors()).join('; ');
+        if (failures !== '' && failures !== last) log.warn(`members are not let in everywhere: ${failures}`);
+        last = failures;
+        if (performance.now() - slotsAt > (node.pg?.accepting ? EVERY : SOON)) {
+          await slots();
+          slotsAt = performance.now();
+        }
+        await sleep(SOON, signal);
+      }
+    },
+  };
 }
 
-/** The local server first, then those known from the start or join. */
-export function serverUrls(config: NodeConfig, membership: Membership): string[] {
-  const others = membership.consulServers
+/** The local server first, then those known from the start or join and from the list of members. */
+export function serverUrls(
+  config: NodeConfig,
+  membership: Membership,
+  members: readonly string[] = [],
+): string[] {
+  const others = [...membership.consulServers, ...members]
     .filter((host) => host !== membership.hostIp)
-    .map((host) => `http://${host}:${config.consul.http_port}`);
+    .map((host) => memberConsulUrl(config, host));
   return [...new Set([...consulUrls(config), ...others])];
 }

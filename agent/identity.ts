@@ -35,6 +35,7 @@ const durableSchema = v.object({
   incarnation: v.number(),
   vote: v.nullable(v.object({ index: v.number(), epoch: v.number(), holder: v.string() })),
   rebuilding: v.nullable(v.picklist(['rewind', 'reclone'])),
+  wants: v.optional(v.literal('reclone')),
 });
 
 export function durableStore(config: Config) {

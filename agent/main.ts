@@ -6,8 +6,11 @@ import { apiListen, type Config, loadConfig, type NodeConfig } from './config.ts
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import { agentLog } from './log.ts';
 import { acquireLock } from './platform/lockfile.ts';
+import { startNotify } from './platform/notify.ts';
 import { agentFiles, makeAgentDirs } from './platform/paths.ts';
 import { childDriver } from './roles/services/child.ts';
+import type { ServiceDriver } from './roles/services/driver.ts';
+import { systemdDriver } from './roles/services/systemd.ts';
 import { commit, version } from './version.ts';
 
 /** Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent. */
@@ -18,7 +21,7 @@ export async function runAgent(configPath: string): Promise<number> {
   const lock = acquireLock(files.lockDir, files.lockName);
   const log = agentLog(config);
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
-  const driver = childDriver({ runDir: files.servicesRun, logDir: files.servicesLog });
+  const driver = driverOf(config);
   const agent = createAgent(input, config, driver, log, (node) => listenOn(server, node));
   const server: HttpServer = createHttpServer({
     api: createApi(agent),
@@ -33,7 +36,9 @@ export async function runAgent(configPath: string): Promise<number> {
       log.for('agent').info("in no cluster: waiting for 'agent cluster start' or 'agent cluster join'");
       await listenEarly(config, server);
     }
+    const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
+    await notifier.stopping();
   } finally {
     log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');
     await server.close();
@@ -42,6 +47,12 @@ export async function runAgent(configPath: string): Promise<number> {
     lock.release();
   }
   return 0;
+}
+
+function driverOf(config: Config): ServiceDriver {
+  if (config.driver === 'systemd') return systemdDriver();
+  const files = agentFiles(config);
+  return childDriver({ runDir: files.servicesRun, logDir: files.servicesLog });
 }
 
 const listenOn = (server: HttpServer, node: NodeConfig): Promise<void> =>

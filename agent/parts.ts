@@ -1,5 +1,6 @@
 /** What a node is made of beside the core: the parts that start and join use before there is a cluster. */
 import type { NodeConfig } from './config.ts';
+import type { HousekeepingParts } from './housekeeping.ts';
 import type { Log } from './log.ts';
 import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
 import { type Machine, noMachine, systemdMachine } from './roles/machine.ts';
@@ -14,6 +15,8 @@ export type Parts = {
   readonly consul: ConsulServer;
   readonly services: ServiceRunner;
   readonly machine: Machine;
+  /** What lets members in: the firewall, PostgreSQL, Syncthing. */
+  readonly doors: HousekeepingParts['doors'];
   close(): Promise<void>;
 };
 
@@ -25,6 +28,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
     pg,
     consul: createConsulServer(config, driver),
     services: createServiceRunner(config.services, driver),
+    doors: [],
     machine: systemd ? systemdMachine : noMachine,
     close: () => pg.close(),
   };

@@ -3,6 +3,7 @@ import type { NodeConfig } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
 import { consulPort } from './consul/view.ts';
 import type { NodeContext } from './core/node.ts';
+import { NO_FILES } from './core/ports.ts';
 import type { Outcome } from './core/postgres.ts';
 import { standbyName } from './core/records.ts';
 import type { Peers } from './http/peers.ts';
@@ -28,9 +29,14 @@ export type RealParts = {
   locks: ReturnType<typeof createLocks>;
   nap: ReturnType<typeof createNap>;
   progress: Progress;
+  /** The replicated files; left out: there are none. */
+  files?: RealPorts['files'];
   /** Cancels a long task. */
   signal: AbortSignal;
 };
+
+const done = async (): Promise<Outcome> => ({ kind: 'done' });
+const FILES_OFF: RealPorts['files'] = { facts: () => NO_FILES, lead: done, follow: done, settle: done };
 
 export function realPorts(o: RealParts): RealPorts {
   const { config, node, log, pg, services, peers, consul, watchConsul, store, locks, nap } = o;
@@ -88,7 +94,7 @@ export function realPorts(o: RealParts): RealPorts {
         systemClock.now() < until
           ? pg.unfence(ms).catch(failed)
           : { kind: 'failed', why: 'the right has run out' },
-      extend: () => {},
+      extend: () => ({ kind: 'done' }),
     },
     services: {
       facts: () => services.facts(),
@@ -96,7 +102,8 @@ export function realPorts(o: RealParts): RealPorts {
       down: () => services.down(),
       repair: (names) => services.repair(names),
     },
-    hooks: { run: (phase, facts) => runHooks(config.paths.hooks_dir, phase, facts) },
+    files: o.files ?? FILES_OFF,
+    hooks: { run: (phase, facts) => runHooks(config.paths.hooks_dir, phase, facts, config.hooks.timeout) },
     peers: {
       votes: (nodes, request, ms) => peers.votes(nodes, request, ms),
       state: (name, ms) => peers.state(name, ms),

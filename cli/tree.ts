@@ -55,6 +55,9 @@ export const root = defineCommand({
     cluster,
     ...lazy({
       doctor: () => import('./doctor.ts'),
+      install: () => import('./install.ts'),
+      uninstall: () => import('./uninstall.ts'),
+      teardown: () => import('./teardown.ts'),
       dev: () => import('./dev.ts'),
       completion: () => import('./completion.ts'),
     }),

@@ -24,8 +24,7 @@ have:ip             iproute2          ip, network namespaces and bridges
 have:iptables       iptables          iptables, partial cuts
 have:ipset          ipset             ipset, the kernel lease
 '
-# Debian 12 carries no Consul; the suite before it does, and its package runs there unchanged.
-consul_suite=bullseye
+. test/setup/sources.sh
 
 say() { printf 'setup: %s\n' "$*"; }
 die() {
@@ -105,47 +104,6 @@ apt_install() {
   }
 }
 
-# Copies this machine's Debian sources (deb822 *.sources or classic *.list), with the older suite in the place of
-# its own, into $work/older/parts. Mirror, keys and proxies stay what they are here. The extra suites
-# (security, updates) are dropped: the package is in the main one.
-older_sources() {
-  own=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-  [ -n "$own" ] || die 'no VERSION_CODENAME in /etc/os-release'
-  mkdir -p "$work/older/parts" "$work/older/lists/partial" "$work/older/archives/partial"
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] || continue
-    awk -v own="$own" -v older="$consul_suite" '
-      BEGIN { RS = ""; ORS = "\n\n" }
-      {
-        n = split($0, line, "\n"); keep = 0; text = ""
-        for (i = 1; i <= n; i++) {
-          if (line[i] ~ /^#/) continue
-          if (line[i] ~ /^Suites:/) {
-            m = split(line[i], word, " ")
-            for (j = 2; j <= m; j++) if (word[j] == own) keep = 1
-            line[i] = "Suites: " older
-          }
-          if (line[i] ~ /^Components:/) line[i] = "Components: main"
-          text = text (text == "" ? "" : "\n") line[i]
-        }
-        if (keep) print text
-      }' "$file" >"$work/older/parts/$(basename "$file")"
-  done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -f "$file" ] || continue
-    sed -n -E "s/^(deb +(\[[^]]*\] +)?[^ ]+ +)$own( .*)?\$/\1$consul_suite main/p" "$file" \
-      >"$work/older/parts/$(basename "$file")"
-  done
-  find "$work/older/parts" -type f ! -size +1c -exec rm -f {} +
-  [ -n "$(ls -A "$work/older/parts")" ] || die "no Debian source for suite $own found in /etc/apt"
-}
-
-older_apt() {
-  apt-get -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/older/parts" \
-    -o Dir::State::lists="$work/older/lists" -o Dir::Cache::archives="$work/older/archives" \
-    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "$@"
-}
-
 install_consul() {
   if candidate consul; then
     say 'installing consul'
@@ -153,14 +111,9 @@ install_consul() {
     return 0
   fi
   say "installing consul from Debian's $consul_suite suite (its own list directory; this machine's sources stay as they are)"
-  older_sources
-  older_apt update >"$work/apt.log" 2>&1 || {
+  download_consul "$work/older" >"$work/apt.log" 2>&1 || {
     cat "$work/apt.log" >&2
-    die "the mirror of this machine does not serve $consul_suite: put a consul (1.8 or later) on PATH by hand"
-  }
-  (cd "$work/older" && chmod 755 . && older_apt download consul) >"$work/apt.log" 2>&1 || {
-    cat "$work/apt.log" >&2
-    die 'apt-get download consul failed: put a consul (1.8 or later) on PATH by hand'
+    die "the mirror of this machine does not serve consul in $consul_suite: put a consul (1.8 or later) on PATH by hand"
   }
   apt_install "$work"/older/consul_*.deb
 }

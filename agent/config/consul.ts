@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { absolutePath, choice, integer, ipAddress, port, text } from './fields.ts';
+import { absolutePath, choice, flag, integer, ipAddress, port, text } from './fields.ts';
 import { section } from './group.ts';
 
 export const DRIVERS = ['systemd', 'child'] as const;
@@ -36,6 +36,8 @@ export const consulSchema = section({
     v.pipe(text(), v.regex(/^[a-z0-9_-]+$/, 'must be lower-case letters, digits, _ or -')),
     'cloudify',
   ),
-  /** ACL token: a secret. */
+  /** TLS between servers, encrypted gossip, and tokens. Left out: as `api.tls`. */
+  tls: v.optional(flag()),
+  /** ACL token for a server that somebody else runs: a secret. */
   token: v.optional(text()),
 });

@@ -31,11 +31,20 @@ export const consulBind = (config: NodeConfig): string => config.consul.bind ?? 
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
+/** The own server's HTTP API. On a VM it is reached by the machine itself only. */
+export const localConsulUrl = ({ consul }: Config): string =>
+  `http://${hostPort(consul.http_address, consul.http_port)}`;
+
+/** Another member's Consul API. */
+export const memberConsulUrl = ({ consul }: Config, host: string): string =>
+  consul.tls
+    ? `https://${hostPort(host, consul.https_port)}`
+    : `http://${hostPort(host, consul.http_port)}`;
+
 /** Base URLs of Consul's HTTP API, the local server first. */
 export function consulUrls(config: Config): string[] {
-  const { http_address, http_port, peers } = config.consul;
-  const all = [hostPort(http_address, http_port), ...peers].map((server) => `http://${server}`);
-  return [...new Set(all)];
+  const scheme = config.consul.tls ? 'https' : 'http';
+  return [...new Set([localConsulUrl(config), ...config.consul.peers.map((peer) => `${scheme}://${peer}`)])];
 }
 
 export const publicIp = (config: NodeConfig): string => config.public_ip ?? config.host_ip;

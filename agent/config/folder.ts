@@ -26,7 +26,7 @@ export function folderConfig(
     api: { tls: false },
     consul: { data_dir: join(dir, 'consul'), config_dir: join(dir, 'consul.d'), http_address: node.host_ip },
     postgres: { data_dir: join(dir, 'postgres'), socket_dir: join(dir, 'run') },
-    files: { enabled: false },
+    files: { enabled: false, home_dir: join(dir, 'syncthing'), rest_address: node.host_ip },
   };
   return merge(base as Record<string, unknown>, over as Record<string, unknown>) as ConfigInput;
 }

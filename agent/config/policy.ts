@@ -23,7 +23,7 @@ export const policyEntries = {
     /** One round of asking for votes. */
     vote_timeout: v.optional(positiveDuration(), '2s'),
     /** A holder whose database cannot be opened to clients for this long stops renewing. */
-    open_timeout: v.optional(positiveDuration(), '30s'),
+    open_timeout: v.optional(positiveDuration(), '15s'),
     /** An active's failing service is restarted in place this often before the role moves. */
     service_restarts: v.optional(integer(0, 100), 1),
   }),

@@ -9,12 +9,14 @@ export interface Paths extends Omit<Section<'paths'>, 'diverged_dir' | 'socket'>
   socket: string;
 }
 
-export interface ConsulConfig extends Omit<Section<'consul'>, 'mode'> {
+export interface ConsulConfig extends Omit<Section<'consul'>, 'mode' | 'tls'> {
   mode: DriverName | 'external';
+  tls: boolean;
 }
 
-export interface FilesConfig extends Omit<Section<'files'>, 'enabled'> {
+export interface FilesConfig extends Omit<Section<'files'>, 'enabled' | 'keep_ownership'> {
   enabled: boolean;
+  keep_ownership: boolean;
 }
 
 /**
@@ -45,8 +47,12 @@ export function resolve(file: FileConfig): Config {
       diverged_dir: paths.diverged_dir ?? join(dirname(paths.state_dir), 'diverged'),
       socket: paths.socket ?? join(paths.run_dir, 'agent.sock'),
     },
-    consul: { ...consul, mode: consul.mode ?? file.driver },
-    files: { ...files, enabled: files.enabled ?? files.folders.length > 0 },
+    consul: { ...consul, mode: consul.mode ?? file.driver, tls: consul.tls ?? file.api.tls },
+    files: {
+      ...files,
+      enabled: files.enabled ?? files.folders.length > 0,
+      keep_ownership: files.keep_ownership ?? file.driver === 'systemd',
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import {
   text,
   unixName,
 } from './fields.ts';
+import { filesSchema } from './files.ts';
 import { group, section } from './group.ts';
 import { leaseSchema } from './lease.ts';
 import { policyEntries, tagsSchema } from './policy.ts';
@@ -46,25 +47,6 @@ const apiSchema = section({
   users: v.optional(
     v.array(
       group({ name: text(), password_hash: text(), role: v.optional(choice(['admin', 'viewer']), 'viewer') }),
-      'must be a list',
-    ),
-    [],
-  ),
-});
-
-const filesSchema = section({
-  /** Left out: on when there are folders. */
-  enabled: v.optional(flag()),
-  binary: v.optional(absolutePath()),
-  port: v.optional(port(), 22_000),
-  rest_port: v.optional(port(), 8384),
-  folders: v.optional(
-    v.array(
-      group({
-        id: v.pipe(text(), v.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/i, 'must be letters, digits, . _ or -')),
-        path: absolutePath(),
-        ignore: v.optional(strings(), []),
-      }),
       'must be a list',
     ),
     [],

@@ -1,7 +1,8 @@
 /** One request to one server: a deadline, a cancel, and an outcome that is always a value. */
+import { type ClientTls, connectionCache } from '../platform/tls/fetch.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly url: string;
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -48,26 +49,18 @@ function failureOf(error: unknown): HttpFailure {
   return { kind: 'failure', code: unsent ? 'unreachable' : 'broken', message };
 }
 
-interface DenoLike {
-  createHttpClient?: (options: { poolMaxIdlePerHost: number }) => unknown;
-}
-
 /**
  * Bun and Deno send a request again, by themselves and also a PUT, when the pooled connection they chose turns out
  * dead: seen with Bun 1.4 and Deno 2.9. A write that arrived would then be sent twice, and a refused
  * second connection would look as if nothing had been sent. So a write gets a connection of its own there
- * (0.1 ms of CPU more). Node does not send again.
+ * (0.1 ms of CPU more, 1 ms with TLS). Node does not send again.
  */
-function onceOnly(): Record<string, unknown> {
-  const deno = (globalThis as { Deno?: DenoLike }).Deno;
-  if (deno?.createHttpClient !== undefined)
-    return { client: deno.createHttpClient({ poolMaxIdlePerHost: 0 }) };
-  return 'Bun' in globalThis ? { keepalive: false } : {};
-}
+const ownConnection = ({ method, repeatable }: HttpRequest): boolean => method !== 'GET' && repeatable !== true;
 
-/** A sender on the runtime's fetch. Make one and keep it: reads share its pooled connections. */
-export function fetchSend(): HttpSend {
-  let once: Record<string, unknown> | undefined;
+/** A sender on the runtime's fetch. Make one and keep it: reads share its pooled connections. `tls` is for https URLs. */
+export function fetchSend(tls: () => ClientTls | undefined = () => undefined): HttpSend {
+  const plain = connectionCache(() => undefined);
+  const secured = connectionCache(tls);
   return (request) =>
     new Promise((resolve) => {
       const { signal } = request;
@@ -100,10 +93,8 @@ export function fetchSend(): HttpSend {
       const init: RequestInit = { method: request.method, signal: abort.signal };
       if (request.body !== undefined) init.body = request.body;
       if (request.headers !== undefined) init.headers = request.headers;
-      if (request.method !== 'GET' && request.repeatable !== true) {
-        once ??= onceOnly();
-        Object.assign(init, once);
-      }
+      const options = request.url.startsWith('https:') ? secured : plain;
+      Object.assign(init, options(ownConnection(request)));
       fetch(request.url, init)
         .then(async (response) => {
           const body = await response.text();

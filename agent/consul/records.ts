@@ -5,6 +5,7 @@ import type {
   ClusterRecord,
   ConfigRecord,
   HistoryRecord,
+  JoiningRecord,
   LeaseRecord,
   NodeRecord,
   RequestRecord,
@@ -63,6 +64,15 @@ export const nodeRecord: v.GenericSchema<NodeRecord> = v.object({
   postgresPort: whole,
   version: v.string(),
   options: v.object({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
+  deviceId: v.optional(v.string()),
+  certificate: v.optional(v.object({ name: v.string(), fingerprint: v.string() })),
+  proof: v.optional(v.string()),
+});
+
+export const joiningRecord: v.GenericSchema<JoiningRecord> = v.object({
+  schema,
+  at: v.string(),
+  node: nodeRecord,
 });
 
 export const stateRecord: v.GenericSchema<StateRecord> = v.object({
@@ -75,6 +85,14 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   failing: v.array(v.string()),
   cooldown: v.boolean(),
   checks: v.record(v.string(), v.object({ ok: v.boolean(), output: v.string() })),
+  files: v.optional(
+    v.object({
+      state: v.picklist(['off', 'complete', 'behind', 'unknown']),
+      needItems: whole,
+      needBytes: whole,
+      errors: whole,
+    }),
+  ),
   rule: v.string(),
   reason: v.string(),
   agentVersion: v.string(),
@@ -105,6 +123,7 @@ export const historyRecord: v.GenericSchema<HistoryRecord> = v.object({
   fork: forks,
   opened: v.nullable(v.string()),
   downtimeMs: v.nullable(v.number()),
+  files: v.optional(v.object({ needItems: whole, needBytes: whole })),
 });
 
 export const configRecord: v.GenericSchema<ConfigRecord> = v.object({

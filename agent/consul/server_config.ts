@@ -1,5 +1,16 @@
 /** The configuration files of one node's Consul server. Pure: the same for VMs and for the dev cluster. */
 
+/** Mutual TLS for everything between servers, encrypted gossip, and access by token only. */
+export interface ConsulSecurity {
+  /** Paths that Consul's user may read. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** 32 bytes in base64. */
+  readonly gossipKey: string;
+  readonly tokens: { readonly management: string; readonly node: string };
+  /** Of the HTTPS API, on the bind address. Default 8501. */
+  readonly httpsPort?: number;
+}
+
 export interface ConsulServerNode {
   readonly nodeName: string;
   /** Address of Raft, Serf and server RPC. */
@@ -13,6 +24,7 @@ export interface ConsulServerNode {
   /** 1 (quick elections) to 10. Default 1. */
   readonly raftMultiplier?: number;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  readonly security?: ConsulSecurity;
   readonly ports?: { readonly http?: number; readonly server?: number; readonly serfLan?: number };
 }
 
@@ -30,6 +42,31 @@ const AUTOPILOT = { cleanup_dead_servers: false, server_stabilization_time: '0s'
 const NEVER = '87600h';
 
 const render = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Names as Consul 1.8 has them; later versions take them too, and say in their log what they are called now. */
+function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, bindAddr: string) {
+  return {
+    addresses: { https: bindAddr },
+    ca_file: tls.ca,
+    cert_file: tls.cert,
+    key_file: tls.key,
+    verify_incoming: true,
+    verify_outgoing: true,
+    // A certificate that is not for server.DATACENTER.consul, such as a client's, makes no server.
+    verify_server_hostname: true,
+    encrypt: gossipKey,
+    // Without it a keyring file in the data folder wins over the key above, also after a rotation this server missed.
+    disable_keyring_file: true,
+    acl: {
+      enabled: true,
+      default_policy: 'deny',
+      // Tokens that were good go on being so while no leader can be asked.
+      down_policy: 'extend-cache',
+      // In the file and not by the bootstrap call, which cannot be repeated.
+      tokens: { master: tokens.management, agent: tokens.node },
+    },
+  };
+}
 
 export function renderServerConfig(node: ConsulServerNode): RenderedFile {
   const content = render({
@@ -58,7 +95,9 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
       // One datacenter: no WAN gossip, and no mesh.
       serf_wan: -1,
       grpc: -1,
+      ...(node.security === undefined ? {} : { https: node.security.httpsPort ?? 8501 }),
     },
+    ...(node.security === undefined ? {} : renderSecurity(node.security, node.bindAddr)),
     ui: true,
     disable_update_check: true,
     disable_remote_exec: true,

@@ -1,12 +1,15 @@
 /** Several Consul servers as one: which to ask, when to try the next, and when a write must not be sent again. */
 import { sleep } from '../platform/clock.ts';
+import type { ClientTls } from '../platform/tls/fetch.ts';
 import { fetchSend, type HttpFailure, type HttpReply, type HttpSend } from './http.ts';
 import type { CallOptions, ConsulFailure, Unknown } from './port.ts';
 
 export interface TransportOptions {
-  /** Base URLs such as `http://127.0.0.11:8500`; the node's own server first. At least one. */
+  /** Base URLs such as `http://127.0.0.1:8500` or `https://10.0.0.12:8501`; the node's own server first. At least one. */
   readonly servers: readonly string[];
   readonly token?: string;
+  /** For servers reached by https: the cluster's authority and this node's certificate, asked for anew at each call. */
+  readonly tls?: () => ClientTls | undefined;
   /** Defaults for calls that say nothing, in ms: 3,000 and 1,000. */
   readonly deadlineMs?: number;
   readonly attemptMs?: number;
@@ -21,7 +24,7 @@ export interface TransportOptions {
 const ROUND_PAUSE_MS = 100;
 
 export interface Call {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   /** With its query, beginning with /v1/. */
   readonly path: string;
   readonly body?: string;
@@ -60,7 +63,7 @@ export class ConsulTransport {
   #headers: Readonly<Record<string, string>> | undefined;
 
   constructor(options: TransportOptions) {
-    this.#send = options.send ?? fetchSend();
+    this.#send = options.send ?? fetchSend(options.tls);
     this.#now = options.now ?? (() => performance.now());
     this.#sleep = options.sleep ?? sleep;
     this.#deadlineMs = options.deadlineMs ?? 3_000;

@@ -1,13 +1,14 @@
 /** From Consul's keys to the core's view, and from the core's transactions to Consul's. */
 import * as v from 'valibot';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
-import type { HistoryRecord, Kv, NodeRecord, StateRecord, View } from '../core/records.ts';
+import type { HistoryRecord, JoiningRecord, Kv, NodeRecord, StateRecord, View } from '../core/records.ts';
 import type { ConsulKv, KvEntry, TxnOp } from './port.ts';
 import {
   activeRecord,
   clusterRecord,
   configRecord,
   historyRecord,
+  joiningRecord,
   leaseRecord,
   nodeRecord,
   requestRecord,
@@ -66,6 +67,10 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
         break;
       case 'nodes':
         view.nodes[name] = decode<NodeRecord>(entry, nodeRecord, cache).value;
+        break;
+      case 'joining':
+        view.joining ??= {};
+        view.joining[name] = decode<JoiningRecord>(entry, joiningRecord, cache).value;
         break;
       case 'state':
         view.states[name] = decode<StateRecord>(entry, stateRecord, cache).value;

@@ -1,11 +1,12 @@
 /** Carries actions out, in order, up to the first that fails. The one place from actions to procedures. */
-import type { Action } from './actions.ts';
+import type { Action, HandoverKind } from './actions.ts';
 import { acceptOffer, confirm, refresh, renewWith, takeOver } from './lease.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure } from './ports.ts';
 import { fenceDown } from './procedures/fence_down.ts';
+import { followFiles, leadFiles } from './procedures/files.ts';
 import { handover, release } from './procedures/handover.ts';
-import { carriedList } from './procedures/opening.ts';
+import { carriedList, carryList } from './procedures/opening.ts';
 import { finishPromotion, promote, type Result, reopen, startInPlace } from './procedures/promote.ts';
 import { rebuild } from './procedures/rejoin.ts';
 import { syncStep } from './procedures/sync.ts';
@@ -26,6 +27,7 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       // Cut first: whom it may follow is decided once it runs and its position is known.
       const cut = yield* call('pg', 'setUpstream', null, 2000);
       if (cut.kind !== 'done') return { ok: false, why: cut.why };
+      yield* carryList(n);
       return said(yield* call('pg', 'startStandby', START_STANDBY));
     }
     case 'stop_database': {
@@ -45,9 +47,9 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
     case 'reopen':
       return yield* reopen(n);
     case 'handover':
-      return yield* handoverFor(n, action.to, action.reason);
+      return yield* handoverFor(n, action.to, action.reason, action.why);
     case 'release':
-      n.failedUntil = n.now() + n.policy.failedCooldown;
+      failedAgain(n);
       return yield* release(n, action.reason);
     case 'refuse_request':
       return yield* refuseRequest(n, action.why);
@@ -75,6 +77,12 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       const list = carriedList(n);
       return list === undefined ? OK : said(yield* call('pg', 'setSyncList', list, 2000));
     }
+    case 'files_lead':
+      yield* leadFiles(n);
+      return OK;
+    case 'files_follow':
+      yield* followFiles(n, n.lease.record?.holder ?? null);
+      return OK;
     case 'sync_step': {
       const done = yield* syncStep(n);
       if (done !== null)
@@ -157,10 +165,16 @@ function* found(n: NodeContext): Procedure<Result> {
   return yield* finishPromotion(n, { voters: [], k: 0 });
 }
 
-function* handoverFor(n: NodeContext, to: string, reason: string): Procedure<Result> {
-  if (n.checks().failing.length > 0) n.failedUntil = n.now() + n.policy.failedCooldown;
+/** Out for a while, each time for longer: a fault that every node has is not passed round. */
+function failedAgain(n: NodeContext): void {
+  n.failedUntil = n.now() + n.policy.failedCooldown * 2 ** Math.min(n.failures, 6);
+  n.failures += 1;
+}
+
+function* handoverFor(n: NodeContext, to: string, reason: string, why: HandoverKind): Procedure<Result> {
+  if (n.checks().failing.length > 0) failedAgain(n);
   const request = n.view?.request?.value ?? null;
-  const done = yield* handover(n, to, reason);
+  const done = yield* handover(n, to, reason, why);
   if (!done.ok && request !== null) n.refusedRequest = { id: request.id, why: done.why };
   return done;
 }

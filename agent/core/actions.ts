@@ -9,7 +9,7 @@ export type Action =
   | { do: 'finish_promotion' }
   | { do: 'start_in_place' }
   | { do: 'reopen' }
-  | { do: 'handover'; to: string; reason: string }
+  | { do: 'handover'; to: string; reason: string; why: HandoverKind }
   | { do: 'release'; reason: string }
   | { do: 'refuse_request'; why: string }
   | { do: 'follow' }
@@ -21,4 +21,9 @@ export type Action =
   | { do: 'services_down' }
   | { do: 'repair'; names: string[] }
   | { do: 'carry_list' }
+  | { do: 'files_lead' }
+  | { do: 'files_follow' }
   | { do: 'sync_step' };
+
+/** Asked for: files must be complete, or it is off. Forced by a failure, or by a machine that goes down: they are waited for a little. */
+export type HandoverKind = 'requested' | 'failing' | 'shutdown';

@@ -68,19 +68,21 @@ function withinLag(ahead: Vote, own: Vote, lag: number): boolean {
 }
 
 /**
- * How many voters go before this node: higher position, then priority, then name; nodes that are tagged or unwell go last.
- * Each rank delays a challenge a little, never for ever.
+ * How many voters go before this node: higher position, then who lacks less of the files, then priority, then name; nodes
+ * that are tagged or unwell go last. Each rank delays a challenge a little, never for ever.
  */
 export function rankOf(
   ballot: Ballot,
   nodes: Record<string, NodeRecord>,
   unwell: (node: string) => boolean,
+  lacking: (node: string) => number = () => 0,
 ): number {
   const key = (v: Vote) => {
     const options = nodes[v.node]?.options;
     return {
       last: unwell(v.node) || (options?.nofailover ?? false) || (options?.maintenance ?? false),
       priority: options?.priority ?? 100,
+      lacks: lacking(v.node),
     };
   };
   const own = key(ballot.own);
@@ -90,6 +92,7 @@ export function rankOf(
     if (branch > 0) return true;
     const other = key(v);
     if (other.last !== own.last) return own.last;
+    if (other.lacks !== own.lacks) return other.lacks < own.lacks;
     if (other.priority !== own.priority) return other.priority > own.priority;
     return v.node < ballot.own.node;
   }).length;

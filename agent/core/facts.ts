@@ -5,12 +5,12 @@ import { mayPromote, rankOf, type Verdict } from './election.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
-import type { ServiceFacts } from './ports.ts';
+import type { FileFacts, ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { sameList } from './procedures/cover.ts';
 import { carriedList } from './procedures/opening.ts';
-import { type StateRecord, standbyName } from './records.ts';
-import { unfitnessSeen } from './unfit.ts';
+import type { StateRecord } from './records.ts';
+import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 
 /** The check-runner's word on this manager. */
 export type CheckSummary = {
@@ -50,6 +50,7 @@ export type Facts = {
   branch: OwnBranch | null;
   fence: 'closed' | 'open' | 'unknown';
   services: ServiceFacts;
+  files: FileFacts;
   checks: CheckSummary;
   sync: { leader: boolean; epoch: number; voter: boolean; voters: number } | null;
   /** The timeline reserved under the epoch that we hold, if we reserved one. */
@@ -58,7 +59,7 @@ export type Facts = {
   ballot: { current: boolean; age: number; verdict: Verdict; rank: number } | null;
   /** Best standby a failing active could hand over to. */
   fit: string | null;
-  request: { id: string; target: string; expired: boolean; unfit: string | null } | null;
+  request: RequestFacts | null;
   /** The right stands by the members' agreement alone. */
   failsafe: boolean;
   paused: boolean;
@@ -85,6 +86,10 @@ export type Facts = {
   closedFor: number;
   /** May services be started again already? After each try the pause doubles. */
   repairDue: boolean;
+  /** Starts of services in place since they last were well. */
+  repairs: number;
+  /** The files do not do yet what this node's role wants of them, and it is time to say so (again). */
+  filesDue: 'lead' | 'follow' | null;
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 
@@ -121,6 +126,7 @@ export function factsOf(
     branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.branchHistory, sync) : null,
     fence: n.fence,
     services,
+    files: n.files,
     checks: n.checks(),
     sync:
       sync === null
@@ -140,7 +146,12 @@ export function factsOf(
             current: n.ballot.index === n.lease.index,
             age: now - n.ballot.at,
             verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
-            rank: rankOf(n.ballot, view?.nodes ?? {}, (node) => isUnwell(view?.states[node])),
+            rank: rankOf(
+              n.ballot,
+              view?.nodes ?? {},
+              (node) => isUnwell(view?.states[node]),
+              (node) => filesLacking(view?.states[node]),
+            ),
           },
     failsafe: n.failsafeSince !== null,
     paused: isPaused(n),
@@ -156,19 +167,38 @@ export function factsOf(
     hadStandby: n.hadStandby,
     startFailed: n.startFailedAt !== null,
     closedFor: n.closedSince === null ? 0 : now - n.closedSince,
-    repairDue: now - n.repairedAt >= repairPause(n),
+    repairDue: now - n.repairedAt >= pauseAfter(n.repairs),
+    repairs: n.repairs,
+    filesDue: filesDue(n),
     wants: n.wants,
   };
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
 }
 
-const FIRST_REPAIR_PAUSE = 250;
-const LONGEST_REPAIR_PAUSE = 30_000;
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 30_000;
 
-/** None before the first try: a service that ended is started again at once, one that ends again and again is not. */
-function repairPause(n: NodeContext): number {
-  return n.repairs === 0 ? 0 : Math.min(LONGEST_REPAIR_PAUSE, FIRST_REPAIR_PAUSE * 2 ** (n.repairs - 1));
+/** None before the first try: what ended is started again at once, what ends again and again is not. */
+function pauseAfter(tries: number): number {
+  return tries === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1));
 }
+
+/**
+ * Told once under each epoch led, and for each active followed: that they are send-only already says nothing of what
+ * somebody else led in between. Told again when they are seen to do something else.
+ */
+function filesDue(n: NodeContext): Facts['filesDue'] {
+  const { files, filesTold } = n;
+  if (files.state === 'off' || n.now() - filesTold.at < pauseAfter(filesTold.tries)) return null;
+  const leads = leaseState(n) === 'mine';
+  if (leads) return filesTold.what === leading(n) && files.mode === 'sendonly' ? null : 'lead';
+  const record = n.lease.record;
+  if (record === null || record.holder === '') return null;
+  return filesTold.what === following(record.holder) && files.mode === 'receiveonly' ? null : 'follow';
+}
+
+export const leading = (n: NodeContext): string => `lead under epoch ${n.lease.right?.epoch ?? 0}`;
+export const following = (node: string | null): string => `follow ${node ?? ''}`;
 
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
 export function isPaused(n: NodeContext): boolean {
@@ -203,39 +233,4 @@ function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {
   if (n.durable.clusterId !== null && cluster.id !== n.durable.clusterId) return 'cluster';
   if (cluster.incarnation < n.durable.incarnation) return 'incarnation';
   return pg.systemId !== null && pg.systemId !== cluster.systemId ? 'system' : 'no';
-}
-
-/** Why `node` cannot take over from us right now; null when it can. */
-export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
-  if (n.view === null) return 'Consul was not read yet';
-  const seen = unfitnessSeen(n.view, node);
-  if (seen !== null) return seen;
-  const clone = n.view.states[node]?.clone ?? '';
-  const sender = pg.walSenders.find((s) => s.name === standbyName({ node, clone }));
-  if (sender === undefined || sender.state !== 'streaming') return 'it is not streaming';
-  return null;
-}
-
-function bestStandby(n: NodeContext, pg: PgFacts): string | null {
-  const fit = Object.keys(n.view?.nodes ?? {}).filter(
-    (node) =>
-      !n.view?.nodes[node]?.options.nofailover &&
-      !n.view?.states[node]?.cooldown &&
-      unfitness(n, pg, node) === null,
-  );
-  const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
-  return fit.sort((a, b) => priority(b) - priority(a) || (a < b ? -1 : 1))[0] ?? null;
-}
-
-function requestOf(n: NodeContext, pg: PgFacts): Facts['request'] {
-  const request = n.view?.request?.value;
-  if (request === undefined || request.refused !== null) return null;
-  const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
-  const refused = n.refusedRequest?.id === request.id ? n.refusedRequest.why : null;
-  return {
-    id: request.id,
-    target: request.target,
-    expired,
-    unfit: refused ?? unfitness(n, pg, request.target),
-  };
 }

@@ -5,7 +5,7 @@
 import type { CheckSummary } from './facts.ts';
 import { emptyLease, type LeaseView } from './lease_view.ts';
 import type { Policy } from './policy.ts';
-import type { LockName, Vote } from './ports.ts';
+import { type FileFacts, type LockName, NO_FILES, type Ports, type Vote } from './ports.ts';
 import type { Fork, Lsn, PgFacts } from './postgres.ts';
 import type { Durable, View } from './records.ts';
 
@@ -26,6 +26,8 @@ export type Mandate =
   | { kind: 'founder'; epoch: number };
 
 export type LogEvent = { component: string; level: 'info' | 'warn' | 'error'; message: string };
+
+export type HookPhase = Parameters<Ports['hooks']['run']>[0];
 
 export type NodeContext = {
   readonly name: string;
@@ -50,6 +52,8 @@ export type NodeContext = {
   /** When the last answer from Consul came, own clock; -Infinity before the first. */
   viewAt: number;
   pg: PgFacts | null;
+  /** The replicated files as last seen. */
+  files: FileFacts;
   /** History of the own timeline, as last read. */
   branchHistory: Fork[] | null;
   ballot: Ballot | null;
@@ -100,6 +104,22 @@ export type NodeContext = {
   repairedAt: number;
   /** A switchover that was tried and cancelled: why, for the request's answer. */
   refusedRequest: { id: string; why: string } | null;
+  /** The request as first seen here, own clock. */
+  requestSeen: { id: string; at: number } | null;
+  /** What the files were last told, when, and how often in vain. */
+  filesTold: { what: string | null; at: number; tries: number };
+  /** Hooks that run after the fact, in order. */
+  hooksDue: { phase: HookPhase; facts: Record<string, string> }[];
+  /** Promoted and open; `post-promote` waits for the services with these facts. */
+  promoted: Record<string, string> | null;
+  /** Whom the database was last told to follow, for the hooks. */
+  followed: string | null;
+  /** Has clients let in as the active, since it was promoted or found itself to be. */
+  serving: boolean;
+  /** How often this node failed as active, one soon after the other: each time it is left out longer. */
+  failures: number;
+  /** Until when the kernel lets clients in, as far as it confirmed; own clock. */
+  openUntil: number;
   /** Since when, on our own clock, clients have presumably been without an active: for the measured downtime. */
   outageSince: number | null;
   /** Downtime of the last opening, as measured here; null when unknown. */
@@ -130,6 +150,7 @@ export function createContext(
     view: null,
     viewAt: Number.NEGATIVE_INFINITY,
     pg: null,
+    files: NO_FILES,
     branchHistory: null,
     ballot: null,
     mandate: null,
@@ -154,10 +175,18 @@ export function createContext(
     pgAt: Number.NEGATIVE_INFINITY,
     fork: null,
     stopping: 'no',
-    wants: 'nothing',
+    wants: base.durable.wants ?? 'nothing',
     repairs: 0,
     repairedAt: Number.NEGATIVE_INFINITY,
     refusedRequest: null,
+    requestSeen: null,
+    hooksDue: [],
+    promoted: null,
+    followed: null,
+    serving: false,
+    failures: 0,
+    openUntil: Number.NEGATIVE_INFINITY,
+    filesTold: { what: null, at: Number.NEGATIVE_INFINITY, tries: 0 },
     outageSince: null,
     lastDowntime: null,
     bornAt: base.now(),

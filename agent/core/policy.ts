@@ -28,8 +28,16 @@ export type Policy = {
   nofailover: boolean;
   /** Heartbeat of state/NAME. */
   heartbeat: number;
-  /** How long a switchover may take before its stop, and after it to see the target replay. */
+  /** How long a requested switchover may wait for its target before anything is stopped. */
   switchoverWait: number;
+  /** Bytes that its target may be behind when it begins. */
+  switchoverLag: number;
+  /** How long the files may hold a role change up that clients wait for. */
+  filesWait: number;
+  /** One round of asking for votes. */
+  voteTimeout: number;
+  /** Starts in place of a failing service before the role moves. */
+  serviceRestarts: number;
   /** Worst case of each dangerous action, by which the remaining right must exceed it (PROTOCOL B.5). */
   worstCase: { promote: number; start: number; open: number };
 };
@@ -54,5 +62,9 @@ export const defaultPolicy: Policy = {
   nofailover: false,
   heartbeat: 15000,
   switchoverWait: 10000,
+  switchoverLag: 16 * 1024 * 1024,
+  filesWait: 10000,
+  voteTimeout: 2000,
+  serviceRestarts: 1,
   worstCase: { promote: 1500, start: 1500, open: 500 },
 };

@@ -42,6 +42,26 @@ export type ServiceFacts = {
   missingAlways: string[];
 };
 
+/**
+ * The manager's replicated files, as last seen (DESIGN 10). 'off': none are configured. 'unknown': configured, and not
+ * known right now. The counts are what this node lacks of what the others have, as far as it knows.
+ */
+export type FileFacts = {
+  state: 'off' | 'complete' | 'behind' | 'unknown';
+  needItems: number;
+  needBytes: number;
+  errors: number;
+  mode: 'sendonly' | 'receiveonly' | 'unknown';
+};
+
+export const NO_FILES: FileFacts = {
+  state: 'off',
+  needItems: 0,
+  needBytes: 0,
+  errors: 0,
+  mode: 'unknown',
+};
+
 export type Ports = {
   consul: {
     /** Blocks until something below the prefix is newer than `index`, at most `ms`; then one consistent view. */
@@ -72,8 +92,11 @@ export type Ports = {
     close(ms: number): Outcome;
     /** Let clients in until the monotonic time `until` at the latest (the kernel lease keeps it where there is one). */
     open(until: number, ms: number): Outcome;
-    /** The right was extended: the kernel lease may stand until then. Costs nothing where there is none. */
-    extend(until: number): void;
+    /**
+     * The right was extended: the kernel lease may stand until then. Where there is none: done, at no cost. Failed: it ends
+     * at the last `until` that was confirmed. Bounds its own time.
+     */
+    extend(until: number): Outcome;
   };
   services: {
     facts(): ServiceFacts;
@@ -81,6 +104,16 @@ export type Ports = {
     up(ms: number): Outcome;
     down(ms: number): Outcome;
     repair(names: string[], ms: number): Outcome;
+  };
+  files: {
+    /** What was last seen; never waits. */
+    facts(): FileFacts;
+    /** This node is the active: send-only, what it has overrides the others' copies, rescan. Idempotent; 'off': done. */
+    lead(ms: number): Outcome;
+    /** Receive-only, from `active` once it is known; local changes are archived, then reverted. Idempotent; 'off': done. */
+    follow(active: string | null, ms: number): Outcome;
+    /** On the active in a switchover, services stopped: scan, and wait until the copy of `target` is complete. */
+    settle(target: string, ms: number): Outcome;
   };
   hooks: {
     run(

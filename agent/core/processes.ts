@@ -4,15 +4,17 @@
  */
 import { act } from './act.ts';
 import { type Decision, decide } from './decide.ts';
-import { type Facts, factsOf } from './facts.ts';
+import type { Facts } from './facts.ts';
+import { gather, keepWish, newsOf } from './gather.ts';
 import { receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type FailsafeRequest, type Procedure, type VoteReply, type VoteRequest } from './ports.ts';
+import { extend } from './procedures/extend.ts';
 import { answerFailsafe, askFailsafe } from './procedures/failsafe.ts';
 import { fenceDown } from './procedures/fence_down.ts';
-import { mayWipe } from './procedures/rejoin.ts';
-import { answerVote, mayFollow } from './procedures/vote.ts';
+import { hookRunner } from './procedures/hooks.ts';
+import { answerVote } from './procedures/vote.ts';
 import { stateOf } from './state.ts';
 
 export type Hooks = {
@@ -27,6 +29,7 @@ export function processes(n: NodeContext, hooks: Hooks) {
     keeper: () => keeper(n),
     guard: () => guard(n),
     main: () => main(n, hooks),
+    hookRunner: () => hookRunner(n),
     answerVote: (request: VoteRequest): Procedure<VoteReply> => answerVote(n, request),
     answerFailsafe: (request: FailsafeRequest): boolean => answerFailsafe(n, request),
   };
@@ -70,8 +73,7 @@ function* failsafe(n: NodeContext): Procedure<void> {
       message: 'FAILSAFE: Consul does not answer; every member agrees that this node stays active',
     });
   }
-  if (n.lease.right !== null && n.fence === 'open' && n.fencing === 0)
-    yield* call('fence', 'extend', n.lease.right.until);
+  yield* extend(n);
 }
 
 function endFailsafe(n: NodeContext): void {
@@ -95,8 +97,7 @@ function* keeper(n: NodeContext): Procedure<void> {
       if (outcome === 'unknown') yield* failsafe(n);
       if (outcome === 'ok') {
         endFailsafe(n);
-        if (n.lease.right !== null && n.fence === 'open' && n.fencing === 0)
-          yield* call('fence', 'extend', n.lease.right.until);
+        yield* extend(n);
         if (!had) n.wake();
       } else if (outcome === 'lost') n.wake();
     }
@@ -136,6 +137,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       continue;
     }
     n.interrupted = false;
+    yield* keepWish(n);
     const facts = yield* gather(n);
     const decision = decide(facts);
     hooks.decided?.(decision, facts);
@@ -170,7 +172,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
         queue.push({ do: 'promote' });
     }
     const state = stateOf(n, facts, decision);
-    const key = JSON.stringify({ ...state, at: '', lsn: '', reason: '' });
+    const key = newsOf(state);
     if (key !== last || n.now() - published >= n.policy.heartbeat) {
       yield* call('state', 'publish', state, n.policy.retryPeriod);
       last = key;
@@ -180,35 +182,6 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     // What changed nothing is not tried again at once.
     if (!acted || repeated) yield* call('time', 'nap', decision.nap);
   }
-}
-
-/** Services that have run for this long count as well: the next end is the first one. */
-const WELL_AGAIN = 60_000;
-
-function* gather(n: NodeContext): Procedure<Facts> {
-  const pg = yield* call('pg', 'facts', 500);
-  const services = yield* call('services', 'facts');
-  const timeline = pg.position?.timeline ?? 0;
-  if (timeline !== (n.pg?.position?.timeline ?? 0) || n.branchHistory === null) {
-    n.branchHistory = timeline === 0 ? null : yield* call('pg', 'history', timeline);
-  }
-  n.pg = pg;
-  n.pgAt = n.now();
-  if (n.fence === 'unknown' && pg.fenced !== 'unknown') n.fence = pg.fenced ? 'closed' : 'open';
-  if (pg.process === 'stopped') n.fence = 'closed';
-  const open = pg.role === 'primary' && pg.accepting && n.fence === 'open';
-  if (open || n.lease.right === null) n.closedSince = null;
-  else n.closedSince ??= n.now();
-  if (open) n.hadStandby = pg.walSenders.some((s) => s.state === 'streaming');
-  if (services.missing.length + services.missingAlways.length === 0 && n.now() - n.repairedAt > WELL_AGAIN)
-    n.repairs = 0;
-  const record = n.lease.record;
-  const facts = factsOf(n, pg, services, {
-    mayWipe: mayWipe(n),
-    mayFollow: record !== null && mayFollow(n, record, n.lease.index),
-  });
-  n.fork = facts.branch?.kind === 'diverged' ? facts.branch.fork : null;
-  return facts;
 }
 
 /** Run a procedure until the guard voids it. What is in flight then ends on its own; nothing more is begun. */

@@ -56,7 +56,16 @@ export type NodeRecord = {
   postgresPort: number;
   version: string;
   options: { priority: number; nofailover: boolean; maintenance: boolean };
+  /** Syncthing's device id; left out where no files are replicated. */
+  deviceId?: string | undefined;
+  /** Common name and fingerprint of its certificates; left out in a plain cluster. */
+  certificate?: { name: string; fingerprint: string } | undefined;
+  /** Hash of what this node proves itself with to its peers. */
+  proof?: string | undefined;
 };
+
+/** A manager that is being admitted: its record before it is a node. Firewalls and databases let it in already. */
+export type JoiningRecord = { schema: 1; at: string; node: NodeRecord };
 
 export type StateRecord = {
   schema: 1;
@@ -70,10 +79,19 @@ export type StateRecord = {
   /** It failed as active not long ago: no automatic handover goes to it, a requested one does. */
   cooldown: boolean;
   checks: Record<string, { ok: boolean; output: string }>;
+  /** What this node lacks of the replicated files; left out by agents that know none. */
+  files?: FilesRecord | undefined;
   rule: string;
   reason: string;
   agentVersion: string;
   at: string;
+};
+
+export type FilesRecord = {
+  state: 'off' | 'complete' | 'behind' | 'unknown';
+  needItems: number;
+  needBytes: number;
+  errors: number;
 };
 
 export type RequestRecord = {
@@ -103,6 +121,8 @@ export type HistoryRecord = {
   fork: { tli: number; lsn: LsnText }[];
   opened: string | null;
   downtimeMs: number | null;
+  /** What the new active lacked of the replicated files when it was promoted; left out where there are none. */
+  files?: { needItems: number; needBytes: number } | undefined;
 };
 
 export type ConfigRecord = {
@@ -126,6 +146,7 @@ export type View = {
   request: Kv<RequestRecord> | null;
   config: Kv<ConfigRecord> | null;
   nodes: Record<string, NodeRecord>;
+  joining?: Record<string, JoiningRecord>;
   states: Record<string, StateRecord>;
   removed: string[];
   history: HistoryRecord[];
@@ -141,6 +162,8 @@ export type Durable = {
   vote: { index: number; epoch: number; holder: string } | null;
   /** A rewind or basebackup that was begun and has not ended: the data directory cannot be trusted. */
   rebuilding: 'rewind' | 'reclone' | null;
+  /** The operator wants this database copied again, and it was not yet. */
+  wants?: 'reclone' | undefined;
 };
 
 export function lsnText(lsn: bigint): LsnText {

@@ -42,4 +42,6 @@ export const voteAfter = (f: Facts): number =>
 export const challengeable = (f: Facts): boolean =>
   f.lease.state === 'free' ||
   ((f.lease.state === 'other' || f.lease.state === 'impostor') && f.lease.still >= voteAfter(f));
+/** Before a copy of the database that may take hours: the files can follow meanwhile. */
+export const filesFirst = (f: Facts): Action[] => (f.filesDue === 'follow' ? [{ do: 'files_follow' }] : []);
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -11,11 +11,13 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     schema: 1,
     role: active
       ? 'active'
-      : f.rebuilding !== null || f.pg.data === 'empty'
-        ? 'joining'
-        : f.pg.process === 'running'
-          ? 'standby'
-          : 'down',
+      : f.stopping === 'shutdown'
+        ? 'down'
+        : f.rebuilding !== null || f.pg.data === 'empty'
+          ? 'joining'
+          : f.pg.process === 'running'
+            ? 'standby'
+            : 'down',
     clone: n.durable.clone,
     timeline: f.pg.position?.timeline ?? 0,
     lsn: lsnText(f.pg.position?.lsn ?? 0n),
@@ -23,6 +25,12 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     failing: f.checks.failing,
     cooldown: n.failedUntil > n.now(),
     checks: f.checks.all,
+    files: {
+      state: f.files.state,
+      needItems: f.files.needItems,
+      needBytes: f.files.needBytes,
+      errors: f.files.errors,
+    },
     rule: `${decision.rule}`,
     reason: decision.reason,
     agentVersion: n.version,

@@ -172,6 +172,8 @@ export type AdmitRequest = {
   version: string;
   priority: number;
   nofailover: boolean;
+  /** Syncthing's, where files are replicated. */
+  deviceId?: string | undefined;
   /** The lease times, ms: they must be the same on every node, or a challenger could come before the holder is fenced. */
   lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
 };

@@ -61,6 +61,7 @@ export const admitBody = group({
   version: text(),
   priority: v.number('must be a number'),
   nofailover: flag(),
+  deviceId: v.optional(text()),
   lease: group({ retryPeriod: v.number(), renewDeadline: v.number(), leaseDuration: v.number() }),
 });
 

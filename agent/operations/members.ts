@@ -1,19 +1,18 @@
-/** The active's side of membership: admitting, enrolling and removing nodes (PROTOCOL F). */
+/** The active's side of membership: admitting, enrolling, changing and removing nodes (PROTOCOL F). */
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../cluster.ts';
 import { hostPort } from '../config.ts';
 import { renewWith } from '../core/lease.ts';
+import type { TxnOp } from '../core/ports.ts';
+import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest, NodeChange } from '../http/port.ts';
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
-import { version } from '../version.ts';
+import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
-
-const refuse = (code: string, message: string, hint?: string) =>
-  new AgentError({ class: 'operator', code, message, ...(hint === undefined ? {} : { hint }) });
 
 /** Says where the active is, so that a joining manager can be sent on. */
 export class NotActiveError extends AgentError {
@@ -35,16 +34,12 @@ export class NotActiveError extends AgentError {
   }
 }
 
-/** Until the watcher has seen what was just written. */
+/** Until the watcher has seen what was just written, ms. */
 const SEEN = 2000;
 
-/** Reservations of joins under way; a name is free again when its joiner has been silent for this long. */
-const RESERVATION = 15 * 60_000;
-
-export function createMembers(cluster: Cluster, { config, pg }: Parts, membership: Membership) {
-  const { ports } = cluster;
-  const reserved = new Map<string, { request: AdmitRequest; at: number }>();
-  const { node } = cluster;
+export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
+  const { ports, node } = cluster;
+  const { config, pg } = parts;
 
   function requireActive(): void {
     const { lease } = cluster.last()?.facts ?? { lease: null };
@@ -56,62 +51,45 @@ export function createMembers(cluster: Cluster, { config, pg }: Parts, membershi
     );
   }
 
+  /** One transaction under the lease (PROTOCOL B.6), and this node's view has it when it returns. */
+  async function write(ops: TxnOp[], seen: (view: View) => boolean): Promise<void> {
+    const outcome = await drive(renewWith(node, ops), ports);
+    if (outcome !== 'ok')
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_unknown',
+        message: `not written: ${outcome}`,
+        hint: 'run the command again',
+      });
+    const until = performance.now() + SEEN;
+    while ((node.view === null || !seen(node.view)) && performance.now() < until)
+      await new Promise((done) => setTimeout(done, 10));
+  }
+
+  const noSuchNode = (name: string) =>
+    refuse(
+      'no_such_node',
+      `there is no node ${name}`,
+      `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
+    );
+
   return {
-    /** Validates and reserves; repeated by the same joiner it gives the same answer. Writes no key. */
+    /** Validates and reserves; repeated by the same joiner it reserves anew. */
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
-      const nodes = node.view?.nodes ?? {};
-      for (const [name, { at }] of reserved) if (performance.now() - at > RESERVATION) reserved.delete(name);
-      if (nodes[request.nodeName] !== undefined)
-        throw refuse(
-          'name_taken',
-          `there is a node named ${request.nodeName} already`,
-          'choose another name, or remove that node first',
-        );
-      const other = Object.entries(nodes).find(([, record]) => record.hostIp === request.hostIp);
-      if (other !== undefined)
-        throw refuse(
-          'address_taken',
-          `${request.hostIp} is the address of node ${other[0]}`,
-          'choose another address, or remove that node first',
-        );
-      for (const { request: held } of reserved.values()) {
-        if (held.nodeName !== request.nodeName && held.hostIp === request.hostIp)
-          throw refuse('address_taken', `${request.hostIp} is joining as ${held.nodeName}`);
-        if (held.nodeName === request.nodeName && held.hostIp !== request.hostIp)
-          throw refuse('name_taken', `${request.nodeName} is joining from ${held.hostIp}`);
-      }
-      const own = node.policy;
-      if (
-        request.lease.retryPeriod !== own.retryPeriod ||
-        request.lease.renewDeadline !== own.renewDeadline ||
-        request.lease.leaseDuration !== own.leaseDuration
-      ) {
-        throw refuse(
-          'lease_times_differ',
-          `the cluster's lease is ${own.retryPeriod}/${own.renewDeadline}/${own.leaseDuration} ms (retry_period, renew_deadline, lease_duration), this manager's ${request.lease.retryPeriod}/${request.lease.renewDeadline}/${request.lease.leaseDuration}`,
-          'set the same lease (preset and check_ttl_multiplier) in its agent.yaml',
-        );
-      }
-      if (majorMinor(request.version) !== majorMinor(version)) {
-        throw refuse(
-          'version_mismatch',
-          `the cluster runs version ${version}, this manager ${request.version}`,
-          'install the same version on both',
-        );
-      }
-      reserved.set(request.nodeName, { request, at: performance.now() });
+      refuseRequest(request, node.view, node.policy, Date.now());
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(cluster, (server) => server.address === address);
-      const slots = await pg.ensureSlots(
-        [...Object.keys(nodes).filter((name) => name !== node.name), request.nodeName],
-        5000,
+      const reservation = reservationOf(request, {});
+      await write(
+        [{ verb: 'set', key: `joining/${request.nodeName}`, value: reservation }],
+        (view) => view.joining?.[request.nodeName]?.at === reservation.at,
       );
-      if (slots.kind !== 'done') throw refuse('slot_not_made', slots.why);
-      const cluster_ = node.view?.cluster?.value;
+      await cluster.letIn();
+      const nodes = node.view?.nodes ?? {};
       return {
         clusterId: membership.clusterId,
-        incarnation: cluster_?.incarnation ?? membership.incarnation,
+        incarnation: node.view?.cluster?.value.incarnation ?? membership.incarnation,
         systemId: membership.systemId,
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
@@ -126,66 +104,52 @@ export function createMembers(cluster: Cluster, { config, pg }: Parts, membershi
       };
     },
 
-    /** Writes nodes/NAME under the lease. Idempotent. */
+    /** The reservation becomes the node's record. Idempotent. */
     async enrol(name: string): Promise<void> {
       requireActive();
       if (node.view?.nodes[name] !== undefined) return;
-      const held = reserved.get(name);
+      const held = node.view?.joining?.[name];
       if (held === undefined)
         throw refuse('not_admitted', `${name} was not admitted`, "run 'agent cluster join' again");
-      const { request } = held;
-      const value = {
-        schema: 1,
-        hostIp: request.hostIp,
-        publicIp: request.publicIp,
-        apiPort: request.apiPort,
-        postgresPort: request.postgresPort,
-        version: request.version,
-        options: { priority: request.priority, nofailover: request.nofailover, maintenance: false },
-      };
-      const outcome = await drive(
-        renewWith(node, [
-          { verb: 'cas', key: `nodes/${name}`, value, index: 0 },
+      await write(
+        [
+          { verb: 'cas', key: `nodes/${name}`, value: held.node, index: 0 },
           { verb: 'delete', key: `removed/${name}` },
-        ]),
-        ports,
+          { verb: 'delete', key: `joining/${name}` },
+        ],
+        (view) => view.nodes[name] !== undefined,
       );
-      if (outcome !== 'ok')
-        throw new AgentError({
-          class: 'transient',
-          code: 'consul_unknown',
-          message: `${name} was not entered: ${outcome}`,
-          hint: 'run the join again',
-        });
-      reserved.delete(name);
     },
 
-    /** Changes the options of nodes/NAME under the lease; the new record is in this node's view when it returns. */
+    /** Changes the options of nodes/NAME. */
     async update(name: string, change: NodeChange): Promise<void> {
       requireActive();
       const record = node.view?.nodes[name];
-      if (record === undefined)
-        throw refuse(
-          'no_such_node',
-          `there is no node ${name}`,
-          `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
-        );
+      if (record === undefined) throw noSuchNode(name);
       const options = { ...record.options, ...change };
-      await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }]);
-      const until = performance.now() + SEEN;
-      while (!isDeepStrictEqual(node.view?.nodes[name]?.options, options) && performance.now() < until)
-        await new Promise((done) => setTimeout(done, 10));
+      await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
+        isDeepStrictEqual(view.nodes[name]?.options, options),
+      );
     },
 
     remove: (name: string, steps: Steps): Promise<void> =>
-      removeNode({ cluster, config, pg, write, reserved: () => [...reserved.keys()] }, name, steps),
+      removeNode(
+        {
+          cluster,
+          config,
+          pg,
+          write: (ops) => write(ops, (view) => view.nodes[name] === undefined),
+          reserved: () => Object.keys(node.view?.joining ?? {}),
+        },
+        name,
+        steps,
+      ),
 
     /** Throws when `name` may not be removed. */
     async mayRemove(name: string): Promise<void> {
       requireActive();
       const nodes = node.view?.nodes ?? {};
-      if (nodes[name] === undefined && !node.view?.removed.includes(name))
-        throw refuse('no_such_node', `there is no node ${name}`, `nodes: ${Object.keys(nodes).join(', ')}`);
+      if (nodes[name] === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
       if (name === node.name)
         throw refuse(
           'node_is_active',
@@ -213,18 +177,5 @@ export function createMembers(cluster: Cluster, { config, pg }: Parts, membershi
       }
     },
   };
-
-  async function write(ops: Parameters<typeof renewWith>[1]): Promise<void> {
-    const outcome = await drive(renewWith(node, ops), ports);
-    if (outcome !== 'ok')
-      throw new AgentError({
-        class: 'transient',
-        code: 'consul_unknown',
-        message: `not written: ${outcome}`,
-        hint: 'run the command again',
-      });
-  }
 }
 export type Members = ReturnType<typeof createMembers>;
-
-const majorMinor = (text: string): string => text.split('.').slice(0, 2).join('.');

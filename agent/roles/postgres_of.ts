@@ -1,6 +1,8 @@
 /** The PostgreSQL driver as this node's configuration wants it, its server run by the service driver. */
 
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { type NodeConfig, postgresListen } from '../config.ts';
 import { AgentError } from '../errors.ts';
@@ -11,6 +13,9 @@ import type { Postgres } from './postgres/port.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
 
 const UNIT = 'postgres';
+/** The unit on a VM; what it says goes where systemd opens it, in root's own folder. */
+const SYSTEMD_UNIT = 'cloudify-postgresql.service';
+export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
   const { postgres, paths } = config;
@@ -23,7 +28,8 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
       hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir',
     });
   }
-  const logFile = join(agentFiles(config).servicesLog, `${UNIT}.log`);
+  const systemd = config.driver === 'systemd';
+  const logFile = systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`);
   const options: PgOptions = {
     ...pgDefaults,
     node: config.node_name,
@@ -43,15 +49,42 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     dumpLimit: postgres.dump_limit,
     logFile,
     parameters: { ...postgres.parameters },
-    ...(postgres.original_config === undefined ? {} : { originalConfig: postgres.original_config }),
-    ...(postgres.original_hba === undefined ? {} : { originalHba: postgres.original_hba }),
-    starter: starterOf(driver, logFile, say),
+    ...originals(config),
+    // On a VM agent and server are different users, and neither is what a client is.
+    ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
+    ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),
+    starter: starterOf(driver, logFile, systemd, say),
   };
   return createPostgres(options);
 }
 
-function starterOf(driver: ServiceDriver, logFile: string, say: (line: string) => void): Starter {
+/** The manager's own files: as configured, else where Debian keeps those of this data directory, else in it. */
+export function originals({ postgres }: Pick<NodeConfig, 'postgres'>): Partial<PgOptions> {
+  const parts = /\/([^/]+)\/([^/]+)$/.exec(postgres.data_dir);
+  const debian = parts === null ? null : join('/etc/postgresql', parts[1] ?? '', parts[2] ?? '');
+  const place = (set: string | undefined, name: string): string | undefined => {
+    if (set !== undefined || debian === null) return set;
+    return existsSync(join(debian, name)) ? join(debian, name) : undefined;
+  };
+  const conf = place(postgres.original_config, 'postgresql.conf');
+  const hba = place(postgres.original_hba, 'pg_hba.conf');
+  const ident = hba === undefined ? undefined : join(dirname(hba), 'pg_ident.conf');
+  return {
+    ...(conf === undefined ? {} : { originalConfig: conf }),
+    ...(hba === undefined ? {} : { originalHba: hba }),
+    ...(ident === undefined ? {} : { originalIdent: ident }),
+  };
+}
+
+function starterOf(
+  driver: ServiceDriver,
+  logFile: string,
+  systemd: boolean,
+  say: (line: string) => void,
+): Starter {
   const unitFor = (command: string[]): ServiceUnit => {
+    // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
+    if (systemd) return { name: UNIT, unit: SYSTEMD_UNIT, startWaits: 'process' };
     const [program, ...args] = command;
     return { name: UNIT, command: program ?? 'postgres', args, logFile, stopSignal: 'SIGINT' };
   };
@@ -64,7 +97,7 @@ function starterOf(driver: ServiceDriver, logFile: string, say: (line: string) =
     for (const callback of callbacks) callback();
   });
   // Takes up a server that an earlier agent started.
-  void driver.status({ name: UNIT }).then((status) => {
+  void driver.status(systemd ? { name: UNIT, unit: SYSTEMD_UNIT } : { name: UNIT }).then((status) => {
     pid ??= status.state === 'running' ? (status.pid ?? null) : null;
   });
   return {

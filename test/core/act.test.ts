@@ -148,7 +148,7 @@ describe('the others', () => {
   test('a switchover that is cancelled is remembered with its reason', () => {
     const { stage, n, does } = agent('a', { pg: primary() }, (s) => s.store.put('request', requestRecord()));
     stage.run(renewWith(n, []));
-    expect(does({ do: 'handover', to: 'b', reason: 'test' }).ok).toBe(false);
+    expect(does({ do: 'handover', to: 'b', reason: 'test', why: 'requested' }).ok).toBe(false);
     expect(n.refusedRequest).toEqual({ id: 'r1', why: 'b has not caught up' });
   });
   test('a standby carries the list of voters that a promotion would open with', () => {

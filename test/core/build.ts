@@ -2,7 +2,7 @@
 import type { Facts } from '../../agent/core/facts.ts';
 import { createContext, type NodeContext } from '../../agent/core/node.ts';
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
-import type { Vote } from '../../agent/core/ports.ts';
+import { NO_FILES, type Vote } from '../../agent/core/ports.ts';
 import type { PgFacts } from '../../agent/core/postgres.ts';
 import type {
   Durable,
@@ -78,6 +78,7 @@ export function facts(over: FactsOver = {}): Facts {
     branch: { kind: 'contained' },
     fence: 'closed',
     services: { running: [], missing: ['worker'], missingAlways: [] },
+    files: NO_FILES,
     checks: { failing: [], weak: [], all: {} },
     sync: { leader: false, epoch: 5, voter: true, voters: 2 },
     reserved: null,
@@ -101,6 +102,8 @@ export function facts(over: FactsOver = {}): Facts {
     startFailed: false,
     closedFor: 0,
     repairDue: true,
+    repairs: 0,
+    filesDue: null,
     wants: 'nothing',
   };
   return {

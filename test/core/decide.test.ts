@@ -11,7 +11,7 @@ const ballot = (over: Partial<NonNullable<Facts['ballot']>> = {}): NonNullable<F
   rank: 0,
   ...over,
 });
-const request = { id: 'r1', target: 'b', expired: false, unfit: null };
+const request = { id: 'r1', target: 'b', expired: false, unfit: null, waiting: null };
 const free: FactsOver = {
   lease: { state: 'free', holder: '', still: 50 },
   pg: pgFacts({ streaming: false }),

@@ -83,7 +83,13 @@ export function randomFacts(random: () => number): Facts {
     }),
     fit: one(null, 'c'),
     request: rarely(0.2)
-      ? { id: 'r', target: 'c', expired: rarely(0.3), unfit: one(null, null, 'it is down') }
+      ? {
+          id: 'r',
+          target: 'c',
+          expired: rarely(0.3),
+          unfit: one(null, null, 'it is down'),
+          waiting: one(null, null, 'it is 9 bytes behind'),
+        }
       : null,
     paused: rarely(0.05),
     maintenance: rarely(0.05),

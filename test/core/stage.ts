@@ -4,7 +4,15 @@
  */
 import { receive } from '../../agent/core/lease.ts';
 import type { LogEvent, NodeContext } from '../../agent/core/node.ts';
-import type { Call, LockName, Ports, Procedure, TxnOp, TxnResult } from '../../agent/core/ports.ts';
+import {
+  type Call,
+  type LockName,
+  NO_FILES,
+  type Ports,
+  type Procedure,
+  type TxnOp,
+  type TxnResult,
+} from '../../agent/core/ports.ts';
 import { pgFacts } from './build.ts';
 import { Store } from './store.ts';
 
@@ -132,6 +140,8 @@ export class Stage {
         return { kind: 'stopped', clean: args[0] === 'fast', checkpoint: 990n, timeline: 3 };
       case 'services.facts':
         return { running: [], missing: [], missingAlways: [] };
+      case 'files.facts':
+        return NO_FILES;
       case 'peers.state':
         return null;
       case 'peers.votes':

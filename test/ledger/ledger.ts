@@ -12,8 +12,8 @@ import {
   type Reign,
   reigns,
 } from './judge.ts';
-import type { Command, Reply, Settings } from './main.ts';
-import { type Address, connect } from './wire.ts';
+import type { Command, Question, Reply, Settings } from './main.ts';
+import type { Address } from './wire.ts';
 import type { Attempt } from './writer.ts';
 
 export const LEDGER_TABLE =
@@ -31,6 +31,8 @@ export interface LedgerOptions {
   readonly refusedEvery?: number;
   readonly connectTimeout?: number;
   readonly statementTimeout?: number;
+  /** A command before the ledger's own: runs it in another network. */
+  readonly through?: readonly string[];
 }
 
 /** Writers to every node from outside, in a process of their own, and the account of what they were told. */
@@ -54,9 +56,9 @@ export class Ledger {
       connectTimeout: options.connectTimeout ?? 1000,
       statementTimeout: options.statementTimeout ?? 2000,
     };
-    this.#child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), JSON.stringify(settings)], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const own = [process.execPath, join(import.meta.dirname, 'main.ts'), JSON.stringify(settings)];
+    const [file = '', ...args] = [...(options.through ?? []), ...own];
+    this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child.once('exit', (code) => {
       for (const { reject } of this.#waiting.values()) reject(new Error(`the ledger ended with ${code}`));
     });
@@ -68,7 +70,7 @@ export class Ledger {
     });
   }
 
-  async #ask(command: { ask: 'mark' | 'stop' } | { ask: 'records'; from: number }): Promise<Reply> {
+  async #ask(command: Question): Promise<Reply> {
     this.#commands += 1;
     const full: Command = { ...command, id: this.#commands };
     const reply = Promise.withResolvers<Reply>();
@@ -130,19 +132,10 @@ export class Ledger {
   async balance(node: string): Promise<Balance> {
     // First the attempts, then the rows: a row written in between is in the database too.
     const attempts = await this.attempts();
-    const address = this.#nodes[node];
-    if (!address) throw new Error(`no node ${node}`);
-    const connection = await connect(address, 5000);
-    try {
-      const answer = await connection.query(
-        `SELECT token FROM ledger WHERE token LIKE '${this.#run}-%'`,
-        30_000,
-      );
-      if (answer.kind !== 'done') throw new Error(`the ledger of ${node} could not be read: ${answer.kind}`);
-      return balance(attempts, new Set(answer.rows.map((row) => row[0] ?? '')));
-    } finally {
-      connection.close();
-    }
+    if (!this.#nodes[node]) throw new Error(`no node ${node}`);
+    const { tokens } = await this.#ask({ ask: 'tokens', node });
+    if (typeof tokens === 'string') throw new Error(`the ledger of ${node} could not be read: ${tokens}`);
+    return balance(attempts, new Set(tokens));
   }
 
   /** No more writes; the account stays readable until `close`. */

@@ -4,7 +4,7 @@
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import type { Address } from './wire.ts';
+import { type Address, connect } from './wire.ts';
 import { type Attempt, startWriter } from './writer.ts';
 
 export interface Settings {
@@ -16,17 +16,21 @@ export interface Settings {
   readonly statementTimeout: number;
 }
 
-/** `records`: those from this index on. */
-export type Command =
-  | { readonly id: number; readonly ask: 'mark' }
-  | { readonly id: number; readonly ask: 'records'; readonly from: number }
-  | { readonly id: number; readonly ask: 'stop' };
+/** `records`: those from this index on. `tokens`: this run's rows in the database of that node. */
+export type Question =
+  | { readonly ask: 'mark' | 'stop' }
+  | { readonly ask: 'records'; readonly from: number }
+  | { readonly ask: 'tokens'; readonly node: string };
+
+export type Command = Question & { readonly id: number };
 
 export interface Reply {
   readonly id: number;
   readonly now: number;
   readonly attempts: readonly Attempt[];
   readonly refusals: Readonly<Record<string, string>>;
+  /** Why not, when they could not be read. */
+  readonly tokens: readonly string[] | string;
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
@@ -46,6 +50,22 @@ const writers = Object.entries(settings.nodes).map(([node, address]) => ({
   writer: startWriter({ ...settings, node, address, othersWrite }, record),
 }));
 
+async function tokensOf(node: string): Promise<string[] | string> {
+  const address = settings.nodes[node];
+  if (!address) return 'no such node';
+  try {
+    const connection = await connect(address, 5000);
+    const answer = await connection.query(
+      `SELECT token FROM ledger WHERE token LIKE '${settings.run}-%'`,
+      30_000,
+    );
+    connection.close();
+    return answer.kind === 'done' ? answer.rows.map((row) => row[0] ?? '') : answer.kind;
+  } catch (cause) {
+    return String(cause);
+  }
+}
+
 const input = createInterface({ input: process.stdin });
 input.on('close', () => process.exit(0));
 input.on('line', async (line) => {
@@ -56,6 +76,7 @@ input.on('line', async (line) => {
     id: command.id,
     now,
     attempts: command.ask === 'records' ? attempts.slice(command.from) : [],
+    tokens: command.ask === 'tokens' ? await tokensOf(command.node) : [],
     refusals: Object.fromEntries(writers.map(({ node, writer }) => [node, writer.lastRefusal])),
   };
   process.stdout.write(`${JSON.stringify(reply)}\n`);

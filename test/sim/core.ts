@@ -4,12 +4,12 @@ import type { Core } from './sim_node.ts';
 
 export function coreFrom(make: typeof processes): Core {
   return (context, hooks) => {
-    const { watcher, keeper, guard, main, answerVote, answerFailsafe } = make(context, {
+    const { watcher, keeper, guard, main, hookRunner, answerVote, answerFailsafe } = make(context, {
       newClone: hooks.newClone,
       decided: (decision) => hooks.decided(decision.rule),
     });
     return {
-      processes: { watcher, keeper, guard, main },
+      processes: { watcher, keeper, guard, main, hookRunner },
       answerVote,
       answerFailsafe,
     } as unknown as ReturnType<Core>;

@@ -88,7 +88,7 @@ export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
     },
     extend: (agent: Agent, reply: Reply, [until]) => {
       fence.extend(until);
-      agent.later(0, () => reply(undefined));
+      agent.later(0, () => reply(DONE));
     },
   };
 }

@@ -147,6 +147,11 @@ export class Checker {
     );
   }
 
+  /** The files of the active are the ones that count: only the holder may say so. */
+  leadsFiles(node: SimNode, agent: Agent): void {
+    if (node.files.enabled) this.underRight(node, agent, 'files lead');
+  }
+
   private underRight(node: SimNode, _agent: Agent, what: string): void {
     // A machine that stood still together with its clock cannot know (PROTOCOL C.4).
     if (this.world.scheduler.now - node.blindAt < node.policy.leaseDuration) return;

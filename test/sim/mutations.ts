@@ -109,9 +109,9 @@ export const mutations: Mutation[] = [
     what: 'the kernel lease is refreshed for an hour',
     edits: [
       edit(
-        'processes.ts',
-        "call('fence', 'extend', n.lease.right.until)",
-        "call('fence', 'extend', n.lease.right.until + 3600000)",
+        'procedures/extend.ts',
+        "call('fence', 'extend', right.until)",
+        "call('fence', 'extend', right.until + 3600000)",
       ),
     ],
   },

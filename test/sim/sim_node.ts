@@ -6,6 +6,7 @@ import type { Durable } from '../../agent/core/records.ts';
 import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
 import { Fence, type FenceMode, fencePort } from './fence.ts';
+import { Files, filesPort } from './files.ts';
 import { hooksPort, peersPort, servicesPort, storePort } from './local_ports.ts';
 import type { Machine } from './machine.ts';
 import { pgPort } from './pg_port.ts';
@@ -28,6 +29,7 @@ export class SimNode {
   readonly machine: Machine;
   readonly server: Server;
   readonly fence: Fence;
+  readonly files: Files;
   readonly policy: Policy;
   readonly services = { running: false, broken: false, since: 0 };
   durable: Durable;
@@ -66,6 +68,7 @@ export class SimNode {
     this.policy = policy;
     this.core = core;
     this.fence = new Fence(mode, () => machine.now());
+    this.files = new Files(world.withFiles);
     this.durable = { clone, clusterId: null, incarnation: 0, vote: null, rebuilding: null };
     server.identity = `${machine.name}_${clone}`;
     this.ports = {
@@ -73,6 +76,7 @@ export class SimNode {
       pg: pgPort(world, this),
       fence: fencePort(world, this),
       services: servicesPort(world, this),
+      files: filesPort(world, this),
       hooks: hooksPort(world),
       peers: peersPort(world, this),
       store: storePort(world, this),

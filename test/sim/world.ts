@@ -6,6 +6,7 @@ import { startClients } from './clients.ts';
 import { Connector } from './connector.ts';
 import { ConsulStore } from './consul.ts';
 import type { FenceMode } from './fence.ts';
+import { startFiles } from './files.ts';
 import { Checker } from './invariants.ts';
 import type { Wire } from './link.ts';
 import { Machine } from './machine.ts';
@@ -50,6 +51,9 @@ export class World {
   /** What happens (faults, clients) and how long things take are drawn from two streams. */
   readonly random: Random;
   readonly latency: Random;
+  /** A stream of their own for the files: they change nothing else. */
+  readonly files: Random;
+  readonly withFiles: boolean;
   readonly network: Network;
   readonly raft: Raft;
   readonly store = new ConsulStore();
@@ -76,6 +80,8 @@ export class World {
     this.options = options;
     this.random = new Random(options.seed, 1);
     this.latency = new Random(options.seed, 2);
+    this.files = new Random(options.seed, 3);
+    this.withFiles = this.files.chance(0.5);
     this.network = new Network(options.nodes, this.latency);
     this.raft = new Raft(options.nodes, this.network, this.scheduler, this.latency);
     this.lossless = options.policy.synchronousMode !== 'off';
@@ -146,6 +152,7 @@ export class World {
 
   start(): void {
     startClients(this);
+    if (this.withFiles) startFiles(this);
     for (const node of this.nodes) {
       this.scheduler.after(this.random.range(0, 500), () => node.startAgent(this.taps));
     }

@@ -47,6 +47,18 @@ export const layers: Layer[] = [
     types: [],
   },
   {
+    files: /^agent\/trampoline\//,
+    why: 'runs as root: nothing but its own folder is loaded',
+    values: [/^agent\/trampoline\//, /^node:/],
+    types: [/^agent\/config\.ts$/],
+  },
+  {
+    files: /^agent\/install\//,
+    why: 'prepares a machine before any agent runs: what it writes is rendered by the parts it is for',
+    values: [/^agent\/(install|trampoline)\//, /^agent\/roles\/(firewall|postgres)\//, ...base, ...outside],
+    types: [/^agent\//],
+  },
+  {
     files: /^agent\/http\//,
     why: 'the API reads facts and files requests; it never acts',
     values: [/^agent\/(http|consul)\//, ...base, ...outside],
@@ -57,8 +69,8 @@ export const layers: Layer[] = [
     why: 'the command line reaches the agent through its API; `agent run` alone starts one',
     values: [
       /^cli\//,
-      /^agent\/(main|doctor)\.ts$/,
-      /^agent\/doctor\//,
+      /^agent\/(main|doctor|trampoline\/run)\.ts$/,
+      /^agent\/(doctor|install)\//,
       /^agent\/http\/(.*\/)?client[^/]*\.ts$/,
       /^agent\/(platform|config|errors|log|version)(\/|\.ts$)/,
       ...outside,

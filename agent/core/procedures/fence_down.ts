@@ -1,9 +1,13 @@
 /**
- * Fence down: clients out, the writable server stopped, active-only services stopped; the database comes back as a
- * standby only. Attempts every step, whatever failed before it.
+ * Fence down: clients out, the writable server stopped, active-only services stopped, files receive-only; the
+ * database comes back as a standby only. Attempts every step, whatever failed before it.
  */
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
+import { followFiles } from './files.ts';
+import { demoted } from './hooks.ts';
+
+const FILES = 1000;
 
 export function* fenceDown(n: NodeContext, why: string): Procedure<void> {
   n.log({ component: 'handler-runner', level: 'warn', message: `fencing down: ${why}` });
@@ -26,4 +30,7 @@ export function* fenceDown(n: NodeContext, why: string): Procedure<void> {
   } finally {
     n.fencing -= 1;
   }
+  demoted(n, { to: '', reason: why });
+  // Last, and after all that others wait for: a Syncthing that hangs holds nothing up.
+  yield* followFiles(n, null, FILES);
 }

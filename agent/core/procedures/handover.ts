@@ -1,22 +1,45 @@
 /** Switchover (PROTOCOL D.8) and giving up the lease. A *confirmed* stop is the condition for handing anything over. */
+import type { HandoverKind } from '../actions.ts';
 import { giveAway } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Lsn } from '../postgres.ts';
 import { lsnText } from '../records.ts';
-import { type Result, startInPlace } from './promote.ts';
+import { demoted, hookLater } from './hooks.ts';
+import { type Result, reopen, startInPlace } from './promote.ts';
 
 const POLL = 10;
 
+/** How long each step before the stop may take: an operator can wait, a machine that goes down cannot. */
+function bounds(n: NodeContext, why: HandoverKind): { target: number; checkpoint: number; files: number } {
+  const { switchoverWait, filesWait } = n.policy;
+  if (why === 'shutdown') return { target: 500, checkpoint: 1000, files: 500 };
+  return {
+    target: Math.min(switchoverWait, 10_000),
+    checkpoint: switchoverWait,
+    files: Math.min(switchoverWait, why === 'requested' ? filesWait : 2000),
+  };
+}
+
 /** Planned change of the active to `target`. Cancelled, it stays active; where it cannot, the lease is released or runs out. */
-export function* handover(n: NodeContext, target: string, reason: string): Procedure<Result> {
-  if (!(yield* targetReady(n, target))) return { ok: false, why: `${target} has not caught up` };
+export function* handover(
+  n: NodeContext,
+  target: string,
+  reason: string,
+  why: HandoverKind = 'requested',
+): Procedure<Result> {
+  const bound = bounds(n, why);
+  if (!(yield* targetReady(n, target, bound.target)))
+    return { ok: false, why: `${target} has not caught up` };
   // What the clean stop would have to write is written while clients still work.
-  const written = yield* call('pg', 'checkpoint', n.policy.switchoverWait);
-  if (written.kind !== 'done') return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
-  const hook = yield* call('hooks', 'run', 'pre-demote', { target });
-  if (hook.kind !== 'done')
-    n.log({ component: 'handler-runner', level: 'warn', message: `pre-demote: ${hook.why}` });
+  const written = yield* call('pg', 'checkpoint', bound.checkpoint);
+  if (written.kind !== 'done' && why !== 'shutdown')
+    return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
+  if (why === 'shutdown') hookLater(n, 'pre-demote', { target });
+  else {
+    const hook = yield* call('hooks', 'run', 'pre-demote', { target });
+    if (hook.kind !== 'done') warn(n, `pre-demote: ${hook.why}`);
+  }
   const closedAt = n.now();
   n.outageSince = closedAt;
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
@@ -24,6 +47,9 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
   if (closed.kind !== 'done') return yield* stay(n, `clients could not be shut out: ${closed.why}`);
   const down = yield* call('services', 'down', n.policy.stopTimeout);
   if (down.kind !== 'done') return yield* stay(n, `services did not stop: ${down.why}`);
+  const lacks = yield* settleFiles(n, target, bound.files);
+  if (lacks !== null && why === 'requested') return yield* stay(n, lacks);
+  if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);
   const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') {
     // Not confirmed: nobody may be told to go on. Fenced, the lease runs out.
@@ -39,6 +65,7 @@ export function* handover(n: NodeContext, target: string, reason: string): Proce
   const given = yield* giveAway(n, target, reason, clean, Math.round(n.now() - closedAt));
   n.log({ component: 'handler-runner', level: 'info', message: `handed over to ${target}: ${given}` });
   n.outageSince = null;
+  demoted(n, { to: target, reason });
   // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not renewed.
   return given === 'ok' ? { ok: true } : { ok: false, why: `handover ${given}` };
 }
@@ -66,26 +93,35 @@ export function* release(
     null,
     closedAt === null ? null : Math.round(n.now() - closedAt),
   );
+  demoted(n, { to: '', reason });
   return given === 'ok' ? { ok: true } : { ok: false, why: `release ${given}` };
 }
 
-/** The switchover is off: open again as the active that we still are. */
+/** The switchover is off: open again as the active that we still are. A server that was not stopped need not be started. */
 function* stay(n: NodeContext, why: string): Procedure<Result> {
-  n.log({ component: 'handler-runner', level: 'warn', message: `switchover cancelled: ${why}` });
+  warn(n, `switchover cancelled: ${why}`);
   n.pg = yield* call('pg', 'facts', 500);
-  const back = yield* startInPlace(n);
+  const runs = n.pg.process === 'running' && n.pg.role === 'primary' && n.pg.accepting;
+  const back = yield* runs ? reopen(n) : startInPlace(n);
   return { ok: false, why: back.ok ? why : `${why}; and it did not come back in place: ${back.why}` };
 }
 
+/** Nothing writes files any more: they are all scanned, and the target has them. Null, or what is missing. */
+function* settleFiles(n: NodeContext, target: string, ms: number): Procedure<string | null> {
+  if (n.files.state === 'off') return null;
+  const settled = yield* call('files', 'settle', target, ms);
+  return settled.kind === 'done' ? null : `the files of ${target} are not complete: ${settled.why}`;
+}
+
 /** Does the target stream from us and confirm (nearly) all of it? Asked before anything is stopped. */
-function* targetReady(n: NodeContext, target: string): Procedure<boolean> {
+function* targetReady(n: NodeContext, target: string, ms: number): Procedure<boolean> {
   const clone = n.view?.states[target]?.clone;
-  const until = n.now() + n.policy.switchoverWait;
+  const until = n.now() + ms;
+  const lag = BigInt(n.policy.switchoverLag);
   while (n.now() < until) {
     const seen = yield* call('pg', 'replication', 1000);
     const sender = seen?.senders.find((s) => s.name === `${target}_${clone}`);
-    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= 16n * 1024n * 1024n)
-      return true;
+    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= lag) return true;
     yield* call('time', 'sleep', 50);
   }
   return false;
@@ -100,3 +136,6 @@ function* replayed(n: NodeContext, target: string, timeline: number, checkpoint:
   }
   return false;
 }
+
+const warn = (n: NodeContext, message: string) =>
+  n.log({ component: 'handler-runner', level: 'warn', message });

@@ -1,17 +1,30 @@
 /** Among whom the first commits of a promotion must be confirmed, before `sync` names the new leader. Pure. */
 import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
 import type { SyncList } from '../postgres.ts';
 import type { Voter } from '../records.ts';
 import { listOf } from './cover.ts';
 
-/** The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). */
+const CARRY = 2000;
+
+/**
+ * The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). It
+ * may be out of date at any time: nobody commits on a standby, and a promotion sets its own list and sees it in effect
+ * before it opens. The leader's own list is never touched here: what `sync` says of it must stay true.
+ */
 export function carriedList(n: NodeContext): SyncList | undefined {
   const sync = n.view?.sync?.value ?? null;
   const clone = sync === null ? undefined : n.view?.states[sync.leader]?.clone;
   if (sync === null || clone === undefined || n.policy.synchronousMode === 'off') return undefined;
-  if (!sync.voters.some((v) => v.node === n.name)) return undefined;
+  if (sync.leader === n.name || n.lease.right !== null) return undefined;
   const { voters, k } = handoverVoters(n, sync.leader, clone);
   return listOf(voters, k);
+}
+
+/** Written while the server is stopped, it is in effect from its start on: a promotion soon after has nothing to wait for. */
+export function* carryList(n: NodeContext): Procedure<void> {
+  const list = carriedList(n);
+  if (list !== undefined) yield* call('pg', 'setSyncList', list, CARRY);
 }
 
 function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {

@@ -8,6 +8,7 @@ import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
 import { lsnText, type SyncRecord } from '../records.ts';
 import { covered, listOf, sameList } from './cover.ts';
+import { extend } from './extend.ts';
 import { type Opening, openingVoters, quorumSize } from './opening.ts';
 import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
 
@@ -115,7 +116,7 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
     if (loosened.kind !== 'done') return failed(loosened.why);
   }
-  return yield* open(n);
+  return yield* open(n, { epoch: `${right.epoch}`, timeline: `${state.timeline}` });
 }
 
 /** Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters have it. */
@@ -176,7 +177,8 @@ export function* reopen(n: NodeContext): Procedure<Result> {
   return yield* open(n);
 }
 
-export function* open(n: NodeContext): Procedure<Result> {
+/** `promoted`: told to the hooks when this is the end of a promotion, and not the same active again. */
+export function* open(n: NodeContext, promoted: Record<string, string> | null = null): Procedure<Result> {
   if (remaining(n.lease, n.now()) <= n.policy.worstCase.open + n.policy.retryPeriod) {
     if (!(yield* confirm(n, n.policy.worstCase.open)))
       return failed('the lease was not confirmed before opening');
@@ -186,7 +188,12 @@ export function* open(n: NodeContext): Procedure<Result> {
   const opened = yield* call('fence', 'open', right.until, n.policy.worstCase.open);
   if (opened.kind !== 'done') return failed(opened.why);
   n.fence = 'open';
+  n.serving = true;
+  n.promoted = promoted;
+  n.openUntil = right.until;
   n.openedAt = n.now();
+  // What was renewed while it opened, the keeper did not pass on.
+  if (n.lease.right !== null && n.lease.right.until > right.until) yield* extend(n);
   n.closedSince = null;
   n.startFailedAt = null;
   const downtime = n.outageSince === null ? null : Math.round(n.now() - n.outageSince);

@@ -37,9 +37,17 @@ export function historyOp(
     lsn: opened === null ? null : lsnText(opened.insert),
     fork: opened?.forks ?? [],
     opened: opened === null ? null : at,
+    ...lackingFiles(n, before),
     downtimeMs: opened === null || n.outageSince === null ? null : Math.round(n.now() - n.outageSince),
   };
   return { verb: 'set', key: `history/${epoch}`, value: record };
+}
+
+/** As it was at the promotion: what a former active alone had, its successor may never get. */
+function lackingFiles(n: NodeContext, before: HistoryRecord | undefined): Pick<HistoryRecord, 'files'> {
+  if (before?.files !== undefined) return { files: before.files };
+  const { state, needItems, needBytes } = n.files;
+  return state === 'off' || state === 'unknown' ? {} : { files: { needItems, needBytes } };
 }
 
 export function activeRecord(n: NodeContext, timeline: number): ActiveRecord {

@@ -3,6 +3,7 @@ import { refresh } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Fork } from '../postgres.ts';
+import { carryList } from './opening.ts';
 import type { Result } from './promote.ts';
 import { follow, mayFollow, upstreamOf } from './vote.ts';
 
@@ -41,9 +42,10 @@ export function* rebuild(
     yield* call('store', 'save', n.durable);
     return { ok: false, why: done.why };
   }
-  n.durable = { ...n.durable, rebuilding: null };
+  n.durable = { ...n.durable, rebuilding: null, wants: undefined };
   n.wants = 'nothing';
   yield* call('store', 'save', n.durable);
+  yield* carryList(n);
   // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept connections.
   yield* follow(n);
   const started = yield* call('pg', 'startStandby', START);

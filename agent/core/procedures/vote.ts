@@ -8,6 +8,7 @@ import type { Ballot, NodeContext } from '../node.ts';
 import { call, type Procedure, type Vote, type VoteReply, type VoteRequest } from '../ports.ts';
 import type { Upstream } from '../postgres.ts';
 import type { LeaseRecord } from '../records.ts';
+import { hookLater } from './hooks.ts';
 
 const CUT_DEADLINE = 2000;
 const SETTLE_DEADLINE = 1500;
@@ -95,7 +96,7 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
   }
   const ballot: Ballot = { index, syncIndex, own: own.vote, votes: {}, refused: {}, at: n.now() };
   const peers = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
-  const replies = yield* call('peers', 'votes', peers, { index, candidate: n.name }, CUT_DEADLINE);
+  const replies = yield* call('peers', 'votes', peers, { index, candidate: n.name }, n.policy.voteTimeout);
   for (const [node, reply] of Object.entries(replies)) {
     if (reply.kind === 'vote') ballot.votes[node] = reply.vote;
     else ballot.refused[node] = reply.kind === 'refused' ? reply.why : 'no answer';
@@ -113,6 +114,10 @@ export function* follow(n: NodeContext): Procedure<boolean> {
     const upstream = upstreamOf(n, record.holder);
     if (upstream === null) return false;
     const done = yield* call('pg', 'setUpstream', upstream, CUT_DEADLINE);
+    if (done.kind === 'done' && n.followed !== record.holder) {
+      n.followed = record.holder;
+      hookLater(n, 'follow', { active: record.holder, epoch: `${record.epoch}` });
+    }
     return done.kind === 'done';
   } finally {
     n.unlock('upstream');

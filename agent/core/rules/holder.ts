@@ -8,8 +8,15 @@ const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
 /** Failed since the database was opened: what failed before is of another life of it. */
 const fails = (f: Facts) => f.checks.failing.length > 0 && f.openFor >= f.policy.checksSettle;
 const databaseFails = (f: Facts) => fails(f) && f.checks.failing.some((c) => databaseChecks.includes(c));
+/** A service that does not run is started in place first, so often. */
+const repairable = (f: Facts) =>
+  f.checks.failing.every((check) => check === 'services') &&
+  f.services.missing.length + f.services.missingAlways.length > 0 &&
+  f.repairs < f.policy.serviceRestarts;
 /** The only member has nobody to give way to, and goes on trying. */
 const mayWait = (f: Facts) => alone(f) || f.closedFor <= f.policy.holdWithoutOpen;
+const refusal = (f: Facts) =>
+  f.request?.unfit ?? `the request expired${f.request?.waiting ? `: ${f.request.waiting}` : ''}`;
 const worn = (f: Facts) => f.startFailed || f.recentRestarts >= 1;
 
 export const holder: Rule[] = [
@@ -35,7 +42,7 @@ export const holder: Rule[] = [
     actions: (f) =>
       f.fit === null
         ? [{ do: 'release', reason: 'shutdown' }]
-        : [{ do: 'handover', to: f.fit, reason: 'shutdown' }],
+        : [{ do: 'handover', to: f.fit, reason: 'shutdown', why: 'shutdown' }],
   },
   {
     id: 510,
@@ -140,29 +147,48 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && f.request !== null && (f.request.expired || f.request.unfit !== null),
-    reason: (f) => `switchover to ${f.request?.target} refused: ${f.request?.unfit ?? 'the request expired'}`,
+    reason: (f) => `switchover to ${f.request?.target} refused: ${refusal(f)}`,
     does: ['refuse_request'],
-    actions: (f) => [{ do: 'refuse_request', why: f.request?.unfit ?? 'the request expired' }],
+    actions: (f) => [{ do: 'refuse_request', why: refusal(f) }],
   },
   {
     id: 545,
     situation: 'a switchover request',
     from: 'active',
     to: 'standby',
-    when: (f) => holds(f) && f.request !== null,
+    when: (f) => holds(f) && f.request !== null && f.request.waiting === null,
     reason: (f) => `switchover to ${f.request?.target} requested`,
     does: ['handover'],
-    actions: (f) => [{ do: 'handover', to: f.request?.target ?? '', reason: 'switchover requested' }],
+    actions: (f) => [
+      { do: 'handover', to: f.request?.target ?? '', reason: 'switchover requested', why: 'requested' },
+    ],
   },
   {
     id: 550,
     situation: 'a service or check of the active has failed too often, and a standby is fit',
     from: 'active',
     to: 'standby',
-    when: (f) => holds(f) && fails(f) && f.fit !== null,
+    when: (f) => holds(f) && fails(f) && f.fit !== null && !repairable(f),
     reason: (f) => `${f.checks.failing.join(', ')} failed: handing over to ${f.fit}`,
     does: ['handover'],
-    actions: (f) => [{ do: 'handover', to: f.fit ?? '', reason: `${f.checks.failing.join(', ')} failed` }],
+    actions: (f) => [
+      {
+        do: 'handover',
+        to: f.fit ?? '',
+        reason: `${f.checks.failing.join(', ')} failed`,
+        why: 'failing',
+      },
+    ],
+  },
+  {
+    id: 553,
+    situation: 'the files do not follow this active yet',
+    from: 'active',
+    to: 'active',
+    when: (f) => holds(f) && isPrimary(f) && f.fence === 'open' && f.filesDue === 'lead',
+    reason: () => 'its files are the ones that count from now on',
+    does: ['files_lead'],
+    actions: () => [{ do: 'files_lead' }],
   },
   {
     id: 555,
@@ -182,11 +208,12 @@ export const holder: Rule[] = [
   },
   {
     id: 560,
-    situation: 'a check of the active fails, and no standby is fit',
+    situation: 'a check of the active fails, and no standby is better, or it is repaired in place first',
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && fails(f),
-    reason: (f) => `${f.checks.failing.join(', ')} failed, and no standby is fit: staying active`,
+    reason: (f) =>
+      `DEGRADED: ${f.checks.failing.join(', ')} failed; ${f.fit === null ? 'no standby is fit' : 'repaired in place first'}: staying active`,
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],
   },
@@ -199,7 +226,9 @@ export const holder: Rule[] = [
     reason: (f) =>
       f.sync?.voters === 0 && !alone(f) && f.policy.synchronousMode !== 'off'
         ? 'active, DEGRADED: no standby confirms commits'
-        : 'active',
+        : f.request === null
+          ? 'active'
+          : `active; the switchover to ${f.request.target} waits: ${f.request.waiting}`,
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],
   },

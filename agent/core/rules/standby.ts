@@ -1,5 +1,5 @@
 /** Following the active, and coming back to it. */
-import { challengeable, isStandby, type Rule } from '../rule.ts';
+import { challengeable, filesFirst, isStandby, type Rule } from '../rule.ts';
 
 export const standby: Rule[] = [
   {
@@ -44,8 +44,8 @@ export const standby: Rule[] = [
       f.wants === 'reclone'
         ? 'copying the database again'
         : 'diverged from the active: saving what differs, then rewinding',
-    does: ['rebuild'],
-    actions: (f) => [{ do: 'rebuild', how: f.wants === 'reclone' ? 'reclone' : 'rewind' }],
+    does: ['files_follow', 'rebuild'],
+    actions: (f) => [...filesFirst(f), { do: 'rebuild', how: f.wants === 'reclone' ? 'reclone' : 'rewind' }],
   },
   {
     id: 715,
@@ -111,6 +111,16 @@ export const standby: Rule[] = [
     reason: (f) => `starting ${f.services.missingAlways.join(', ')}`,
     does: ['repair'],
     actions: (f) => [{ do: 'repair', names: f.services.missingAlways }],
+  },
+  {
+    id: 742,
+    situation: 'the files of this standby do not follow the active yet',
+    from: 'standby',
+    to: 'standby',
+    when: (f) => f.lease.state === 'other' && isStandby(f) && f.filesDue === 'follow',
+    reason: (f) => `its files follow ${f.lease.holder}`,
+    does: ['files_follow'],
+    actions: () => [{ do: 'files_follow' }],
   },
   {
     id: 745,

@@ -1,7 +1,17 @@
 /** Waiting on purpose, and getting a database to run at all. */
-import { elsewhere, holds, isDown, isPrimary, type Rule, syncIsOurs } from '../rule.ts';
+import { elsewhere, filesFirst, holds, isDown, isPrimary, type Rule, syncIsOurs } from '../rule.ts';
 
 export const starting: Rule[] = [
+  {
+    id: 290,
+    situation: 'the machine shuts down, and this node is not the active',
+    from: 'any',
+    to: 'any',
+    when: (f) => f.stopping === 'shutdown' && !holds(f),
+    reason: () => 'the machine shuts down: nothing is begun',
+    does: [],
+    actions: () => [],
+  },
   {
     id: 300,
     situation: 'a rewind or basebackup was interrupted',
@@ -12,9 +22,11 @@ export const starting: Rule[] = [
       f.mayWipe
         ? `${f.rebuilding} was interrupted: copying the database again`
         : `${f.rebuilding} was interrupted; waiting for an active to copy from`,
-    does: ['rebuild'],
+    does: ['files_follow', 'rebuild'],
     actions: (f) =>
-      f.mayWipe && f.lease.state === 'other' && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : [],
+      f.mayWipe && f.lease.state === 'other' && f.mayFollow
+        ? [...filesFirst(f), { do: 'rebuild', how: 'reclone' }]
+        : [],
   },
   {
     id: 310,
@@ -72,9 +84,11 @@ export const starting: Rule[] = [
       f.mayWipe
         ? `copying the database of ${f.lease.holder}`
         : 'the database is gone; waiting until no vote counts on it',
-    does: ['rebuild', 'want'],
+    does: ['files_follow', 'rebuild', 'want'],
     actions: (f) =>
-      f.mayWipe && f.mayFollow ? [{ do: 'rebuild', how: 'reclone' }] : [{ do: 'want', what: 'reclone' }],
+      f.mayWipe && f.mayFollow
+        ? [...filesFirst(f), { do: 'rebuild', how: 'reclone' }]
+        : [{ do: 'want', what: 'reclone' }],
   },
   {
     id: 415,

@@ -16,6 +16,8 @@ import { longest, reporter, toolEnv } from './tools.ts';
 
 /** The replaced directory is kept beside until the next clone: what was in it may still be asked for. */
 export const replacedDir = (o: PgOptions): string => `${o.dataDir}.replaced`;
+/** Where a copy is written until it is complete. */
+export const cloneDir = (o: PgOptions): string => `${o.dataDir}.clone`;
 
 export async function basebackup(
   server: Server,
@@ -24,10 +26,10 @@ export async function basebackup(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { o } = server;
-  const copy = `${o.dataDir}.clone`;
+  const copy = cloneDir(o);
   return await attempt('basebackup', async () => {
     if (serverProcesses(o.dataDir).length > 0) return failed('the own server runs: stop it first');
-    await server.settings.writeAll({});
+    const { tls } = await server.settings.writeAll({});
     await rm(copy, { recursive: true, force: true });
     makeDir(dirname(copy));
     progress({ what: 'basebackup' });
@@ -38,7 +40,7 @@ export async function basebackup(
           '-D',
           copy,
           '-d',
-          conninfoTo(o, from, cloneName(o.node)),
+          conninfoTo(o, tls, from, cloneName(o.node)),
           '-X',
           'stream',
           '-c',

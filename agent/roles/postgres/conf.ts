@@ -8,6 +8,7 @@ import type { SyncList, Upstream } from '../../core/postgres.ts';
 import { conninfoTo } from './conninfo.ts';
 import type { PgOptions } from './options.ts';
 import { slotName } from './slot_name.ts';
+import { serverTls, type TlsSettings } from './tls.ts';
 
 export type Settings = {
   upstream: Upstream | null;
@@ -15,6 +16,8 @@ export type Settings = {
   identity: string;
   syncList: SyncList;
   fenced: boolean;
+  /** Names of the certificates that may connect, and which files are ours (tls.ts). */
+  tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
@@ -22,9 +25,18 @@ export type Settings = {
 };
 
 export const clusterConf = (o: PgOptions): string => join(o.confDir, 'cluster.conf');
-export const mainConf = (o: PgOptions): string => join(o.confDir, 'postgresql.conf');
+export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'postgresql.conf');
 export const hbaFile = (o: PgOptions): string => join(o.confDir, 'pg_hba.conf');
 export const identFile = (o: PgOptions): string => join(o.confDir, 'pg_ident.conf');
+
+/** How the server is started, by the driver as by its unit. */
+export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir'>): string[] => [
+  join(o.binDir, 'postgres'),
+  '-D',
+  o.dataDir,
+  '-c',
+  `config_file=${mainConf(o)}`,
+];
 
 export function initialSettings(o: PgOptions): Settings {
   return { upstream: null, identity: o.node, syncList: null, fenced: true, generation: newGeneration() };
@@ -69,6 +81,8 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     hot_standby: 'on',
     hot_standby_feedback: 'off',
     max_wal_senders: '20',
+    // However many clients there are, the agent gets in.
+    superuser_reserved_connections: '8',
     max_replication_slots: '20',
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
@@ -91,8 +105,9 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     recovery_min_apply_delay: '0',
     synchronous_commit: 'on',
     synchronous_standby_names: renderSyncList(s.syncList),
-    primary_conninfo: s.upstream ? conninfoTo(o, s.upstream, s.identity) : '',
+    primary_conninfo: s.upstream ? conninfoTo(o, s.tls, s.upstream, s.identity) : '',
     primary_slot_name: s.upstream ? slotName(o.node) : '',
+    ...(s.tls === undefined ? {} : serverTls(o, s.tls)),
   };
 }
 
@@ -146,7 +161,12 @@ const targets = ['', '_name', '_time', '_xid', '_lsn', '_inclusive', '_action'].
  * rewind brings the source's.
  */
 export function stripAutoConf(text: string, o: PgOptions): string {
-  const names = new Set([...Object.keys(managed(o, initialSettings(o))), ...targets, 'promote_trigger_file']);
+  const names = new Set([
+    ...Object.keys(managed(o, initialSettings(o))),
+    ...(o.replicationAuth === 'certificate' ? Object.keys(serverTls(o, { id: '', members: [] })) : []),
+    ...targets,
+    'promote_trigger_file',
+  ]);
   return text
     .split('\n')
     .filter((line) => !names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase()))

@@ -104,9 +104,10 @@ const senderOf = (s: Seen['senders'][number]): WalSender => ({
   replay: lsnOf(s.replay),
 });
 
-/** primary_conninfo's host; null when there is none. */
+/** The address in primary_conninfo; null when there is none. */
 export function hostOf(conninfo: string): string | null {
-  const match = /(?:^|\s)host=('(?:[^'\\]|\\.)*'|\S+)/.exec(conninfo);
+  const value = (key: string) => new RegExp(`(?:^|\\s)${key}=('(?:[^'\\\\]|\\\\.)*'|\\S+)`).exec(conninfo);
+  const match = value('hostaddr') ?? value('host');
   return match?.[1]?.replace(/^'|'$/g, '').replace(/\\(.)/g, '$1') ?? null;
 }
 

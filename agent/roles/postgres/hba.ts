@@ -1,35 +1,74 @@
-/** pg_hba.conf, fenced and open. The first line that matches a connection decides; no line is a refusal. */
+/** pg_hba.conf, fenced and open, and pg_ident.conf. The first line that matches a connection decides; no line is a refusal. */
 
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
-import { hbaFile } from './conf.ts';
+import { hbaFile, identFile, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
+import type { TlsSettings } from './tls.ts';
+
+const AGENT_MAP = 'cloudify_agent';
+const MEMBERS_MAP = 'cloudify_members';
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** The agent over the Unix socket, and replication. Always in force. */
-function always(o: PgOptions): string[] {
+function always(o: PgOptions, tls: TlsSettings | undefined): string[] {
   const self = quote(o.superuser);
-  const peer = quote(o.replicationUser);
-  const auth = o.replicationAuth === 'trust' ? 'trust' : 'scram-sha-256';
-  return [
-    `local all ${self} ${o.localAuth}`,
-    `local replication ${self} ${o.localAuth}`,
-    `host replication ${peer} all ${auth}`,
-    // pg_rewind reads the files of its source through SQL.
-    `host ${quote(o.database)} ${peer} all ${auth}`,
-  ];
+  const local = o.localAuth === 'trust' ? 'trust' : `peer map=${AGENT_MAP}`;
+  return [`local all ${self} ${local}`, `local replication ${self} ${local}`, ...replication(o, tls)];
 }
 
-export function renderHba(o: PgOptions, fenced: boolean, original: string | null): string {
+function replication(o: PgOptions, tls: TlsSettings | undefined): string[] {
+  const peer = quote(o.replicationUser);
+  // pg_rewind reads the files of its source through SQL.
+  const targets = ['replication', quote(o.database)];
+  if (tls !== undefined)
+    return [
+      ...targets.map((target) => `hostssl ${target} ${peer} all cert map=${MEMBERS_MAP}`),
+      `host all ${peer} all reject`,
+    ];
+  if (o.replicationAuth === 'certificate') return [`host all ${peer} all reject`];
+  const auth = o.replicationAuth === 'trust' ? 'trust' : 'scram-sha-256';
+  return targets.map((target) => `host ${target} ${peer} all ${auth}`);
+}
+
+/** The Unix socket cannot be cut by a firewall: where that is the fence, nobody but the agent is on it (PROTOCOL C.2). */
+function withoutLocal(hba: string): string {
+  return hba
+    .split('\n')
+    .map((line) => (/^\s*local\s/i.test(line) ? `# the Unix socket is the agent's: ${line.trim()}` : line))
+    .join('\n');
+}
+
+export function renderHba(
+  o: PgOptions,
+  { fenced, tls }: Pick<Settings, 'fenced' | 'tls'>,
+  original: string | null,
+): string {
+  const own = original === null ? null : o.localAuth === 'trust' ? original : withoutLocal(original);
   const others = fenced
     ? ['# fenced: everybody else is refused', 'local all all reject', 'host all all all reject']
-    : (o.clientHba ?? [original?.trimEnd() ?? `host all all all ${o.clientAuth}`]);
-  return ['# Written by the agent.', ...always(o), ...others, ''].join('\n');
+    : (o.clientHba ?? [own?.trimEnd() ?? `host all all all ${o.clientAuth}`]);
+  return ['# Written by the agent.', ...always(o, tls), ...others, ''].join('\n');
 }
 
-/** Put one of the two in place. In force with the next reload or start. */
-export async function writeHba(o: PgOptions, fenced: boolean): Promise<void> {
-  const original = o.originalHba === undefined ? null : await readText(o.originalHba);
-  writeDurably(hbaFile(o), renderHba(o, fenced, original), PRIVATE);
+/** Which OS users are the agent's role on the Unix socket, and which certificates are those of members. */
+export function renderIdent(o: PgOptions, tls: TlsSettings | undefined, original: string | null): string {
+  const users = o.localAuth === 'trust' ? [] : o.localAuth.users;
+  const members = tls?.members ?? [];
+  return [
+    '# Written by the agent.',
+    ...users.map((user) => `${AGENT_MAP} ${quote(user)} ${quote(o.superuser)}`),
+    ...members.map((name) => `${MEMBERS_MAP} ${quote(name)} ${quote(o.replicationUser)}`),
+    original?.trimEnd() ?? '',
+    '',
+  ].join('\n');
+}
+
+/** Put both in place. In force with the next reload or start. */
+export async function writeAccess(o: PgOptions, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<void> {
+  const read = async (path: string | undefined) => (path === undefined ? null : await readText(path));
+  const [hba, ident] = [await read(o.originalHba), await read(o.originalIdent)];
+  writeDurably(identFile(o), renderIdent(o, settings.tls, ident), PRIVATE);
+  writeDurably(hbaFile(o), renderHba(o, settings, hba), PRIVATE);
 }

@@ -17,7 +17,9 @@ import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
+import { setCertificates } from './tls.ts';
 import { setUpstream } from './upstream.ts';
+import { inspect, wipe } from './wipe.ts';
 
 export { type PgOptions, pgDefaults, type Starter } from './options.ts';
 export type { Postgres, Progress } from './port.ts';
@@ -35,6 +37,9 @@ export function createPostgres(o: PgOptions): Postgres {
   return {
     facts: (ms) => facts(server, ms),
     adopt: () => adopt(server),
+    inspect: () => inspect(server),
+    wipe: () => wipe(server),
+    setCertificates: (certificates) => setCertificates(server, certificates),
     startStandby: (ms) => start(server, 'standby', ms),
     startPrimary: (ms) => start(server, 'primary', ms),
     stop: (mode, ms, thenStandby) => stop(server, mode, ms, thenStandby),

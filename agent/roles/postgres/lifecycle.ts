@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Outcome, StopOutcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { alive } from '../../platform/procfs.ts';
-import { mainConf } from './conf.ts';
+import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
@@ -39,7 +39,7 @@ export async function start(server: Server, role: 'standby' | 'primary', ms: num
 }
 
 async function launch({ o, link }: Server, end: Deadline): Promise<Outcome> {
-  await o.starter.start([join(o.binDir, 'postgres'), '-D', o.dataDir, '-c', `config_file=${mainConf(o)}`]);
+  await o.starter.start(serverCommand(o));
   const pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
   return pid === null ? failed(await complaint(o)) : await accepting({ o, link }, pid, end);
 }

@@ -15,7 +15,8 @@ export interface Starter {
   onExit(callback: () => void): void;
 }
 
-export type ReplicationAuth = 'trust' | { password: string };
+/** certificate: by those of `setCertificates`; nobody is let in before. With 'trust', too, they count once they are set. */
+export type ReplicationAuth = 'trust' | 'certificate' | { password: string };
 
 export type PgOptions = {
   /** This node's name in the cluster. */
@@ -37,16 +38,18 @@ export type PgOptions = {
   /** Role that standbys, basebackup and rewind connect with. */
   replicationUser: string;
   replicationAuth: ReplicationAuth;
-  /** How the agent's role is authenticated on the Unix socket. 'peer' needs an OS user of the same name. */
-  localAuth: 'trust' | 'peer';
+  /** How the agent's role is authenticated on the Unix socket: any user, or these OS users alone. */
+  localAuth: 'trust' | { users: readonly string[] };
   /** How any client is let in when open, where neither `clientHba` nor `originalHba` says it. */
   clientAuth: 'trust' | 'scram-sha-256' | 'md5';
   /** pg_hba lines for clients when open, instead of `originalHba`. */
   clientHba?: readonly string[];
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
-  /** The manager's own pg_hba.conf, in force when open. */
+  /** The manager's own pg_hba.conf, in force when open. Not its lines for the Unix socket where that is the agent's alone. */
   originalHba?: string;
+  /** The manager's own pg_ident.conf, after the agent's maps. */
+  originalIdent?: string;
   /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
   walCap: number;
   /** WAL kept besides, in bytes (wal_keep_size), so that a rewind finds the checkpoint before the fork. */

@@ -18,6 +18,24 @@ import type {
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
+/** What the data directory holds. Changes nothing, needs no server. */
+export type Inspection = {
+  /** Missing counts as empty. */
+  empty: boolean;
+  /** Major version, from PG_VERSION. */
+  version: number | null;
+  systemId: string | null;
+};
+
+/** PEM texts, and the common names of the certificates that members may connect with now. */
+export type Certificates = { caPem: string; certPem: string; keyPem: string; members: readonly string[] };
+
+/**
+ * Reason to abort a long task's signal with when the agent ends and its task shall not: where tasks live in another process
+ * they go on for a while, to be joined by the next agent that asks for the same.
+ */
+export const DETACH = 'the agent detaches from its task';
+
 export interface Postgres {
   /** Observe everything at once. Deadline `ms`; what did not answer in time is unknown. Keeps its own connection. */
   facts(ms: number): Promise<PgFacts>;
@@ -28,6 +46,19 @@ export interface Postgres {
    * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
+
+  /** Throws when it cannot be looked at. */
+  inspect(): Promise<Inspection>;
+  /**
+   * End the server at once and whatever long task runs, and empty the data directory and the driver's own folder: the manager
+   * has no database then. For the undoing of a join and for teardown of a copy.
+   */
+  wipe(): Promise<Outcome>;
+  /**
+   * Certificates for replication, of the server and towards other members, and who may connect with one: sessions of others are
+   * ended. In force with a reload; nothing happens when they are already. On a stopped server: the files.
+   */
+  setCertificates(certificates: Certificates): Promise<Outcome>;
 
   /** Start as a standby: standby.signal is put in first, durably. Returns once connections are accepted or `ms` is over. Always fenced. */
   startStandby(ms: number): Promise<Outcome>;

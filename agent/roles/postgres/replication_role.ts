@@ -31,7 +31,8 @@ export async function ensureReplicationRole(server: Server, ms: number): Promise
       `select 1 from pg_roles where rolname = ${quoteLiteral(name)}`,
       ms,
     );
-    const password = auth === 'trust' ? '' : ` password ${quoteLiteral(scramVerifier(auth.password))}`;
+    const password =
+      typeof auth === 'string' ? '' : ` password ${quoteLiteral(scramVerifier(auth.password))}`;
     const statements = [
       `${there ? 'alter' : 'create'} role ${role} with login replication${password}`,
       ...rewindFunctions.map((f) => `grant execute on function pg_catalog.${f} to ${role}`),

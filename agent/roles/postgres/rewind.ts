@@ -1,7 +1,7 @@
 /** pg_rewind: throw away what this node alone wrote and take the source's from the fork on (PROTOCOL E.2). */
 import { join } from 'node:path';
 import type { Outcome, Upstream } from '../../core/postgres.ts';
-import { runOk } from '../../platform/process.ts';
+import { run, runOk } from '../../platform/process.ts';
 import { mainConf } from './conf.ts';
 import { conninfoTo } from './conninfo.ts';
 import { readControl } from './control.ts';
@@ -13,9 +13,12 @@ import { killLeftovers, postmasterPid } from './process.ts';
 import { readText } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { openSession, type Session } from './sql.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
+
+const checkpointed = `select not r and (select timeline_id from pg_control_checkpoint()) =
+    case when not r then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end
+  from (select pg_is_in_recovery() as r) as x`;
 
 /** How long the source's checkpoint on its new timeline is waited for: it was asked for by the promotion. */
 const checkpointWait = 60_000;
@@ -37,11 +40,12 @@ export async function rewind(
         `the own server was not stopped cleanly (${state}): start it as a cut standby and stop it`,
       );
     }
-    await server.settings.writeAll({});
+    const { tls } = await server.settings.writeAll({});
+    const source = conninfoTo(o, tls, from, 'agent_rewind', o.database);
     progress({ what: 'waiting for the checkpoint of the source' });
-    const ready = await sourceReady(o, from, deadline(checkpointWait), signal);
+    const ready = await sourceReady(o, source, deadline(checkpointWait), signal);
     if (ready.kind !== 'done') return ready;
-    await rewindFrom(o, from, progress, signal);
+    await rewindFrom(o, from, source, progress, signal);
     await cleanAutoConf(o);
     putStandbySignal(o);
     clearMark(o);
@@ -52,19 +56,14 @@ export async function rewind(
 async function rewindFrom(
   o: PgOptions,
   from: Upstream,
+  source: string,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   const report = reporter('rewind', progress);
   await runOk(
     join(o.binDir, 'pg_rewind'),
-    [
-      '-D',
-      o.dataDir,
-      `--source-server=${conninfoTo(o, from, 'agent_rewind', o.database)}`,
-      '-P',
-      ...(await configFile(o)),
-    ],
+    ['-D', o.dataDir, `--source-server=${source}`, '-P', ...(await configFile(o))],
     {
       deadline: longest,
       signal,
@@ -90,38 +89,26 @@ async function configFile(o: PgOptions): Promise<string[]> {
  */
 async function sourceReady(
   o: PgOptions,
-  from: Upstream,
+  source: string,
   end: Deadline,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  let session: Session | null = null;
-  try {
-    const password = o.replicationAuth === 'trust' ? {} : { password: o.replicationAuth.password };
-    const source = await openSession(
-      {
-        host: from.host,
-        port: from.port,
-        user: o.replicationUser,
-        database: o.database,
-        applicationName: 'agent_rewind',
-        ...password,
-      },
-      o.walTimeout,
-    );
-    session = source;
-    const ready = await poll(end, 50, async () => {
-      if (signal.aborted) return false;
-      const [row] = await source.query(
-        `select not r and (select timeline_id from pg_control_checkpoint()) =
-           case when not r then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as ready
-         from (select pg_is_in_recovery() as r) as x`,
-        o.walTimeout,
-      );
-      return row?.ready === true ? true : null;
+  // Asked by the same library that rewinds, so that what lets the one in lets in the other.
+  const args = ['--no-psqlrc', '--no-password', '-A', '-t', '-q', '-c', checkpointed, source];
+  let last = '';
+  const ready = await poll(end, 100, async () => {
+    if (signal.aborted) return false;
+    const asked = await run(join(o.binDir, 'psql'), args, {
+      deadline: 2 * o.walTimeout,
+      signal,
+      env: toolEnv(o),
     });
-    if (ready === false) return failed('cancelled');
-    return ready ? DONE : failed('the source has not checkpointed on its timeline, or is no primary');
-  } finally {
-    session?.close();
-  }
+    last = asked.stderr.trim();
+    if (asked.code !== 0) return asked.ended === 'cancelled' ? false : null;
+    return asked.stdout.trim() === 't' ? true : null;
+  });
+  if (ready === false) return failed('cancelled');
+  return ready
+    ? DONE
+    : failed(`the source has not checkpointed on its timeline, or is no primary ${last}`.trim());
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import {
   clusterConf,
-  identFile,
   initialSettings,
   mainConf,
   newGeneration,
@@ -15,7 +14,7 @@ import {
   type Settings,
 } from './conf.ts';
 import { passFile, renderPassFile } from './conninfo.ts';
-import { writeHba } from './hba.ts';
+import { writeAccess } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
 
@@ -28,6 +27,8 @@ export interface SettingsStore {
   change(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
   /** Write every file anew, for a start. */
   writeAll(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
+  /** The files are gone: begin anew. */
+  forget(): void;
 }
 
 export function createSettings(o: PgOptions): SettingsStore {
@@ -41,11 +42,11 @@ export function createSettings(o: PgOptions): SettingsStore {
   const write = async (part: Partial<Settings>): Promise<Settings> => {
     const next = { ...(await load()), ...part, generation: newGeneration() };
     makeDir(o.confDir, 0o700);
-    if (next.fenced) await writeHba(o, true);
+    if (next.fenced) await writeAccess(o, next);
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
     writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
-    if (!next.fenced) await writeHba(o, false);
+    if (!next.fenced) await writeAccess(o, next);
     current = next;
     return next;
   };
@@ -64,9 +65,11 @@ export function createSettings(o: PgOptions): SettingsStore {
         makeDir(o.confDir, 0o700);
         const original = o.originalConfig ?? (existsSync(own) ? own : null);
         writeDurably(passFile(o), renderPassFile(o), PRIVATE);
-        writeDurably(identFile(o), '', PRIVATE);
         writeDurably(mainConf(o), renderMainConf(o, original), PRIVATE);
         return await write(part);
       }),
+    forget: () => {
+      current = null;
+    },
   };
 }

@@ -11,13 +11,14 @@ export const toolEnv = (o: PgOptions): Record<string, string | undefined> => ({
   LC_ALL: 'C',
   LANGUAGE: undefined,
   // No translation of what is parsed here, and no surprise from the agent's own environment.
-  PGPASSFILE: o.replicationAuth === 'trust' ? undefined : passFile(o),
+  PGPASSFILE: typeof o.replicationAuth === 'string' ? undefined : passFile(o),
   PGHOST: undefined,
   PGPORT: undefined,
   PGUSER: undefined,
   PGDATABASE: undefined,
   PGOPTIONS: undefined,
   PGDATA: undefined,
+  PGSSLMODE: undefined,
 });
 
 /** Lines of a progress display, '1234/5678 kB (21%)', as bytes; others are told as what happens now. */

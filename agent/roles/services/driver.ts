@@ -14,6 +14,10 @@ export interface ServiceUnit {
   readonly stopSignal?: StopSignal;
   /** Milliseconds from the stop signal to SIGKILL. Default 10,000. */
   readonly stopTimeout?: number;
+  /** systemd driver: milliseconds until the unit must be active. Default 60,000. */
+  readonly startTimeout?: number;
+  /** systemd driver: what a start waits for. Default `active`; `process` for a server that recovers before it is ready. */
+  readonly startWaits?: 'active' | 'process';
 }
 
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGKILL';
@@ -52,7 +56,10 @@ export interface StopOptions {
  * fault, `transient` otherwise.
  */
 export interface ServiceDriver {
-  /** Resolves once the process exists, not once it serves. Waits for a stop under way to end. */
+  /**
+   * Child driver: resolves once the process exists, not once it serves. systemd driver: once the unit is active, which a
+   * Type=notify service says itself, or as `startWaits` says. Waits for a stop under way to end.
+   */
   start(unit: ServiceUnit): Promise<ServiceStatus>;
   /**
    * Resolves once it is *confirmed* gone, with whatever it started in its own process group; rejects with code
@@ -64,8 +71,9 @@ export interface ServiceDriver {
   /** As it is now. Never rejects. Takes up a process that an earlier agent started. */
   status(unit: ServiceUnit): Promise<ServiceStatus>;
   /**
-   * Called once per ended process; returns how to unsubscribe. At once for what this agent started; for what it
-   * took up from an earlier one when `status` is asked, within a second otherwise.
+   * Called once per ended process; returns how to unsubscribe. Child driver: at once for what this agent started; for what it
+   * took up from an earlier one when `status` is asked, within a second otherwise. systemd driver: within 0.1 s for main
+   * processes, whoever started them, after the first start or `status`; not for units without one.
    */
   onExit(listener: (exit: ServiceExit) => void): () => void;
   /** Ends the watching; the services go on. */

@@ -11,7 +11,7 @@ import {
 } from '../../../agent/roles/postgres/conf.ts';
 import { conninfo, conninfoTo, renderPassFile } from '../../../agent/roles/postgres/conninfo.ts';
 import { hostOf } from '../../../agent/roles/postgres/facts.ts';
-import { renderHba } from '../../../agent/roles/postgres/hba.ts';
+import { renderHba, renderIdent } from '../../../agent/roles/postgres/hba.ts';
 import { type PgOptions, pgDefaults } from '../../../agent/roles/postgres/options.ts';
 import { slotName } from '../../../agent/roles/postgres/slot_name.ts';
 
@@ -106,7 +106,13 @@ describe('pg_hba.conf', () => {
   const lines = (text: string) => text.split('\n').filter((l) => l !== '' && !l.startsWith('#'));
   test('fenced: the agent on the socket, replication, and nobody else', () => {
     expect(
-      lines(renderHba(options({ replicationAuth: { password: 'x' } }), true, 'host all all all trust')),
+      lines(
+        renderHba(
+          options({ replicationAuth: { password: 'x' } }),
+          { fenced: true },
+          'host all all all trust',
+        ),
+      ),
     ).toEqual([
       'local all "postgres" trust',
       'local replication "postgres" trust',
@@ -117,13 +123,54 @@ describe('pg_hba.conf', () => {
     ]);
   });
   test("open: the manager's own lines after the agent's, or those of the config, or everybody with a password", () => {
-    expect(lines(renderHba(options(), false, 'host app app 10.0.0.0/8 md5\n')).slice(4)).toEqual([
+    expect(lines(renderHba(options(), { fenced: false }, 'host app app 10.0.0.0/8 md5\n')).slice(4)).toEqual([
       'host app app 10.0.0.0/8 md5',
     ]);
     expect(
-      lines(renderHba(options({ clientHba: ['local all all peer'] }), false, 'host x x all md5')).slice(4),
+      lines(
+        renderHba(options({ clientHba: ['local all all peer'] }), { fenced: false }, 'host x x all md5'),
+      ).slice(4),
     ).toEqual(['local all all peer']);
-    expect(lines(renderHba(options(), false, null)).slice(4)).toEqual(['host all all all scram-sha-256']);
+    expect(lines(renderHba(options(), { fenced: false }, null)).slice(4)).toEqual([
+      'host all all all scram-sha-256',
+    ]);
+  });
+});
+
+describe('on a VM', () => {
+  const vm = options({ localAuth: { users: ['cfyuser', 'postgres'] }, replicationAuth: 'certificate' });
+  const lines = (text: string) => text.split('\n').filter((l) => l !== '' && !l.startsWith('#'));
+  const tls = { id: 'x', members: ['n1.ab', 'n2.cd'] };
+
+  test('the socket is for the agent alone, whatever the manager had there; members come by certificate', () => {
+    const original = 'local all all peer\nhost all all 127.0.0.1/32 md5\n  LOCAL  x x trust\n';
+    expect(lines(renderHba(vm, { fenced: false, tls }, original))).toEqual([
+      'local all "postgres" peer map=cloudify_agent',
+      'local replication "postgres" peer map=cloudify_agent',
+      'hostssl replication "cloudify_replication" all cert map=cloudify_members',
+      'hostssl "postgres" "cloudify_replication" all cert map=cloudify_members',
+      'host all "cloudify_replication" all reject',
+      'host all all 127.0.0.1/32 md5',
+    ]);
+  });
+  test('no member is let in before there are certificates', () => {
+    expect(lines(renderHba(vm, { fenced: true }, null))).toEqual([
+      'local all "postgres" peer map=cloudify_agent',
+      'local replication "postgres" peer map=cloudify_agent',
+      'host all "cloudify_replication" all reject',
+      'local all all reject',
+      'host all all all reject',
+    ]);
+  });
+  test('the maps name the OS users, the members of now, and what the manager had', () => {
+    expect(lines(renderIdent(vm, tls, 'own a b\n'))).toEqual([
+      'cloudify_agent "cfyuser" "postgres"',
+      'cloudify_agent "postgres" "postgres"',
+      'cloudify_members "n1.ab" "cloudify_replication"',
+      'cloudify_members "n2.cd" "cloudify_replication"',
+      'own a b',
+    ]);
+    expect(lines(renderIdent(options(), undefined, null))).toEqual([]);
   });
 });
 
@@ -135,10 +182,19 @@ describe('connections to other members', () => {
   });
   test('the password is in the passfile, never in the connection string', () => {
     const o = options({ replicationAuth: { password: 'a:b\\c' } });
-    expect(conninfoTo(o, { node: 'x', host: 'h', port: 1 }, 'n')).not.toContain('a:b');
-    expect(conninfoTo(o, { node: 'x', host: 'h', port: 1 }, 'n')).toContain('passfile=/conf/passfile');
+    expect(conninfoTo(o, undefined, { node: 'x', host: 'h', port: 1 }, 'n')).not.toContain('a:b');
+    expect(conninfoTo(o, undefined, { node: 'x', host: 'h', port: 1 }, 'n')).toContain(
+      'passfile=/conf/passfile',
+    );
     expect(renderPassFile(o)).toBe('*:*:*:cloudify_replication:a\\:b\\\\c\n');
     expect(renderPassFile(options())).toBe('');
+  });
+  test('by certificate it is the node that is verified, and its address is found again', () => {
+    const o = options({ replicationAuth: 'certificate' });
+    const text = conninfoTo(o, { id: 'ab', members: [] }, { node: 'n-2', host: '10.0.0.2', port: 1 }, 'n');
+    expect(text).toContain('host=n-2 hostaddr=10.0.0.2 ');
+    expect(text).toContain('sslmode=verify-full sslrootcert=/conf/tls/ab/ca.pem');
+    expect(hostOf(text)).toBe('10.0.0.2');
   });
   test('the host is found again, quoted or not', () => {
     expect(hostOf('user=x host=10.0.0.2 port=1')).toBe('10.0.0.2');

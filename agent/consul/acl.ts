@@ -1,0 +1,142 @@
+/** Tokens and policies: what each member's token may do. Called with the management token. */
+import { parse, unexpected } from './answers.ts';
+import type { CallOptions, Done, Unknown } from './port.ts';
+import type { Call, ConsulTransport, Reply } from './transport.ts';
+
+/** Keys below the prefix that any member writes once it is the active. */
+const SHARED = [
+  'next_master',
+  'sync',
+  'active',
+  'cluster',
+  'config',
+  'request',
+  'gossip',
+  'history/',
+  'nodes/',
+  'removed/',
+  'tokens/',
+];
+
+/** The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is denied. */
+export function nodeRules(node: string, prefix: string): string {
+  const rule = (kind: string, name: string, policy: string) => `${kind} "${name}" { policy = "${policy}" }`;
+  return [
+    rule('key_prefix', `${prefix}/`, 'read'),
+    rule('key', `${prefix}/state/${node}`, 'write'),
+    ...SHARED.map((key) => rule(key.endsWith('/') ? 'key_prefix' : 'key', `${prefix}/${key}`, 'write')),
+    rule('node', node, 'write'),
+    rule('node_prefix', '', 'read'),
+    rule('service', 'manager', 'write'),
+    rule('service_prefix', '', 'read'),
+    rule('agent', node, 'write'),
+    rule('agent_prefix', '', 'read'),
+    'operator = "read"',
+  ].join('\n');
+}
+
+const policyName = (node: string): string => `cloudify-node-${node}`;
+const description = (node: string): string => `cloudify node ${node}`;
+
+type Row = Record<string, unknown>;
+type Rows = { kind: 'ok'; rows: Row[] } | Unknown;
+
+export class ConsulAcl {
+  readonly #transport: ConsulTransport;
+
+  constructor(transport: ConsulTransport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Makes the node's policy and the token whose secret is `secret` (a UUID). Idempotent; an earlier token of the same node
+   * with another secret is revoked. A policy that differs is brought up to date.
+   */
+  async createNodeToken(
+    node: string,
+    prefix: string,
+    secret: string,
+    options: CallOptions = {},
+  ): Promise<Done | Unknown> {
+    const policy = await this.#ensurePolicy(policyName(node), nodeRules(node, prefix), options);
+    if (policy.kind === 'unknown') return policy;
+    const known = await this.#list('/v1/acl/tokens', options);
+    if (known.kind === 'unknown') return known;
+    for (const token of known.rows.filter((row) => row.Description === description(node))) {
+      const full = await this.#row(`/v1/acl/token/${String(token.AccessorID)}`, options);
+      if (full.kind === 'unknown') return full;
+      if (full.rows[0]?.SecretID === secret) return { kind: 'ok' };
+      const gone = await this.#delete(`/v1/acl/token/${String(token.AccessorID)}`, options);
+      if (gone.kind === 'unknown') return gone;
+    }
+    return this.#put(
+      '/v1/acl/token',
+      { SecretID: secret, Description: description(node), Policies: [{ Name: policyName(node) }] },
+      options,
+    );
+  }
+
+  /** Revokes every token of the node and its policy. Idempotent. */
+  async revokeNodeToken(node: string, options: CallOptions = {}): Promise<Done | Unknown> {
+    for (const [list, one, id, isIts] of [
+      ['tokens', 'token', 'AccessorID', (row: Row) => row.Description === description(node)],
+      ['policies', 'policy', 'ID', (row: Row) => row.Name === policyName(node)],
+    ] as const) {
+      const known = await this.#list(`/v1/acl/${list}`, options);
+      if (known.kind === 'unknown') return known;
+      for (const row of known.rows.filter(isIts)) {
+        const gone = await this.#delete(`/v1/acl/${one}/${String(row[id])}`, options);
+        if (gone.kind === 'unknown') return gone;
+      }
+    }
+    return { kind: 'ok' };
+  }
+
+  async #ensurePolicy(name: string, rules: string, options: CallOptions): Promise<Done | Unknown> {
+    const known = await this.#list('/v1/acl/policies', options);
+    if (known.kind === 'unknown') return known;
+    const found = known.rows.find((row) => row.Name === name);
+    if (found === undefined) return this.#put('/v1/acl/policy', { Name: name, Rules: rules }, options);
+    const path = `/v1/acl/policy/${String(found.ID)}`;
+    const full = await this.#row(path, options);
+    if (full.kind === 'unknown') return full;
+    if (full.rows[0]?.Rules === rules) return { kind: 'ok' };
+    return this.#put(path, { Name: name, Rules: rules }, options);
+  }
+
+  async #list(path: string, options: CallOptions): Promise<Rows> {
+    const reply = await this.#transport.call({ method: 'GET', path }, options);
+    if (reply.kind === 'unknown') return reply;
+    const rows = reply.status === 200 ? parse(reply) : undefined;
+    return Array.isArray(rows) ? { kind: 'ok', rows: rows as Row[] } : unexpected(reply, false);
+  }
+
+  /** One object as a list of one; an empty list when it is gone. */
+  async #row(path: string, options: CallOptions): Promise<Rows> {
+    const reply = await this.#transport.call({ method: 'GET', path }, options);
+    if (reply.kind === 'unknown') return reply;
+    if (isAbsent(reply)) return { kind: 'ok', rows: [] };
+    const row = reply.status === 200 ? parse(reply) : undefined;
+    return typeof row === 'object' && row !== null ? { kind: 'ok', rows: [row as Row] } : unexpected(reply, false);
+  }
+
+  #put(path: string, body: Row, options: CallOptions): Promise<Done | Unknown> {
+    return this.#command({ method: 'PUT', path, body: JSON.stringify(body) }, options);
+  }
+
+  #delete(path: string, options: CallOptions): Promise<Done | Unknown> {
+    return this.#command({ method: 'DELETE', path }, options);
+  }
+
+  async #command(call: Call, options: CallOptions): Promise<Done | Unknown> {
+    const reply = await this.#transport.call(call, options);
+    if (reply.kind === 'unknown') return reply;
+    return reply.status === 200 || (call.method === 'DELETE' && isAbsent(reply))
+      ? { kind: 'ok' }
+      : unexpected(reply, true);
+  }
+}
+
+/** Consul 1.8 answers 403 `ACL not found` for a token that is not there. */
+const isAbsent = (reply: Reply): boolean =>
+  reply.status === 404 || (reply.status === 403 && /ACL not found/i.test(reply.body));

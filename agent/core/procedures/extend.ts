@@ -1,0 +1,25 @@
+/**
+ * A renewal passed on to what closes by itself (DESIGN 5: the kernel lease). Where that cannot be reached, clients are
+ * shut out when its time is over, whatever this agent believes: then it is a holder that is not open.
+ */
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
+
+export function* extend(n: NodeContext): Procedure<void> {
+  const right = n.lease.right;
+  if (right === null || n.fence !== 'open' || n.fencing > 0) return;
+  const done = yield* call('fence', 'extend', right.until);
+  if (done.kind === 'done') {
+    n.openUntil = Math.max(n.openUntil, right.until);
+    return;
+  }
+  if (n.now() < n.openUntil || n.fence !== 'open' || n.fencing > 0) return;
+  n.log({
+    component: 'handler-runner',
+    level: 'error',
+    message: `clients are shut out: the kernel lease cannot be renewed: ${done.why}`,
+  });
+  n.fence = 'closed';
+  n.outageSince ??= n.openUntil;
+  n.wake();
+}

@@ -1,0 +1,27 @@
+/** What the role wants of the replicated files (DESIGN 10). Nothing waits for them longer than the bound that it names. */
+import { following, leading } from '../facts.ts';
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
+import type { Outcome } from '../postgres.ts';
+
+const TELL = 2000;
+
+/** Send-only, and what this node has is what counts. After the database was opened, before the services start. */
+export function* leadFiles(n: NodeContext): Procedure<void> {
+  const what = leading(n);
+  note(n, what, yield* call('files', 'lead', TELL));
+}
+
+/** Receive-only, from `active` once it is known: what this node alone has is archived, then reverted. */
+export function* followFiles(n: NodeContext, active: string | null, ms = TELL): Procedure<void> {
+  if (n.files.state === 'off') return;
+  note(n, following(active), yield* call('files', 'follow', active, ms));
+}
+
+function note(n: NodeContext, what: string, outcome: Outcome): void {
+  const done = outcome.kind === 'done';
+  const first = n.filesTold.what !== what && n.filesTold.tries === 0;
+  n.filesTold = { what: done ? what : null, at: n.now(), tries: done ? 0 : n.filesTold.tries + 1 };
+  if (outcome.kind === 'failed' && first)
+    n.log({ component: 'handler-runner', level: 'warn', message: `files: ${what}: ${outcome.why}` });
+}

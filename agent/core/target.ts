@@ -1,0 +1,79 @@
+/** To whom the active could hand over, and whether it is time to. Pure, from what this node knows. */
+import type { NodeContext } from './node.ts';
+import type { PgFacts, WalSender } from './postgres.ts';
+import { type StateRecord, standbyName } from './records.ts';
+import { unfitnessSeen } from './unfit.ts';
+
+export type RequestFacts = {
+  id: string;
+  target: string;
+  expired: boolean;
+  /** Why it cannot be carried out; null when it can, now or soon. */
+  unfit: string | null;
+  /** What it still waits for, for a bounded time. */
+  waiting: string | null;
+};
+
+/** Why `node` cannot take over from us right now; null when it can. */
+export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
+  if (n.view === null) return 'Consul was not read yet';
+  const seen = unfitnessSeen(n.view, node);
+  if (seen !== null) return seen;
+  return senderOf(n, pg, node)?.state === 'streaming' ? null : 'it is not streaming';
+}
+
+function senderOf(n: NodeContext, pg: PgFacts, node: string): WalSender | undefined {
+  const clone = n.view?.states[node]?.clone ?? '';
+  return pg.walSenders.find((s) => s.name === standbyName({ node, clone }));
+}
+
+/**
+ * What a node lacks of the files, for the order among candidates: 0 is complete, or has none to replicate. Unknown comes
+ * last; it never keeps anybody from anything.
+ */
+export function filesLacking(state: StateRecord | undefined): number {
+  const files = state?.files;
+  if (files === undefined || files.state === 'off' || files.state === 'complete') return 0;
+  return files.state === 'unknown' ? Number.POSITIVE_INFINITY : Math.max(1, files.needBytes);
+}
+
+export function bestStandby(n: NodeContext, pg: PgFacts): string | null {
+  const fit = Object.keys(n.view?.nodes ?? {}).filter(
+    (node) =>
+      !n.view?.nodes[node]?.options.nofailover &&
+      !n.view?.states[node]?.cooldown &&
+      unfitness(n, pg, node) === null,
+  );
+  const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
+  const lacking = (node: string) => filesLacking(n.view?.states[node]);
+  const order = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1);
+  return (
+    fit.sort(
+      (a, b) => order(lacking(a), lacking(b)) || order(priority(b), priority(a)) || (a < b ? -1 : 1),
+    )[0] ?? null
+  );
+}
+
+export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
+  const request = n.view?.request?.value;
+  if (request === undefined || request.refused !== null) return null;
+  const { id, target } = request;
+  const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
+  const refused = n.refusedRequest?.id === id ? n.refusedRequest.why : null;
+  const waiting = notReady(n, pg, target);
+  const waited = n.requestSeen?.id === id ? n.now() - n.requestSeen.at : 0;
+  const inVain = waiting !== null && waited > n.policy.switchoverWait ? waiting : null;
+  return { id, target, expired, unfit: refused ?? unfitness(n, pg, target) ?? inVain, waiting };
+}
+
+/** What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. */
+function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
+  const replay = senderOf(n, pg, target)?.replay ?? null;
+  const own = pg.position?.lsn ?? null;
+  if (replay !== null && own !== null && own - replay > BigInt(n.policy.switchoverLag))
+    return `it is ${own - replay} bytes behind`;
+  const files = n.view?.states[target]?.files;
+  if (n.files.state === 'off' || files === undefined) return null;
+  if (files.state === 'behind') return `it lacks ${files.needItems} files (${files.needBytes} bytes)`;
+  return files.state === 'unknown' ? 'the state of its files is not known' : null;
+}

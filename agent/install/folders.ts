@@ -1,0 +1,56 @@
+/** Folders with their owners, those of /run among them. Setgid where one user writes what another's group reads. */
+import { dirname, join } from 'node:path';
+import type { Config } from '../config.ts';
+import {
+  CONFIG_FILE,
+  consulUser,
+  HOOK_POINTS,
+  LEASE_RUN_DIR,
+  libDir,
+  POSTGRES_LOG_DIR,
+  POSTGRES_RUN_DIR,
+  POSTGRES_USER,
+  postgresConfDir,
+  ROOT_LOG_DIR,
+  ROOT_STATE_DIR,
+  syncthingHome,
+  syncthingUser,
+} from './names.ts';
+import { folder, type WantedFolder } from './wanted.ts';
+
+/** Parents come before what is in them. */
+export function folders(config: Config): WantedFolder[] {
+  const { user, group, paths, consul } = config;
+  const consulOwner = consulUser(config);
+  const syncthingOwner = syncthingUser(config);
+  return [
+    folder(dirname(paths.executable), 'root', 'root', 0o755),
+    folder(dirname(CONFIG_FILE), 'root', group, 0o755),
+    folder(paths.firewall_dir, 'root', 'root', 0o755),
+    folder(paths.ssl_dir, user, group, 0o2750),
+    folder(join(paths.ssl_dir, 'consul'), user, consulOwner, 0o2750),
+    folder(consul.config_dir, user, consulOwner, 0o2750),
+    folder(paths.hooks_dir, 'root', 'root', 0o755),
+    ...HOOK_POINTS.map((point) => folder(join(paths.hooks_dir, `${point}.d`), 'root', 'root', 0o755)),
+    folder(libDir(config), 'root', group, 0o755),
+    folder(paths.state_dir, user, group, 0o2750),
+    folder(postgresConfDir(config), POSTGRES_USER, user, 0o2750),
+    folder(consul.data_dir, consulOwner, user, 0o2750),
+    folder(syncthingHome(config), syncthingOwner, user, 0o2770),
+    folder(paths.diverged_dir, user, group, 0o2770),
+    folder(dirname(paths.log_file), user, group, 0o2750),
+    folder(ROOT_STATE_DIR, 'root', 'root', 0o700),
+    folder(ROOT_LOG_DIR, 'root', 'root', 0o700),
+    folder(POSTGRES_LOG_DIR, 'root', POSTGRES_USER, 0o750),
+    ...runFolders(config),
+  ];
+}
+
+/** Gone at each boot: systemd-tmpfiles makes them again. */
+export function runFolders({ user, group, paths }: Config): WantedFolder[] {
+  return [
+    folder(paths.run_dir, user, group, 0o750),
+    folder(LEASE_RUN_DIR, 'root', user, 0o750),
+    folder(POSTGRES_RUN_DIR, POSTGRES_USER, user, 0o750),
+  ];
+}

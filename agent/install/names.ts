@@ -1,0 +1,49 @@
+/** Users, units and places outside the configuration. */
+import { dirname, join } from 'node:path';
+import type { Config } from '../config.ts';
+
+/** The distribution's user of PostgreSQL: the data directory is its. */
+export const POSTGRES_USER = 'postgres';
+
+export const UNITS = {
+  agent: 'cloudify-agent.service',
+  lease: 'cloudify-lease.service',
+  postgresHelper: 'cloudify-postgres-helper.service',
+  postgres: 'cloudify-postgresql.service',
+  consul: 'cloudify-consul.service',
+  syncthing: 'cloudify-syncthing.service',
+  firewall: 'cloudify-iptables-restore.service',
+} as const;
+
+/** Run all the time, in a cluster or not. Stopped in this order. */
+export const OWN_SERVICES: readonly string[] = [UNITS.agent, UNITS.lease, UNITS.postgresHelper];
+
+/** Never enabled: the agent starts them. Stopped in this order. */
+export const PARTS: readonly string[] = [UNITS.syncthing, UNITS.postgres, UNITS.consul];
+
+export const UNIT_DIR = '/etc/systemd/system';
+export const SUDOERS = '/etc/sudoers.d/cloudify';
+export const TMPFILES = '/etc/tmpfiles.d/cloudify.conf';
+export const LOGROTATE = '/etc/logrotate.d/cloudify';
+export const CONFIG_FILE = '/etc/cloudify/agent.yaml';
+export const POLICY_FILE = '/etc/cloudify/trampoline.json';
+/** What the trampoline keeps: how it found the units it took. */
+export const ROOT_STATE_DIR = '/var/lib/cloudify-root';
+export const ROOT_LOG_DIR = '/var/log/cloudify-root';
+/** Root's own folder, so that systemd opens the server's log where nobody else can lay a link. */
+export const POSTGRES_LOG_DIR = '/var/log/cloudify-postgres';
+export const POSTGRES_LOG = join(POSTGRES_LOG_DIR, 'postgresql.log');
+export const LEASE_RUN_DIR = '/run/cloudify-lease';
+export const POSTGRES_RUN_DIR = '/run/cloudify-postgres';
+
+export const HOOK_POINTS = ['pre-promote', 'post-promote', 'pre-demote', 'post-demote', 'follow'] as const;
+
+export const consulUser = ({ user }: Config): string => `${user}_consul`;
+export const syncthingUser = ({ user }: Config): string => `${user}_syncthing`;
+export const trampolinePath = ({ paths }: Config): string =>
+  join(dirname(paths.executable), 'sudo_trampoline');
+/** PgOptions.confDir */
+export const postgresConfDir = ({ paths }: Config): string => join(paths.state_dir, 'postgres');
+/** The folder above the agent's state: /var/lib/cloudify. */
+export const libDir = ({ paths }: Config): string => dirname(paths.state_dir);
+export const syncthingHome = (config: Config): string => join(libDir(config), 'syncthing');

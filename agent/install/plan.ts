@@ -1,0 +1,90 @@
+/** The plan of a manager's machine, from its configuration. Pure but for asking where programs are. */
+import { basename, dirname, join } from 'node:path';
+import type { Config } from '../config.ts';
+import { folders } from './folders.ts';
+import {
+  CONFIG_FILE,
+  consulUser,
+  LOGROTATE,
+  OWN_SERVICES,
+  PARTS,
+  POSTGRES_USER,
+  SUDOERS,
+  syncthingUser,
+  TMPFILES,
+  trampolinePath,
+  UNIT_DIR,
+  UNITS,
+} from './names.ts';
+import { clusterRules } from './rules.ts';
+import { renderLogrotate, renderTmpfiles } from './small_files.ts';
+import { renderSudoers } from './sudoers.ts';
+import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
+import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
+import { type Plan, rootFile, type Wanted, type WantedFile } from './wanted.ts';
+
+export interface PlanOptions {
+  /** The executable that is to be put in place; undefined: what is there stays. */
+  readonly source?: string | undefined;
+  /** agent.yaml: written where there is none, or always with `replace`. */
+  readonly configText: string;
+  readonly replace?: boolean;
+}
+
+/** Groups and users, and who is in which. */
+export function accountsWanted(config: Config): Wanted[] {
+  const own = [config.user, consulUser(config), syncthingUser(config)];
+  const homes = [config.paths.state_dir, config.consul.data_dir, dirname(config.paths.state_dir)];
+  return [
+    { kind: 'group', name: config.group },
+    ...own.map((name): Wanted => ({ kind: 'group', name })),
+    ...own.map((name, i): Wanted => ({ kind: 'user', name, group: name, home: homes[i] ?? '/' })),
+    ...[...own, POSTGRES_USER].map((user): Wanted => ({ kind: 'member', user, group: config.group })),
+  ];
+}
+
+/** Every unit file; Syncthing's only with files to carry. Throws `program_missing`. */
+export function unitFiles(config: Config): WantedFile[] {
+  const texts: [string, string | undefined][] = [
+    [UNITS.lease, leaseUnit(config)],
+    [UNITS.postgresHelper, postgresHelperUnit(config)],
+    [UNITS.postgres, postgresUnit(config)],
+    [UNITS.consul, config.consul.mode === 'external' ? undefined : consulUnit(config)],
+    [UNITS.syncthing, syncthingUnit(config)],
+    [UNITS.firewall, clusterRules(config).bootUnit],
+    [UNITS.agent, agentUnit(config)],
+  ];
+  return texts.flatMap(([name, text]) => (text === undefined ? [] : [rootFile(join(UNIT_DIR, name), text)]));
+}
+
+export function planOf(config: Config, options: PlanOptions): Plan {
+  const { paths, group } = config;
+  const units = unitFiles(config);
+  const configFile: WantedFile = {
+    ...rootFile(CONFIG_FILE, options.configText, 0o640),
+    group,
+    keep: options.replace !== true,
+  };
+  const written = new Set(units.map(({ path }) => basename(path)));
+  return [
+    ...accountsWanted(config),
+    ...folders(config),
+    ...(options.source === undefined
+      ? []
+      : [{ kind: 'executable', path: paths.executable, source: options.source } as const]),
+    { kind: 'link', path: trampolinePath(config), target: basename(paths.executable) },
+    configFile,
+    ...clusterRules(config).files,
+    rootFile(TMPFILES, renderTmpfiles(config)),
+    rootFile(LOGROTATE, renderLogrotate()),
+    { ...rootFile(SUDOERS, renderSudoers(config), 0o440), check: 'sudoers' },
+    ...units,
+    ...PARTS.filter((name) => written.has(name)).map(
+      (name): Wanted => ({ kind: 'unit', name, enabled: false }),
+    ),
+    // The helpers first: the agent asks them.
+    ...[...OWN_SERVICES]
+      .reverse()
+      .map((name): Wanted => ({ kind: 'unit', name, enabled: true, running: true })),
+  ];
+}

@@ -1,0 +1,26 @@
+/** Small files of other programs: systemd-tmpfiles, logrotate. */
+import type { Config } from '../config.ts';
+import { runFolders } from './folders.ts';
+import { POSTGRES_LOG_DIR } from './names.ts';
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+
+export function renderTmpfiles(config: Config): string {
+  const lines = runFolders(config).map(
+    ({ path, mode, owner, group }) => `d ${path.replaceAll('%', '%%')} ${octal(mode)} ${owner} ${group} -`,
+  );
+  return ["# Written by 'agent install'.", ...lines, ''].join('\n');
+}
+
+/**
+ * The agent (log.file_limit) and the trampoline turn their own logs over. The server's is systemd's open file: it is copied
+ * and cut.
+ */
+export function renderLogrotate(): string {
+  const common = ['weekly', 'rotate 8', 'maxsize 50M', 'compress', 'missingok', 'notifempty'];
+  const block = (dir: string, ...more: string[]) =>
+    [`${dir}/*.log {`, ...[...common, ...more].map((line) => `    ${line}`), '}'].join('\n');
+  return ["# Written by 'agent install'.", block(POSTGRES_LOG_DIR, 'su root root', 'copytruncate'), ''].join(
+    '\n',
+  );
+}

@@ -1,0 +1,154 @@
+/** `agent teardown`: the manager as a stand-alone one again, with its data and the distribution's own units. */
+import { dirname, join } from 'node:path';
+import type { Config } from '../config.ts';
+import { agentFiles } from '../platform/paths.ts';
+import { folders } from './folders.ts';
+import { giveBackDatabase, isStandby } from './give_back_database.ts';
+import type { Machine } from './machine.ts';
+import {
+  CONFIG_FILE,
+  libDir,
+  OWN_SERVICES,
+  PARTS,
+  postgresConfDir,
+  ROOT_STATE_DIR,
+  syncthingHome,
+  trampolinePath,
+} from './names.ts';
+import { removeRules } from './rules.ts';
+import type { Step } from './steps.ts';
+
+export interface TeardownOptions {
+  /** Leave the data directory and the settings it is run with as they are. */
+  readonly skipDatabase?: boolean;
+  /** Names the folders that the cluster's state is kept in: `former-STAMP`. */
+  readonly stamp: string;
+}
+
+/** The node's name in its cluster, from the agent's own record; undefined when it is in none. */
+export function membership(config: Config, machine: Pick<Machine, 'read'>): string | undefined {
+  const text = machine.read(agentFiles(config).state('membership'));
+  if (text === undefined) return undefined;
+  try {
+    const { nodeName } = JSON.parse(text) as { nodeName?: unknown };
+    return typeof nodeName === 'string' ? nodeName : 'unknown';
+  } catch {
+    return 'unknown';
+  }
+}
+
+async function activeOf(machine: Machine, names: readonly string[]): Promise<string[]> {
+  const seen = await machine.units(names);
+  return names.filter((name) => seen.get(name)?.active === true);
+}
+
+function stop(machine: Machine, what: string, names: readonly string[]): Step {
+  return {
+    what,
+    needed: async () => (await activeOf(machine, names)).join(', ') || undefined,
+    async act() {
+      const stopped = await activeOf(machine, names);
+      for (const name of stopped) await machine.run(['systemctl', 'stop', '--', name], 330_000);
+      return stopped.join(', ');
+    },
+  };
+}
+
+/** The folders that hold the cluster's state, by the folder of root's that they lie in. */
+function stateFolders(config: Config): string[] {
+  const { paths, consul } = config;
+  return [paths.state_dir, consul.data_dir, syncthingHome(config), paths.ssl_dir, consul.config_dir];
+}
+
+function setAside(config: Config, machine: Machine, stamp: string): Step {
+  const files = (path: string): boolean =>
+    machine.list(path).some((name) => {
+      const inner = join(path, name);
+      return machine.look(inner)?.type === 'folder' ? files(inner) : name !== 'agent.lock';
+    });
+  const used = () => stateFolders(config).filter(files);
+  const place = (path: string) => join(dirname(path), `former-${stamp}`);
+  return {
+    what: "set the cluster's state, certificates and keys aside",
+    needed: () => used().join(', ') || undefined,
+    async act() {
+      const places = new Set<string>();
+      for (const path of used()) {
+        machine.setAside(path, place(path));
+        places.add(place(path));
+      }
+      for (const wanted of folders(config))
+        if (machine.look(wanted.path) === undefined) await machine.make(wanted);
+      return `kept in ${[...places].join(' and ')}`;
+    },
+  };
+}
+
+function database(config: Config, machine: Machine): Step {
+  return {
+    what: 'make the database a stand-alone one',
+    needed() {
+      const ours = machine.look(join(postgresConfDir(config), 'cluster.conf')) !== undefined;
+      const data = machine.look(join(config.postgres.data_dir, 'PG_VERSION')) !== undefined;
+      if (!ours || !data) return undefined;
+      return isStandby(config, machine) ? 'it is a standby and will be promoted' : 'it is a primary';
+    },
+    act: () => giveBackDatabase(config, machine),
+  };
+}
+
+function giveUnits(config: Config, machine: Machine): Step {
+  const note = join(ROOT_STATE_DIR, 'units-taken.json');
+  return {
+    what: "give the distribution's units and the manager's services back to systemd, as they were",
+    needed: () =>
+      machine.look(note) === undefined ? undefined : Object.keys(unitsIn(machine.read(note))).join(', '),
+    async act() {
+      await machine.run([trampolinePath(config), 'units', 'give'], 600_000);
+      return undefined;
+    },
+  };
+}
+
+function unitsIn(text: string | undefined): object {
+  try {
+    return JSON.parse(text ?? '{}') as object;
+  } catch {
+    return {};
+  }
+}
+
+/** In this order: nothing may write the database or take the lease while it is given back. */
+export function teardownSteps(config: Config, machine: Machine, options: TeardownOptions): Step[] {
+  const { skipDatabase = false, stamp } = options;
+  let torn = false;
+  const marked = (step: Step): Step => ({
+    ...step,
+    act() {
+      torn = true;
+      return step.act();
+    },
+  });
+  return [
+    stop(machine, 'stop the agent and its helpers', OWN_SERVICES),
+    stop(machine, 'stop Syncthing, PostgreSQL and Consul of the cluster', PARTS),
+    ...(skipDatabase ? [] : [database(config, machine)]),
+    removeRules(config, machine),
+    setAside(config, machine, stamp),
+    giveUnits(config, machine),
+  ]
+    .map(marked)
+    .concat({
+      what: 'start the agent again, in no cluster',
+      needed: () => (torn && machine.look(CONFIG_FILE) !== undefined ? '' : undefined),
+      async act() {
+        const names = [...OWN_SERVICES].reverse();
+        const seen = await machine.units(names);
+        const enabled = names.filter((name) => seen.get(name)?.enabled === true);
+        if (enabled.length > 0) await machine.run(['systemctl', 'start', '--', ...enabled], 60_000);
+        return enabled.join(', ');
+      },
+    });
+}
+
+export const formerPlaces = (config: Config): string[] => [libDir(config), dirname(CONFIG_FILE)];

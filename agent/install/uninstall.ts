@@ -1,0 +1,164 @@
+/** `agent uninstall`: takes away what install made. Never the database; the configuration and what is kept only with `purge`. */
+import { dirname, join } from 'node:path';
+import type { Config } from '../config.ts';
+import { AgentError } from '../errors.ts';
+import { folders } from './folders.ts';
+import type { Machine } from './machine.ts';
+import { MADE_FILE, type Made, madeBefore } from './made.ts';
+import {
+  CONFIG_FILE,
+  LOGROTATE,
+  OWN_SERVICES,
+  PARTS,
+  POLICY_FILE,
+  ROOT_STATE_DIR,
+  SUDOERS,
+  TMPFILES,
+  trampolinePath,
+  UNIT_DIR,
+  UNITS,
+} from './names.ts';
+import { clusterRules, removeRules } from './rules.ts';
+import type { Step } from './steps.ts';
+import { membership } from './teardown.ts';
+
+/** Throws `still_clustered` where the machine is not its own master yet. */
+export function refuseInCluster(config: Config, machine: Machine): void {
+  const name = membership(config, machine);
+  const taken = machine.look(join(ROOT_STATE_DIR, 'units-taken.json')) !== undefined;
+  if (name === undefined && !taken) return;
+  throw new AgentError({
+    class: 'operator',
+    code: 'still_clustered',
+    message:
+      name === undefined
+        ? "the cluster still has this manager's services"
+        : `this manager is '${name}' of a cluster: its database and services would be left to nobody`,
+    hint: "run 'agent teardown -f' first; it makes this a stand-alone manager again",
+  });
+}
+
+function units(machine: Machine): Step {
+  const names = [...OWN_SERVICES, ...PARTS, UNITS.firewall];
+  const there = async () => {
+    const seen = await machine.units(names);
+    return names.filter((name) => seen.get(name)?.active === true || seen.get(name)?.enabled === true);
+  };
+  return {
+    what: 'stop and disable the units',
+    needed: async () => (await there()).join(', ') || undefined,
+    async act() {
+      const found = await there();
+      await machine.run(['systemctl', '--quiet', 'disable', '--now', '--', ...found], 330_000);
+      return found.join(', ');
+    },
+  };
+}
+
+function files(config: Config, machine: Machine, purge: boolean): Step {
+  const all = [
+    ...Object.values(UNITS).map((name) => join(UNIT_DIR, name)),
+    // Before the executable: what sudo may run must not be anybody's to put there.
+    ...[SUDOERS, TMPFILES, LOGROTATE, POLICY_FILE],
+    ...clusterRules(config).files.map(({ path }) => path),
+    ...[trampolinePath(config), config.paths.executable],
+    ...(purge ? [CONFIG_FILE] : []),
+  ];
+  const there = () => [...new Set(all)].filter((path) => machine.look(path) !== undefined);
+  return {
+    what: 'remove files',
+    needed: () => there().join(', ') || undefined,
+    async act() {
+      const found = there();
+      for (const path of found) await machine.remove(path);
+      await machine.run(['systemctl', 'daemon-reload']);
+      return found.join(', ');
+    },
+  };
+}
+
+/** Innermost first. Empty ones always; the others, which hold something of the manager's, with `purge`. */
+function dirs(config: Config, machine: Machine, purge: boolean): Step {
+  const all = folders(config)
+    .reverse()
+    .map(({ path }) => path)
+    .filter((path) => path !== ROOT_STATE_DIR);
+  const volatile = (path: string) => path.startsWith('/run/');
+  const goes = (path: string): boolean => {
+    if (machine.look(path)?.type !== 'folder') return false;
+    if (purge || volatile(path)) return true;
+    return machine.list(path).every((name) => all.includes(join(path, name)) && goes(join(path, name)));
+  };
+  const there = () => all.filter(goes);
+  return {
+    what: purge ? 'remove folders with what is in them' : 'remove empty folders',
+    needed: () => there().join(', ') || undefined,
+    async act() {
+      const found = there();
+      for (const path of found) await machine.remove(path, purge || volatile(path));
+      return found.join(', ');
+    },
+  };
+}
+
+/** Users stay as long as a folder of theirs does: their numbers would pass to whoever comes next. */
+function users(config: Config, machine: Machine, made: Made): Step {
+  const kept = () =>
+    new Set(folders(config).flatMap(({ path, owner }) => (machine.look(path) === undefined ? [] : [owner])));
+  const there = () => {
+    const users = made.users.filter((name) => machine.user(name) !== undefined && !kept().has(name));
+    const staying = made.users.filter((name) => machine.user(name) !== undefined && !users.includes(name));
+    const groups = staying.length > 0 ? [] : made.groups.filter((name) => machine.group(name) !== undefined);
+    return { users, groups };
+  };
+  const say = () => {
+    const { users, groups } = there();
+    return [...new Set([...users, ...groups])].join(', ') || undefined;
+  };
+  return {
+    what: 'remove the users and groups that install made',
+    needed: say,
+    async act() {
+      const said = say();
+      const { users, groups } = there();
+      for (const name of users) await machine.run(['userdel', name]);
+      // userdel takes a user's own group along.
+      for (const name of groups) if (machine.group(name)) await machine.run(['groupdel', name]);
+      return said;
+    },
+  };
+}
+
+/** Last: as long as a user of ours is there, the next uninstall has to know it. */
+function note(machine: Machine, made: Made): Step {
+  const unneeded = () =>
+    !made.users.some((name) => machine.user(name)) && !made.groups.some((name) => machine.group(name));
+  return {
+    what: 'remove the note of what install made',
+    needed: () => (machine.look(ROOT_STATE_DIR) !== undefined && unneeded() ? '' : undefined),
+    async act() {
+      await machine.remove(MADE_FILE);
+      await machine.remove(ROOT_STATE_DIR);
+      return undefined;
+    },
+  };
+}
+
+export function uninstallSteps(config: Config, machine: Machine, purge: boolean): Step[] {
+  // Read now: the note itself is removed before the users.
+  const made = madeBefore(machine);
+  return [
+    units(machine),
+    removeRules(config, machine),
+    files(config, machine, purge),
+    dirs(config, machine, purge),
+    users(config, machine, made),
+    note(machine, made),
+  ];
+}
+
+/** What is left of ours, to be told. */
+export const leftovers = (config: Config, machine: Machine): string[] =>
+  [...new Set([CONFIG_FILE, ...folders(config).map(({ path }) => path)])].filter(
+    (path, _, all) => machine.look(path) !== undefined && !all.includes(dirname(path)),
+  );

@@ -1,0 +1,141 @@
+/** The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a boot. */
+import type { Config } from '../../config.ts';
+import { AgentError } from '../../errors.ts';
+import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
+import { serverCommand } from '../../roles/postgres/conf.ts';
+import {
+  consulUser,
+  POSTGRES_LOG,
+  POSTGRES_USER,
+  postgresConfDir,
+  syncthingHome,
+  syncthingUser,
+} from '../names.ts';
+import { execLine, pathWord, SEALED, unitText } from './text.ts';
+
+function found<T>(value: T | undefined, what: string, hint: string): T {
+  if (value !== undefined) return value;
+  throw new AgentError({
+    class: 'operator',
+    code: 'program_missing',
+    message: `there is no ${what} here`,
+    hint,
+  });
+}
+
+/** Throws `program_missing` where there is no server. */
+export function postgresUnit(config: Config): string {
+  const binDir = found(
+    postgresBinDir(config),
+    'PostgreSQL server',
+    'install PostgreSQL 13 to 18, or set postgres.bin_dir',
+  );
+  const dataDir = config.postgres.data_dir;
+  return unitText(
+    [
+      ['Description', 'PostgreSQL of the Cloudify cluster'],
+      ['After', 'network.target'],
+      ['RequiresMountsFor', pathWord(dataDir)],
+    ],
+    [
+      ['Type', 'notify'],
+      ['User', POSTGRES_USER],
+      ['Group', POSTGRES_USER],
+      ['ExecStart', execLine(serverCommand({ binDir, dataDir, confDir: postgresConfDir(config) }))],
+      ['ExecReload', '/bin/kill -HUP $MAINPID'],
+      // The agent decides whether, and as what, it comes back.
+      ['Restart', 'no'],
+      ['KillMode', 'mixed'],
+      ['KillSignal', 'SIGINT'],
+      // Recovery takes as long as it takes.
+      ['TimeoutStartSec', 'infinity'],
+      ['TimeoutStopSec', 300],
+      ['OOMPolicy', 'continue'],
+      ['OOMScoreAdjust', -900],
+      ['Environment', 'PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0'],
+      ['StandardOutput', `append:${POSTGRES_LOG}`],
+      ['StandardError', `append:${POSTGRES_LOG}`],
+      ['UMask', '0077'],
+      ['LimitNOFILE', 65_536],
+    ],
+  );
+}
+
+/** Throws `program_missing` where there is no consul. */
+export function consulUnit(config: Config): string {
+  const binary = found(consulBinary(config), 'consul', 'install Consul 1.8 or later, or set consul.binary');
+  const user = consulUser(config);
+  return unitText(
+    [
+      ['Description', 'Consul server of the Cloudify cluster'],
+      ['After', 'network.target'],
+      ['RequiresMountsFor', pathWord(config.consul.data_dir)],
+    ],
+    [
+      ['Type', 'exec'],
+      ['User', user],
+      ['Group', user],
+      ['SupplementaryGroups', config.group],
+      ['ExecStart', execLine([binary, 'agent', `-config-dir=${config.consul.config_dir}`])],
+      ['ExecReload', '/bin/kill -HUP $MAINPID'],
+      ['WorkingDirectory', `-${config.consul.data_dir}`],
+      // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F).
+      ['Restart', 'no'],
+      // SIGTERM leaves nothing: leave_on_terminate is off.
+      ['KillSignal', 'SIGTERM'],
+      ['TimeoutStopSec', 10],
+      ['OOMScoreAdjust', -800],
+      ['CPUWeight', 1000],
+      ['LimitNOFILE', 65_536],
+      ...SEALED,
+      ['CapabilityBoundingSet', ''],
+      ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
+      ['ReadWritePaths', pathWord(config.consul.data_dir)],
+    ],
+  );
+}
+
+/** Undefined without files to carry. Throws `program_missing` where they are wanted and there is no syncthing. */
+export function syncthingUnit(config: Config): string | undefined {
+  if (!config.files.enabled) return undefined;
+  const binary = found(
+    syncthingBinary(config),
+    'syncthing',
+    'install Syncthing 1.19 or later, or set files.binary',
+  );
+  const user = syncthingUser(config);
+  return unitText(
+    [
+      ['Description', 'Syncthing of the Cloudify cluster'],
+      ['After', 'network.target'],
+    ],
+    [
+      ['Type', 'exec'],
+      ['User', user],
+      ['Group', user],
+      ['SupplementaryGroups', config.group],
+      // Ownership of what it carries is kept.
+      ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER'],
+      ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER'],
+      ['NoNewPrivileges', 'yes'],
+      [
+        'ExecStart',
+        execLine([
+          binary,
+          'serve',
+          '--no-browser',
+          '--no-restart',
+          '--no-upgrade',
+          '--logflags=0',
+          `--home=${syncthingHome(config)}`,
+        ]),
+      ],
+      ['Restart', 'no'],
+      ['SuccessExitStatus', '3 4'],
+      ['TimeoutStopSec', 20],
+      ['CPUWeight', 50],
+      ['PrivateTmp', 'yes'],
+      ['UMask', '0007'],
+    ],
+  );
+}

@@ -1,0 +1,61 @@
+/** What a machine is to have, as data: a plan is a list of these, in the order in which they can be made. */
+
+export interface Ownership {
+  readonly owner: string;
+  readonly group: string;
+  /** Permission bits, setuid, setgid and sticky among them: 0o2750. */
+  readonly mode: number;
+}
+
+export interface WantedFolder extends Ownership {
+  readonly kind: 'folder';
+  readonly path: string;
+}
+
+export interface WantedFile extends Ownership {
+  readonly kind: 'file';
+  readonly path: string;
+  readonly content: string;
+  /** True: a file that is there keeps its content, whatever it is. */
+  readonly keep?: boolean;
+  /** The content is checked by its own program before it is put in place. */
+  readonly check?: 'sudoers';
+}
+
+export interface WantedUnit {
+  readonly kind: 'unit';
+  readonly name: string;
+  readonly enabled: boolean;
+  /** True: runs, and from the present executable and unit file. Left out: whatever it does is right. */
+  readonly running?: true;
+}
+
+export type Wanted =
+  | { readonly kind: 'group'; readonly name: string }
+  | { readonly kind: 'user'; readonly name: string; readonly group: string; readonly home: string }
+  | { readonly kind: 'member'; readonly user: string; readonly group: string }
+  | WantedFolder
+  | WantedFile
+  /** root:root 0755, a copy of `source`. */
+  | { readonly kind: 'executable'; readonly path: string; readonly source: string }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string }
+  | WantedUnit;
+
+export type Plan = readonly Wanted[];
+
+export const folder = (path: string, owner: string, group: string, mode: number): WantedFolder => ({
+  kind: 'folder',
+  path,
+  owner,
+  group,
+  mode,
+});
+
+export const rootFile = (path: string, content: string, mode = 0o644): WantedFile => ({
+  kind: 'file',
+  path,
+  owner: 'root',
+  group: 'root',
+  mode,
+  content,
+});

@@ -1,0 +1,61 @@
+/** What the runtime's fetch needs besides the standard, to show a client certificate and trust the cluster's authority alone. */
+
+/** PEM texts. */
+export interface ClientTls {
+  /** The only authority that is trusted. */
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface ConnectionWish {
+  readonly tls?: ClientTls | undefined;
+  /** A connection of its own, so that the runtime does not send a request again on a second one. */
+  readonly once?: boolean;
+}
+
+interface DenoLike {
+  createHttpClient?: (options: Record<string, unknown>) => unknown;
+}
+
+const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Deno;
+
+/**
+ * Keys to add to fetch's options. Make them once and keep them: connections are pooled by them. Bun and Deno each have their own
+ * way; where neither runs nothing is added, and a server of the cluster is then not trusted.
+ */
+export function connectionOptions({ tls, once = false }: ConnectionWish): Record<string, unknown> {
+  const create = deno()?.createHttpClient;
+  if (create !== undefined) {
+    if (tls === undefined && !once) return {};
+    return {
+      client: create({
+        ...(tls === undefined ? {} : { caCerts: [tls.ca], ...pair(tls) }),
+        ...(once ? { poolMaxIdlePerHost: 0 } : {}),
+      }),
+    };
+  }
+  if (!('Bun' in globalThis)) return {};
+  return {
+    ...(tls === undefined ? {} : { tls: { ca: tls.ca, ...pair(tls) } }),
+    ...(once ? { keepalive: false } : {}),
+  };
+}
+
+const pair = ({ cert, key }: ClientTls) => (cert === undefined || key === undefined ? {} : { cert, key });
+
+/** As `connectionOptions`, remembered until the certificate is another one (it was renewed). */
+export function connectionCache(tls: () => ClientTls | undefined) {
+  let current: ClientTls | undefined;
+  let made = new Map<boolean, Record<string, unknown>>();
+  return (once: boolean): Record<string, unknown> => {
+    const now = tls();
+    if (now !== current) {
+      current = now;
+      made = new Map();
+    }
+    const known = made.get(once) ?? connectionOptions({ tls: now, once });
+    made.set(once, known);
+    return known;
+  };
+}

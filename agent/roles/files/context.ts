@@ -1,0 +1,118 @@
+/** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
+import type { NodeConfig } from '../../config.ts';
+import { AgentError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import { applyIgnores, applySettings } from './apply.ts';
+import { type Judged, observe, type Seen } from './facts.ts';
+import type { Home } from './home.ts';
+import type { FileMember, HeldDeletions } from './port.ts';
+import type { Rest } from './rest.ts';
+import { type Stance, settingsOf } from './settings.ts';
+
+/** One call that reads or sets something small, ms. */
+export const CALL = 3_000;
+/** A new connection brings the index in several messages: it is complete when nothing came for this long, ms. */
+const QUIET = 2_000;
+
+export type Context = {
+  readonly config: NodeConfig;
+  readonly home: Home;
+  readonly rest: () => Rest;
+  readonly log: Logger;
+  readonly epoch: () => number;
+  /** null: the core has not said yet (the agent was started beside a running Syncthing). */
+  stance: Stance | null;
+  /** Cut short by the next change of stance. */
+  turn: AbortController;
+  seen: Seen | null;
+  silent: string | null;
+  /** When the followed node was first seen connected, and when it last told of changes; monotonic ms. */
+  connectedAt: number | null;
+  indexAt: number;
+  held: readonly HeldDeletions[];
+  /** The archive of a former active is being made. */
+  returning: boolean;
+  /** Reverts that left local changes, by folder. */
+  readonly reverts: Map<string, { tries: number; version: number }>;
+  readonly notes: Map<string, string>;
+};
+
+export const now = (): number => performance.now();
+
+/** Turns of one lock: what sets the configuration never runs beside another that does. */
+export function createLock(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work, work);
+    last = mine.catch(() => {});
+    return mine;
+  };
+}
+
+export const folderIds = (ctx: Context): string[] => ctx.config.files.folders.map(({ id }) => id);
+
+export function member(ctx: Context, node: string): FileMember | undefined {
+  return ctx.home.memory.members.find((one) => one.node === node);
+}
+
+/** Looks anew; throws when Syncthing does not answer. */
+export async function look(ctx: Context, ms = CALL): Promise<Seen> {
+  const seen = await observe(ctx.rest(), folderIds(ctx), ms);
+  const { stance } = ctx;
+  const id = stance?.kind === 'following' ? member(ctx, stance.node)?.deviceId : undefined;
+  const connected = id !== undefined && seen.connected.has(id);
+  ctx.connectedAt = connected ? (ctx.connectedAt ?? seen.at) : null;
+  ctx.seen = seen;
+  ctx.silent = null;
+  return seen;
+}
+
+/** The configuration as the stance wants it. `deletions`: what is held or pending is carried out. */
+export async function applyStance(ctx: Context, deletions = false): Promise<void> {
+  const { config, home, stance } = ctx;
+  if (stance === null) return;
+  const settings = settingsOf({
+    config,
+    own: await home.deviceId(),
+    members: home.memory.members,
+    stance,
+    deletions,
+  });
+  const changed = await applySettings(ctx.rest(), settings, CALL * 2);
+  if (changed) for (const { id, ignore } of config.files.folders) await applyIgnores(ctx.rest(), id, ignore, CALL);
+  await look(ctx);
+}
+
+/** Has the followed node told all it has? Once complete, a copy stays one while nobody is connected. */
+export function heard(ctx: Context): boolean {
+  const { stance, connectedAt, home } = ctx;
+  if (stance === null) return home.memory.synced;
+  if (stance.kind === 'leading') return true;
+  if (home.memory.synced) return true;
+  return stance.kind === 'following' && settledConnection(ctx, connectedAt);
+}
+
+/** Connected, and quiet for a while: the index of the other side is here. */
+export function settledConnection(ctx: Context, connectedAt = ctx.connectedAt): boolean {
+  return connectedAt !== null && now() - Math.max(connectedAt, ctx.indexAt) > QUIET;
+}
+
+export function judged(ctx: Context): Judged {
+  const stuck = [...ctx.reverts.values()].filter(({ tries }) => tries >= 3).length;
+  return {
+    seen: ctx.seen,
+    silent: ctx.silent,
+    stance: ctx.stance,
+    heard: heard(ctx),
+    connected: ctx.stance?.kind === 'following' ? ctx.connectedAt !== null : null,
+    held: ctx.held,
+    busy: ctx.returning,
+    stuck,
+    notes: [...ctx.notes.values()],
+  };
+}
+
+export const failed = (thrown: unknown): { kind: 'failed'; why: string } => ({
+  kind: 'failed',
+  why: thrown instanceof AgentError || thrown instanceof Error ? thrown.message : String(thrown),
+});

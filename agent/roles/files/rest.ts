@@ -1,0 +1,61 @@
+/** Syncthing's REST API, as far as it is used here. */
+import { AgentError } from '../../errors.ts';
+
+export type Rest = {
+  /** Throws `syncthing_silent` (transient) or `syncthing_refused`. */
+  get(path: string, ms: number, signal?: AbortSignal): Promise<unknown>;
+  send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, ms: number, body?: unknown): Promise<void>;
+};
+
+export const query = (path: string, values: Readonly<Record<string, string | number>>): string =>
+  `${path}?${Object.entries(values)
+    .map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
+    .join('&')}`;
+
+export function createRest(base: string, apiKey: string): Rest {
+  async function call(
+    method: string,
+    path: string,
+    ms: number,
+    signal?: AbortSignal,
+    body?: unknown,
+  ): Promise<Response> {
+    const limit = AbortSignal.timeout(Math.max(1, Math.round(ms)));
+    let reply: Response;
+    try {
+      reply = await fetch(`${base}/rest/${path}`, {
+        method,
+        headers: {
+          'X-API-Key': apiKey,
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        },
+        signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      throw new AgentError({
+        class: 'transient',
+        code: 'syncthing_silent',
+        message: `Syncthing does not answer (${method} ${path.split('?')[0]})`,
+        hint: 'see its log, and that it runs',
+        cause,
+      });
+    }
+    if (reply.ok) return reply;
+    const text = (await reply.text().catch(() => '')).trim().slice(0, 300);
+    throw new AgentError({
+      class: reply.status === 403 ? 'operator' : 'transient',
+      code: 'syncthing_refused',
+      message: `Syncthing answered ${reply.status} to ${method} ${path.split('?')[0]}: ${text}`,
+      ...(reply.status === 403 ? { hint: 'another Syncthing may hold that port' } : {}),
+    });
+  }
+  return {
+    async get(path, ms, signal) {
+      return await (await call('GET', path, ms, signal)).json();
+    },
+    async send(method, path, ms, body) {
+      await (await call(method, path, ms, undefined, body)).arrayBuffer();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * Certificates of this node in the driver's folder, each set in a folder of its own, so that a set is in force as a whole
+ * or not at all: the one that cluster.conf names.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Outcome } from '../../core/postgres.ts';
+import { makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
+import type { PgOptions } from './options.ts';
+import type { Certificates } from './port.ts';
+import { apply, isLoaded } from './reload.ts';
+import { attempt, DONE, type Server } from './server.ts';
+import { quoteLiteral } from './sql.ts';
+import { deadline } from './time.ts';
+
+/** `members`: common names, sorted. */
+export type TlsSettings = { id: string; members: readonly string[] };
+
+const RELOAD = 5000;
+
+const folder = (o: PgOptions, id: string): string => join(o.confDir, 'tls', id);
+
+export function serverTls(o: PgOptions, { id }: TlsSettings): Record<string, string> {
+  return {
+    ssl: 'on',
+    ssl_ca_file: join(folder(o, id), 'ca.pem'),
+    ssl_cert_file: join(folder(o, id), 'cert.pem'),
+    ssl_key_file: join(folder(o, id), 'key.pem'),
+    ssl_crl_file: '',
+    ssl_passphrase_command: '',
+  };
+}
+
+export function clientTls(o: PgOptions, { id }: TlsSettings): Record<string, string> {
+  return {
+    sslmode: 'verify-full',
+    sslrootcert: join(folder(o, id), 'ca.pem'),
+    sslcert: join(folder(o, id), 'cert.pem'),
+    sslkey: join(folder(o, id), 'key.pem'),
+    gssencmode: 'disable',
+  };
+}
+
+export async function setCertificates(server: Server, certificates: Certificates): Promise<Outcome> {
+  const { o, settings } = server;
+  const end = deadline(RELOAD);
+  return await attempt('certificates', async (): Promise<Outcome> => {
+    const id = store(o, certificates);
+    const tls: TlsSettings = { id, members: [...new Set(certificates.members)].sort() };
+    const same = JSON.stringify((await settings.get()).tls) === JSON.stringify(tls);
+    if (!same || !(await isLoaded(server, end.left()))) {
+      const applied = await apply(server, { tls }, end);
+      if (applied.kind !== 'done') return applied;
+      if (applied.running === true) await endStrangers(server, tls, end.left());
+    }
+    if (!same) await dropOthers(o, id);
+    return DONE;
+  });
+}
+
+/** The id of the set is what it holds: the same certificates are the same set. */
+function store(o: PgOptions, { caPem, certPem, keyPem }: Certificates): string {
+  const id = createHash('sha256').update(`${caPem}\0${certPem}\0${keyPem}`).digest('hex').slice(0, 16);
+  const dir = folder(o, id);
+  // The key is written last: with it the set is complete.
+  if (existsSync(join(dir, 'key.pem'))) return id;
+  makeDir(dir, 0o700);
+  writeDurably(join(dir, 'ca.pem'), caPem, PRIVATE);
+  writeDurably(join(dir, 'cert.pem'), certPem, PRIVATE);
+  writeDurably(join(dir, 'key.pem'), keyPem, PRIVATE);
+  syncDir(join(o.confDir, 'tls'));
+  return id;
+}
+
+async function dropOthers(o: PgOptions, id: string): Promise<void> {
+  for (const name of await readdir(join(o.confDir, 'tls'))) {
+    if (name !== id) await rm(folder(o, name), { recursive: true, force: true });
+  }
+}
+
+/** Whoever is connected as a standby by another certificate, or by none, was let in by rules that are over. */
+async function endStrangers(server: Server, tls: TlsSettings, ms: number): Promise<void> {
+  const names = tls.members.map((name) => quoteLiteral(`/CN=${name}`)).join(', ');
+  await server.link.query(
+    `select pg_terminate_backend(a.pid) from pg_stat_activity a left join pg_stat_ssl s on s.pid = a.pid
+     where a.usename = ${quoteLiteral(server.o.replicationUser)} and coalesce(s.client_dn, '') not in (${names || "''"})`,
+    Math.max(1, ms),
+  );
+}

@@ -1,0 +1,46 @@
+/** Look at what is there before it is touched, and take away what a join made. */
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Outcome } from '../../core/postgres.ts';
+import { syncDir } from '../../platform/files.ts';
+import { cloneDir } from './basebackup.ts';
+import { peekControl } from './control.ts';
+import type { Inspection } from './port.ts';
+import { serverProcesses } from './process.ts';
+import { readText } from './read_text.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
+import { stop } from './stop.ts';
+
+const STOP = 10_000;
+
+export async function inspect({ o }: Server): Promise<Inspection> {
+  const entries = existsSync(o.dataDir) ? await readdir(o.dataDir) : [];
+  const version = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
+  return {
+    empty: entries.length === 0,
+    version: Number.isNaN(version) ? null : version,
+    systemId: (await peekControl(o.dataDir))?.systemId ?? null,
+  };
+}
+
+export async function wipe(server: Server): Promise<Outcome> {
+  const { o, settings } = server;
+  return await attempt('wipe', async () => {
+    const stopped = await stop(server, 'immediate', STOP, false);
+    // Its control file may be broken: that no process is left is what counts.
+    if (stopped.kind !== 'stopped' && serverProcesses(o.dataDir).length > 0) return failed(stopped.why);
+    await rm(cloneDir(o), { recursive: true, force: true });
+    await empty(o.dataDir);
+    await empty(o.confDir);
+    settings.forget();
+    return DONE;
+  });
+}
+
+/** The folder itself stays: it may be a mount, and its place need not be ours to make again. */
+async function empty(dir: string): Promise<void> {
+  if (!existsSync(dir)) return;
+  for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true });
+  syncDir(dir);
+}

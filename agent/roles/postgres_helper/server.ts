@@ -1,0 +1,116 @@
+/**
+ * The PostgreSQL helper: the driver in a process of the server's own user, behind a Unix socket. One agent at a time; a new
+ * connection takes the place of the old. Who may connect is said by the folder the socket lies in.
+ */
+import { chmodSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { version } from '../../version.ts';
+import type { Postgres } from '../postgres/port.ts';
+import type { Names, ToAgent, ToHelper } from './messages.ts';
+import { createSession, type Session } from './session.ts';
+import { createTasks } from './tasks.ts';
+import { encode, frames } from './wire.ts';
+
+export type HelperOptions = {
+  socketPath: string;
+  /** The driver for a node of these names. `key` tells whether it is the one there already is. */
+  driverFor(names: Names, said: (line: string) => void): { key: string; make: () => Postgres };
+  say(line: string): void;
+  /** An agent of another version is there: end, so that the new executable is started. */
+  outdated(): void;
+  /** Milliseconds that a long task goes on with no agent. */
+  patience?: number;
+};
+
+export type Helper = { close(): Promise<void> };
+
+export async function serveHelper(o: HelperOptions): Promise<Helper> {
+  const tasks = createTasks(o.patience);
+  let driver: { key: string; pg: Postgres } | null = null;
+  let current: Socket | null = null;
+  let tell: (message: ToAgent) => void = () => {};
+
+  async function driverOf(names: Names): Promise<Postgres> {
+    const wanted = o.driverFor(names, (line) => tell({ t: 'said', line }));
+    if (driver?.key === wanted.key) return driver.pg;
+    if (driver !== null) {
+      await tasks.clear();
+      await driver.pg.close();
+      driver = null;
+    }
+    const pg = wanted.make();
+    pg.onLost(() => tell({ t: 'lost' }));
+    driver = { key: wanted.key, pg };
+    return pg;
+  }
+
+  const server = createServer((socket) => {
+    current?.destroy();
+    current = socket;
+    let session: Session | null = null;
+    let turn: Promise<void> = Promise.resolve();
+    const send = (message: ToAgent): void => {
+      if (current === socket && !socket.destroyed) socket.write(encode(message));
+    };
+
+    const open = async (message: Extract<ToHelper, { t: 'open' }>): Promise<void> => {
+      if (message.version !== version) {
+        send({ t: 'refused', why: `the helper is of version ${version}, the agent of ${message.version}` });
+        if (!tasks.running) o.outdated();
+        return;
+      }
+      try {
+        const pg = await driverOf(message.names);
+        if (message.identity !== null) await pg.setIdentity(message.identity);
+        if (current !== socket) return;
+        tell = send;
+        session = createSession(pg, tasks, send);
+        send({ t: 'opened' });
+      } catch (thrown) {
+        send({ t: 'refused', why: thrown instanceof Error ? thrown.message : String(thrown) });
+      }
+    };
+    const take = (message: ToHelper): void => {
+      // What an agent that was replaced still had to say is not done any more.
+      if (current !== socket) return;
+      if (message.t === 'open') turn = turn.then(() => open(message));
+      else if (message.t === 'ping') send({ t: 'pong' });
+      else if (message.t === 'call') session?.call(message);
+      else if (message.t === 'cancel') session?.cancel(message.id);
+    };
+    const read = frames((message) => take(message as ToHelper));
+    socket.on('data', (chunk) => {
+      try {
+        read(chunk);
+      } catch (thrown) {
+        o.say(`what the agent said cannot be read: ${String(thrown)}`);
+        socket.destroy();
+      }
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      session?.end();
+      if (current === socket) current = null;
+    });
+  });
+
+  rmSync(o.socketPath, { force: true });
+  await new Promise<void>((done, failed) => {
+    server.once('error', failed);
+    server.listen(o.socketPath, done);
+  });
+  // In a setgid folder the socket has the agent's group; elsewhere the folder alone says who may come.
+  const shared = (statSync(dirname(o.socketPath)).mode & 0o2000) !== 0;
+  chmodSync(o.socketPath, shared ? 0o660 : 0o666);
+
+  return {
+    async close() {
+      current?.destroy();
+      const closed = new Promise((done) => server.close(done));
+      await tasks.clear();
+      await driver?.pg.close();
+      await closed;
+    },
+  };
+}

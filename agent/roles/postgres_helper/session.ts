@@ -1,0 +1,83 @@
+/** The helper's end of one connection: calls come in, answers go out. */
+import type { Fork, Upstream } from '../../core/postgres.ts';
+import type { Postgres } from '../postgres/port.ts';
+import { isMethod, type Method, manners, type ToAgent, type ToHelper, uptime } from './messages.ts';
+import type { Tasks, Watcher } from './tasks.ts';
+
+type Call = Extract<ToHelper, { t: 'call' }>;
+type AnyMethod = (...args: unknown[]) => Promise<unknown>;
+
+export type Session = {
+  call(message: Call): void;
+  cancel(id: number): void;
+  /** The agent is gone: its tasks go on for a while, its answers go nowhere. */
+  end(): void;
+};
+
+/** After these the result of an ended task says nothing of the data directory any more. */
+const changing: ReadonlySet<Method> = new Set(['adopt', 'startStandby', 'startPrimary']);
+
+export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgent) => void): Session {
+  const watchers = new Map<number, Watcher>();
+
+  const task = async ({ id, method, args }: Call): Promise<unknown> => {
+    const watcher: Watcher = { progress: (step) => send({ t: 'progress', id, step }) };
+    watchers.set(id, watcher);
+    const key = JSON.stringify([method, args], (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    );
+    try {
+      return await tasks.join(
+        key,
+        (progress, signal) => {
+          if (method === 'saveDivergence')
+            return pg.saveDivergence(args[0] as { epoch: number; fork: Fork | null; reason: string });
+          const from = args[0] as Upstream;
+          return method === 'rewind'
+            ? pg.rewind(from, progress, signal)
+            : pg.basebackup(from, progress, signal);
+        },
+        watcher,
+      );
+    } finally {
+      watchers.delete(id);
+    }
+  };
+
+  const answer = async (message: Call): Promise<unknown> => {
+    const { method, until } = message;
+    if (!isMethod(method)) throw new Error('no such call');
+    const args = [...message.args];
+    const manner = manners[method];
+    if (manner.task) return await task(message);
+    if (until !== null && !manner.late) {
+      const left = until - uptime();
+      if (left <= 0) throw new Error('the call came too late');
+      if (manner.ms !== undefined) args[manner.ms] = Math.min(Number(args[manner.ms]), left);
+    }
+    if (method === 'wipe') await tasks.clear();
+    if (changing.has(method)) tasks.settle();
+    return await (pg[method] as AnyMethod)(...args);
+  };
+
+  return {
+    call(message) {
+      answer(message).then(
+        (value) => send({ t: 'answer', id: message.id, value }),
+        (thrown) =>
+          send({
+            t: 'error',
+            id: message.id,
+            message: thrown instanceof Error ? thrown.message : String(thrown),
+          }),
+      );
+    },
+    cancel(id) {
+      const watcher = watchers.get(id);
+      if (watcher !== undefined) tasks.cancel(watcher);
+    },
+    end() {
+      for (const watcher of watchers.values()) tasks.leave(watcher);
+    },
+  };
+}

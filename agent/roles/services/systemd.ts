@@ -1,0 +1,153 @@
+import { AgentError } from '../../errors.ts';
+import { type Clock, systemClock } from '../../platform/clock.ts';
+import { createTrampoline, type Trampoline } from '../trampoline_client.ts';
+import type { ServiceDriver, ServiceStatus, ServiceUnit, StopOptions } from './driver.ts';
+import { stopTracker } from './stops.ts';
+import { unitBook, unitNameOf } from './systemd_book.ts';
+import { processesOf } from './systemd_cgroup.ts';
+import { polled } from './systemd_poll.ts';
+import { createShower, type Runner, type UnitFacts } from './systemd_show.ts';
+import { complaintOf, isStarting, stateOf } from './systemd_state.ts';
+
+export interface SystemdDriverOptions {
+  /** How root is asked; default sudo with the trampoline. */
+  readonly trampoline?: Trampoline;
+  /** Runs `systemctl show`; for tests. */
+  readonly run?: Runner;
+  /** Living processes of a cgroup; for tests. */
+  readonly processes?: (cgroup: string) => number[];
+  readonly clock?: Clock;
+  /** How often main processes are looked at, ms. Default 100. */
+  readonly watchEvery?: number;
+}
+
+/** Milliseconds. */
+const START_TIMEOUT = 60_000;
+const STOP_TIMEOUT = 10_000;
+/** SIGKILL works at once, unless the process hangs in the kernel. */
+const KILL_TIMEOUT = 5_000;
+const KILL_AGAIN = 1_000;
+
+/**
+ * Runs services as systemd units. Root's part goes through the trampoline and only files a job (--no-block); everything else, the
+ * waiting above all, is done as this user, so that nothing of root's can hang. A stop's own `signal` can only be SIGKILL:
+ * any other is the unit's KillSignal.
+ */
+export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver {
+  const { trampoline = createTrampoline(), clock = systemClock, processes = processesOf } = options;
+  const stops = stopTracker();
+  const { watchEvery } = options;
+  const book = unitBook({
+    shower: createShower(options.run),
+    processes,
+    clock,
+    watchEvery,
+    expected: (name) => stops.underWay(name),
+  });
+  /** Starts that root has not filed yet: a stop that overtook one would be undone by it. */
+  const filing = new Map<string, Promise<unknown>>();
+
+  const file = async (unit: ServiceUnit): Promise<void> => {
+    book.setFate(unit, undefined);
+    const call = filing.get(unit.name) ?? trampoline('service', 'start', unitNameOf(unit));
+    filing.set(unit.name, call);
+    try {
+      await call;
+    } finally {
+      if (filing.get(unit.name) === call) filing.delete(unit.name);
+    }
+  };
+
+  const start = async (unit: ServiceUnit): Promise<ServiceStatus> => {
+    const { name } = unit;
+    const asked = stops.count(name);
+    const refuseIfCancelled = () => {
+      if (stops.count(name) !== asked) throw startCancelled(name);
+    };
+    while (stops.underWay(name)) await stops.settled(name);
+    const before = await book.look(unit);
+    refuseIfCancelled();
+    if (before.load !== 'loaded') throw notStarted(unit, before);
+    if (stateOf(before) !== 'running' || before.active === 'deactivating') await file(unit);
+    const facts = await started(unit, before, refuseIfCancelled);
+    return book.statusOf(unit, facts);
+  };
+
+  const started = async (unit: ServiceUnit, before: UnitFacts, check: () => void): Promise<UnitFacts> => {
+    const limit = unit.startTimeout ?? START_TIMEOUT;
+    let last = before;
+    const up = await polled(limit, async () => {
+      check();
+      const facts = await book.look(unit).catch(() => undefined);
+      if (!facts) return undefined;
+      last = facts;
+      if (isUp(unit, facts)) return facts;
+      if (isStarting(facts) || facts.active === 'deactivating') return undefined;
+      throw notStarted(unit, facts);
+    });
+    if (up) return up;
+    book.setFate(unit, 'hangs');
+    throw notStarted(unit, last, `was not active within ${limit} ms`);
+  };
+
+  const stop = (unit: ServiceUnit, how: StopOptions = {}): Promise<void> =>
+    stops.track(unit.name, async () => {
+      await filing.get(unit.name)?.catch(() => {});
+      if (!(await book.gone(unit))) await stopProcesses(unit, how);
+      book.setFate(unit, 'stopped');
+    });
+
+  const stopProcesses = async (unit: ServiceUnit, how: StopOptions): Promise<void> => {
+    await trampoline('service', 'stop', unitNameOf(unit));
+    const timeout = how.timeout ?? unit.stopTimeout ?? STOP_TIMEOUT;
+    const gently = how.signal !== 'SIGKILL';
+    if (gently && (await polled(timeout, () => book.gone(unit)))) return;
+    for (let tries = 0; tries < KILL_TIMEOUT / KILL_AGAIN; tries++) {
+      // A unit that is gone meanwhile cannot be killed, and need not be.
+      await trampoline('service', 'kill', unitNameOf(unit)).catch(() => {});
+      if (await polled(KILL_AGAIN, () => book.gone(unit))) return;
+    }
+    throw notStopped(unitNameOf(unit), book.left(unit));
+  };
+
+  return {
+    start,
+    stop,
+    async restart(unit, how) {
+      await stop(unit, how);
+      return start(unit);
+    },
+    status: (unit) => book.status(unit).catch(() => ({ state: 'unknown' })),
+    onExit: book.onExit,
+    async close() {
+      book.close();
+    },
+  };
+}
+
+const isUp = (unit: ServiceUnit, facts: UnitFacts): boolean =>
+  (facts.active === 'active' && !facts.job) ||
+  (unit.startWaits === 'process' && facts.mainPid !== 0 && facts.active !== 'deactivating');
+
+const startCancelled = (name: string) =>
+  new AgentError({
+    class: 'transient',
+    code: 'service_start_cancelled',
+    message: `${name} was not started: a stop was asked for meanwhile`,
+  });
+
+const notStarted = (unit: ServiceUnit, facts: UnitFacts, why = 'did not start') =>
+  new AgentError({
+    class: 'operator',
+    code: 'service_not_started',
+    message: `${unitNameOf(unit)} ${why}: ${complaintOf(facts)}`,
+    hint: `'journalctl -u ${unitNameOf(unit)}' says more`,
+  });
+
+const notStopped = (name: string, pids: readonly number[]) =>
+  new AgentError({
+    class: 'transient',
+    code: 'service_not_stopped',
+    message: `${name} does not end, not even by SIGKILL${pids.length === 0 ? '' : `: pid ${pids.join(', ')}`}`,
+    hint: 'a process that hangs in the kernel waits for its storage: see to that, or restart the machine',
+  });

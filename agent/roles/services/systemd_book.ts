@@ -1,0 +1,165 @@
+/** What this agent knows of its units: their state without asking systemd each time, and the end of their processes. */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../../platform/clock.ts';
+import { alive, readStat } from '../../platform/procfs.ts';
+import type { ServiceExit, ServiceStatus, ServiceUnit } from './driver.ts';
+import { pidWatch } from './pid_watch.ts';
+import { polled } from './systemd_poll.ts';
+import type { Shower, UnitFacts } from './systemd_show.ts';
+import { exitCodeOfUnit, isDown, signalOfUnit, stateOf } from './systemd_state.ts';
+
+/** Milliseconds. A unit without processes, or without a main one, is asked about this seldom while nothing of it changes. */
+const ASK_AGAIN = 5_000;
+/** How long an exit waits for systemd to say its code. */
+const EXIT_CODE_WAIT = 500;
+
+/** How a unit that systemd calls inactive, failed or activating is to be understood. */
+export type Fate =
+  /** Ended without having been asked to, as far as this agent saw: `inactive` is no `stopped` then. */
+  | 'died'
+  /** Stopped by this agent: the SIGKILL that it took is no failure. */
+  | 'stopped'
+  /** Waited for in vain: no `running`, though systemd still says `activating`. */
+  | 'hangs';
+
+interface Known {
+  readonly status: ServiceStatus;
+  readonly facts: UnitFacts;
+  readonly startTime?: number;
+  readonly at: number;
+}
+
+interface BookOptions {
+  readonly shower: Shower;
+  readonly processes: (cgroup: string) => number[];
+  readonly clock: Clock;
+  readonly watchEvery?: number | undefined;
+  /** Has a stop been asked for? */
+  readonly expected: (name: string) => boolean;
+}
+
+export const unitNameOf = (unit: ServiceUnit): string => unit.unit ?? `${unit.name}.service`;
+
+export function unitBook({ shower, processes, clock, watchEvery, expected }: BookOptions) {
+  const watch = pidWatch(watchEvery);
+  const watched = new Map<string, number>();
+  const known = new Map<string, Known>();
+  const fates = new Map<string, Fate>();
+  const listeners = new Set<(exit: ServiceExit) => void>();
+
+  /** Asks systemd. Rejects when it does not answer. */
+  const look = async (unit: ServiceUnit): Promise<UnitFacts> => {
+    const facts = await shower.show(unitNameOf(unit));
+    const { name } = unit;
+    const pid = facts.mainPid;
+    const startTime = pid === 0 || !alive(pid) ? undefined : readStat(pid)?.startTime;
+    // The word of systemd may be older than the end of the process.
+    if (facts.active === 'active' && (pid === 0 || startTime !== undefined)) fates.delete(name);
+    if (endedBySurprise(name, facts)) fates.set(name, 'died');
+    const status = statusOf(unit, facts);
+    const at = clock.now();
+    known.set(name, { status, facts, at, ...(startTime === undefined ? {} : { startTime }) });
+    if (startTime !== undefined && watched.get(name) !== pid) {
+      watched.set(name, pid);
+      watch.watch(pid, startTime, () => void ended(unit, pid));
+    }
+    return facts;
+  };
+
+  const endedBySurprise = (name: string, now: UnitFacts): boolean => {
+    const before = known.get(name)?.facts;
+    return before !== undefined && before.mainPid !== 0 && isDown(now) && !expected(name) && !fates.has(name);
+  };
+
+  const statusOf = ({ name }: ServiceUnit, facts: UnitFacts): ServiceStatus => {
+    const state = understood(facts, fates.get(name));
+    const exitCode = state === 'running' ? undefined : exitCodeOfUnit(facts);
+    return {
+      state,
+      ...(facts.mainPid === 0 ? {} : { pid: facts.mainPid }),
+      ...(facts.changedAt > 0 ? { since: sinceBoot(facts.changedAt, clock) } : {}),
+      ...(exitCode === undefined ? {} : { exitCode }),
+    };
+  };
+
+  const ended = async (unit: ServiceUnit, pid: number): Promise<void> => {
+    const { name } = unit;
+    if (watched.get(name) === pid) watched.delete(name);
+    known.delete(name);
+    const wanted = expected(name);
+    if (!wanted) fates.set(name, 'died');
+    // systemd hears of it a moment later than the kernel's list shows it.
+    const facts = await polled(EXIT_CODE_WAIT, async () => {
+      const now = await look(unit).catch(() => undefined);
+      return now && (now.ended?.pid === pid || now.mainPid !== pid) ? now : undefined;
+    });
+    const told = facts?.ended?.pid === pid ? facts : undefined;
+    const exitCode = told && exitCodeOfUnit(told);
+    const signal = told && signalOfUnit(told);
+    const exit: ServiceExit = {
+      name,
+      pid,
+      expected: wanted,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    for (const listener of [...listeners]) listener(exit);
+  };
+
+  /** Still true without asking systemd: the same main process lives, or there was none and is none. */
+  const stillSo = ({ facts, startTime, at }: Known): boolean => {
+    const { mainPid } = facts;
+    if (facts.job) return false;
+    if (mainPid !== 0)
+      return facts.active === 'active' && startTime !== undefined && alive(mainPid, startTime);
+    if (clock.now() - at > ASK_AGAIN) return false;
+    return isDown(facts) ? processes(facts.cgroup).length === 0 : facts.active === 'active';
+  };
+
+  return {
+    look,
+    statusOf,
+    /** As it is now; asks systemd only if it may have changed. Rejects when that does not answer. */
+    async status(unit: ServiceUnit): Promise<ServiceStatus> {
+      const last = known.get(unit.name);
+      if (last && stillSo(last)) return last.status;
+      return statusOf(unit, await look(unit));
+    },
+    /** Confirmed: neither running nor on its way, and no process is left. */
+    async gone(unit: ServiceUnit): Promise<boolean> {
+      const facts = await look(unit).catch(() => undefined);
+      return facts !== undefined && isDown(facts) && processes(facts.cgroup).length === 0;
+    },
+    /** The processes that were last seen of it. */
+    left(unit: ServiceUnit): number[] {
+      const last = known.get(unit.name);
+      return last ? processes(last.facts.cgroup) : [];
+    },
+    setFate(unit: ServiceUnit, fate: Fate | undefined): void {
+      if (fate === undefined) fates.delete(unit.name);
+      else fates.set(unit.name, fate);
+      known.delete(unit.name);
+    },
+    onExit(listener: (exit: ServiceExit) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close(): void {
+      watch.close();
+      listeners.clear();
+    },
+  };
+}
+
+function understood(facts: UnitFacts, fate: Fate | undefined) {
+  const state = stateOf(facts);
+  if (state === 'running') return fate === 'hangs' ? 'failed' : state;
+  if (state === 'stopped') return fate === 'died' ? 'failed' : state;
+  if (state === 'failed') return fate === 'stopped' && isDown(facts) ? 'stopped' : state;
+  return state;
+}
+
+function sinceBoot(seconds: number, clock: Clock): Date {
+  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  return new Date(clock.wall().getTime() - (uptime - seconds) * 1000);
+}

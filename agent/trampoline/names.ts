@@ -1,0 +1,2 @@
+/** The ipsets with the addresses of the other nodes; rendered rules name them. */
+export const PEER_SETS = { 4: 'cloudify-peers4', 6: 'cloudify-peers6' } as const;

@@ -1,0 +1,93 @@
+/** Carrying out what command.ts allowed. */
+import { type Command, Refusal } from './command.ts';
+import { PEER_SETS } from './names.ts';
+import type { Policy } from './policy.ts';
+import type { Ran, Root } from './root.ts';
+import { giveUnits, takeUnits } from './units.ts';
+
+/** Undefined: done. A text: why not. */
+export type Failure = string | undefined;
+
+export function perform(command: Command, policy: Policy, root: Root): Failure {
+  switch (command.kind) {
+    case 'service':
+      return service(command.action, command.unit, root);
+    case 'firewall':
+      return firewall(`${policy.firewallDir}/${command.role}`, root);
+    case 'peers':
+      return peers(command.v4, command.v6, root);
+    case 'units':
+      return command.way === 'take' ? takeUnits(policy, root) : giveUnits(policy, root);
+    case 'consul':
+      return wipeConsul(policy, root);
+  }
+}
+
+/** Undefined when it ended with 0, else what it said. */
+export function failureOf(ran: Ran): Failure {
+  if (ran.code === 0) return undefined;
+  const said = ran.stderr.trim().split('\n').slice(-3).join('; ').slice(0, 500);
+  return said === '' ? `exit code ${ran.code ?? 'none'}` : said;
+}
+
+const STATUS = 'Id,LoadState,ActiveState,SubState,MainPID,Result';
+
+/** Jobs are filed, not waited for: the caller watches the unit itself, and nothing of root's can hang on it. */
+function service(action: string, unit: string, root: Root): Failure {
+  const systemctl = (...args: string[]) => root.run('systemctl', [...args, '--', unit]);
+  switch (action) {
+    case 'status': {
+      const ran = systemctl('show', '--no-pager', `--property=${STATUS}`);
+      root.say(ran.stdout);
+      return failureOf(ran);
+    }
+    case 'kill':
+      return failureOf(systemctl('kill', '--kill-who=all', '--signal=SIGKILL'));
+    case 'start':
+    case 'restart':
+      // Who failed often is not started any more by systemd; whether it is worth a try is the agent's to say.
+      systemctl('reset-failed');
+      return failureOf(systemctl(action, '--no-block'));
+    default:
+      return failureOf(systemctl(action, '--no-block'));
+  }
+}
+
+/** The rules as they were rendered by root; what is not ours stays (--noflush). */
+function firewall(base: string, root: Root): Failure {
+  const v4 = root.read(`${base}.v4`);
+  const v6 = root.read(`${base}.v6`);
+  const first = root.run('iptables-restore', ['--noflush', '--wait', '5'], { input: v4 });
+  const second = root.run('ip6tables-restore', ['--noflush', '--wait', '5'], { input: v6 });
+  const failures = [failureOf(first), failureOf(second)].filter((one) => one !== undefined);
+  return failures.length === 0 ? undefined : failures.join('; ');
+}
+
+/** New sets are filled and then exchanged, so that at no time a peer is missing that was there and stays. */
+function peers(v4: readonly string[], v6: readonly string[], root: Root): Failure {
+  const lines = [...exchange(PEER_SETS[4], 'inet', v4), ...exchange(PEER_SETS[6], 'inet6', v6)];
+  return failureOf(root.run('ipset', ['restore', '-exist'], { input: `${lines.join('\n')}\n` }));
+}
+
+function exchange(set: string, family: string, addresses: readonly string[]): string[] {
+  const draft = `${set}-new`;
+  return [
+    `create ${set} hash:ip family ${family}`,
+    `create ${draft} hash:ip family ${family}`,
+    `flush ${draft}`,
+    ...addresses.map((address) => `add ${draft} ${address}`),
+    `swap ${draft} ${set}`,
+    `destroy ${draft}`,
+  ];
+}
+
+/** As the owner, not as root: whatever links lie in there lead nowhere that its owner could not reach anyway. */
+function wipeConsul(policy: Policy, root: Root): Failure {
+  const state = root.run('systemctl', ['is-active', '--', policy.consulUnit]).stdout.trim();
+  if (state !== 'inactive' && state !== 'failed')
+    throw new Refusal(`${policy.consulUnit} is ${state || 'unknown'}`);
+  const { consulUser, consulDataDir } = policy;
+  const as = [`--reuid=${consulUser}`, `--regid=${consulUser}`, '--clear-groups', '--no-new-privs', '--'];
+  const find = ['/usr/bin/find', consulDataDir, '-xdev', '-mindepth', '1', '-delete'];
+  return failureOf(root.run('setpriv', [...as, ...find], { limit: 120_000 }));
+}

@@ -1,0 +1,32 @@
+import { command } from './command.ts';
+
+export default command({
+  name: 'install',
+  description: 'prepare this manager: users, folders, units, sudo, rules; may be repeated, also to upgrade',
+  examples: ['./agent install --dry-run', './agent install', './agent install --from agent.yaml'],
+  args: {
+    'dry-run': { type: 'boolean', description: 'print every change, make none' },
+    from: {
+      type: 'string',
+      valueHint: 'FILE',
+      description: 'take this configuration in, in place of /etc/cloudify/agent.yaml',
+    },
+  },
+  async run({ args, print, say }) {
+    const { changeLine, install, installChanges, realMachine, requireRoot } = await import(
+      '../agent/install/index.ts'
+    );
+    requireRoot('agent install');
+    const options = args.from === undefined ? {} : { from: args.from };
+    const dry = args['dry-run'] === true;
+    const changes = dry
+      ? await installChanges(realMachine, options)
+      : await install(realMachine, options, (change) => say(`done    ${changeLine(change)}`));
+    const shown = changes.map(({ subject, what }) => ({ subject, what }));
+    print({ dry_run: dry, changes: shown }, () => {
+      if (changes.length === 0) return 'nothing to change';
+      if (dry) return [...changes.map(changeLine), `${changes.length} changes, none made`].join('\n');
+      return `${changes.length} changes made; 'agent doctor' looks at the machine, 'agent cluster start' or 'join' is next`;
+    });
+  },
+});
