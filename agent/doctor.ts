@@ -3,6 +3,7 @@ import { problemLine } from './config/problems.ts';
 import type { Config, NodeConfig } from './config/resolve.ts';
 import { database } from './doctor/database.ts';
 import { type Finding, fail, ok, warn } from './doctor/finding.ts';
+import { installed } from './doctor/installed.ts';
 import { machine } from './doctor/machine.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
@@ -18,6 +19,7 @@ export async function doctor(config: Config): Promise<Finding[]> {
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config),
+    installed(config),
     hasAddress(config)
       ? ports(config)
       : Promise.resolve([

@@ -5,9 +5,11 @@ import type { Log } from './log.ts';
 import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
 import { type Machine, noMachine, systemdMachine } from './roles/machine.ts';
 import type { Postgres } from './roles/postgres/port.ts';
+import { HELPER_SOCKET, helperPostgres } from './roles/postgres_helper/index.ts';
 import { postgresOf } from './roles/postgres_of.ts';
 import { createServiceRunner, type ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
+import { loadSecurity } from './security/store.ts';
 
 export type Parts = {
   readonly config: NodeConfig;
@@ -21,12 +23,13 @@ export type Parts = {
 };
 
 export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log): Parts {
-  const pg = postgresOf(config, driver, (line) => log.for('postgres').info(line));
   const systemd = config.driver === 'systemd';
+  const say = (line: string) => log.for('postgres').info(line);
+  const pg = systemd ? helperPostgres(config, HELPER_SOCKET, say) : postgresOf(config, driver, say);
   return {
     config,
     pg,
-    consul: createConsulServer(config, driver),
+    consul: createConsulServer(config, driver, () => loadSecurity(config)?.consul),
     services: createServiceRunner(config.services, driver),
     doors: [],
     machine: systemd ? systemdMachine : noMachine,

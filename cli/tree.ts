@@ -49,6 +49,7 @@ export const root = defineCommand({
   subCommands: {
     ...lazy({
       run: () => import('./run.ts'),
+      helper: () => import('./helper.ts'),
       status: () => import('./status.ts'),
       logs: () => import('./logs.ts'),
     }),

@@ -74,8 +74,18 @@ async function runSuite(name: string, suite: Suite): Promise<void> {
     loud(`stage ${name}: not one test file`);
     return add({ passed: 0, failed: 1, skipped: 0 });
   }
+  const reasons = (await suite.missing?.()) ?? [];
+  if (reasons.length > 0) {
+    loud(`stage ${name}: LEFT OUT, nothing in it was tested. It cannot run here:\n  ${reasons.join('\n  ')}`);
+    skippedStages.push(name);
+    return;
+  }
   if (!suite.apart) return runTests(name, files, suite);
-  for (const file of files) await runTests(`test/${file}`, [file], suite);
+  for (const file of files) {
+    await runTests(`test/${file}`, [file], suite);
+    const left = suite.tidy?.() ?? [];
+    if (left.length > 0) loud(`test/${file}: left behind and taken away: ${left.join(', ')}`);
+  }
 }
 
 async function runStage(stage: Stage): Promise<void> {
@@ -87,7 +97,8 @@ async function runStage(stage: Stage): Promise<void> {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const passed = total.passed - before.passed;
   const failed = total.failed - before.failed;
-  summary.push(`${stage.name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
+  if (skippedStages.includes(stage.name)) summary.push(`${stage.name.padEnd(12)} left out: see below`);
+  else summary.push(`${stage.name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
 }
 
 function finish(): never {
@@ -99,6 +110,7 @@ function finish(): never {
 }
 
 const summary: string[] = [];
+const skippedStages: string[] = [];
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     killRunning();

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../platform/clock.ts';
 import { consul } from './consul.ts';
 import { consulTtl } from './consul_ttl.ts';
 import { disk } from './disk.ts';
+import { type FilesReader, filesync } from './filesync.ts';
 import { heartbeat } from './heartbeat.ts';
 import { limitOf, REPLICATION_WAIT } from './limits.ts';
 import type { Check, PgTarget, Readers } from './port.ts';
@@ -27,7 +28,9 @@ export interface ChecksDeps {
   readonly catalog: ConsulCatalog | null;
   readonly clock?: Clock;
   readonly timers?: Timers;
-  /** Checks made elsewhere (files, certificates). */
+  /** The replicated files; left out: none are. */
+  readonly files?: FilesReader;
+  /** Checks made elsewhere (certificates). */
   readonly more?: readonly Check[];
 }
 
@@ -98,7 +101,7 @@ export function createChecks(deps: ChecksDeps): Checks {
 }
 
 function checksOf(
-  { config, readers, catalog, more = [] }: ChecksDeps,
+  { config, readers, catalog, files, more = [] }: ChecksDeps,
   settings: Record<CheckName, CheckSettings>,
   clock: Clock,
 ): Check[] {
@@ -132,6 +135,7 @@ function checksOf(
     ...(catalog === null ? [] : [consul(catalog, config.node_name)]),
     heartbeat(readers, now, settings.heartbeat.ttl),
     disk(folders, config.checks.disk_free_min),
+    ...(files === undefined ? [] : [filesync(files, now, settings.filesync.ttl)]),
     ...more,
   ];
 }

@@ -19,16 +19,21 @@ export interface FilesConfig extends Omit<Section<'files'>, 'enabled' | 'keep_ow
   keep_ownership: boolean;
 }
 
+export interface FirewallConfig extends Omit<Section<'firewall'>, 'enabled'> {
+  enabled: boolean;
+}
+
 /**
  * The configuration as the program uses it: snake_case as in the file, every default filled in, all
  * durations in **milliseconds**, all sizes in **bytes**. Frozen. `node_name` and `host_ip` may be absent until
  * the node starts or joins a cluster: see `NodeConfig`. Addresses that default to host_ip are asked for
  * through effective.ts, and so are the times that `check_ttl_multiplier` scales.
  */
-export interface Config extends Omit<FileConfig, 'paths' | 'consul' | 'files'> {
+export interface Config extends Omit<FileConfig, 'paths' | 'consul' | 'files' | 'firewall'> {
   paths: Paths;
   consul: ConsulConfig;
   files: FilesConfig;
+  firewall: FirewallConfig;
 }
 
 /** A configuration of a node that has a name and an address. */
@@ -39,7 +44,7 @@ export interface NodeConfig extends Config {
 
 /** Fills in the defaults that follow from other keys. Pure. */
 export function resolve(file: FileConfig): Config {
-  const { paths, consul, files } = file;
+  const { paths, consul, files, firewall } = file;
   return {
     ...file,
     paths: {
@@ -53,6 +58,7 @@ export function resolve(file: FileConfig): Config {
       enabled: files.enabled ?? files.folders.length > 0,
       keep_ownership: files.keep_ownership ?? file.driver === 'systemd',
     },
+    firewall: { ...firewall, enabled: firewall.enabled ?? file.driver === 'systemd' },
   };
 }
 

@@ -16,6 +16,7 @@ import {
   unixName,
 } from './fields.ts';
 import { filesSchema } from './files.ts';
+import { firewallSchema } from './firewall.ts';
 import { group, section } from './group.ts';
 import { leaseSchema } from './lease.ts';
 import { policyEntries, tagsSchema } from './policy.ts';
@@ -90,6 +91,7 @@ export const fileSchema = v.nullish(
     services: servicesSchema,
     hooks: section({ timeout: v.optional(positiveDuration(), '30s') }),
     files: filesSchema,
+    firewall: firewallSchema,
     /** Petted while the lease stands, where configured. */
     watchdog_device: v.optional(absolutePath()),
   }),

@@ -14,6 +14,7 @@ const SHARED = [
   'gossip',
   'history/',
   'nodes/',
+  'joining/',
   'removed/',
   'tokens/',
 ];
@@ -117,7 +118,9 @@ export class ConsulAcl {
     if (reply.kind === 'unknown') return reply;
     if (isAbsent(reply)) return { kind: 'ok', rows: [] };
     const row = reply.status === 200 ? parse(reply) : undefined;
-    return typeof row === 'object' && row !== null ? { kind: 'ok', rows: [row as Row] } : unexpected(reply, false);
+    return typeof row === 'object' && row !== null
+      ? { kind: 'ok', rows: [row as Row] }
+      : unexpected(reply, false);
   }
 
   #put(path: string, body: Row, options: CallOptions): Promise<Done | Unknown> {

@@ -1,8 +1,9 @@
 /** Consul with the management token: what only the active does, at start, join and remove. */
 import { ConsulAcl } from './acl.ts';
+import { unexpected } from './answers.ts';
 import { HttpCatalog } from './catalog.ts';
 import { ConsulKeyring } from './keyring.ts';
-import type { ConsulCatalog } from './port.ts';
+import type { CallOptions, ConsulCatalog, Done, Unknown } from './port.ts';
 import { ConsulTransport, type TransportOptions } from './transport.ts';
 
 export interface ConsulAdmin {
@@ -10,6 +11,8 @@ export interface ConsulAdmin {
   readonly keyring: ConsulKeyring;
   /** For autopilot, remove-peer and force-leave, which a node's own token may not do. */
   readonly catalog: ConsulCatalog;
+  /** The first server reads its files again: certificates and tokens. It may be repeated. */
+  reload(options?: CallOptions): Promise<Done | Unknown>;
 }
 
 /** `options.token` is the management token; in a plain cluster there is none, and `acl` and `keyring` are not used. */
@@ -19,5 +22,11 @@ export function createConsulAdmin(options: TransportOptions): ConsulAdmin {
     acl: new ConsulAcl(transport),
     keyring: new ConsulKeyring(transport),
     catalog: new HttpCatalog(transport),
+    async reload(options = {}) {
+      const call = { method: 'PUT', path: '/v1/agent/reload', repeatable: true } as const;
+      const reply = await transport.call(call, { ...options, target: 'local' });
+      if (reply.kind === 'unknown') return reply;
+      return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
+    },
   };
 }

@@ -55,7 +55,8 @@ function failureOf(error: unknown): HttpFailure {
  * second connection would look as if nothing had been sent. So a write gets a connection of its own there
  * (0.1 ms of CPU more, 1 ms with TLS). Node does not send again.
  */
-const ownConnection = ({ method, repeatable }: HttpRequest): boolean => method !== 'GET' && repeatable !== true;
+const ownConnection = ({ method, repeatable }: HttpRequest): boolean =>
+  method !== 'GET' && repeatable !== true;
 
 /** A sender on the runtime's fetch. Make one and keep it: reads share its pooled connections. `tls` is for https URLs. */
 export function fetchSend(tls: () => ClientTls | undefined = () => undefined): HttpSend {

@@ -4,6 +4,8 @@ import type { CallOptions, Done, Unknown } from './port.ts';
 import type { ConsulTransport } from './transport.ts';
 
 const PATH = '/v1/operator/keyring';
+/** A server waits some seconds for every member's answer, and longest when one has just died. */
+const PATIENT = { deadlineMs: 20_000, attemptMs: 10_000 } as const;
 
 interface Ring {
   readonly WAN?: boolean;
@@ -22,7 +24,7 @@ export class ConsulKeyring {
   async list(
     options: CallOptions = {},
   ): Promise<{ kind: 'ok'; keys: Readonly<Record<string, number>>; nodes: number } | Unknown> {
-    const reply = await this.#transport.call({ method: 'GET', path: PATH }, options);
+    const reply = await this.#transport.call({ method: 'GET', path: PATH }, { ...PATIENT, ...options });
     if (reply.kind === 'unknown') return reply;
     const rings = reply.status === 200 ? parse(reply) : undefined;
     const lan = Array.isArray(rings) ? (rings as Ring[]).find((ring) => ring.WAN !== true) : undefined;
@@ -48,10 +50,15 @@ export class ConsulKeyring {
     return { kind: 'ok' };
   }
 
-  async #change(method: 'POST' | 'PUT' | 'DELETE', key: string, options: CallOptions): Promise<Done | Unknown> {
+  async #change(
+    method: 'POST' | 'PUT' | 'DELETE',
+    key: string,
+    options: CallOptions,
+  ): Promise<Done | Unknown> {
     const body = JSON.stringify({ Key: key });
     // Installing, choosing and removing a key may all arrive twice.
-    const reply = await this.#transport.call({ method, path: PATH, body, repeatable: true }, options);
+    const call = { method, path: PATH, body, repeatable: true };
+    const reply = await this.#transport.call(call, { ...PATIENT, ...options });
     if (reply.kind === 'unknown') return reply;
     return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
   }

@@ -91,11 +91,9 @@ function clock(): Finding {
 
 function account(config: Config, user: string, uid: number): Finding {
   if (uid === 0) {
-    const mend =
-      config.driver === 'child' ? 'run it as another user' : `run it as ${config.user}, as its unit does`;
-    const what =
-      'this is root: PostgreSQL refuses to run as root, and the agent needs no more than its trampoline';
-    return config.driver === 'child' ? fail('user', what, mend) : warn('user', what, mend);
+    // Root sees more than the agent, which does not run as root here: its unit says as whom.
+    if (config.driver === 'systemd') return ok('user', `this is root; the agent runs as ${config.user}`);
+    return fail('user', 'this is root, as which PostgreSQL refuses to run', 'run it as another user');
   }
   if (config.driver === 'systemd' && user !== config.user) {
     return warn('user', `this is ${user}, the agent's user is ${config.user}`, `run it as ${config.user}`);

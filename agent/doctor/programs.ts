@@ -82,7 +82,10 @@ const SYSTEM_PROGRAMS: readonly (readonly [string, string])[] = [
   ['systemctl', 'systemd'],
   ['sudo', 'sudo'],
   ['iptables-restore', 'iptables'],
+  ['ip6tables-restore', 'iptables'],
   ['ipset', 'ipset'],
+  ['setpriv', 'util-linux'],
+  ['systemd-notify', 'systemd'],
 ];
 
 /** On VMs; /usr/sbin is not in every user's PATH. */

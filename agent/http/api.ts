@@ -14,6 +14,7 @@ import {
   readBody,
   setActiveBody,
   startBody,
+  tokenBody,
 } from './schemas.ts';
 import { followEvents, followLog } from './stream.ts';
 
@@ -83,6 +84,19 @@ export function apiRoutes(api: AgentApi): Hono {
   app.patch('/nodes/:name', async (c) => {
     const change = defined(await readBody(c, nodeChangeBody));
     return c.json(await api.updateNode(c.req.param('name'), change));
+  });
+  app.get('/tokens', async (c) => c.json({ items: await api.tokens() }));
+  app.post('/tokens', async (c) =>
+    c.json(await api.createToken((await readBody(c, tokenBody)).ttl, c.get('caller'))),
+  );
+  app.delete('/tokens/:id', async (c) => {
+    await api.revokeToken(c.req.param('id'));
+    return c.json({});
+  });
+  app.get('/certificates', (c) => c.json({ items: api.certificates() }));
+  app.post('/certificates/renew', async (c) => {
+    await readBody(c, nothingBody);
+    return c.json({ failed: await api.renewCertificates(), items: api.certificates() });
   });
   app.delete('/nodes/:name', async (c) => c.json(await api.remove(c.req.param('name')), 202));
   app.post('/nodes/:name/reinit', async (c) => {

@@ -1,8 +1,13 @@
-/** Who may do what. Today: the Unix socket, and the bearer of the cluster's secret; people over TCP come with TLS. */
+/**
+ * Who may do what: the Unix socket's administrators, peers, and people. In a cluster with TLS a peer shows a certificate of
+ * the cluster's authority and, because that alone would also do for a node that was removed, a token of its own whose hash its
+ * record has. In a plain cluster all of them share one secret.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Credentials, Role } from './credentials.ts';
 
 /** What one listener lets its callers do. */
 export interface Access {
@@ -12,16 +17,34 @@ export interface Access {
   readonly admin: boolean;
   /** May whoever connects read? Only where every node is on this machine. */
   readonly openReads: boolean;
-  /** May a joining manager ask for admission without the secret, which it cannot know yet? Only as above. */
+  /** May a joining manager ask for admission? With TLS it may, and its join token is what counts. */
   readonly openAdmission: boolean;
-  /** What peers show; null until this node is in a cluster, and then nobody is let in by it. */
+  /** Plain clusters: what peers show; null until this node is in a cluster, and then nobody is let in by it. */
   readonly secret: () => string | null;
+  /** Clusters with TLS. */
+  readonly mutual?: Mutual;
+}
+
+export interface Mutual {
+  /** Is this the hash of the token of that node, as its record has it? False for one that was removed. */
+  readonly isMember: (node: string, proof: string) => boolean;
+  readonly people: Credentials;
+}
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Who calls, for what is recorded: a user's name, `socket`, `secret`. */
+    caller: string;
+  }
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /** Compares in constant time, lengths too. */
 const same = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
+
+const refuse = (code: 'unauthorized' | 'forbidden', message: string, hint?: string): AgentError =>
+  new AgentError({ class: 'operator', code, message, ...(hint === undefined ? {} : { hint }) });
 
 type Bearer = 'right' | 'wrong' | 'none';
 
@@ -32,52 +55,116 @@ function bearerOf(c: Context, secret: string | null): Bearer {
 }
 
 function refusal(bearer: Bearer): AgentError {
-  if (bearer === 'none') {
-    return new AgentError({
-      class: 'operator',
-      code: 'unauthorized',
-      message: 'this call needs a bearer token',
-      hint: "send 'Authorization: Bearer ...', or use the agent's Unix socket on the manager itself",
-    });
-  }
-  return new AgentError({
-    class: 'operator',
-    code: 'forbidden',
-    message: 'this bearer token is not valid here',
-  });
+  if (bearer === 'wrong') return refuse('forbidden', 'this bearer token is not valid here');
+  return refuse(
+    'unauthorized',
+    'this call needs a bearer token',
+    "send 'Authorization: Bearer ...', or use the agent's Unix socket on the manager itself",
+  );
 }
 
-/** Lets the bearer of the secret in, and nobody else: votes and data between agents. */
+/** Did TLS accept a certificate of the client? False for a plain connection, and for a request without one. */
+function certified(c: Context): boolean {
+  const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { authorized?: unknown } } };
+  return incoming?.socket?.authorized === true;
+}
+
+/** `Peer NODE:TOKEN`, as peers.ts sends it. */
+export function peerOf(c: Context): { node: string; proof: string } | undefined {
+  const [, node, token] = /^Peer\s+([^\s:]+):(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
+  if (node === undefined || token === undefined) return undefined;
+  return { node, proof: digest(token).toString('hex') };
+}
+
+/** Throws unless a member calls. With `joining`, who will be one may call as well: its own call says what for. */
+function requirePeer(c: Context, { secret, mutual }: Access, joining: boolean): void {
+  if (mutual === undefined) {
+    const bearer = bearerOf(c, secret());
+    if (bearer !== 'right') throw refusal(bearer);
+    return;
+  }
+  if (!certified(c))
+    throw refuse('unauthorized', 'this call needs a certificate of the cluster, and shows none that holds');
+  const peer = peerOf(c);
+  if (peer === undefined) throw refuse('unauthorized', 'this call needs the token of a node');
+  if (!joining && !mutual.isMember(peer.node, peer.proof))
+    throw refuse('forbidden', `${peer.node} is no node of this cluster, or its token is not the one it has`);
+}
+
+/** Lets members in, and nobody else: votes and data between agents. */
 export const peersOnly =
   (access: Access): MiddlewareHandler =>
   async (c, next) => {
-    const bearer = bearerOf(c, access.secret());
-    if (bearer !== 'right') throw refusal(bearer);
+    requirePeer(c, access, false);
     await next();
   };
 
-/** As `peersOnly`, but open where a manager that is not a member yet may ask. */
+/** As `peersOnly`, also for a manager that was admitted and is no member yet. */
+export const enrolment =
+  (access: Access): MiddlewareHandler =>
+  async (c, next) => {
+    requirePeer(c, access, true);
+    await next();
+  };
+
+/** Open where a manager that is not a member yet may ask; elsewhere for the bearer of the secret. */
 export const admission =
   (access: Access): MiddlewareHandler =>
   async (c, next) => {
-    const bearer = bearerOf(c, access.secret());
-    if (bearer === 'wrong' || (bearer === 'none' && !access.openAdmission)) throw refusal(bearer);
+    if (access.mutual === undefined) {
+      const bearer = bearerOf(c, access.secret());
+      if (bearer === 'wrong' || (bearer === 'none' && !access.openAdmission)) throw refusal(bearer);
+    }
     await next();
   };
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** People: reads where they are open, everything for an administrator. Each mutation is audited, refused ones too. */
+type Person = { name: string; role: Role };
+
+async function personOf(c: Context, access: Access): Promise<Person> {
+  const { mutual } = access;
+  if (access.admin) return { name: 'socket', role: 'admin' };
+  if (mutual === undefined) {
+    const bearer = bearerOf(c, access.secret());
+    if (bearer === 'right') return { name: 'secret', role: 'admin' };
+    if (access.openReads && READS.has(c.req.method)) return { name: 'anybody', role: 'viewer' };
+    throw refusal(bearer);
+  }
+  const verdict = await mutual.people.check(c.req.header('authorization'));
+  if (verdict.kind === 'ok') return verdict;
+  c.header('WWW-Authenticate', 'Basic realm="cloudify", charset="UTF-8"');
+  if (verdict.kind === 'busy')
+    throw new AgentError({
+      class: 'transient',
+      code: 'too_many_attempts',
+      message: 'too many passwords are being tried',
+      hint: 'try again in a moment',
+    });
+  if (verdict.kind === 'wrong') throw refuse('unauthorized', 'this user, password or token is not right');
+  throw refuse(
+    'unauthorized',
+    'this call needs a user and password, or a bearer token',
+    "set them under 'api.users' and 'api.tokens'; 'agent hash-password' makes the hashes",
+  );
+}
+
+/** People: viewers read, administrators do everything. Each mutation is audited with its user's name, refused ones too. */
 export const people =
   (access: Access, log?: Logger): MiddlewareHandler =>
   async (c, next) => {
     const mutation = !READS.has(c.req.method);
-    const bearer = bearerOf(c, access.secret());
-    if (!access.admin && bearer !== 'right' && (mutation || !access.openReads)) {
-      if (mutation)
-        log?.warn(`audit: ${c.req.method} ${c.req.path} via ${access.via}: refused, ${bearer} bearer`);
-      throw refusal(bearer);
+    const audit = `audit: ${c.req.method} ${c.req.path} via ${access.via}`;
+    let person: Person;
+    try {
+      person = await personOf(c, access);
+      if (mutation && person.role !== 'admin')
+        throw refuse('forbidden', `${person.name} may read, and change nothing`);
+    } catch (thrown) {
+      if (mutation) log?.warn(`${audit}: refused, ${thrown instanceof AgentError ? thrown.message : ''}`);
+      throw thrown;
     }
+    c.set('caller', person.name);
     await next();
-    if (mutation) log?.info(`audit: ${c.req.method} ${c.req.path} via ${access.via}: ${c.res.status}`);
+    if (mutation) log?.info(`${audit} by ${person.name}: ${c.res.status}`);
   };

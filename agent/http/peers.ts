@@ -1,11 +1,16 @@
 /** Asking the other agents: the core's `peers` port over their HTTP API. LSNs travel as decimal strings. */
+import { hostPort } from '../config.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { Fork } from '../core/postgres.ts';
+import { type ClientTls, connectionCache } from '../platform/tls/fetch.ts';
 
 /** How long the last of several voters is waited for once the others have answered, ms. */
 const STRAGGLER = 250;
 
 export type PeerAddress = { host: string; port: number };
+
+/** What this node shows its peers where the cluster uses TLS. */
+export type PeerSelf = { readonly node: string; readonly token: string; readonly tls: ClientTls };
 
 type WireVote =
   | {
@@ -44,7 +49,13 @@ export function stateToWire(state: PeerState | null) {
   return state === null ? null : { ...state, replayed: state.replayed.toString() };
 }
 
-export function createPeers(addressOf: (node: string) => PeerAddress | undefined, secret: () => string) {
+/** `self` undefined: a plain cluster, whose peers show the `secret`. Connections are kept, so that a vote costs a round trip. */
+export function createPeers(
+  addressOf: (node: string) => PeerAddress | undefined,
+  secret: () => string,
+  self: () => PeerSelf | undefined = () => undefined,
+) {
+  const connection = connectionCache(() => self()?.tls);
   async function ask<T>(
     node: string,
     method: string,
@@ -54,11 +65,14 @@ export function createPeers(addressOf: (node: string) => PeerAddress | undefined
   ): Promise<T | null> {
     const address = addressOf(node);
     if (address === undefined) return null;
-    const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+    const where = hostPort(address.host, address.port);
+    const own = self();
+    const authorization = own === undefined ? `Bearer ${secret()}` : `Peer ${own.node}:${own.token}`;
     try {
-      const reply = await fetch(`http://${host}:${address.port}/api/v1/peer/${path}`, {
+      const reply = await fetch(`${own === undefined ? 'http' : 'https'}://${where}/api/v1/peer/${path}`, {
+        ...connection(false),
         method,
-        headers: { authorization: `Bearer ${secret()}`, 'content-type': 'application/json' },
+        headers: { authorization, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(ms),
       });

@@ -1,6 +1,8 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, SyncRecord } from '../core/records.ts';
+import type { SecurityAdmission, SecurityRequest } from '../security/admission.ts';
+import type { TokenRow } from '../security/tokens.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -148,7 +150,21 @@ export interface AgentApi {
   logs(options: { since?: string; component?: string; limit?: number }): LogLine[];
   onLog(callback: (line: LogLine) => void): () => void;
 
-  /** From peers (bearer of the cluster's secret): */
+  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
+  createToken(ttlMs: number, by: string): Promise<{ token: string; row: TokenRow }>;
+  tokens(): Promise<TokenRow[]>;
+  /** Throws `not_found`. */
+  revokeToken(id: string): Promise<void>;
+  /** When this node's certificates and the authority's end; empty in a plain cluster. */
+  certificates(): { what: string; notAfter: string }[];
+  /** New certificates for this node, in use at once, without a restart. Resolves with what does not use them yet. */
+  renewCertificates(): Promise<string[]>;
+
+  /** The authority's certificate, PEM; null in a plain cluster and outside of one. */
+  caCertificate(): string | null;
+  /** Is this the hash of what that node proves itself with? For members and managers that were admitted. */
+  isMember(node: string, proof: string): boolean;
+  /** From peers (a member's certificate and token, or the bearer of a plain cluster's secret): */
   vote(request: VoteRequest): Promise<VoteReply>;
   peerState(): Promise<PeerState | null>;
   /** Does this member still take the asking node for the active? */
@@ -158,7 +174,7 @@ export interface AgentApi {
   /** On the active, asked by a joining manager: validate and reserve; everything it needs to join. */
   admit(request: AdmitRequest): Promise<Admission>;
   /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */
-  enrol(node: string): Promise<void>;
+  enrol(node: string, caller?: { node: string; proof: string }): Promise<void>;
   /** On a node other than the active: throw own data away when it may be (reinit asked by the active's API). */
   wantReclone(): Promise<void>;
 }
@@ -174,6 +190,8 @@ export type AdmitRequest = {
   nofailover: boolean;
   /** Syncthing's, where files are replicated. */
   deviceId?: string | undefined;
+  /** Where the cluster uses TLS: the join token, requests for certificates. */
+  security?: SecurityRequest | undefined;
   /** The lease times, ms: they must be the same on every node, or a challenger could come before the holder is fenced. */
   lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
 };
@@ -184,6 +202,8 @@ export type Admission = {
   secret: string;
   consulServers: string[];
   gossipKey: string | null;
+  /** Where the cluster uses TLS: certificates and secrets. */
+  security?: SecurityAdmission | undefined;
   active: { node: string; hostIp: string; postgresPort: number };
   members: Record<string, { hostIp: string; apiPort: number; postgresPort: number }>;
 };

@@ -44,6 +44,7 @@ export const nodeChangeBody = v.pipe(
   v.check((change) => Object.keys(change).length > 0, 'must change something'),
 );
 export const nothingBody = group({});
+export const tokenBody = group({ ttl: v.optional(positiveDuration(), '1h') });
 
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
 export const failsafeBody = group({
@@ -62,6 +63,14 @@ export const admitBody = group({
   priority: v.number('must be a number'),
   nofailover: flag(),
   deviceId: v.optional(text()),
+  security: v.optional(
+    group({
+      token: group({ id: text(), secret: text() }),
+      requests: group({ agent: v.string(), consul: v.string(), postgres: v.string() }),
+      proof: v.pipe(text(), v.regex(/^[a-f0-9]{64}$/, 'must be a SHA-256 in hexadecimal')),
+      consulToken: v.pipe(text(), v.uuid('must be a UUID')),
+    }),
+  ),
   lease: group({ retryPeriod: v.number(), renewDeadline: v.number(), leaseDuration: v.number() }),
 });
 

@@ -1,16 +1,19 @@
 /** Listening: the same application on the Unix socket (administrators) and on TCP (peers, load balancers, readers). */
 import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
-import { connect, type ListenOptions } from 'node:net';
-import { createAdaptorServer, type ServerType } from '@hono/node-server';
-import type { Hono } from 'hono';
-import { AgentError } from '../errors.ts';
+import type { ServerType } from '@hono/node-server';
 import { type AppOptions, createApp } from './app.ts';
+import { type Credentials, createCredentials } from './credentials.ts';
+import { cannotListen, listen, type ServerTls, somebodyListens, stop } from './listen.ts';
 
 export interface HttpOptions extends Omit<AppOptions, 'access'> {
-  /** What peers show each other; null until the node is in a cluster. */
+  /** Plain clusters: what peers show each other; null until the node is in a cluster. */
   readonly secret: () => string | null;
   /** Reads and admission over TCP without the secret: only where every node is on this machine (`api.tls: false`). */
   readonly open: boolean;
+  /** HTTPS over TCP, with these PEM texts: asked at `listenTcp` and `renew`. Left out: plain (`api.tls: false`). */
+  readonly tls?: () => Promise<ServerTls>;
+  /** With `tls`: people over TCP. Left out: nobody. */
+  readonly people?: Credentials;
 }
 
 export interface HttpServer {
@@ -21,38 +24,10 @@ export interface HttpServer {
   listenSocket(path: string, gid?: number): Promise<void>;
   /** Rejects with `address_in_use` or `cannot_listen`. A second call with the same address does nothing. */
   listenTcp(host: string, port: number): Promise<void>;
+  /** Takes up new certificates: new connections show them, those that are open go on. May be repeated. */
+  renew(): Promise<void>;
   /** Drops open connections too; event streams never end by themselves. */
   close(): Promise<void>;
-}
-
-const CONNECT_DEADLINE = 1000;
-
-function somebodyListens(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const settle = (answer: boolean) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(answer);
-    };
-    // Accepting and silent is somebody all the same.
-    const timer = setTimeout(() => settle(true), CONNECT_DEADLINE);
-    socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
-  });
-}
-
-function cannotListen(where: string, cause: unknown): AgentError {
-  const inUse = (cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
-  return new AgentError({
-    class: 'operator',
-    code: inUse ? 'address_in_use' : 'cannot_listen',
-    message: inUse ? `another process listens on ${where}` : `cannot listen on ${where}`,
-    hint: inUse
-      ? 'is another agent running?'
-      : 'does the address belong to this machine, and may the user use it?',
-    cause,
-  });
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -63,46 +38,65 @@ async function removeStale(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-function listen(app: Hono, where: ListenOptions, name: string): Promise<ServerType> {
-  const server = createAdaptorServer({ fetch: app.fetch });
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(cannotListen(name, cause)));
-    server.listen(where, () => resolve(server));
-  });
-}
-
-function stop(server: ServerType): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    if ('closeAllConnections' in server) server.closeAllConnections();
-  });
-}
-
-export function createHttpServer({ secret, open, ...options }: HttpOptions): HttpServer {
+export function createHttpServer({ secret, open, tls, people, ...options }: HttpOptions): HttpServer {
+  const { api } = options;
   const onSocket = createApp({
     ...options,
     access: { via: 'socket', admin: true, openReads: true, openAdmission: true, secret },
   });
+  const mutual =
+    tls === undefined
+      ? undefined
+      : {
+          isMember: (node: string, proof: string) => api.isMember(node, proof),
+          people: people ?? createCredentials({ users: [], tokens: [] }),
+        };
   const onTcp = createApp({
     ...options,
-    access: { via: 'tcp', admin: false, openReads: open, openAdmission: open, secret },
+    access: {
+      via: 'tcp',
+      admin: false,
+      openReads: open,
+      openAdmission: open,
+      secret,
+      ...(mutual === undefined ? {} : { mutual }),
+    },
   });
-  const servers = new Map<string, ServerType>();
+  const sockets: ServerType[] = [];
+  const tcp = new Map<string, { host: string; port: number; server: ServerType }>();
+  /** Replaced by one with newer certificates; their open connections go on. */
+  const old: ServerType[] = [];
+
+  async function openTcp(host: string, port: number): Promise<void> {
+    const name = `${host}:${port}`;
+    tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, await tls?.()) });
+  }
+
   return {
     async listenSocket(path, gid) {
       await removeStale(path);
-      servers.set(path, await listen(onSocket, { path }, path));
+      sockets.push(await listen(onSocket, { path }, path));
       if (gid !== undefined) chownSync(path, -1, gid);
       chmodSync(path, 0o660);
     },
     async listenTcp(host, port) {
-      const name = `${host}:${port}`;
-      if (!servers.has(name)) servers.set(name, await listen(onTcp, { host, port }, name));
+      if (!tcp.has(`${host}:${port}`)) await openTcp(host, port);
+    },
+    async renew() {
+      if (tls === undefined) return;
+      for (const { host, port, server } of [...tcp.values()]) {
+        server.close();
+        if ('closeIdleConnections' in server) server.closeIdleConnections();
+        old.push(server);
+        await openTcp(host, port);
+      }
     },
     async close() {
-      const open = [...servers.values()];
-      servers.clear();
-      await Promise.all(open.map(stop));
+      const all = [...sockets, ...old, ...[...tcp.values()].map(({ server }) => server)];
+      sockets.length = 0;
+      old.length = 0;
+      tcp.clear();
+      await Promise.all(all.map(stop));
     },
   };
 }

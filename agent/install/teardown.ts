@@ -6,8 +6,6 @@ import { folders } from './folders.ts';
 import { giveBackDatabase, isStandby } from './give_back_database.ts';
 import type { Machine } from './machine.ts';
 import {
-  CONFIG_FILE,
-  libDir,
   OWN_SERVICES,
   PARTS,
   postgresConfDir,
@@ -64,7 +62,7 @@ function setAside(config: Config, machine: Machine, stamp: string): Step {
   const files = (path: string): boolean =>
     machine.list(path).some((name) => {
       const inner = join(path, name);
-      return machine.look(inner)?.type === 'folder' ? files(inner) : name !== 'agent.lock';
+      return machine.look(inner)?.type === 'folder' ? files(inner) : !name.startsWith('agent.lock');
     });
   const used = () => stateFolders(config).filter(files);
   const place = (path: string) => join(dirname(path), `former-${stamp}`);
@@ -120,35 +118,36 @@ function unitsIn(text: string | undefined): object {
 
 /** In this order: nothing may write the database or take the lease while it is given back. */
 export function teardownSteps(config: Config, machine: Machine, options: TeardownOptions): Step[] {
-  const { skipDatabase = false, stamp } = options;
-  let torn = false;
-  const marked = (step: Step): Step => ({
-    ...step,
-    act() {
-      torn = true;
-      return step.act();
-    },
-  });
-  return [
-    stop(machine, 'stop the agent and its helpers', OWN_SERVICES),
-    stop(machine, 'stop Syncthing, PostgreSQL and Consul of the cluster', PARTS),
-    ...(skipDatabase ? [] : [database(config, machine)]),
+  const parts = stop(machine, 'stop Syncthing, PostgreSQL and Consul of the cluster', PARTS);
+  const work = [
+    parts,
+    ...(options.skipDatabase === true ? [] : [database(config, machine)]),
     removeRules(config, machine),
-    setAside(config, machine, stamp),
+    setAside(config, machine, options.stamp),
     giveUnits(config, machine),
-  ]
-    .map(marked)
-    .concat({
-      what: 'start the agent again, in no cluster',
-      needed: () => (torn && machine.look(CONFIG_FILE) !== undefined ? '' : undefined),
-      async act() {
-        const names = [...OWN_SERVICES].reverse();
-        const seen = await machine.units(names);
-        const enabled = names.filter((name) => seen.get(name)?.enabled === true);
-        if (enabled.length > 0) await machine.run(['systemctl', 'start', '--', ...enabled], 60_000);
-        return enabled.join(', ');
+  ];
+  const own = stop(machine, 'stop the agent and its helpers', OWN_SERVICES);
+  let begun = false;
+  return [
+    {
+      ...own,
+      async needed() {
+        for (const step of work) if ((await step.needed()) !== undefined) return own.needed();
+        return undefined;
       },
-    });
+      act() {
+        begun = true;
+        return own.act();
+      },
+    },
+    ...work,
+    {
+      what: 'start the agent again, in no cluster',
+      needed: () => (begun ? '' : undefined),
+      async act() {
+        await machine.run(['systemctl', 'start', '--', ...[...OWN_SERVICES].reverse()], 60_000);
+        return undefined;
+      },
+    },
+  ];
 }
-
-export const formerPlaces = (config: Config): string[] => [libDir(config), dirname(CONFIG_FILE)];

@@ -72,6 +72,8 @@ function files(config: Config, machine: Machine, purge: boolean): Step {
       const found = there();
       for (const path of found) await machine.remove(path);
       await machine.run(['systemctl', 'daemon-reload']);
+      // One that failed is remembered without its file; those that did not are no names any more, and said so.
+      await machine.run(['systemctl', 'reset-failed', '--', ...Object.values(UNITS)]).catch(() => {});
       return found.join(', ');
     },
   };

@@ -1,14 +1,23 @@
-/** This node's Consul server as a child of the agent (dev cluster): its files, its start, and when it is ready. */
-import { existsSync, rmSync } from 'node:fs';
+/** This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and when it is ready. */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { consulBind, type NodeConfig } from '../config.ts';
-import { createConsulClient } from '../consul/client.ts';
-import { BOOTSTRAP_FILE, renderBootstrapConfig, renderServerConfig } from '../consul/server_config.ts';
+import { consulBind, hostPort, localConsulUrl, type NodeConfig } from '../config.ts';
+import { type ConsulAdmin, createConsulAdmin } from '../consul/admin.ts';
+import {
+  BOOTSTRAP_FILE,
+  type ConsulSecurity,
+  renderBootstrapConfig,
+  renderServerConfig,
+} from '../consul/server_config.ts';
 import { AgentError } from '../errors.ts';
 import { sleep } from '../platform/clock.ts';
 import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
+import { callTrampoline } from './trampoline_client.ts';
+
+/** On a VM; its ExecStart is the command below. */
+export const CONSUL_UNIT = 'cloudify-consul.service';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
@@ -23,27 +32,46 @@ export type ConsulServer = {
   waitLeader(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves when this server is a voter; throws `consul_not_voting` after `ms`. */
   waitVoter(ms: number): Promise<void>;
+  /**
+   * The running server reads its files again: after its certificate was renewed. Nothing is restarted. Throws transient
+   * `consul_not_reloaded`.
+   */
+  reload(): Promise<void>;
+  /** Writes the configuration anew for the next start: with another gossip key, for example. */
+  configure(join: readonly string[]): void;
+  /** Calls that a node's own token does not allow, at the local server. */
+  admin(): ConsulAdmin;
   stop(): Promise<void>;
   /** Stops it and removes its data and configuration: for a join that is undone. */
   wipe(): Promise<void>;
 };
 
-export function createConsulServer(config: NodeConfig, driver: ServiceDriver): ConsulServer {
+/** `security` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
+export function createConsulServer(
+  config: NodeConfig,
+  driver: ServiceDriver,
+  security: () => ConsulSecurity | undefined = () => undefined,
+): ConsulServer {
   const { consul } = config;
   const binary = consulBinary(config);
   const unit: ServiceUnit = {
     name: 'consul',
+    unit: CONSUL_UNIT,
     command: binary ?? 'consul',
     args: ['agent', `-config-dir=${consul.config_dir}`],
     cwd: consul.data_dir,
     stopSignal: 'SIGTERM',
     stopTimeout: 10_000,
   };
-  const client = createConsulClient({
-    servers: [`http://${consul.http_address}:${consul.http_port}`],
-    deadlineMs: 1000,
-    attemptMs: 1000,
-  });
+  const admin = (): ConsulAdmin => {
+    const token = security()?.tokens.management;
+    return createConsulAdmin({
+      servers: [localConsulUrl(config)],
+      deadlineMs: 1000,
+      attemptMs: 1000,
+      ...(token === undefined ? {} : { token }),
+    });
+  };
 
   const hasData = () => existsSync(join(consul.data_dir, 'raft', 'raft.db'));
   let wanted = false;
@@ -81,8 +109,33 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
     });
   }
 
+  function configure(others: readonly string[]): void {
+    const secured = security();
+    if (consul.tls && secured === undefined) {
+      throw new AgentError({
+        class: 'operator',
+        code: 'no_certificates',
+        message: 'Consul is to use TLS, and this node has no certificates',
+        hint: `they are made at start and join, in ${config.paths.ssl_dir}`,
+      });
+    }
+    const file = renderServerConfig({
+      nodeName: config.node_name,
+      bindAddr: consulBind(config),
+      clientAddr: consul.http_address,
+      dataDir: consul.data_dir,
+      retryJoin: others,
+      datacenter: consul.datacenter,
+      ...(consul.tls && secured !== undefined ? { security: secured } : {}),
+      ports: { http: consul.http_port, server: consul.server_port, serfLan: consul.serf_port },
+    });
+    writeDurably(join(consul.config_dir, file.name), file.content);
+  }
+
   return {
     unit,
+    configure,
+    admin,
     async start({ bootstrap, join: others }) {
       if (binary === undefined) {
         throw new AgentError({
@@ -92,18 +145,11 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
           hint: 'install Consul 1.8 or later, or set consul.binary',
         });
       }
-      makeDir(consul.data_dir);
-      makeDir(consul.config_dir);
-      const file = renderServerConfig({
-        nodeName: config.node_name,
-        bindAddr: consulBind(config),
-        clientAddr: consul.http_address,
-        dataDir: consul.data_dir,
-        retryJoin: others,
-        datacenter: consul.datacenter,
-        ports: { http: consul.http_port, server: consul.server_port, serfLan: consul.serf_port },
-      });
-      writeDurably(join(consul.config_dir, file.name), file.content);
+      if (consul.mode === 'child') {
+        makeDir(consul.data_dir);
+        makeDir(consul.config_dir);
+      }
+      configure(others);
       if (bootstrap) {
         const extra = renderBootstrapConfig();
         writeDurably(join(consul.config_dir, extra.name), extra.content);
@@ -114,9 +160,10 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
     },
     hasData,
     async waitLeader(ms) {
+      const { catalog, acl } = admin();
       await wait(
         ms,
-        async () => hasLeader(await client.catalog.leader({ target: 'local' })),
+        async () => hasLeader(await catalog.leader({ target: 'local' })),
         'consul_no_leader',
         'Consul elected no leader in time',
       );
@@ -125,23 +172,42 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
       const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
       await wait(
         10_000,
-        async () => (await client.catalog.ensureAutopilot(settings)).kind === 'ok',
+        async () => (await catalog.ensureAutopilot(settings)).kind === 'ok',
         'consul_autopilot',
         'autopilot could not be set',
       );
+      const own = security()?.tokens.node;
+      if (own === undefined) return;
+      await wait(
+        10_000,
+        async () => (await acl.createNodeToken(config.node_name, consul.prefix, own)).kind === 'ok',
+        'consul_token',
+        "this node's Consul token could not be made",
+      );
     },
     async waitVoter(ms) {
-      const own = `${consulBind(config)}:${consul.server_port}`;
+      const own = hostPort(consulBind(config), consul.server_port);
+      const { catalog } = admin();
       await wait(
         ms,
         async () => {
-          const raft = await client.catalog.raftConfiguration();
+          const raft = await catalog.raftConfiguration();
           return raft.kind === 'ok' && raft.value.some((server) => server.address === own && server.voter);
         },
         'consul_not_voting',
         'this Consul server did not become a voter in time',
       );
       member = true;
+    },
+    async reload() {
+      const done = await admin().reload();
+      if (done.kind === 'ok') return;
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_not_reloaded',
+        message: `Consul did not reload: ${done.cause.message}`,
+        hint: 'run the command again',
+      });
     },
     async stop() {
       wanted = false;
@@ -151,6 +217,12 @@ export function createConsulServer(config: NodeConfig, driver: ServiceDriver): C
       wanted = false;
       member = false;
       await driver.stop(unit);
+      if (consul.mode === 'systemd') {
+        // The data is its own user's, and the folders are root's: they stay.
+        await callTrampoline('consul', 'wipe');
+        for (const name of readdirSync(consul.config_dir)) rmSync(join(consul.config_dir, name));
+        return;
+      }
       rmSync(consul.data_dir, { recursive: true, force: true });
       rmSync(consul.config_dir, { recursive: true, force: true });
     },

@@ -127,10 +127,11 @@ describe('founding', () => {
 });
 
 describe('the others', () => {
-  test('a standby starts cut off: whom it may follow is decided once its position is known', () => {
+  test('a standby starts cut off, with the voters that a promotion would open with', () => {
     const { stage, does } = agent('b', { pg: stopped() });
     does({ do: 'start_standby' });
-    expect(stage.order(/^pg/)).toEqual(['pg.setUpstream', 'pg.startStandby']);
+    expect(stage.order(/^pg/)).toEqual(['pg.setUpstream', 'pg.setSyncList', 'pg.startStandby']);
+    expect(stage.args('pg.setSyncList')[0]?.[0]).toEqual({ names: ['c_c1', 'a_a1'], k: 1 });
     expect(stage.args('pg.setUpstream')[0]?.[0]).toBeNull();
   });
   test('where it cannot be cut off it is not started', () => {

@@ -11,6 +11,7 @@ const ballot = (over: Partial<NonNullable<Facts['ballot']>> = {}): NonNullable<F
   rank: 0,
   ...over,
 });
+const leads = { filesDue: 'lead' as const };
 const request = { id: 'r1', target: 'b', expired: false, unfit: null, waiting: null };
 const free: FactsOver = {
   lease: { state: 'free', holder: '', still: 50 },
@@ -114,6 +115,21 @@ const situations: [string, Facts, number, string[]][] = [
   ['handed over to it', facts({ lease: { state: 'offered', holder: 'b' } }), 500, ['accept']],
   ['shutting down, a standby is fit', activeFacts({ stopping: 'shutdown' }), 505, ['handover']],
   ['shutting down, nobody is fit', activeFacts({ stopping: 'shutdown', fit: null }), 505, ['release']],
+  ['shutting down as a standby', facts({ stopping: 'shutdown' }), 290, []],
+  ['files of a fresh active', activeFacts(leads), 553, ['files_lead']],
+  ['files of a standby whose active changed', facts({ filesDue: 'follow' }), 742, ['files_follow']],
+  [
+    'files follow before the database is copied',
+    facts({ pg: stopped({ data: 'empty' }), mayWipe: true, filesDue: 'follow' }),
+    410,
+    ['files_follow', 'rebuild'],
+  ],
+  [
+    'switchover request whose target is not ready yet',
+    activeFacts({ request: { ...request, waiting: 'it lacks 3 files' } }),
+    570,
+    ['sync_step'],
+  ],
   ['agent restarting: stays active', activeFacts({ stopping: 'restart' }), 570, ['sync_step']],
   [
     'holder whose database is a standby',
@@ -325,9 +341,41 @@ describe('precedence: of two situations at once the graver one wins', () => {
       545,
     ],
     [
-      'a handover before another repair',
-      activeFacts({ checks: { failing: ['services'] }, services: { missing: ['worker'] } }),
+      'repaired in place as often as configured, a handover before another repair',
+      activeFacts({ checks: { failing: ['services'] }, services: { missing: ['worker'] }, repairs: 1 }),
       550,
+    ],
+    [
+      'a repair in place before a handover for a service that was never started again',
+      activeFacts({ checks: { failing: ['services'] }, services: { missing: ['worker'] } }),
+      555,
+    ],
+    [
+      'a failing database elsewhere is not repaired by starting services first',
+      activeFacts({ checks: { failing: ['services', 'disk'] }, services: { missing: ['worker'] } }),
+      550,
+    ],
+    [
+      'the files lead before the services start',
+      activeFacts({ ...leads, services: { missing: ['worker'] } }),
+      553,
+    ],
+    ['a failing service before the files', activeFacts({ ...leads, checks: { failing: ['services'] } }), 550],
+    ['following before the files', facts({ filesDue: 'follow', followsHolder: false }), 730],
+    [
+      'a shutting down standby challenges nobody',
+      facts({ ...expired, stopping: 'shutdown', ballot: ballot() }),
+      290,
+    ],
+    [
+      'a shutting down node fences down first',
+      activeFacts({ stopping: 'shutdown', lease: { right: 0 } }),
+      200,
+    ],
+    [
+      'a request that waits for its target leaves the active to its other duties',
+      activeFacts({ request: { ...request, waiting: 'it lacks files' }, services: { missing: ['worker'] } }),
+      555,
     ],
     ['divergence before following', facts({ ...returned, mayWipe: true }), 710],
     [

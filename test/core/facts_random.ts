@@ -102,6 +102,8 @@ export function randomFacts(random: () => number): Facts {
     followsHolder: random() < 0.5,
     cooldown: rarely(0.2) ? 4000 : 0,
     recentRestarts: one(0, 0, 1, 2),
+    filesDue: one(null, null, null, 'lead', 'follow'),
+    repairs: one(0, 1),
     hadStandby: random() < 0.7,
     startFailed: rarely(0.2),
     closedFor: one(0, 1000, 20_000),

@@ -54,6 +54,7 @@ describe('rebuilding', () => {
       'store.save',
       'pg.rebuild',
       'store.save',
+      'pg.setSyncList',
       'pg.setUpstream',
       'pg.startStandby',
     ]);

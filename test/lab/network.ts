@@ -58,7 +58,7 @@ export async function plug(node: NodePlace): Promise<void> {
 
 /** The VM's network as a boot finds it: no rule, set or connection of its former life. A cut-off VM stays cut off. */
 export async function freshPort(node: NodePlace): Promise<void> {
-  attempt('ip', 'netns', 'del', node.netns);
+  dropPort(node);
   await addPort(node);
   if (!existsSync(cable(node))) await plug(node);
 }
@@ -68,8 +68,9 @@ export async function silence(node: NodePlace): Promise<void> {
   await must(['ip', '-n', node.bridge, 'link', 'set', node.port, 'nomaster']);
 }
 
-/** After the last process of the VM. */
+/** After the last process of the VM. The interface by itself: the kernel takes its time with a namespace. */
 export function dropPort(node: NodePlace): void {
+  attempt('ip', '-n', node.bridge, 'link', 'del', node.port);
   attempt('ip', 'netns', 'del', node.netns);
 }
 

@@ -72,11 +72,9 @@ export function ownerOf(paths: LabPaths): number | typeof KEPT | undefined {
   }
 }
 
-export const isName = (name: string): boolean => {
-  try {
-    labPaths(name);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** Takes away every lab whose maker has ended without doing so. Returns their names. */
+export function reapLeftovers(): string[] {
+  const left = labNames().filter((name) => ownerOf(labPaths(name)) === undefined);
+  for (const name of left) reap(labPaths(name));
+  return left;
+}

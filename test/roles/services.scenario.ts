@@ -10,119 +10,42 @@ import { alive, processesWithEnv, readStat } from '../../agent/platform/procfs.t
 import { childDriver } from '../../agent/roles/services/child.ts';
 import type { ServiceExit, ServiceUnit } from '../../agent/roles/services/driver.ts';
 import { UNIT_VARIABLE } from '../../agent/roles/services/record.ts';
+import { contract, SCRIPTS, type Stage, TIMEOUT } from './services.contract.ts';
 
 /**
  * What the child driver promises, on real processes, as a program: the test runs it under Bun and under Deno. With
  * `agent DIR` it plays an agent that starts the service and waits to be killed.
  */
 
-const TIMEOUT = 10_000;
 const worker = (over: Partial<ServiceUnit> = {}): ServiceUnit => ({
   name: 'worker',
   command: 'sh',
-  args: ['-c', 'echo started; trap "echo stopping; exit 0" TERM; while :; do sleep 0.05; done'],
+  args: ['-c', SCRIPTS.plain],
   ...over,
 });
 const driverIn = (dir: string) =>
   childDriver({ runDir: join(dir, 'run'), logDir: join(dir, 'log'), pollEvery: 50 });
 const log = (dir: string) => readFileSync(join(dir, 'log', 'worker.log'), 'utf8');
 
-async function exitOf(dir: string, unit: ServiceUnit, act: (pid: number) => void): Promise<ServiceExit> {
-  const driver = driverIn(dir);
-  const { pid } = await driver.start(unit);
-  assert.ok(pid);
-  const exit = new Promise<ServiceExit>((done) => driver.onExit(done));
-  act(pid);
-  return exit;
-}
+const stage = (dir: string): Stage => ({
+  driver: () => driverIn(dir),
+  unit: (kind, over) => worker({ args: ['-c', SCRIPTS[kind]], ...over }),
+  processes: () => processesWithEnv(UNIT_VARIABLE, join(dir, 'run', 'worker')).map(({ pid }) => pid),
+});
 
 const steps: Record<string, (dir: string) => Promise<void>> = {
-  async 'start and stop'(dir) {
+  ...Object.fromEntries(
+    Object.entries(contract).map(([name, step]) => [name, (dir: string) => step(stage(dir))]),
+  ),
+
+  async 'it has a session and a log of its own'(dir) {
     const driver = driverIn(dir);
     const unit = worker();
-    assert.deepEqual(await driver.status(unit), { state: 'stopped' });
-    const started = await driver.start(unit);
-    assert.equal(started.state, 'running');
-    assert.equal((await driver.start(unit)).pid, started.pid, 'a second start does nothing');
-    const stat = readStat(started.pid ?? 0);
-    assert.equal(stat?.session, started.pid, 'a session of its own');
+    const { pid = 0 } = await driver.start(unit);
+    assert.equal(readStat(pid)?.session, pid);
     await until(() => log(dir).includes('started'), { timeout: TIMEOUT });
-    const exits: ServiceExit[] = [];
-    driver.onExit((exit) => exits.push(exit));
     await driver.stop(unit);
-    await driver.stop(unit);
-    assert.ok(!alive(started.pid ?? 0));
-    assert.deepEqual(exits, [{ name: 'worker', pid: started.pid, expected: true, exitCode: 0 }]);
     assert.match(log(dir), /stopping/);
-    assert.equal((await driver.status(unit)).state, 'stopped');
-    const again = await driver.restart(unit);
-    assert.notEqual(again.pid, started.pid);
-    await driver.stop(unit);
-  },
-
-  async 'an unexpected exit is told with its code'(dir) {
-    const unit = worker({ args: ['-c', 'sleep 0.05; exit 7'] });
-    const exit = await exitOf(dir, unit, () => {});
-    assert.equal(exit.expected, false);
-    assert.equal(exit.exitCode, 7);
-    assert.equal((await driverIn(dir).status(unit)).state, 'failed', 'a later agent knows that it died');
-  },
-
-  async 'a kill is told at once'(dir) {
-    let killed = 0;
-    const exit = await exitOf(dir, worker(), (pid) => {
-      killed = performance.now();
-      process.kill(pid, 'SIGKILL');
-    });
-    assert.ok(performance.now() - killed < 500, 'by the event, not by the poll of 1 s');
-    assert.equal(exit.signal, 'SIGKILL');
-    assert.equal(exit.exitCode, 137);
-  },
-
-  async 'what ignores the signal, or is frozen, is killed'(dir) {
-    for (const args of [
-      ['-c', 'trap "" TERM; while :; do sleep 0.05; done'],
-      ['-c', 'kill -STOP $$'],
-    ]) {
-      const driver = driverIn(dir);
-      const unit = worker({ args, stopTimeout: 150 });
-      const { pid = 0 } = await driver.start(unit);
-      await until(() => readStat(pid)?.state === 'T', { timeout: 200 });
-      await driver.stop(unit);
-      assert.ok(!alive(pid));
-    }
-  },
-
-  async 'nothing that it started is left, in its group or out of it'(dir) {
-    const driver = driverIn(dir);
-    const unit = worker({
-      args: ['-c', 'sleep 100 & setsid sleep 100 & trap "exit 0" TERM; while :; do sleep 0.05; done'],
-    });
-    const mark = join(dir, 'run', 'worker');
-    await driver.start(unit);
-    await until(
-      () => processesWithEnv(UNIT_VARIABLE, mark).filter((p) => p.command === 'sleep').length >= 3,
-      {
-        timeout: TIMEOUT,
-      },
-    );
-    await driver.stop(unit);
-    assert.deepEqual(processesWithEnv(UNIT_VARIABLE, mark), []);
-  },
-
-  async 'a stop overtakes a start that waits, and brings its own signal and time'(dir) {
-    const driver = driverIn(dir);
-    const unit = worker({ args: ['-c', 'trap "" TERM; while :; do sleep 0.05; done'], stopTimeout: 60_000 });
-    await driver.start(unit);
-    const slow = driver.stop(unit);
-    const waiting = driver.start(unit).then(
-      () => 'started',
-      (error: { code: string }) => error.code,
-    );
-    await driver.stop(unit, { signal: 'SIGKILL' });
-    await slow;
-    assert.equal(await waiting, 'service_start_cancelled');
-    assert.equal((await driver.status(unit)).state, 'stopped');
   },
 
   async 'a command or folder that is missing is said'(dir) {

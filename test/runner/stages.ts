@@ -1,4 +1,6 @@
 /** The stages of `npm test`, as data, in the order they run. */
+import { missing } from '../lab/probe.ts';
+import { reapLeftovers } from '../lab/reap.ts';
 
 const bin = 'node_modules/.bin';
 const deno = [`${bin}/deno`, 'run', '-A', '--node-modules-dir=manual'];
@@ -22,6 +24,10 @@ export type Suite = {
   limitSeconds: number;
   /** For one test within, unless the test says otherwise. */
   testLimitMs: number;
+  /** Why it cannot run on this machine; then it is left out aloud, counted neither as passed nor as failed. */
+  missing?: () => Promise<string[]>;
+  /** Takes away what a test that was killed has left; returns what it was. */
+  tidy?: () => string[];
 };
 
 export type Stage = { name: string; commands: Command[] } | { name: string; suite: Suite };
@@ -77,10 +83,21 @@ export const stages: Stage[] = [
   { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 300, testLimitMs: 240_000 } },
   { name: 'contract', suite: { folders: ['contract'], apart: true, limitSeconds: 300, testLimitMs: 60_000 } },
   { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 600, testLimitMs: 240_000 } },
+  {
+    name: 'lab',
+    suite: {
+      folders: ['lab'],
+      apart: true,
+      limitSeconds: 600,
+      testLimitMs: 240_000,
+      missing,
+      tidy: reapLeftovers,
+    },
+  },
 ];
 
-/** Folders that `*` leaves out besides those of the other suites: programs, not tests. `lab` needs virtual machines. */
-export const notUnit = ['lab', 'demo', 'bench', 'deno'];
+/** Folders that `*` leaves out besides those of the other suites: programs, not tests. */
+export const notUnit = ['demo', 'bench', 'deno'];
 
 /** Folders the unit stage is known to have: one without tests is named aloud. */
 export const unitFolders = [

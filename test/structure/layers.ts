@@ -69,7 +69,7 @@ export const layers: Layer[] = [
     why: 'the command line reaches the agent through its API; `agent run` alone starts one',
     values: [
       /^cli\//,
-      /^agent\/(main|doctor|trampoline\/run)\.ts$/,
+      /^agent\/(main|doctor|trampoline\/run|roles\/postgres_helper\/index)\.ts$/,
       /^agent\/(doctor|install)\//,
       /^agent\/http\/(.*\/)?client[^/]*\.ts$/,
       /^agent\/(platform|config|errors|log|version)(\/|\.ts$)/,

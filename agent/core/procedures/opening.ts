@@ -3,7 +3,7 @@ import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { SyncList } from '../postgres.ts';
 import type { Voter } from '../records.ts';
-import { listOf } from './cover.ts';
+import { listOf, sameList } from './cover.ts';
 
 const CARRY = 2000;
 
@@ -24,7 +24,8 @@ export function carriedList(n: NodeContext): SyncList | undefined {
 /** Written while the server is stopped, it is in effect from its start on: a promotion soon after has nothing to wait for. */
 export function* carryList(n: NodeContext): Procedure<void> {
   const list = carriedList(n);
-  if (list !== undefined) yield* call('pg', 'setSyncList', list, CARRY);
+  if (list === undefined || sameList(list, n.pg?.syncList ?? null)) return;
+  yield* call('pg', 'setSyncList', list, CARRY);
 }
 
 function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {

@@ -30,7 +30,6 @@ const helper = (config: Config, name: string): string =>
 
 export function agentUnit(config: Config): string {
   const { paths, user, group, consul } = config;
-  const writable = [paths.ssl_dir, consul.config_dir].map((path) => pathWord(`-${path}`)).join(' ');
   const others = [...OWN_SERVICES.filter((name) => name !== UNITS.agent), ...PARTS, UNITS.firewall];
   // What it runs stops after it when the machine goes down: it hands over first.
   const manager = config.services.flatMap(({ unit }) => unit ?? []);
@@ -63,8 +62,8 @@ export function agentUnit(config: Config): string {
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
       ...sudoCalls,
-      ['ProtectSystem', 'full'],
-      ['ReadWritePaths', writable],
+      // Not 'full': the trampoline works in this mount namespace, and disabling a unit writes below /etc.
+      ['ProtectSystem', 'yes'],
     ],
     'multi-user.target',
   );

@@ -24,13 +24,10 @@ export function readCertificate(pem: string): CertificateFacts {
   };
 }
 
-/** SHA-256 of the first certificate in the text; hexadecimal, lower case. */
+/** SHA-256 of the first PEM block in the text, a certificate or a request; hexadecimal, lower case. */
 export function fingerprintOf(pem: string): string {
   return createHash('sha256').update(derOf(pem)).digest('hex');
 }
-
-/** SHA-256 of a request or key in PEM: to tell whether two are the same one. */
-export const sameFingerprint = fingerprintOf;
 
 function derOf(pem: string): Uint8Array {
   const body = /-----BEGIN [A-Z0-9 ]+-----([^-]+)-----END/.exec(pem)?.[1];

@@ -16,7 +16,8 @@ type Whole = { devices: Device[]; folders: Folder[]; [key: string]: unknown };
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-const ids = (devices: readonly { deviceID: string }[]): string[] => devices.map(({ deviceID }) => deviceID).sort();
+const ids = (devices: readonly { deviceID: string }[]): string[] =>
+  devices.map(({ deviceID }) => deviceID).sort();
 
 /** Throws when Syncthing does not take it. Returns whether anything was changed. */
 export async function applySettings(rest: Rest, wanted: Settings, ms: number): Promise<boolean> {
@@ -42,7 +43,9 @@ export async function applySettings(rest: Rest, wanted: Settings, ms: number): P
 
 function sameSet(a: readonly Device[], b: readonly Device[]): boolean {
   const sorted = (devices: readonly Device[]) =>
-    [...devices].sort((x, y) => (x.deviceID < y.deviceID ? -1 : 1)).map((device) => JSON.stringify(sortKeys(device)));
+    [...devices]
+      .sort((x, y) => (x.deviceID < y.deviceID ? -1 : 1))
+      .map((device) => JSON.stringify(sortKeys(device)));
   return same(sorted(a), sorted(b));
 }
 
@@ -50,7 +53,12 @@ const sortKeys = (device: Device): [string, unknown][] =>
   Object.entries(device).sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** The ignore patterns of a folder, the same on every node: Syncthing itself does not carry them over. */
-export async function applyIgnores(rest: Rest, folder: string, patterns: readonly string[], ms: number): Promise<void> {
+export async function applyIgnores(
+  rest: Rest,
+  folder: string,
+  patterns: readonly string[],
+  ms: number,
+): Promise<void> {
   const path = query('db/ignores', { folder });
   const now = (await rest.get(path, ms)) as { ignore: string[] | null };
   if (same(now.ignore ?? [], patterns)) return;

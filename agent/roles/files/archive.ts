@@ -1,7 +1,20 @@
 /** Copies of what a revert or the new active's override is about to replace (DESIGN 12), and reports of what never came. */
 import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, readdir, readFile, readlink, rename, rm, statfs, symlink, utimes } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  statfs,
+  symlink,
+  utimes,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { NodeConfig } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
@@ -108,7 +121,10 @@ const keyOf = (items: readonly Item[], reason: string): string => {
   const lines = items.map(({ folder, path, deleted, bytes, modified }) =>
     [folder, path, deleted, bytes, modified].join('\0'),
   );
-  return createHash('sha256').update([reason, ...lines.sort()].join('\n')).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update([reason, ...lines.sort()].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 };
 
 async function savedBefore(dir: string, key: string): Promise<string | null> {

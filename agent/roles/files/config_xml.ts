@@ -1,5 +1,5 @@
 /** config.xml for a start: none of the defaults that reach out of the cluster, everything receive-only and cut off. Pure. */
-import type { NodeConfig } from '../../config.ts';
+import { hostPort, type NodeConfig } from '../../config.ts';
 import { type Settings, urlOf } from './settings.ts';
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.codePointAt(0)};`);
@@ -81,7 +81,5 @@ ${[...folders, ...devices].join('\n')}
 `;
 }
 
-export function restAddress({ files }: Pick<NodeConfig, 'files'>): string {
-  const host = files.rest_address;
-  return `${host.includes(':') ? `[${host}]` : host}:${files.rest_port}`;
-}
+export const restAddress = ({ files }: Pick<NodeConfig, 'files'>): string =>
+  hostPort(files.rest_address, files.rest_port);

@@ -20,6 +20,8 @@ export type Context = {
   readonly rest: () => Rest;
   readonly log: Logger;
   readonly epoch: () => number;
+  /** One at a time: Syncthing's configuration is read, changed and written as a whole. */
+  readonly lock: Lock;
   /** null: the core has not said yet (the agent was started beside a running Syncthing). */
   stance: Stance | null;
   /** Cut short by the next change of stance. */
@@ -39,8 +41,9 @@ export type Context = {
 
 export const now = (): number => performance.now();
 
-/** Turns of one lock: what sets the configuration never runs beside another that does. */
-export function createLock(): <T>(work: () => Promise<T>) => Promise<T> {
+export type Lock = <T>(work: () => Promise<T>) => Promise<T>;
+
+export function createLock(): Lock {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const mine = last.then(work, work);
@@ -67,20 +70,31 @@ export async function look(ctx: Context, ms = CALL): Promise<Seen> {
   return seen;
 }
 
-/** The configuration as the stance wants it. `deletions`: what is held or pending is carried out. */
+/** The configuration as the stance of this moment wants it. `deletions`: what is held or pending is carried out. */
 export async function applyStance(ctx: Context, deletions = false): Promise<void> {
-  const { config, home, stance } = ctx;
-  if (stance === null) return;
-  const settings = settingsOf({
-    config,
-    own: await home.deviceId(),
-    members: home.memory.members,
-    stance,
-    deletions,
+  const { config, home } = ctx;
+  const own = await home.deviceId();
+  await ctx.lock(async () => {
+    const { stance } = ctx;
+    if (stance === null) return;
+    const settings = settingsOf({ config, own, members: home.memory.members, stance, deletions });
+    const changed = await applySettings(ctx.rest(), settings, CALL * 2);
+    if (changed)
+      for (const { id, ignore } of config.files.folders) await applyIgnores(ctx.rest(), id, ignore, CALL);
   });
-  const changed = await applySettings(ctx.rest(), settings, CALL * 2);
-  if (changed) for (const { id, ignore } of config.files.folders) await applyIgnores(ctx.rest(), id, ignore, CALL);
   await look(ctx);
+}
+
+/** From here on `stance` holds, and what went on under the former one ends. */
+export function take(ctx: Context, stance: Stance): void {
+  ctx.turn.abort();
+  ctx.turn = new AbortController();
+  ctx.stance = stance;
+  ctx.held = [];
+  ctx.notes.clear();
+  ctx.reverts.clear();
+  ctx.returning = false;
+  ctx.connectedAt = null;
 }
 
 /** Has the followed node told all it has? Once complete, a copy stays one while nobody is connected. */

@@ -1,17 +1,26 @@
 /** Syncthing's home folder and what the agent itself remembers: identity, members, and whether this node led last. */
+
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { NodeConfig } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
-import { GROUP_READABLE, makeDir, PRIVATE, readJson, removeDurably, syncDir, writeDurably, writeJson } from '../../platform/files.ts';
+import {
+  GROUP_READABLE,
+  makeDir,
+  PRIVATE,
+  readJson,
+  removeDurably,
+  syncDir,
+  writeDurably,
+  writeJson,
+} from '../../platform/files.ts';
 import { agentFiles, syncthingBinary } from '../../platform/paths.ts';
 import { runOk } from '../../platform/process.ts';
 import { renderConfig } from './config_xml.ts';
 import { DEVICE_ID, deviceIdOf } from './device_id.ts';
-import type { FileMember } from './port.ts';
 import { settingsOf } from './settings.ts';
 
 const memorySchema = v.object({
@@ -110,7 +119,8 @@ function discard(dir: string, name: string): void {
   try {
     rmSync(join(dir, name), { recursive: true, force: true });
   } catch {
-    if (!name.startsWith('discarded-')) renameSync(join(dir, name), join(dir, `discarded-${Date.now()}-${name}`));
+    if (!name.startsWith('discarded-'))
+      renameSync(join(dir, name), join(dir, `discarded-${Date.now()}-${name}`));
   }
 }
 

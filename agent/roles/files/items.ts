@@ -29,7 +29,13 @@ export const itemOf = (folder: string, info: FileInfo): Item => ({
 
 const PAGE = 5_000;
 
-async function paged(rest: Rest, path: string, folder: string, extra: Record<string, string>, ms: number): Promise<Item[]> {
+async function paged(
+  rest: Rest,
+  path: string,
+  folder: string,
+  extra: Record<string, string>,
+  ms: number,
+): Promise<Item[]> {
   const items: Item[] = [];
   for (let page = 1; ; page++) {
     const answer = (await rest.get(query(path, { folder, ...extra, page, perpage: PAGE }), ms)) as Record<

@@ -1,11 +1,11 @@
 /** This node becomes, or stays, the one whose files are everybody's. */
 import type { Outcome } from '../../core/postgres.ts';
 import { sleep } from '../../platform/clock.ts';
+import { adopt } from './adopt.ts';
 import { archive } from './archive.ts';
-import { applyStance, CALL, type Context, failed, folderIds, look, now } from './context.ts';
+import { applyStance, CALL, type Context, failed, folderIds, look, now, take } from './context.ts';
 import { carryOut, isMass } from './guard.ts';
-import type { Item } from './items.ts';
-import { lackedHere } from './items.ts';
+import { type Item, lackedHere } from './items.ts';
 import { query } from './rest.ts';
 
 /** How long deletions that the former active had asked for may hold the promotion up, ms. */
@@ -14,25 +14,28 @@ const DELETIONS = 1_000;
 export async function lead(ctx: Context, ms: number): Promise<Outcome> {
   const end = now() + ms;
   try {
-    const before = ctx.stance;
-    if (before?.kind !== 'leading') {
+    if (ctx.stance === null) await adopt(ctx);
+    const led = ctx.stance?.kind === 'leading';
+    if (!led) {
+      const turn = ctx.turn.signal;
       // Once send-only, the former active's deletions would be overruled and the files come back.
-      await smallDeletions(ctx).catch((thrown) => ctx.log.warn(`deletions stay undone: ${failed(thrown).why}`));
+      await smallDeletions(ctx).catch((thrown) =>
+        ctx.log.warn(`deletions stay undone: ${failed(thrown).why}`),
+      );
       await reportMissing(ctx).catch((thrown) =>
         ctx.log.warn(`what is missing could not be listed: ${failed(thrown).why}`),
       );
+      if (turn.aborted) return { kind: 'failed', why: 'told otherwise meanwhile' };
       // Before the first change: a crash from here on must count as having led.
       ctx.home.remember({ led: true, synced: true });
-      ctx.stance = { kind: 'leading' };
-      ctx.held = [];
-      ctx.notes.clear();
-      ctx.reverts.clear();
+      take(ctx, { kind: 'leading' });
     }
+    const turn = ctx.turn.signal;
     // The change of type restarts the folder, and that scans it.
     await applyStance(ctx);
-    if (before?.kind === 'leading') await scan(ctx, CALL).catch(() => {});
-    while ((await look(ctx)).folders.some(({ state }) => state.startsWith('scan')) && now() < end)
-      await sleep(50, ctx.turn.signal);
+    if (led) await scan(ctx, CALL).catch(() => {});
+    while (!turn.aborted && now() < end && (await look(ctx)).folders.some(isScanning)) await sleep(50, turn);
+    if (turn.aborted) return { kind: 'failed', why: 'told otherwise meanwhile' };
     await overrideAll(ctx);
     return { kind: 'done' };
   } catch (thrown) {
@@ -40,11 +43,15 @@ export async function lead(ctx: Context, ms: number): Promise<Outcome> {
   }
 }
 
+const isScanning = ({ state }: { state: string }): boolean => state.startsWith('scan');
+
 /** Whatever others have that is newer or more than ours gives way. Idempotent; nothing is sent when nothing differs. */
 export async function overrideAll(ctx: Context): Promise<void> {
   for (const folder of ctx.seen?.folders ?? []) {
     if (folder.needItems + folder.needDeletes === 0 || folder.state !== 'idle') continue;
-    ctx.log.info(`files: overrides ${folder.needItems} items of folder ${folder.id} that others have otherwise`);
+    ctx.log.info(
+      `files: overrides ${folder.needItems} items of folder ${folder.id} that others have otherwise`,
+    );
     await ctx.rest().send('POST', query('db/override', { folder: folder.id }), CALL);
   }
 }
@@ -57,7 +64,8 @@ async function smallDeletions(ctx: Context): Promise<void> {
   if (ctx.stance?.kind !== 'following') return;
   const { folders } = await look(ctx);
   const pending = folders.filter(({ needDeletes }) => needDeletes > 0);
-  if (pending.length > 0 && !pending.some((folder) => isMass(ctx.config, folder))) await carryOut(ctx, DELETIONS);
+  if (pending.length > 0 && !pending.some((folder) => isMass(ctx.config, folder)))
+    await carryOut(ctx, DELETIONS);
 }
 
 /** What only the former active had: known by name, but never received. */
@@ -65,12 +73,15 @@ async function reportMissing(ctx: Context): Promise<void> {
   if (ctx.stance?.kind !== 'following') return;
   const items: Item[] = [];
   for (const { id, needItems } of ctx.seen?.folders ?? [])
-    if (needItems > 0) items.push(...(await lackedHere(ctx.rest(), id, CALL)).filter(({ deleted }) => !deleted));
+    if (needItems > 0)
+      items.push(...(await lackedHere(ctx.rest(), id, CALL)).filter(({ deleted }) => !deleted));
   if (items.length === 0) return;
   const { node } = ctx.stance;
   const reason = `files that ${node} had and that never arrived before this node took over`;
   const dir = await archive(ctx.config, { items, reason, epoch: ctx.epoch(), copy: false });
   const bytes = items.reduce((total, item) => total + item.bytes, 0);
   const names = items.slice(0, 5).map(({ folder, path }) => `${folder}/${path}`);
-  ctx.log.warn(`files: ${items.length} items (${bytes} bytes) of ${node} are missing, listed in ${dir}: ${names.join(', ')}`);
+  ctx.log.warn(
+    `files: ${items.length} items (${bytes} bytes) of ${node} are missing, listed in ${dir}: ${names.join(', ')}`,
+  );
 }

@@ -1,6 +1,5 @@
 /** What Syncthing is told: one description, rendered as config.xml before a start and laid over its REST config while it runs. Pure. */
-import { isIPv6 } from 'node:net';
-import type { NodeConfig } from '../../config.ts';
+import { hostPort, type NodeConfig } from '../../config.ts';
 import type { FileMember } from './port.ts';
 
 /** Where this node stands towards the others. */
@@ -33,9 +32,7 @@ export type SettingsInput = {
   readonly deletions: boolean;
 };
 
-export function urlOf(host: string, port: number): string {
-  return `tcp://${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
+export const urlOf = (host: string, port: number): string => `tcp://${hostPort(host, port)}`;
 
 export function settingsOf({ config, own, members, stance, deletions }: SettingsInput): Settings {
   const { files } = config;

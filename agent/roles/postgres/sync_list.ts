@@ -1,7 +1,7 @@
 /** synchronous_standby_names: changed, and known to be in effect (PROTOCOL D.4). */
 import { join } from 'node:path';
 import type { Outcome, SyncList } from '../../core/postgres.ts';
-import { writeAtomically } from '../../platform/files.ts';
+import { removeDurably, writeAtomically } from '../../platform/files.ts';
 import { renderSyncList } from './conf.ts';
 import { readText } from './read_text.ts';
 import { apply } from './reload.ts';
@@ -9,9 +9,9 @@ import { attempt, DONE, failed, type Server } from './server.ts';
 import { systemSenders } from './sessions.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 
-type Shown = { recovery: boolean; started: string; value: string };
+type Shown = { recovery: boolean; value: string };
 
-const shownQuery = `select pg_is_in_recovery() as recovery, pg_postmaster_start_time()::text as started,
+const shownQuery = `select pg_is_in_recovery() as recovery,
   current_setting('synchronous_standby_names') as value`;
 
 /** A fresh connection: it shows what the postmaster has. Null when the server does not answer. */
@@ -34,8 +34,14 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
     // Not known to be in effect counts as empty: a change that was broken off half-way leaves no other trace.
     const fromEmpty = before === null || before.value === '' || !(await effective(server, before));
 
+    forget(server);
     const applied = await apply(server, { syncList: list }, end);
-    if (applied.kind !== 'done' || applied.running === false) return applied;
+    if (applied.kind !== 'done') return applied;
+    // Read by every process of the next start, the checkpointer among them: there is nothing to bring into effect.
+    if (applied.running === false) {
+      note(server, want);
+      return { kind: 'done' };
+    }
     const now = await shown(server, end.left());
     if (now?.value !== want)
       return failed(`the server shows ${now?.value ?? 'nothing'} instead of the new list`);
@@ -45,7 +51,7 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
     if (ended.kind !== 'done') return ended;
     // Commits do not wait until the checkpointer has seen that there is a list; it looks before it checkpoints.
     if (fromEmpty && want !== '') await server.link.fresh('checkpoint', end.left());
-    note(server, now);
+    note(server, want);
     return DONE;
   });
 }
@@ -58,7 +64,7 @@ async function onStandby(server: Server, now: Shown, ask: boolean, end: Deadline
   try {
     const ended = await endSenders(server, end);
     if (ask) await server.link.fresh('checkpoint', end.left());
-    if (ended.kind === 'done') note(server, now);
+    if (ended.kind === 'done') note(server, now.value);
   } catch {
     // It will be asked again once it matters, as a primary.
   }
@@ -86,15 +92,23 @@ async function endSenders(server: Server, end: Deadline): Promise<Outcome> {
 
 const path = (server: Server): string => join(server.o.confDir, 'list_in_effect.json');
 
-/** Remembered for this run of the server, so that neither a restarted agent nor a promotion repeats it. */
-function note(server: Server, now: Shown): void {
-  writeAtomically(path(server), JSON.stringify({ started: now.started, value: now.value }), 0o600);
+/**
+ * What is known to be in effect, until the next change begins: a restarted agent, a promotion and the next run of the
+ * server, which starts with it, need not repeat it.
+ */
+function note(server: Server, value: string): void {
+  writeAtomically(path(server), JSON.stringify({ value }), 0o600);
+}
+
+/** Before a change: broken off half-way, it leaves a server of which nothing is known. */
+function forget(server: Server): void {
+  removeDurably(path(server));
 }
 
 async function effective(server: Server, now: Shown): Promise<boolean> {
   try {
-    const noted = JSON.parse((await readText(path(server))) ?? '{}') as Partial<Shown>;
-    return noted.started === now.started && noted.value === now.value;
+    const noted = JSON.parse((await readText(path(server))) ?? '{}') as { value?: string };
+    return noted.value === now.value;
   } catch {
     return false;
   }

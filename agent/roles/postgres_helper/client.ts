@@ -54,15 +54,17 @@ export function createHelperClient(o: HelperClient): Postgres {
     if (line !== complained) o.say(line);
     complained = line;
   };
+  const settle = (id: number): Waiting | undefined => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    return call;
+  };
   const take = (message: ToAgent): void => {
-    if (message.t === 'said') return o.say(message.line);
-    if (message.t === 'lost') return changed();
-    if (!('id' in message)) return;
-    const call = waiting.get(message.id);
-    if (message.t === 'progress') return call?.progress?.(message.step);
-    waiting.delete(message.id);
-    if (message.t === 'answer') call?.resolve(message.value);
-    else call?.reject(new Error(message.message));
+    if (message.t === 'said') o.say(message.line);
+    else if (message.t === 'lost') changed();
+    else if (message.t === 'progress') waiting.get(message.id)?.progress?.(message.step);
+    else if (message.t === 'answer') settle(message.id)?.resolve(message.value);
+    else if (message.t === 'error') settle(message.id)?.reject(new Error(message.message));
   };
   const connection = createConnection({
     socketPath: o.socketPath,

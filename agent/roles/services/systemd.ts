@@ -94,6 +94,7 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
     stops.track(unit.name, async () => {
       await filing.get(unit.name)?.catch(() => {});
       if (!(await book.gone(unit))) await stopProcesses(unit, how);
+      await book.settle(unit);
       book.setFate(unit, 'stopped');
     });
 

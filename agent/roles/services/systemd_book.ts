@@ -42,7 +42,9 @@ export const unitNameOf = (unit: ServiceUnit): string => unit.unit ?? `${unit.na
 
 export function unitBook({ shower, processes, clock, watchEvery, expected }: BookOptions) {
   const watch = pidWatch(watchEvery);
-  const watched = new Map<string, number>();
+  const watched = new Map<string, { readonly pid: number; readonly drop: () => void }>();
+  /** Exits that are being told. */
+  const telling = new Map<string, Promise<void>>();
   const known = new Map<string, Known>();
   const fates = new Map<string, Fate>();
   const listeners = new Set<(exit: ServiceExit) => void>();
@@ -59,9 +61,10 @@ export function unitBook({ shower, processes, clock, watchEvery, expected }: Boo
     const status = statusOf(unit, facts);
     const at = clock.now();
     known.set(name, { status, facts, at, ...(startTime === undefined ? {} : { startTime }) });
-    if (startTime !== undefined && watched.get(name) !== pid) {
-      watched.set(name, pid);
-      watch.watch(pid, startTime, () => void ended(unit, pid));
+    if (startTime !== undefined && watched.get(name)?.pid !== pid) {
+      watched.get(name)?.drop();
+      const drop = watch.watch(pid, startTime, () => ended(unit, pid));
+      watched.set(name, { pid, drop });
     }
     return facts;
   };
@@ -82,12 +85,20 @@ export function unitBook({ shower, processes, clock, watchEvery, expected }: Boo
     };
   };
 
-  const ended = async (unit: ServiceUnit, pid: number): Promise<void> => {
+  const ended = (unit: ServiceUnit, pid: number): void => {
     const { name } = unit;
-    if (watched.get(name) === pid) watched.delete(name);
+    if (watched.get(name)?.pid === pid) watched.delete(name);
     known.delete(name);
     const wanted = expected(name);
     if (!wanted) fates.set(name, 'died');
+    const told = tell(unit, pid, wanted).finally(() => {
+      if (telling.get(name) === told) telling.delete(name);
+    });
+    telling.set(name, told);
+  };
+
+  const tell = async (unit: ServiceUnit, pid: number, wanted: boolean): Promise<void> => {
+    const { name } = unit;
     // systemd hears of it a moment later than the kernel's list shows it.
     const facts = await polled(EXIT_CODE_WAIT, async () => {
       const now = await look(unit).catch(() => undefined);
@@ -124,6 +135,13 @@ export function unitBook({ shower, processes, clock, watchEvery, expected }: Boo
       const last = known.get(unit.name);
       if (last && stillSo(last)) return last.status;
       return statusOf(unit, await look(unit));
+    },
+    /** Its end is told now, as one that was asked for, and not when it would be noticed next. */
+    async settle(unit: ServiceUnit): Promise<void> {
+      const last = watched.get(unit.name);
+      last?.drop();
+      if (last) ended(unit, last.pid);
+      await telling.get(unit.name);
     },
     /** Confirmed: neither running nor on its way, and no process is left. */
     async gone(unit: ServiceUnit): Promise<boolean> {

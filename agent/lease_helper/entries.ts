@@ -1,0 +1,39 @@
+/** The entries of the lease set: written in one batch, then read back. What counts is what the kernel says is there. */
+import { SET_LEASE } from '../roles/firewall/names.ts';
+import type { IpsetPipe } from './ipset_pipe.ts';
+
+const LIST = `list ${SET_LEASE}`;
+
+/** Port and seconds left of every entry; undefined when the set is not there. */
+export function parseEntries(output: string): Map<number, number> | undefined {
+  const members = /^Members:\n((?:\d+ timeout \d+\n)*)/m.exec(output)?.[1];
+  if (members === undefined) return undefined;
+  const lines = members.split('\n').filter((line) => line !== '');
+  return new Map(lines.map((line) => [Number.parseInt(line, 10), Number(line.split(' timeout ')[1])]));
+}
+
+export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
+  const said = (output: string): string => output.replaceAll(/ipset> |\s+/g, ' ').trim().slice(0, 160);
+  return {
+    /** `seconds`: whole, at least 1. Rejects unless all are there, and none for longer. */
+    async open(seconds: number): Promise<void> {
+      if (!Number.isInteger(seconds) || seconds < 1) throw new RangeError(`no timeout: ${seconds}`);
+      const add = ports.map((port) => `add ${SET_LEASE} ${port} timeout ${seconds} -exist`);
+      const output = await pipe.send([...add, LIST]);
+      const entries = parseEntries(output);
+      const left = ports.map((port) => entries?.get(port) ?? 0);
+      // 0 left is the last second of an entry that lives; not there at all, it was not set.
+      if (entries === undefined || !ports.every((port) => entries.has(port)))
+        throw new Error(`the entries were not set: ${said(output)}`);
+      if (left.some((seconds_) => seconds_ > seconds))
+        throw new Error('entries last longer than they were set for');
+    },
+    /** Rejects unless there is none left. */
+    async shut(): Promise<void> {
+      const output = await pipe.send([`flush ${SET_LEASE}`, LIST]);
+      const entries = parseEntries(output);
+      if (entries === undefined && /does not exist/.test(output)) return;
+      if (entries?.size !== 0) throw new Error(`the entries were not deleted: ${said(output)}`);
+    },
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel itself when
+ * nobody moves it. One order at a time. At the deadline what is local is ended too.
+ */
+import { setAgainAt, timeoutFor } from './timeouts.ts';
+
+export interface GateHands {
+  /** CLOCK_BOOTTIME, seconds; rather too late than too early. */
+  now(): number;
+  /** Calls back after so many seconds, or a little later. Returns how to cancel. */
+  after(seconds: number, callback: () => void): () => void;
+  /** Rules that go by the entries; before the first entry is made. Rejects when they are not in force. */
+  rules(): Promise<void>;
+  /** Entries for all client ports, with this timeout. Rejects unless they are there. */
+  open(seconds: number): Promise<void>;
+  /** No entry any more. Rejects unless they are gone. */
+  shut(): Promise<void>;
+  /** Remembers the deadline for the next process; null: there is none. */
+  mark(deadline: number | null): void;
+  /** Ends what no port leads to: fenced rules, the writable server, active-only services. Never rejects. */
+  fenceDown(): Promise<void>;
+  /** After an orderly close, in the background. */
+  closed(): void;
+  say(level: 'info' | 'warn' | 'error', line: string): void;
+}
+
+/** ok: open until the deadline. closed: shut now. failed: not known to be as asked; the kernel's timeouts hold. */
+export type Reply = 'ok' | 'closed' | `refused: ${string}` | `failed: ${string}`;
+
+/** Clocks are read at two ends, in hundredths. */
+const SLACK = 0.05;
+/** After a restart: whoever holds the lease tells it again by then, seconds. */
+const GRACE = 0.3;
+
+const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+export function createGate(longest: number, hands: GateHands) {
+  let deadline: number | null = null;
+  let ends = 0;
+  let cancel = () => {};
+  let fencing: Promise<void> | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = queue.then(work);
+    queue = done.catch(() => {});
+    return done;
+  };
+
+  const shut = async (): Promise<void> => {
+    ends = 0;
+    await hands.shut();
+  };
+
+  function schedule(): void {
+    cancel();
+    if (deadline === null) return;
+    const now = hands.now();
+    const next = Math.min(deadline, setAgainAt(deadline, ends, now) ?? deadline);
+    cancel = hands.after(Math.max(0, next - now), () => void inTurn(due));
+  }
+
+  async function due(): Promise<void> {
+    if (deadline === null) return;
+    const now = hands.now();
+    if (now >= deadline) return await expire('the lease was not renewed');
+    try {
+      const seconds = timeoutFor(deadline, now);
+      if (ends > now && seconds >= 1) await openFor(deadline, seconds);
+    } catch (thrown) {
+      hands.say('error', `the entries were not set again: ${reasonOf(thrown)}`);
+    }
+    schedule();
+  }
+
+  /** Checks the deadline again after setting: whatever took so long, nothing stays open past it. */
+  async function openFor(until: number, seconds: number): Promise<boolean> {
+    const before = hands.now();
+    await hands.open(seconds);
+    ends = before + seconds;
+    if (hands.now() < until) return true;
+    await expire('setting the entries took too long');
+    return false;
+  }
+
+  async function expire(why: string): Promise<void> {
+    deadline = null;
+    cancel();
+    hands.say('warn', `${why}: client ports shut, local writers are ended`);
+    const ended = hands.fenceDown();
+    fencing = ended.then(() => {
+      fencing = null;
+      if (deadline === null) hands.mark(null);
+    });
+    await shut().catch((thrown) => hands.say('error', `the entries were not deleted: ${reasonOf(thrown)}`));
+  }
+
+  async function renew(until: number): Promise<Reply> {
+    const now = hands.now();
+    if (until - now > longest + SLACK) {
+      hands.say('error', `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${longest} s`);
+      return 'refused: too far ahead';
+    }
+    if (fencing !== null) return 'closed';
+    const seconds = timeoutFor(until, now);
+    if (seconds < 1) {
+      await shut();
+      return 'closed';
+    }
+    const opening = deadline === null;
+    if (opening) await hands.rules();
+    deadline = until;
+    hands.mark(until);
+    try {
+      // The rules may have taken a while.
+      const left = opening ? timeoutFor(until, hands.now()) : seconds;
+      if (left < 1 || !(await openFor(until, left))) return 'closed';
+      if (opening) hands.say('info', 'client ports open');
+      return 'ok';
+    } catch (thrown) {
+      // It never was open: there is nothing to end at a deadline.
+      if (opening) await close();
+      throw thrown;
+    } finally {
+      schedule();
+    }
+  }
+
+  async function close(): Promise<Reply> {
+    const was = deadline;
+    deadline = null;
+    cancel();
+    await shut();
+    if (was !== null) {
+      hands.say('info', 'client ports shut');
+      hands.closed();
+    }
+    if (fencing === null) hands.mark(null);
+    return 'closed';
+  }
+
+  const answered = async (work: () => Promise<Reply>): Promise<Reply> => {
+    try {
+      return await inTurn(work);
+    } catch (thrown) {
+      hands.say('error', reasonOf(thrown));
+      return `failed: ${reasonOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
+    }
+  };
+
+  return {
+    renew: (until: number): Promise<Reply> => answered(() => renew(until)),
+    close: (): Promise<Reply> => answered(close),
+    /**
+     * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
+     * expired unless the lease's holder is heard at once. Without one, whatever is open is shut.
+     */
+    resume: (left: number | null): Promise<void> =>
+      inTurn(async () => {
+        if (left === null) return await shut();
+        const now = hands.now();
+        deadline = Math.min(Math.max(left, now + GRACE), now + longest);
+        // The kernel ends the entries by itself, at most so late; not known closer.
+        ends = Math.max(now, Math.min(left, deadline));
+        schedule();
+      }),
+    get deadline() {
+      return deadline;
+    },
+    /** Waits for a fence-down under way; for tests and for the end of the process. */
+    settled: async (): Promise<void> => {
+      await queue;
+      await fencing;
+    },
+  };
+}
+
+export type Gate = ReturnType<typeof createGate>;

@@ -1,0 +1,121 @@
+/**
+ * `agent helper lease`: the root process that holds the kernel lease. It has its own unit, outlives the agent, and does one
+ * thing: client ports are open until the deadline it was told last, and not a moment longer.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { type Config, effectiveLease, loadConfig } from '../config.ts';
+import { AgentError } from '../errors.ts';
+import { boottime } from '../platform/boottime.ts';
+import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
+import { SETS_FILE } from '../roles/firewall/names.ts';
+import { clientPorts } from '../roles/firewall/render.ts';
+import { POSTGRES_UNIT } from '../trampoline/policy.ts';
+import { createEntries } from './entries.ts';
+import { createGate, type GateHands } from './gate.ts';
+import { createIpsetPipe } from './ipset_pipe.ts';
+import { endLocal, type LocalParts } from './local.ts';
+import { deadlineMarker } from './marker.ts';
+import { listen, serve } from './server.ts';
+
+/** Somebody else's firewall program may throw our hooks out; looked at this often, ms. */
+const HOOKS_EVERY = 30_000;
+/** /proc/uptime is rounded down. */
+const TICK = 0.01;
+
+const say: GateHands['say'] = (level, line) => {
+  process.stderr.write(`${level === 'info' ? '' : `${level}: `}${line}\n`);
+};
+
+/** Active-only services in the order in which they stop; those that stay warm stay. */
+export const unitsToStop = (config: Config): string[] =>
+  config.services
+    .filter((service) => service.active_only && !service.warm)
+    .sort((a, b) => b.order - a.order)
+    .flatMap(({ unit }) => (unit === undefined ? [] : [unit]));
+
+export const localParts = (config: Config): LocalParts => ({
+  postgresUnit: POSTGRES_UNIT,
+  dataDir: config.postgres.data_dir,
+  units: unitsToStop(config),
+});
+
+/** Runs until SIGTERM or SIGINT. What is open then stays so until its deadline; the next process goes on from there. */
+export async function runLeaseHelper(configPath: string): Promise<number> {
+  refuseForeign(configPath);
+  const { config } = loadConfig(configPath);
+  const { lease_socket: socket } = config.firewall;
+  const rulesDir = config.paths.firewall_dir;
+  const pipe = createIpsetPipe();
+  const entries = createEntries(clientPorts(config), pipe);
+  const marker = deadlineMarker(join(dirname(socket), 'deadline'));
+  const failing = (what: string) => (thrown: unknown) =>
+    say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  const hooks = async (): Promise<void> => {
+    const mended = await ensureHooks();
+    if (mended.length > 0) say('warn', `our chains were not hooked in first place: ${mended.join(', ')}`);
+  };
+  const gate = createGate(effectiveLease(config).renew_deadline / 1000, {
+    now: () => boottime() + TICK,
+    after: (seconds, callback) => {
+      const timer = setTimeout(callback, Math.ceil(seconds * 1000));
+      return () => clearTimeout(timer);
+    },
+    rules: async () => {
+      await applyRole(rulesDir, 'active').catch(async () => {
+        await applySets(rulesDir, SETS_FILE);
+        await applyRole(rulesDir, 'active');
+      });
+      void hooks().catch(failing('hooking in the rules'));
+    },
+    open: entries.open,
+    shut: entries.shut,
+    mark: marker.write,
+    fenceDown: async () => {
+      await Promise.all([
+        applyRole(rulesDir, 'fenced').catch(failing('applying the fenced rules')),
+        endLocal(localParts(config), (line) => say('error', line)),
+      ]);
+    },
+    closed: () => void applyRole(rulesDir, 'standby').catch(failing('applying the rules of a standby')),
+    say,
+  });
+  const server = serve(gate, say);
+  await gate.resume(marker.read()).catch(failing('shutting what an earlier process left open'));
+  await listen(server, socket, groupId(config.user));
+  say('info', `the kernel lease is held here, at most ${effectiveLease(config).renew_deadline} ms at a time`);
+  const watch = setInterval(() => {
+    if (gate.deadline !== null) void hooks().catch(failing('hooking in the rules'));
+  }, HOOKS_EVERY);
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done());
+  });
+  clearInterval(watch);
+  server.close();
+  await gate.settled();
+  pipe.close();
+  return 0;
+}
+
+/** Root goes by nothing that another user may have written. */
+function refuseForeign(path: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, mode } = statSync(path);
+  if (uid === 0 && (mode & 0o022) === 0) return;
+  throw new AgentError({
+    class: 'operator',
+    code: 'config_not_roots',
+    message: `${path} can be written by others than root`,
+    hint: `chown root ${path}; chmod go-w ${path}`,
+  });
+}
+
+/** The agent's own group, by name; undefined where there is none (then root alone may connect). */
+function groupId(name: string): number | undefined {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  const gid = Number(line?.split(':')[2]);
+  return line !== undefined && Number.isInteger(gid) ? gid : undefined;
+}

@@ -1,0 +1,39 @@
+/** What the helper is told, line by line. Everything that is not exactly this is nothing at all. Pure. */
+
+export type Order = { readonly do: 'renew'; readonly deadline: number } | { readonly do: 'close' };
+
+/** No order is longer. */
+export const LONGEST = 32;
+
+/** CLOCK_BOOTTIME seconds with two decimals, as /proc/uptime has them. Undefined: not an order. */
+export function parseOrder(line: string): Order | undefined {
+  if (line === 'close') return { do: 'close' };
+  const found = /^renew (0|[1-9]\d{0,9})\.(\d\d)$/.exec(line);
+  return found ? { do: 'renew', deadline: Number(`${found[1]}.${found[2]}`) } : undefined;
+}
+
+/** The deadline on the wire: rounded down, as a right that ends sooner is safe. */
+export const renewLine = (deadline: number): string =>
+  `renew ${(Math.floor(Math.max(0, deadline) * 100 + 1e-6) / 100).toFixed(2)}\n`;
+export const CLOSE_LINE = 'close\n';
+
+/**
+ * Cuts a stream into lines. `undefined` once it can no longer become an order: longer than one, or not plain ASCII; the
+ * connection is to be closed then.
+ */
+export function lineCutter(): (chunk: Uint8Array) => string[] | undefined {
+  let rest = '';
+  let dead = false;
+  return (chunk) => {
+    if (dead) return undefined;
+    for (const byte of chunk) {
+      if (byte !== 10 && (byte < 32 || byte > 126)) dead = true;
+    }
+    if (dead) return undefined;
+    rest += new TextDecoder('latin1').decode(chunk);
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    dead = rest.length > LONGEST || lines.some((line) => line.length > LONGEST);
+    return dead ? undefined : lines;
+  };
+}

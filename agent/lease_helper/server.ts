@@ -1,0 +1,60 @@
+/** The helper's socket: orders in, one reply a line, in order. Whoever says anything else is hung up on. */
+import { chmodSync, chownSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import process from 'node:process';
+import type { Gate } from './gate.ts';
+import { lineCutter, type Order, parseOrder } from './protocol.ts';
+
+/** The agent has one, and for a moment two when it is restarted. */
+const CONNECTIONS = 8;
+/** Orders of one connection that wait for their turn. */
+const PENDING = 16;
+
+type Say = (level: 'info' | 'warn' | 'error', line: string) => void;
+
+export function serve(gate: Pick<Gate, 'renew' | 'close'>, say: Say): Server {
+  const server = createServer((socket) => attend(socket, gate, say));
+  server.maxConnections = CONNECTIONS;
+  return server;
+}
+
+function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close'>, say: Say): void {
+  const cut = lineCutter();
+  let pending = 0;
+  const hangUp = (why: string): void => {
+    if (socket.destroyed) return;
+    say('error', `connection closed: ${why}`);
+    socket.destroy();
+  };
+  socket.on('error', () => {});
+  socket.on('data', (chunk) => {
+    const lines = cut(chunk as Uint8Array);
+    if (lines === undefined) return hangUp('what came is no order');
+    for (const line of lines) {
+      const order: Order | undefined = parseOrder(line);
+      if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
+      pending += 1;
+      if (pending > PENDING) return hangUp('too many orders at once');
+      const done = order.do === 'close' ? gate.close() : gate.renew(order.deadline);
+      void done.then((reply) => {
+        pending -= 1;
+        if (!socket.destroyed) socket.write(`${reply}\n`);
+      });
+    }
+  });
+}
+
+/** Listens on `path`, mode 0660, for root and `gid` alone. What an earlier process left there is replaced: there is one helper. */
+export function listen(server: Server, path: string, gid: number | undefined): Promise<void> {
+  rmSync(path, { force: true });
+  const before = process.umask(0o117);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      process.umask(before);
+      if (gid !== undefined) chownSync(path, 0, gid);
+      chmodSync(path, 0o660);
+      resolve();
+    });
+  });
+}

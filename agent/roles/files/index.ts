@@ -1,0 +1,189 @@
+/** The files role on a real Syncthing (DESIGN 10). */
+import type { NodeConfig } from '../../config.ts';
+import type { Logger } from '../../log.ts';
+import { until } from '../../platform/clock.ts';
+import { makeDir } from '../../platform/files.ts';
+import { syncthingBinary } from '../../platform/paths.ts';
+import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
+import { restAddress } from './config_xml.ts';
+import { applyStance, CALL, type Context, createLock, failed, judged, now } from './context.ts';
+import { factsOf, statusOf } from './facts.ts';
+import { follow } from './follow.ts';
+import { carryOut } from './guard.ts';
+import { missing, openHome } from './home.ts';
+import { lead } from './lead.ts';
+import type { Files } from './port.ts';
+import { createRest } from './rest.ts';
+import { settle } from './settle.ts';
+import { watch } from './watch.ts';
+
+export type FilesDeps = {
+  readonly log: Logger;
+  /** The lease's epoch, for the names of archives. Left out: 0. */
+  readonly epoch?: () => number;
+  /** Empties Syncthing's home as its own user, where that is another one. */
+  readonly purge?: () => Promise<void>;
+};
+
+const START = 30_000;
+const FIRST_PAUSE = 200;
+const LONGEST_PAUSE = 10_000;
+
+/** The process that runs Syncthing; also what the unit's ExecStart says. */
+export function syncthingUnit(config: NodeConfig): ServiceUnit {
+  const home = config.files.home_dir;
+  return {
+    name: 'syncthing',
+    unit: 'cloudify-syncthing.service',
+    command: syncthingBinary(config) ?? 'syncthing',
+    args: ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--no-upgrade', '--no-default-folder'],
+    env: { STNOUPGRADE: '1', HOME: home },
+    stopSignal: 'SIGTERM',
+    stopTimeout: 15_000,
+  };
+}
+
+export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps: FilesDeps): Files {
+  const { log } = deps;
+  const home = openHome(config);
+  const unit = syncthingUnit(config);
+  const ctx: Context = {
+    config,
+    home,
+    rest: () => createRest(`http://${restAddress(config)}`, home.memory.apiKey),
+    log,
+    epoch: deps.epoch ?? (() => 0),
+    lock: createLock(),
+    stance: null,
+    turn: new AbortController(),
+    seen: null,
+    silent: 'Syncthing was not started yet',
+    connectedAt: null,
+    indexAt: 0,
+    held: [],
+    returning: false,
+    reverts: new Map(),
+    notes: new Map(),
+  };
+  let wanted = false;
+  let pause = FIRST_PAUSE;
+  let watching: { stop: AbortController; ended: Promise<void> } | null = null;
+
+  /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
+  async function launch(): Promise<void> {
+    for (const { path } of config.files.folders) makeDir(path);
+    await home.writeConfig();
+    await driver.start(unit);
+  }
+  const unsubscribe = driver.onExit((exit) => {
+    if (exit.name !== unit.name || exit.expected || !wanted) return;
+    log.warn('files: Syncthing ended by itself');
+    setTimeout(() => {
+      if (wanted) void launch().catch((thrown) => log.error(`files: ${failed(thrown).why}`));
+    }, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+    setTimeout(() => {
+      pause = FIRST_PAUSE;
+    }, LONGEST_PAUSE * 2).unref();
+  });
+
+  async function endWatch(): Promise<void> {
+    watching?.stop.abort();
+    await watching?.ended;
+    watching = null;
+  }
+  const answers = async (): Promise<boolean> =>
+    await ctx
+      .rest()
+      .get('system/ping', 1_000)
+      .then(() => true)
+      .catch(() => false);
+
+  /** Are the folders those of the configuration? They only change with a start. */
+  async function asConfigured(): Promise<boolean> {
+    const found = (await ctx.rest().get('config/folders', CALL)) as { id: string; path: string }[];
+    const names = (folders: readonly { id: string; path: string }[]) =>
+      folders.map(({ id, path }) => `${id} ${path}`).sort();
+    return names(found).join('\n') === names(config.files.folders).join('\n');
+  }
+
+  const files: Files = {
+    enabled: true,
+    facts: () => factsOf(judged(ctx), now()),
+    status: () => statusOf(judged(ctx)),
+    lead: (ms) => lead(ctx, ms),
+    follow: (active) => follow(ctx, active),
+    settle: (target, ms) => settle(ctx, target, ms),
+    deviceId: () => home.deviceId(),
+    async setMembers(members) {
+      const sorted = [...members].sort((a, b) => (a.node < b.node ? -1 : 1));
+      home.remember({ members: sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address })) });
+      if (ctx.stance !== null && (await answers())) await applyStance(ctx);
+    },
+    async start() {
+      if (syncthingBinary(config) === undefined) throw missing();
+      wanted = true;
+      if ((await driver.status(unit)).state === 'running' && (await until(answers, { timeout: START }))) {
+        if (!(await asConfigured())) {
+          await driver.stop(unit);
+          await launch();
+        }
+      } else {
+        await driver.stop(unit);
+        await launch();
+      }
+      if ((await until(answers, { timeout: START, every: 100 })) === undefined) {
+        // It may still come (a long index): the watching goes on.
+        log.warn('files: Syncthing does not answer yet');
+      }
+      if (watching === null) {
+        const stop = new AbortController();
+        watching = { stop, ended: watch(ctx, stop.signal) };
+      }
+      // A first look, so that the facts are known when this returns.
+      await until(() => ctx.seen !== null, { timeout: CALL, every: 20 });
+    },
+    async stop() {
+      wanted = false;
+      ctx.turn.abort();
+      await endWatch();
+      await driver.stop(unit);
+      ctx.stance = null;
+      ctx.seen = null;
+    },
+    async wipe() {
+      await files.stop();
+      await deps.purge?.();
+      home.wipe();
+    },
+    async accept(ms) {
+      const done = await carryOut(ctx, ms, true);
+      if (done > 0) log.warn(`files: ${done} held deletions were confirmed and are carried out`);
+      return done;
+    },
+    async close() {
+      wanted = false;
+      unsubscribe();
+      ctx.turn.abort();
+      await endWatch();
+    },
+  };
+  return files;
+}
+
+/** No files are replicated. */
+export const filesOff: Files = {
+  enabled: false,
+  facts: () => ({ state: 'off', needItems: 0, needBytes: 0, errors: 0, mode: 'unknown' }),
+  status: () => ({ silent: null, seenAt: null, connected: null, folders: [], held: [], notes: [] }),
+  lead: async () => ({ kind: 'done' }),
+  follow: async () => ({ kind: 'done' }),
+  settle: async () => ({ kind: 'done' }),
+  deviceId: async () => '',
+  setMembers: async () => {},
+  start: async () => {},
+  stop: async () => {},
+  wipe: async () => {},
+  accept: async () => 0,
+  close: async () => {},
+};

@@ -1,0 +1,78 @@
+/** What root keeps in the rules' folder, how it is brought into the kernel at boot, and how all of it goes again. Pure. */
+import { join } from 'node:path';
+import type { Config } from '../../config.ts';
+import { ALL_SETS, bootFile, FAMILIES, FIREWALL_ROLES, HOOKS, roleFile, SETS_FILE } from './names.ts';
+import { type RulePorts, renderBoot, renderRules } from './rules.ts';
+import { renderSets } from './sets.ts';
+
+/** Ports that are shut unless this node is the active. */
+export const clientPorts = ({ firewall, postgres }: Config): number[] =>
+  [...new Set([...firewall.client_ports, postgres.port])].sort((a, b) => a - b);
+
+export function rulePorts({ postgres, api, consul, files }: Config): RulePorts {
+  const serfWan = consul.serf_port + 1;
+  return {
+    postgres: postgres.port,
+    api: api.port,
+    memberTcp: [
+      consul.server_port,
+      consul.serf_port,
+      serfWan,
+      consul.https_port,
+      ...(files.enabled ? [files.port] : []),
+    ],
+    memberUdp: [consul.serf_port, serfWan, ...(files.enabled ? [files.port] : [])],
+  };
+}
+
+export interface RenderedFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+/** All files of firewall_dir. */
+export function firewallFiles(config: Config): RenderedFile[] {
+  const ports = rulePorts(config);
+  return [
+    { name: SETS_FILE, content: renderSets(clientPorts(config)) },
+    ...FAMILIES.flatMap((family) => [
+      ...FIREWALL_ROLES.map((role) => ({
+        name: roleFile(role, family),
+        content: renderRules(role, family, ports),
+      })),
+      { name: bootFile(family), content: renderBoot(family, ports) },
+    ]),
+  ];
+}
+
+/**
+ * Command lines of the boot unit, in order; the first that fails ends it. Plain programs: they work whatever state our own
+ * executable is in, and start faster.
+ */
+export function bootExec(config: Config): string[][] {
+  const file = (name: string) => join(config.paths.firewall_dir, name);
+  return [
+    ['/usr/sbin/ipset', 'restore', '-exist', '-file', file(SETS_FILE)],
+    ['/usr/sbin/iptables-restore', '--noflush', '--wait', '5', file(bootFile('v4'))],
+    ['/usr/sbin/ip6tables-restore', '--noflush', '--wait', '5', file(bootFile('v6'))],
+  ];
+}
+
+/**
+ * Takes everything of ours out of the kernel, and nothing else. Each may fail where there is nothing to remove. A hook
+ * may be there more than once: its line is to be repeated until it fails.
+ */
+export function removalCommands(): { readonly argv: readonly string[]; readonly repeat: boolean }[] {
+  const once = (...argv: string[]) => ({ argv, repeat: false });
+  return [
+    ...['iptables', 'ip6tables'].flatMap((program) => [
+      ...HOOKS.map(([builtin, chain]) => ({
+        argv: [program, '-w', '5', '-D', builtin, '-j', chain],
+        repeat: true,
+      })),
+      ...HOOKS.map(([, chain]) => once(program, '-w', '5', '-F', chain)),
+      ...HOOKS.map(([, chain]) => once(program, '-w', '5', '-X', chain)),
+    ]),
+    ...ALL_SETS.map((set) => once('ipset', 'destroy', set)),
+  ];
+}

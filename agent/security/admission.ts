@@ -1,0 +1,145 @@
+/** Certificates and secrets of a manager that joins: what it asks with, what the active answers, and what it writes down. */
+
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { NodeConfig } from '../config.ts';
+import { AgentError } from '../errors.ts';
+import { fingerprintOf, keyFits, readCertificate, signedBy } from '../platform/tls/read.ts';
+import { newCommonName, newRequests, type PerService, signNode } from './certificates.ts';
+import { hashOf, loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
+import { type JoinTokens, parseToken } from './tokens.ts';
+
+/** `AdmitRequest.security`: what a joiner sends to a cluster with TLS. Its keys stay with it. */
+export interface SecurityRequest {
+  readonly token: { readonly id: string; readonly secret: string };
+  readonly requests: PerService<string>;
+  /** Hash of the token it will prove itself with. */
+  readonly proof: string;
+  /** The secret of the Consul token it wants, a UUID: repeated, the same. */
+  readonly consulToken: string;
+}
+
+/** `Admission.security`: what the active answers. */
+export interface SecurityAdmission {
+  readonly ca: { readonly certificate: string; readonly key: string };
+  readonly certificates: PerService<string>;
+  readonly managementToken: string;
+  readonly gossipKey: string;
+}
+
+/** A join's own secrets, kept while it goes on, so that it asks again with the same. */
+export interface JoinSecrets {
+  /** Fingerprint of the authority that the token names. */
+  readonly fingerprint: string;
+  readonly request: SecurityRequest;
+  readonly keys: PerService<string>;
+  readonly peerToken: string;
+}
+
+/** Throws operator `token_missing` or `token_invalid`. */
+export async function prepareJoin(config: NodeConfig, token: string | undefined): Promise<JoinSecrets> {
+  if (token === undefined)
+    throw new AgentError({
+      class: 'operator',
+      code: 'token_missing',
+      message: 'a join token is needed',
+      hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token",
+    });
+  const { id, secret, fingerprint } = parseToken(token);
+  const { keys, requests } = await newRequests(config.node_name);
+  const peerToken = randomBytes(32).toString('base64url');
+  const request = {
+    token: { id, secret },
+    requests,
+    proof: hashOf(peerToken),
+    consulToken: randomUUID(),
+  };
+  return { fingerprint, request, keys, peerToken };
+}
+
+export interface AdmitParts {
+  readonly security: Security;
+  readonly tokens: JoinTokens;
+  readonly datacenter: string;
+  /** Makes the node's Consul token; throws when it was not confirmed. */
+  readonly createNodeToken: (node: string, secret: string) => Promise<void>;
+}
+
+/**
+ * On the active: takes the token, signs, and makes the node's Consul token. `certificate` and `proof` go into the node's record.
+ * Throws as `JoinTokens.use`, operator `token_missing`, usage `bad_request`.
+ */
+export async function admitSecurity(
+  parts: AdmitParts,
+  joiner: { nodeName: string; hostIp: string; publicIp: string | null },
+  request: SecurityRequest | undefined,
+): Promise<{
+  admission: SecurityAdmission;
+  certificate: { name: string; fingerprint: string };
+  proof: string;
+}> {
+  const { security, tokens } = parts;
+  if (request === undefined)
+    throw new AgentError({
+      class: 'operator',
+      code: 'token_missing',
+      message: 'this cluster lets a manager in with a join token only',
+      hint: "make one with 'agent cluster token create', and give it with --token",
+    });
+  const { nodeName: node, hostIp, publicIp } = joiner;
+  await tokens.use(request.token, { node, hostIp, key: fingerprintOf(request.requests.agent) });
+  const certificates = await signNode(
+    security.ca,
+    request.requests,
+    { node, hostIp, publicIp, datacenter: parts.datacenter },
+    newCommonName(node),
+  );
+  await parts.createNodeToken(node, request.consulToken);
+  const { commonName, fingerprint } = readCertificate(certificates.agent);
+  return {
+    admission: {
+      ca: security.ca,
+      certificates,
+      managementToken: security.secrets.managementToken,
+      gossipKey: security.secrets.gossipKey,
+    },
+    certificate: { name: commonName, fingerprint },
+    proof: request.proof,
+  };
+}
+
+/** On the joiner: checks that the answer fits what was asked, then writes it all. Throws operator `admission_wrong`. */
+export function acceptAdmission(
+  config: NodeConfig,
+  join: JoinSecrets,
+  admission: SecurityAdmission,
+): Security {
+  const { ca, certificates, managementToken, gossipKey } = admission;
+  const fits =
+    fingerprintOf(ca.certificate) === join.fingerprint &&
+    keyFits(ca.certificate, ca.key) &&
+    SERVICES.every(
+      (name) => keyFits(certificates[name], join.keys[name]) && signedBy(certificates[name], ca.certificate),
+    );
+  if (!fits) throw wrong();
+  const store = securityStore(config);
+  store.saveCa(ca);
+  for (const name of SERVICES)
+    store.savePair(name, { key: join.keys[name], certificate: certificates[name] });
+  store.saveSecrets({
+    peerToken: join.peerToken,
+    consulToken: join.request.consulToken,
+    managementToken,
+    gossipKey,
+  });
+  const loaded = loadSecurity(config);
+  if (loaded === undefined) throw wrong();
+  return loaded;
+}
+
+const wrong = () =>
+  new AgentError({
+    class: 'operator',
+    code: 'admission_wrong',
+    message: 'the certificates that came do not fit what was asked for',
+    hint: 'is something between this manager and the cluster? Nothing was written; join with another token',
+  });

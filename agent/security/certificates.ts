@@ -1,0 +1,89 @@
+/** Which names and usages a node's certificates have, and making them with the cluster's authority. */
+import { randomBytes } from 'node:crypto';
+import type { NodeConfig } from '../config.ts';
+import { type Ca, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
+import { type Pair, SERVICES, type ServiceName } from './store.ts';
+
+export interface NodeNames {
+  readonly node: string;
+  readonly hostIp: string;
+  readonly publicIp: string | null;
+  /** Of Consul: its servers know each other by `server.DATACENTER.consul`. */
+  readonly datacenter: string;
+}
+
+export type PerService<T> = Record<ServiceName, T>;
+
+/**
+ * A name for each membership: a node that was removed and joins again is somebody else, and its earlier certificate, which
+ * still verifies, is nobody's.
+ */
+export const newCommonName = (node: string): string => `${node}.${randomBytes(6).toString('hex')}`;
+
+export const namesOf = (config: NodeConfig): NodeNames => ({
+  node: config.node_name,
+  hostIp: config.host_ip,
+  publicIp: config.public_ip ?? null,
+  datacenter: config.consul.datacenter,
+});
+
+function profile(service: ServiceName, names: NodeNames, commonName: string, days: number) {
+  const { node, hostIp, publicIp, datacenter } = names;
+  return {
+    commonName,
+    names: [
+      hostIp,
+      ...(publicIp === null ? [] : [publicIp]),
+      node,
+      'localhost',
+      '127.0.0.1',
+      '::1',
+      // Only Consul's own certificate makes a Consul server.
+      ...(service === 'consul' ? [`server.${datacenter}.consul`] : []),
+    ],
+    usages: ['server', 'client'] as const,
+    days,
+  };
+}
+
+/** Signs the requests of one node. Throws usage `bad_request` for one that is none. */
+export async function signNode(
+  ca: Ca,
+  requests: PerService<string>,
+  names: NodeNames,
+  commonName: string,
+  days = NODE_DAYS,
+): Promise<PerService<string>> {
+  const made: Partial<PerService<string>> = {};
+  for (const service of SERVICES)
+    made[service] = await signRequest(ca, requests[service], profile(service, names, commonName, days));
+  return made as PerService<string>;
+}
+
+/** A key and its request for each service. */
+export async function newRequests(
+  commonName: string,
+): Promise<{ keys: PerService<string>; requests: PerService<string> }> {
+  const keys: Partial<PerService<string>> = {};
+  const requests: Partial<PerService<string>> = {};
+  for (const service of SERVICES) {
+    const made = await createKeyAndRequest(commonName);
+    keys[service] = made.key;
+    requests[service] = made.request;
+  }
+  return { keys: keys as PerService<string>, requests: requests as PerService<string> };
+}
+
+/** New keys and certificates for a node whose agent holds the authority. */
+export async function issueOwn(
+  ca: Ca,
+  names: NodeNames,
+  commonName: string,
+  days = NODE_DAYS,
+): Promise<PerService<Pair>> {
+  const { keys, requests } = await newRequests(commonName);
+  const certificates = await signNode(ca, requests, names, commonName, days);
+  return Object.fromEntries(
+    SERVICES.map((service) => [service, { key: keys[service], certificate: certificates[service] }]),
+  ) as PerService<Pair>;
+}

@@ -1,0 +1,75 @@
+/** New keys and certificates for this node, before the old ones end or by command. The name stays, and so does the membership. */
+import type { NodeConfig } from '../config.ts';
+import { AgentError } from '../errors.ts';
+import { NODE_DAYS } from '../platform/tls/ca.ts';
+import { readCertificate } from '../platform/tls/read.ts';
+import { issueOwn, namesOf } from './certificates.ts';
+import { loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
+
+export interface Expiry {
+  readonly what: 'ca' | (typeof SERVICES)[number];
+  /** Milliseconds since 1970. */
+  readonly notAfter: number;
+}
+
+/** When the authority's and this node's certificates end, the soonest first. Empty in a plain cluster. */
+export function expiries(config: NodeConfig): Expiry[] {
+  const store = securityStore(config);
+  const ca = store.ca();
+  const all: Expiry[] = SERVICES.flatMap((what) => {
+    const pair = store.pair(what);
+    return pair === undefined ? [] : [{ what, notAfter: readCertificate(pair.certificate).notAfter }];
+  });
+  if (ca !== undefined) all.push({ what: 'ca', notAfter: readCertificate(ca.certificate).notAfter });
+  return all.sort((a, b) => a.notAfter - b.notAfter);
+}
+
+/** Should this node renew by itself? A quarter of the certificates' life before they end, so that a failure can be mended. */
+export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): boolean =>
+  expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter - now < (days * 86_400_000) / 4);
+
+/**
+ * Makes and writes them; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
+ * `no_certificates` in a plain cluster.
+ */
+export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): Promise<Security> {
+  const store = securityStore(config);
+  const before = loadSecurity(config);
+  if (before === undefined)
+    throw new AgentError({
+      class: 'operator',
+      code: 'no_certificates',
+      message: 'this manager has no certificates to renew',
+      hint: "they are made at 'agent cluster start' and 'join', unless 'api.tls' is false",
+    });
+  const made = await issueOwn(before.ca, namesOf(config), before.certificate.name, days);
+  for (const service of SERVICES) store.savePair(service, made[service]);
+  return loadSecurity(config) ?? before;
+}
+
+/** What uses certificates, and takes new ones up without a restart. Each may be repeated. */
+export interface CertificateUsers {
+  /** The agent's HTTPS listener and its calls to peers and Consul. */
+  readonly agent: (security: Security) => Promise<void>;
+  /** `consul reload`. */
+  readonly consul: () => Promise<void>;
+  /** `setCertificates` of PostgreSQL, which reloads. */
+  readonly postgres: (security: Security) => Promise<void>;
+}
+
+/** Resolves with what failed, by name; the rest uses the new certificates. The old ones stay valid until they end. */
+export async function applyRenewal(security: Security, users: CertificateUsers): Promise<string[]> {
+  const failed: string[] = [];
+  for (const [name, apply] of [
+    ['postgres', () => users.postgres(security)],
+    ['consul', () => users.consul()],
+    ['agent', () => users.agent(security)],
+  ] as const) {
+    try {
+      await apply();
+    } catch (thrown) {
+      failed.push(`${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    }
+  }
+  return failed;
+}

@@ -1,0 +1,186 @@
+/**
+ * Join tokens. One lets one manager in, once, until it expires: `ID.SECRET.FINGERPRINT`. Consul's key `tokens/ID` has the hash of
+ * the secret and who used it; the fingerprint is the cluster authority's, by which the joiner knows whom it talks to.
+ */
+import { Buffer } from 'node:buffer';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import * as v from 'valibot';
+import type { ConsulKv, Unknown } from '../consul/port.ts';
+import { AgentError } from '../errors.ts';
+import { hashOf } from './store.ts';
+
+const record = v.object({
+  schema: v.literal(1),
+  hash: v.string(),
+  /** Milliseconds since 1970. */
+  created: v.number(),
+  expires: v.number(),
+  by: v.string(),
+  used: v.nullable(
+    v.object({ node: v.string(), hostIp: v.string(), key: v.string(), at: v.number(), entered: v.boolean() }),
+  ),
+});
+export type TokenRecord = v.InferOutput<typeof record>;
+
+export interface TokenRow {
+  readonly id: string;
+  /** ISO times. */
+  readonly created: string;
+  readonly expires: string;
+  readonly by: string;
+  readonly state: 'open' | 'used' | 'expired';
+  readonly usedBy: string | null;
+}
+
+export interface ParsedToken {
+  readonly id: string;
+  readonly secret: string;
+  /** SHA-256 of the authority's certificate, hexadecimal. */
+  readonly fingerprint: string;
+}
+
+/** Who wants to use a token. `key` is the hash of the request for its certificate: the same joiner shows the same. */
+export interface Joiner {
+  readonly node: string;
+  readonly hostIp: string;
+  readonly key: string;
+}
+
+/** For this long after its first use the same joiner may use its token again, in milliseconds: an interrupted join. */
+export const REPEAT = 15 * 60_000;
+
+const FORM = /^([a-f0-9]{8})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;
+
+const refuse = (code: string, message: string, hint: string) =>
+  new AgentError({ class: 'operator', code, message, hint });
+const ANOTHER = "make another with 'agent cluster token create' on a node of the cluster";
+
+/** Throws operator `token_invalid` for what cannot be a token. */
+export function parseToken(text: string): ParsedToken {
+  const [, id, secret, fingerprint] = FORM.exec(text.trim()) ?? [];
+  if (id === undefined || secret === undefined || fingerprint === undefined)
+    throw refuse('token_invalid', 'this is no join token: it is cut off or altered', 'copy it whole');
+  return { id, secret, fingerprint: Buffer.from(fingerprint, 'base64url').toString('hex') };
+}
+
+export interface TokenPlace {
+  readonly kv: ConsulKv;
+  /** Of all keys, with a slash at its end. */
+  readonly prefix: string;
+  readonly now: () => number;
+}
+
+const unknown = ({ cause }: Unknown) =>
+  new AgentError({
+    class: 'transient',
+    code: 'consul_unknown',
+    message: `Consul did not answer: ${cause.message}`,
+    hint: 'run the command again',
+  });
+
+export function joinTokens({ kv, prefix, now }: TokenPlace) {
+  const keyOf = (id: string): string => `${prefix}tokens/${id}`;
+
+  async function load(id: string): Promise<{ record: TokenRecord; index: number } | undefined> {
+    const got = await kv.get(keyOf(id), { consistency: 'consistent' });
+    if (got.kind === 'unknown') throw unknown(got);
+    if (got.kind === 'absent') return undefined;
+    return { record: v.parse(record, JSON.parse(got.entry.value)), index: got.entry.modifyIndex };
+  }
+
+  return {
+    /** The token's text is shown here and never again. `fingerprint`: of the authority, hexadecimal. */
+    async create(ttlMs: number, by: string, fingerprint: string): Promise<{ token: string; row: TokenRow }> {
+      const id = randomBytes(4).toString('hex');
+      const secret = randomBytes(32).toString('base64url');
+      const made: TokenRecord = {
+        schema: 1,
+        hash: hashOf(secret),
+        created: now(),
+        expires: now() + ttlMs,
+        by,
+        used: null,
+      };
+      const done = await kv.put(keyOf(id), JSON.stringify(made), { cas: 0 });
+      if (done.kind === 'unknown') throw unknown(done);
+      if (done.kind === 'conflict') throw refuse('token_not_made', 'that id is taken', 'try again');
+      const pin = Buffer.from(fingerprint, 'hex').toString('base64url');
+      return { token: `${id}.${secret}.${pin}`, row: rowOf(id, made, now()) };
+    },
+
+    async list(): Promise<TokenRow[]> {
+      const got = await kv.recurse(keyOf(''));
+      if (got.kind === 'unknown') throw unknown(got);
+      return got.entries.flatMap(({ key, value }) => {
+        const read = v.safeParse(record, JSON.parse(value));
+        return read.success ? [rowOf(key.slice(keyOf('').length), read.output, now())] : [];
+      });
+    },
+
+    /** False: there was no such token. */
+    async revoke(id: string): Promise<boolean> {
+      if ((await load(id)) === undefined) return false;
+      const done = await kv.delete(keyOf(id));
+      if (done.kind === 'unknown') throw unknown(done);
+      return true;
+    },
+
+    /**
+     * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
+     * until it has entered. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
+     */
+    async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<void> {
+      for (;;) {
+        const found = await load(token.id);
+        if (found === undefined || !same(found.record.hash, hashOf(token.secret)))
+          throw refuse(
+            'token_invalid',
+            'there is no such join token here: it was altered or revoked',
+            ANOTHER,
+          );
+        const { used } = found.record;
+        const own = used?.node === joiner.node && used.key === joiner.key && !used.entered;
+        if (own && now() - used.at <= REPEAT) return;
+        if (used !== null)
+          throw refuse(
+            'token_used',
+            `this join token was used already, by ${used.node} (${used.hostIp})`,
+            ANOTHER,
+          );
+        if (now() >= found.record.expires)
+          throw refuse(
+            'token_expired',
+            `this join token ended at ${new Date(found.record.expires).toISOString()}`,
+            ANOTHER,
+          );
+        const taken: TokenRecord = { ...found.record, used: { ...joiner, at: now(), entered: false } };
+        const done = await kv.put(keyOf(token.id), JSON.stringify(taken), { cas: found.index });
+        if (done.kind === 'ok') return;
+        // Whether it was this one or another that got it, the next look tells.
+        if (done.kind === 'unknown') throw unknown(done);
+      }
+    },
+
+    /** The joiner is a node now: its token is spent for good, also for itself. */
+    async spend(node: string): Promise<void> {
+      const got = await kv.recurse(keyOf(''));
+      if (got.kind === 'unknown') throw unknown(got);
+      for (const { key, value, modifyIndex } of got.entries) {
+        const read = v.safeParse(record, JSON.parse(value));
+        if (!read.success || read.output.used?.node !== node || read.output.used.entered) continue;
+        const spent: TokenRecord = { ...read.output, used: { ...read.output.used, entered: true } };
+        await kv.put(key, JSON.stringify(spent), { cas: modifyIndex });
+      }
+    },
+  };
+}
+export type JoinTokens = ReturnType<typeof joinTokens>;
+
+function rowOf(id: string, { created, expires, by, used }: TokenRecord, now: number): TokenRow {
+  const state = used !== null ? 'used' : now >= expires ? 'expired' : 'open';
+  const iso = (ms: number) => new Date(ms).toISOString();
+  return { id, created: iso(created), expires: iso(expires), by, state, usedBy: used?.node ?? null };
+}
+
+const same = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));

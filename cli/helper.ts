@@ -1,0 +1,20 @@
+import { defineCommand } from 'citty';
+import { command } from './command.ts';
+import { configPath } from './socket.ts';
+
+const lease = command({
+  name: 'lease',
+  description: 'hold the kernel lease (run by systemd, as root)',
+  examples: ['agent helper lease --config /etc/cloudify/agent.yaml'],
+  args: {},
+  async run({ args, terminal }) {
+    const { runLeaseHelper } = await import('../agent/lease_helper/main.ts');
+    return (await runLeaseHelper(configPath(args, terminal.env))) as never;
+  },
+});
+
+/** The processes beside the agent. Run by systemd, not by people. */
+export default defineCommand({
+  meta: { name: 'helper', description: 'the processes beside the agent, run by systemd', hidden: true },
+  subCommands: { lease },
+});

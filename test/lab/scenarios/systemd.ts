@@ -1,0 +1,1 @@
+import '../systemd_main.ts';

@@ -1,0 +1,1 @@
+import '../trampoline_main.ts';
