@@ -16,6 +16,8 @@ import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
+import { certificateNames, certifyPostgres } from './security/door.ts';
+import type { CertificateUsers } from './security/renew.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
 const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
@@ -32,6 +34,8 @@ export function createAgent(
   driver: ServiceDriver,
   log: Log,
   listen: (config: NodeConfig) => Promise<void>,
+  /** The listeners show the certificates that there are now. */
+  relisten: () => Promise<void> = async () => {},
 ) {
   const memberships = membershipStore(config);
   const tracker = createTracker();
@@ -70,6 +74,8 @@ export function createAgent(
     });
     memberships.save(joined);
     membership = joined;
+    // Its end is not waited for: a large index takes a while, and what it lacks is a fact.
+    void made.files.start().catch((thrown: unknown) => log.for('handler-runner').error('files:', thrown));
     let summary = () => ({ failing: [], weak: [], all: {} }) as CheckSummary;
     const running = createCluster({
       config: node,
@@ -81,7 +87,7 @@ export function createAgent(
     });
     cluster = running;
     members = createMembers(running, made, joined);
-    const runner = checksOf(node, running, log.for('check-runner'));
+    const runner = checksOf(node, running, made.files, log.for('check-runner'));
     checks = runner;
     summary = runner.summary;
     runner.onChange(() => running.node.wake());
@@ -136,6 +142,15 @@ export function createAgent(
     get services(): ServiceRunner | null {
       return parts?.services ?? null;
     },
+    get parts(): Parts | null {
+      return parts;
+    },
+    /** What takes new certificates up without a restart. */
+    certificateUsers: (made: Parts): CertificateUsers => ({
+      agent: relisten,
+      consul: () => made.consul.reload(),
+      postgres: () => certifyPostgres(made.pg, made.security, certificateNames(cluster?.admitted() ?? {})),
+    }),
     get nodeConfig(): NodeConfig | null {
       return parts?.config ?? null;
     },

@@ -7,6 +7,7 @@ import { unfitnessSeen } from './core/unfit.ts';
 import { AgentError } from './errors.ts';
 import type { AgentApi } from './http/port.ts';
 import { newId } from './identity.ts';
+import { securityApi } from './security/api.ts';
 import { healthOf, statusOf } from './status.ts';
 
 const REQUEST_LIFE = 60_000;
@@ -42,6 +43,7 @@ export function createApi(agent: Agent): AgentApi {
   }
 
   return {
+    ...securityApi(agent),
     health: () => healthOf(agent.cluster),
     status: () =>
       statusOf(
@@ -173,10 +175,10 @@ export function createApi(agent: Agent): AgentApi {
       if (agent.members === null) throw unsettled();
       return await agent.members.admit(request);
     },
-    async enrol(name) {
+    async enrol(name, caller) {
       member();
       if (agent.members === null) throw unsettled();
-      await agent.members.enrol(name);
+      await agent.members.enrol(name, caller);
     },
   };
 }

@@ -1,10 +1,13 @@
 /** The check-runner of a node in a cluster: what the checks may read, from the core's memory. */
+import { certificates } from './checks/certificates.ts';
 import { type Checks, createChecks } from './checks/create.ts';
 import type { Role } from './checks/port.ts';
 import type { Cluster } from './cluster.ts';
 import type { NodeConfig } from './config.ts';
 import { remaining } from './core/lease_view.ts';
 import type { Logger } from './log.ts';
+import type { Files } from './roles/files/port.ts';
+import { expiries } from './security/renew.ts';
 
 /** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
 const CHANGING = new Set([
@@ -21,7 +24,7 @@ const CHANGING = new Set([
   'repair',
 ]);
 
-export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Checks {
+export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log: Logger): Checks {
   const { node } = cluster;
   const role = (): Role => {
     if (node.pg === null || node.fencing > 0) return 'none';
@@ -32,6 +35,7 @@ export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Che
     config,
     log,
     catalog: cluster.consul.catalog,
+    ...(files.enabled ? { files } : {}),
     readers: {
       role,
       pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
@@ -43,5 +47,14 @@ export function checksOf(config: NodeConfig, cluster: Cluster, log: Logger): Che
           : (cluster.last()?.facts.services ?? null),
       lastBeat: () => node.tickAt,
     },
+    more: config.api.tls
+      ? [
+          certificates(
+            () => expiries(config),
+            config.checks.certificate_warning,
+            () => Date.now(),
+          ),
+        ]
+      : [],
   });
 }

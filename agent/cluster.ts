@@ -13,7 +13,7 @@ import { defaultPolicy } from './core/policy.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from './core/ports.ts';
 import { processes } from './core/processes.ts';
 import { standbyName } from './core/records.ts';
-import { housekeeping, serverUrls } from './housekeeping.ts';
+import { type Admitted, housekeeping, serverUrls } from './housekeeping.ts';
 import { createPeers, type Peers } from './http/peers.ts';
 import { durableStore, instanceOf, type Membership, newClone } from './identity.ts';
 import type { Log } from './log.ts';
@@ -43,6 +43,8 @@ export type Cluster = {
   last(): { decision: Decision; facts: Facts } | null;
   /** Let the members, and who is joining, in everywhere now. Resolves with what failed. */
   letIn(): Promise<string[]>;
+  /** Nodes and managers that are joining. */
+  admitted(): Admitted;
   answerVote(request: VoteRequest): Promise<VoteReply>;
   answerFailsafe(request: FailsafeRequest): boolean;
   onDecision(callback: (decision: Decision, facts: Facts) => void): void;
@@ -93,16 +95,16 @@ export function createCluster(parts: ClusterParts): Cluster {
   const locks = createLocks();
   const nap = createNap();
   const store = durableStore(config);
-  const consul = createConsulClient({
+  const security = () => parts.parts.security.current();
+  const consulOptions = {
     servers: serverUrls(config, membership),
     deadlineMs: 1000,
     attemptMs: 500,
-  });
-  const watchConsul = createConsulClient({
-    servers: serverUrls(config, membership),
-    deadlineMs: 1000,
-    attemptMs: 500,
-  });
+    tls: () => security()?.tls,
+    token: () => security()?.secrets.consulToken,
+  };
+  const consul = createConsulClient(consulOptions);
+  const watchConsul = createConsulClient(consulOptions);
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -127,6 +129,12 @@ export function createCluster(parts: ClusterParts): Cluster {
       return record === undefined ? undefined : { host: record.hostIp, port: record.apiPort };
     },
     () => membership.secret,
+    () => {
+      const own = security();
+      return own === undefined
+        ? undefined
+        : { node: membership.nodeName, token: own.secrets.peerToken, tls: own.tls };
+    },
   );
   const ports = realPorts({
     config,
@@ -134,6 +142,8 @@ export function createCluster(parts: ClusterParts): Cluster {
     log,
     pg,
     services,
+    fence: parts.parts.fence,
+    files: parts.parts.files,
     peers,
     consul,
     watchConsul,
@@ -183,6 +193,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     ports,
     last: () => last,
     letIn: () => house.letIn(),
+    admitted: house.admitted,
     async answerVote(request) {
       return (await drive(core.answerVote(request), ports, abort.signal)) ?? { kind: 'unknown' };
     },

@@ -1,8 +1,7 @@
 /** How an agent enters a cluster: by founding it, by joining it, or again after its own restart. */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Cluster } from './cluster.ts';
 import { createConsulClient } from './consul/client.ts';
+import { AgentError } from './errors.ts';
 import { createPeerCalls } from './http/peer_calls.ts';
 import type { JoinOptions, StartOptions } from './http/port.ts';
 import { durableStore, type joiningStore, type Membership, type membershipStore } from './identity.ts';
@@ -11,6 +10,7 @@ import { admitRequestOf, enrolSurely, joinCluster, refuseUnlessEmpty } from './o
 import { startCluster } from './operations/start.ts';
 import type { Steps } from './operations/tracker.ts';
 import type { Parts } from './parts.ts';
+import type { Files } from './roles/files/port.ts';
 
 export type EnteringParts = {
   memberships: ReturnType<typeof membershipStore>;
@@ -27,19 +27,20 @@ export type Entering = ReturnType<typeof enteringOf>;
 
 export function enteringOf({ memberships, joining, log, become, leave, cluster, entered }: EnteringParts) {
   /** Takes away everything a join made here. The manager was empty before it: nothing of its own is lost. */
-  async function clear({ config, pg, consul, machine }: Parts): Promise<void> {
-    await pg.stop('immediate', 5000, false);
+  async function clear({ config, pg, consul, files, machine }: Parts): Promise<void> {
+    const wiped = await pg.wipe();
+    if (wiped.kind !== 'done')
+      throw new AgentError({ class: 'transient', code: 'database_not_wiped', message: wiped.why });
     await consul.wipe();
+    await files.wipe();
     memberships.forget();
     durableStore(config).forget();
-    rmSync(config.postgres.data_dir, { recursive: true, force: true });
-    rmSync(join(config.paths.state_dir, 'postgres'), { recursive: true, force: true });
     await machine.give();
     joining.forget();
   }
 
   return {
-    refuseUnlessEmpty: async ({ config }: Parts): Promise<void> => refuseUnlessEmpty(config),
+    refuseUnlessEmpty: (parts: Parts): Promise<void> => refuseUnlessEmpty(parts),
 
     async clear(parts: Parts): Promise<void> {
       log.warn('an earlier join was interrupted: what it made here is taken away');
@@ -88,14 +89,14 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       );
     },
 
-    join(parts: Parts, { options = {}, addresses }: JoinOptions, steps: Steps): Promise<void> {
-      const { config } = parts;
+    async join(parts: Parts, { options = {}, addresses }: JoinOptions, steps: Steps): Promise<void> {
+      const { config, files } = parts;
       const calls = createPeerCalls(config.api.port);
       return joinCluster(
         {
           parts,
           addresses,
-          request: admitRequestOf(config),
+          request: { ...admitRequestOf(config), ...(await device(files)) },
           admit: calls.admit,
           enrol: (address, secret) => calls.enrol(address, secret, config.node_name),
           begin: () => joining.save({ nodeName: config.node_name, hostIp: config.host_ip }),
@@ -121,3 +122,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
     },
   };
 }
+
+/** Syncthing's id of this node, for its record. */
+export const device = async (files: Files): Promise<{ deviceId?: string }> =>
+  files.enabled ? { deviceId: await files.deviceId() } : {};

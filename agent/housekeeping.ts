@@ -77,6 +77,7 @@ export function housekeeping(o: HousekeepingParts) {
   }
 
   return {
+    admitted,
     /** Tell every part the list of members now. Resolves with what failed. */
     letIn: async (): Promise<string[]> => {
       const failures = await openDoors();

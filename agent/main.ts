@@ -3,6 +3,7 @@ import process from 'node:process';
 import { createAgent } from './agent.ts';
 import { createApi } from './api.ts';
 import { apiListen, type Config, loadConfig, type NodeConfig } from './config.ts';
+import { createCredentials } from './http/credentials.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import { agentLog } from './log.ts';
 import { acquireLock } from './platform/lockfile.ts';
@@ -11,6 +12,8 @@ import { agentFiles, makeAgentDirs } from './platform/paths.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
+import { renewInTime } from './security/renewal_timer.ts';
+import { temporaryTls } from './security/temporary.ts';
 import { commit, version } from './version.ts';
 
 /** Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent. */
@@ -22,24 +25,47 @@ export async function runAgent(configPath: string): Promise<number> {
   const log = agentLog(config);
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
   const driver = driverOf(config);
-  const agent = createAgent(input, config, driver, log, (node) => listenOn(server, node));
+  const agent = createAgent(
+    input,
+    config,
+    driver,
+    log,
+    (node) => listenOn(server, node),
+    () => server.renew(),
+  );
+  const temporary = temporaryTls(() => agent.nodeConfig?.host_ip ?? config.host_ip);
+  const api = createApi(agent);
   const server: HttpServer = createHttpServer({
-    api: createApi(agent),
+    api,
     manager: config.manager,
     log: log.for('http'),
     secret: () => agent.secret(),
     open: !config.api.tls,
+    ...(config.api.tls
+      ? {
+          tls: async () => agent.parts?.security.current()?.tls ?? (await temporary()),
+          people: createCredentials(config.api),
+        }
+      : {}),
   });
   await server.listenSocket(config.paths.socket);
+  let stopRenewal = () => {};
   try {
     if (!(await agent.resume())) {
       log.for('agent').info("in no cluster: waiting for 'agent cluster start' or 'agent cluster join'");
       await listenEarly(config, server);
     }
+    stopRenewal = renewInTime({
+      config: () => (agent.cluster === null ? null : agent.nodeConfig),
+      renew: () => api.renewCertificates(),
+      log: log.for('agent'),
+      wall: () => Date.now(),
+    });
     const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
     await notifier.stopping();
   } finally {
+    stopRenewal();
     log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');
     await server.close();
     await agent.close();

@@ -2,14 +2,22 @@
 import type { NodeConfig } from './config.ts';
 import type { HousekeepingParts } from './housekeeping.ts';
 import type { Log } from './log.ts';
+import { systemClock } from './platform/clock.ts';
 import { type ConsulServer, createConsulServer } from './roles/consul_server.ts';
+import { createFilesRole, filesOff } from './roles/files/index.ts';
+import type { Files } from './roles/files/port.ts';
+import { type Fence, firewallFence, serverFence } from './roles/firewall/fence.ts';
+import { createFirewall } from './roles/firewall/firewall.ts';
+import { createKernelLease } from './roles/firewall/kernel_lease.ts';
 import { type Machine, noMachine, systemdMachine } from './roles/machine.ts';
 import type { Postgres } from './roles/postgres/port.ts';
 import { HELPER_SOCKET, helperPostgres } from './roles/postgres_helper/index.ts';
 import { postgresOf } from './roles/postgres_of.ts';
 import { createServiceRunner, type ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
-import { loadSecurity } from './security/store.ts';
+import { callTrampoline } from './roles/trampoline_client.ts';
+import { postgresDoor } from './security/door.ts';
+import { type LiveSecurity, liveSecurity } from './security/live.ts';
 
 export type Parts = {
   readonly config: NodeConfig;
@@ -17,6 +25,9 @@ export type Parts = {
   readonly consul: ConsulServer;
   readonly services: ServiceRunner;
   readonly machine: Machine;
+  readonly security: LiveSecurity;
+  readonly fence: Fence;
+  readonly files: Files;
   /** What lets members in: the firewall, PostgreSQL, Syncthing. */
   readonly doors: HousekeepingParts['doors'];
   close(): Promise<void>;
@@ -26,13 +37,62 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
   const systemd = config.driver === 'systemd';
   const say = (line: string) => log.for('postgres').info(line);
   const pg = systemd ? helperPostgres(config, HELPER_SOCKET, say) : postgresOf(config, driver, say);
+  const security = liveSecurity(config);
+  const { fence, doors, dispose } = wall(config, pg);
+  const files = config.files.enabled
+    ? createFilesRole(config, driver, {
+        log: log.for('handler-runner'),
+        ...(systemd ? { purge: () => callTrampoline('files', 'wipe') } : {}),
+      })
+    : filesOff;
   return {
     config,
     pg,
-    consul: createConsulServer(config, driver, () => loadSecurity(config)?.consul),
+    security,
+    fence,
+    files,
+    consul: createConsulServer(config, driver, () => security.current()?.consul),
     services: createServiceRunner(config.services, driver),
-    doors: [],
+    doors: [...doors, postgresDoor(pg, security), filesDoor(files, config.node_name)],
     machine: systemd ? systemdMachine : noMachine,
-    close: () => pg.close(),
+    close: async () => {
+      dispose();
+      await files.close();
+      await pg.close();
+    },
   };
 }
+
+/** The firewall with its kernel lease where there is one. */
+function wall(config: NodeConfig, pg: Postgres) {
+  const { now } = systemClock;
+  if (!config.firewall.enabled) return { fence: serverFence(pg, now), doors: [], dispose: () => {} };
+  const lease = createKernelLease({ socketPath: config.firewall.lease_socket, now });
+  const firewall = createFirewall(callTrampoline);
+  const door: HousekeepingParts['doors'][number] = {
+    name: 'firewall',
+    // Not this node's own address: what comes from there are clients.
+    letIn: (admitted) =>
+      firewall.peers(
+        Object.values(admitted)
+          .map((node) => node.hostIp)
+          .filter((address) => address !== config.host_ip),
+      ),
+  };
+  return {
+    fence: firewallFence(pg, lease, now),
+    doors: [door],
+    dispose: () => lease.dispose(),
+  };
+}
+
+/** Syncthing knows the devices of all other nodes, and of who is joining. */
+const filesDoor = (files: Files, own: string): HousekeepingParts['doors'][number] => ({
+  name: 'files',
+  letIn: (admitted) =>
+    files.setMembers(
+      Object.entries(admitted).flatMap(([node, { deviceId, hostIp }]) =>
+        node === own || deviceId === undefined ? [] : [{ node, deviceId, address: hostIp }],
+      ),
+    ),
+});

@@ -9,7 +9,7 @@ import { standbyName } from './core/records.ts';
 import type { Peers } from './http/peers.ts';
 import type { durableStore } from './identity.ts';
 import type { Log } from './log.ts';
-import { systemClock } from './platform/clock.ts';
+import type { Fence } from './roles/firewall/fence.ts';
 import { runHooks } from './roles/hooks.ts';
 import type { Postgres, Progress } from './roles/postgres/port.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
@@ -21,6 +21,7 @@ export type RealParts = {
   log: Log;
   pg: Postgres;
   services: ServiceRunner;
+  fence: Fence;
   peers: Peers;
   consul: ConsulClient;
   /** A client of its own for the standing query, so that it never holds a renewal up. */
@@ -87,15 +88,7 @@ export function realPorts(o: RealParts): RealPorts {
       },
       saveDivergence: async (epoch, fork, reason) => pg.saveDivergence({ epoch, fork, reason }).catch(failed),
     },
-    fence: {
-      close: (ms) => pg.fence(ms).catch(failed),
-      // The last look at the clock before clients come in (PROTOCOL B.5).
-      open: async (until, ms) =>
-        systemClock.now() < until
-          ? pg.unfence(ms).catch(failed)
-          : { kind: 'failed', why: 'the right has run out' },
-      extend: () => ({ kind: 'done' }),
-    },
+    fence: o.fence,
     services: {
       facts: () => services.facts(),
       up: () => services.up(),

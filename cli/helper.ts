@@ -13,8 +13,19 @@ const lease = command({
   },
 });
 
+const postgres = command({
+  name: 'postgres',
+  description: 'run PostgreSQL for the agent (run by systemd, as its user)',
+  examples: ['agent helper postgres --config /etc/cloudify/agent.yaml'],
+  args: {},
+  async run({ args, terminal }) {
+    const { runPostgresHelper } = await import('../agent/roles/postgres_helper/index.ts');
+    return (await runPostgresHelper(configPath(args, terminal.env))) as never;
+  },
+});
+
 /** The processes beside the agent. Run by systemd, not by people. */
 export default defineCommand({
   meta: { name: 'helper', description: 'the processes beside the agent, run by systemd', hidden: true },
-  subCommands: { lease },
+  subCommands: { lease, postgres },
 });

@@ -20,6 +20,15 @@ const nodes = defineCommand({
   }),
 });
 
+const token = defineCommand({
+  meta: { name: 'token', description: 'join tokens: each lets one manager in, once' },
+  subCommands: lazy({
+    create: () => import('./cluster/token_create.ts'),
+    list: () => import('./cluster/token_list.ts'),
+    revoke: () => import('./cluster/token_revoke.ts'),
+  }),
+});
+
 const cluster = defineCommand({
   meta: { name: 'cluster', description: 'make, enter, watch and steer the cluster' },
   subCommands: {
@@ -29,6 +38,7 @@ const cluster = defineCommand({
       status: () => import('./cluster/status.ts'),
     }),
     nodes,
+    token,
     ...lazy({
       'set-active': () => import('./cluster/set_active.ts'),
       history: () => import('./cluster/history.ts'),
@@ -36,6 +46,7 @@ const cluster = defineCommand({
       resume: () => import('./cluster/resume.ts'),
       maintenance: () => import('./cluster/maintenance.ts'),
       reinit: () => import('./cluster/reinit.ts'),
+      certificates: () => import('./cluster/certificates.ts'),
     }),
   },
 });
@@ -56,6 +67,7 @@ export const root = defineCommand({
     cluster,
     ...lazy({
       doctor: () => import('./doctor.ts'),
+      'hash-password': () => import('./hash_password.ts'),
       install: () => import('./install.ts'),
       uninstall: () => import('./uninstall.ts'),
       teardown: () => import('./teardown.ts'),

@@ -3,7 +3,8 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Check, type CheckResult, fail, pass } from './port.ts';
 
-/** Bytes free for an ordinary user, on the volume of `path` or, before it exists, of the nearest folder above. */
+/** Bytes free for an ordinary user, on the volume of `path` or, before it exists, of the nearest folder above
+ * that the agent's user may look at: on a VM the database's own folder is its own user's. */
 async function freeAt(path: string): Promise<number> {
   for (let at = path; ; at = dirname(at)) {
     try {
@@ -11,7 +12,8 @@ async function freeAt(path: string): Promise<number> {
       return bavail * bsize;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if ((code !== 'ENOENT' && code !== 'ENOTDIR') || at === dirname(at)) throw error;
+      const hidden = code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES';
+      if (!hidden || at === dirname(at)) throw error;
     }
   }
 }

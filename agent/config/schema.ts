@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isPasswordHash } from '../platform/password.ts';
 import { checksSchema } from './checks.ts';
 import { consulSchema, DRIVERS } from './consul.ts';
 import {
@@ -47,7 +48,31 @@ const apiSchema = section({
   tls: v.optional(flag(), true),
   users: v.optional(
     v.array(
-      group({ name: text(), password_hash: text(), role: v.optional(choice(['admin', 'viewer']), 'viewer') }),
+      group({
+        name: v.pipe(text(), v.regex(/^[^:]+$/, 'must have no colon')),
+        /** As 'agent hash-password' makes it. */
+        password_hash: v.pipe(
+          text(),
+          v.check(isPasswordHash, "must be a hash made by 'agent hash-password', not the password itself"),
+        ),
+        role: v.optional(choice(['admin', 'viewer']), 'viewer'),
+      }),
+      'must be a list',
+    ),
+    [],
+  ),
+  /** Bearer tokens for programs. */
+  tokens: v.optional(
+    v.array(
+      group({
+        name: text(),
+        /** As 'agent hash-password --token' makes it. */
+        token_hash: v.pipe(
+          text(),
+          v.regex(/^sha256:[a-f0-9]{64}$/, "must be a hash made by 'agent hash-password --token'"),
+        ),
+        role: v.optional(choice(['admin', 'viewer']), 'viewer'),
+      }),
       'must be a list',
     ),
     [],

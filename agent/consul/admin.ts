@@ -3,7 +3,8 @@ import { ConsulAcl } from './acl.ts';
 import { unexpected } from './answers.ts';
 import { HttpCatalog } from './catalog.ts';
 import { ConsulKeyring } from './keyring.ts';
-import type { CallOptions, ConsulCatalog, Done, Unknown } from './port.ts';
+import { HttpKv } from './kv.ts';
+import type { CallOptions, ConsulCatalog, ConsulKv, Done, Unknown } from './port.ts';
 import { ConsulTransport, type TransportOptions } from './transport.ts';
 
 export interface ConsulAdmin {
@@ -11,6 +12,8 @@ export interface ConsulAdmin {
   readonly keyring: ConsulKeyring;
   /** For autopilot, remove-peer and force-leave, which a node's own token may not do. */
   readonly catalog: ConsulCatalog;
+  /** For keys that are another node's own. */
+  readonly kv: ConsulKv;
   /** The first server reads its files again: certificates and tokens. It may be repeated. */
   reload(options?: CallOptions): Promise<Done | Unknown>;
 }
@@ -22,6 +25,7 @@ export function createConsulAdmin(options: TransportOptions): ConsulAdmin {
     acl: new ConsulAcl(transport),
     keyring: new ConsulKeyring(transport),
     catalog: new HttpCatalog(transport),
+    kv: new HttpKv(transport),
     async reload(options = {}) {
       const call = { method: 'PUT', path: '/v1/agent/reload', repeatable: true } as const;
       const reply = await transport.call(call, { ...options, target: 'local' });

@@ -7,7 +7,8 @@ import type { CallOptions, ConsulFailure, Unknown } from './port.ts';
 export interface TransportOptions {
   /** Base URLs such as `http://127.0.0.1:8500` or `https://10.0.0.12:8501`; the node's own server first. At least one. */
   readonly servers: readonly string[];
-  readonly token?: string;
+  /** A function is asked at every call. */
+  readonly token?: string | (() => string | undefined);
   /** For servers reached by https: the cluster's authority and this node's certificate, asked for anew at each call. */
   readonly tls?: () => ClientTls | undefined;
   /** Defaults for calls that say nothing, in ms: 3,000 and 1,000. */
@@ -60,7 +61,7 @@ export class ConsulTransport {
   readonly #deadlineMs: number;
   readonly #attemptMs: number;
   readonly #homeProbeMs: number;
-  #headers: Readonly<Record<string, string>> | undefined;
+  #token: () => string | undefined = () => undefined;
 
   constructor(options: TransportOptions) {
     this.#send = options.send ?? fetchSend(options.tls);
@@ -82,8 +83,13 @@ export class ConsulTransport {
     this.#current = Math.max(0, current === undefined ? 0 : urls.indexOf(current));
   }
 
-  setToken(token: string | undefined): void {
-    this.#headers = token === undefined ? undefined : { 'X-Consul-Token': token };
+  setToken(token: string | undefined | (() => string | undefined)): void {
+    this.#token = typeof token === 'function' ? token : () => token;
+  }
+
+  #headers(): { headers?: Readonly<Record<string, string>> } {
+    const token = this.#token();
+    return token === undefined ? {} : { headers: { 'X-Consul-Token': token } };
   }
 
   /** Base URL of the server that the next call goes to. */
@@ -148,7 +154,7 @@ export class ConsulTransport {
       timeoutMs,
       ...(call.repeatable === true ? { repeatable: true } : {}),
       ...(call.body === undefined ? {} : { body: call.body }),
-      ...(this.#headers === undefined ? {} : { headers: this.#headers }),
+      ...this.#headers(),
     };
     if (call.blockMs === undefined)
       return this.#send(signal === undefined ? request : { ...request, signal });

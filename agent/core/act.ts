@@ -108,7 +108,10 @@ function said(outcome: { kind: 'done' } | { kind: 'failed'; why: string }): Resu
 function* acquire(n: NodeContext, reason: string): Procedure<Result> {
   const ballot = n.ballot;
   const before = n.lease.firstSeen;
-  const closedFor = n.lease.record?.closedForMs ?? 0;
+  const record = n.lease.record;
+  // How long it had been closed when it was handed over counts only if its holder never opened.
+  const opened = record !== null && n.view?.active?.value.epoch === record.epoch;
+  const closedFor = opened ? 0 : (record?.closedForMs ?? 0);
   const founding = (n.view?.sync ?? null) === null;
   if (ballot === null && !founding) return { ok: false, why: 'no votes' };
   const outcome = yield* takeOver(n, ballot?.index ?? n.lease.index, ballot?.syncIndex ?? 0, reason);

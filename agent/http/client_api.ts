@@ -1,5 +1,6 @@
 /** The agent's API by name, as the command line calls it. Shapes are those of port.ts. */
 import type { HistoryRecord } from '../core/records.ts';
+import type { TokenRow } from '../security/tokens.ts';
 import { type ClientOptions, createClient, type HttpClient } from './client.ts';
 import type {
   AgentStatus,
@@ -11,6 +12,8 @@ import type {
   Operation,
   StartOptions,
 } from './port.ts';
+
+type CertificateRow = { what: string; notAfter: string };
 
 /** Start and join look at other machines before they answer. */
 const SLOW_CALL = 60_000;
@@ -56,6 +59,14 @@ export function agentClient(http: HttpClient) {
     remove: (name: string) => http.call<Operation>({ method: 'DELETE', path: node(name), ms: SLOW_CALL }),
     update: (name: string, change: NodeChange) =>
       http.call<NodeRow>({ method: 'PATCH', path: node(name), body: change }),
+    createToken: (ttlMs: number) =>
+      post<{ token: string; row: TokenRow }>('/api/v1/tokens', { ttl: ttlMs / 1000 }),
+    tokens: async () => (await get<{ items: TokenRow[] }>('/api/v1/tokens')).items,
+    revokeToken: (id: string) =>
+      http.call<object>({ method: 'DELETE', path: `/api/v1/tokens/${encodeURIComponent(id)}` }),
+    certificates: async () => (await get<{ items: CertificateRow[] }>('/api/v1/certificates')).items,
+    renewCertificates: () =>
+      post<{ failed: string[]; items: CertificateRow[] }>('/api/v1/certificates/renew', {}, SLOW_CALL),
     reinit: (name: string) => post<object>(`${node(name)}/reinit`),
     logs: async (options: LogOptions) => (await get<{ items: LogLine[] }>(logPath(options))).items,
   };

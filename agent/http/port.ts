@@ -1,6 +1,6 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
-import type { HistoryRecord, SyncRecord } from '../core/records.ts';
+import type { HistoryRecord, NodeRecord, SyncRecord } from '../core/records.ts';
 import type { SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
 
@@ -205,5 +205,5 @@ export type Admission = {
   /** Where the cluster uses TLS: certificates and secrets. */
   security?: SecurityAdmission | undefined;
   active: { node: string; hostIp: string; postgresPort: number };
-  members: Record<string, { hostIp: string; apiPort: number; postgresPort: number }>;
+  members: Record<string, NodeRecord>;
 };

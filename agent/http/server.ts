@@ -22,7 +22,7 @@ export interface HttpServer {
    * another agent answers there.
    */
   listenSocket(path: string, gid?: number): Promise<void>;
-  /** Rejects with `address_in_use` or `cannot_listen`. A second call with the same address does nothing. */
+  /** Rejects with `address_in_use` or `cannot_listen`. A second call with the same address does nothing but `renew`. */
   listenTcp(host: string, port: number): Promise<void>;
   /** Takes up new certificates: new connections show them, those that are open go on. May be repeated. */
   renew(): Promise<void>;
@@ -63,13 +63,23 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
     },
   });
   const sockets: ServerType[] = [];
-  const tcp = new Map<string, { host: string; port: number; server: ServerType }>();
+  const tcp = new Map<string, { host: string; port: number; server: ServerType; shows: string | null }>();
   /** Replaced by one with newer certificates; their open connections go on. */
   const old: ServerType[] = [];
 
   async function openTcp(host: string, port: number): Promise<void> {
     const name = `${host}:${port}`;
-    tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, await tls?.()) });
+    const material = await tls?.();
+    const shows = material?.cert ?? null;
+    const before = tcp.get(name);
+    if (before?.shows === shows) return;
+    if (before !== undefined) {
+      // A moment without a listener: clients try again, and peers count it as no answer. Bun cannot change a context in use.
+      before.server.close();
+      if ('closeIdleConnections' in before.server) before.server.closeIdleConnections();
+      old.push(before.server);
+    }
+    tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, material), shows });
   }
 
   return {
@@ -80,16 +90,10 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
       chmodSync(path, 0o660);
     },
     async listenTcp(host, port) {
-      if (!tcp.has(`${host}:${port}`)) await openTcp(host, port);
+      await openTcp(host, port);
     },
     async renew() {
-      if (tls === undefined) return;
-      for (const { host, port, server } of [...tcp.values()]) {
-        server.close();
-        if ('closeIdleConnections' in server) server.closeIdleConnections();
-        old.push(server);
-        await openTcp(host, port);
-      }
+      for (const { host, port } of [...tcp.values()]) await openTcp(host, port);
     },
     async close() {
       const all = [...sockets, ...old, ...[...tcp.values()].map(({ server }) => server)];

@@ -5,7 +5,6 @@ import {
   CONFIG_FILE,
   consulUser,
   HOOK_POINTS,
-  LEASE_RUN_DIR,
   libDir,
   POSTGRES_LOG_DIR,
   POSTGRES_RUN_DIR,
@@ -13,7 +12,6 @@ import {
   postgresConfDir,
   ROOT_LOG_DIR,
   ROOT_STATE_DIR,
-  syncthingHome,
   syncthingUser,
 } from './names.ts';
 import { folder, type WantedFolder } from './wanted.ts';
@@ -36,7 +34,8 @@ export function folders(config: Config): WantedFolder[] {
     folder(paths.state_dir, user, group, 0o2750),
     folder(postgresConfDir(config), POSTGRES_USER, user, 0o2750),
     folder(consul.data_dir, consulOwner, user, 0o2750),
-    folder(syncthingHome(config), syncthingOwner, user, 0o2770),
+    // The agent writes configuration and certificate, Syncthing its index.
+    folder(config.files.home_dir, user, syncthingOwner, 0o2770),
     folder(paths.diverged_dir, user, group, 0o2770),
     folder(dirname(paths.log_file), user, group, 0o2750),
     folder(ROOT_STATE_DIR, 'root', 'root', 0o700),
@@ -47,10 +46,10 @@ export function folders(config: Config): WantedFolder[] {
 }
 
 /** Gone at each boot: systemd-tmpfiles makes them again. */
-export function runFolders({ user, group, paths }: Config): WantedFolder[] {
+export function runFolders({ user, group, paths, firewall }: Config): WantedFolder[] {
   return [
     folder(paths.run_dir, user, group, 0o750),
-    folder(LEASE_RUN_DIR, 'root', user, 0o750),
+    folder(dirname(firewall.lease_socket), 'root', user, 0o750),
     folder(POSTGRES_RUN_DIR, POSTGRES_USER, user, 0o750),
   ];
 }

@@ -33,7 +33,8 @@ export const ROOT_LOG_DIR = '/var/log/cloudify-root';
 /** Root's own folder, so that systemd opens the server's log where nobody else can lay a link. */
 export const POSTGRES_LOG_DIR = '/var/log/cloudify-postgres';
 export const POSTGRES_LOG = join(POSTGRES_LOG_DIR, 'postgresql.log');
-export const LEASE_RUN_DIR = '/run/cloudify-lease';
+/** The lock of iptables where it is not nft's: made beforehand, for the lease's helper may write nothing else in /run. */
+export const XTABLES_LOCK = '/run/xtables.lock';
 export const POSTGRES_RUN_DIR = '/run/cloudify-postgres';
 
 export const HOOK_POINTS = ['pre-promote', 'post-promote', 'pre-demote', 'post-demote', 'follow'] as const;
@@ -46,4 +47,3 @@ export const trampolinePath = ({ paths }: Config): string =>
 export const postgresConfDir = ({ paths }: Config): string => join(paths.state_dir, 'postgres');
 /** The folder above the agent's state: /var/lib/cloudify. */
 export const libDir = ({ paths }: Config): string => dirname(paths.state_dir);
-export const syncthingHome = (config: Config): string => join(libDir(config), 'syncthing');

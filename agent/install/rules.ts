@@ -1,9 +1,13 @@
 /** What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at boot. */
+import { join } from 'node:path';
 import type { Config } from '../config.ts';
+import { ALL_SETS, HOOKS } from '../roles/firewall/names.ts';
+import { firewallFiles, removalCommands } from '../roles/firewall/render.ts';
 import { renderPolicy } from '../trampoline/policy.ts';
 import type { Machine } from './machine.ts';
-import { POLICY_FILE } from './names.ts';
+import { POLICY_FILE, UNITS } from './names.ts';
 import type { Step } from './steps.ts';
+import { bootUnit } from './units/boot.ts';
 import { rootFile, type WantedFile } from './wanted.ts';
 
 export interface ClusterRules {
@@ -12,11 +16,53 @@ export interface ClusterRules {
   readonly bootUnit: string | undefined;
 }
 
+/** The rules are there even with the firewall off: the trampoline says so instead of failing for want of a file. */
 export function clusterRules(config: Config): ClusterRules {
-  return { files: [rootFile(POLICY_FILE, renderPolicy(config))], bootUnit: undefined };
+  const rules = firewallFiles(config).map(({ name, content }) =>
+    rootFile(join(config.paths.firewall_dir, name), content),
+  );
+  return {
+    files: [rootFile(POLICY_FILE, renderPolicy(config)), ...rules],
+    bootUnit: config.firewall.enabled ? bootUnit(config) : undefined,
+  };
+}
+
+/** A hook may be there more than once, but not without end. */
+const MOST = 32;
+
+/** Ours that the kernel holds: chains and sets, by name. */
+async function present(machine: Machine): Promise<string[]> {
+  const ask = (...argv: string[]) => machine.run(argv).catch(() => '');
+  const [v4, v6, sets] = await Promise.all([
+    ask('iptables', '-w', '5', '-S'),
+    ask('ip6tables', '-w', '5', '-S'),
+    ask('ipset', 'list', '-name'),
+  ]);
+  const chains = HOOKS.map(([, chain]) => chain).filter((chain) => `${v4}\n${v6}`.includes(`-N ${chain}\n`));
+  return [...chains, ...ALL_SETS.filter((set) => sets.split('\n').includes(set))];
 }
 
 /** Our chains, what jumps to them, and our sets; nothing else of the machine's rules. */
-export function removeRules(_config: Config, _machine: Machine): Step {
-  return { what: "remove the cluster's firewall rules", needed: () => undefined, act: async () => undefined };
+export function removeRules(machine: Machine): Step {
+  return {
+    what: "remove the cluster's firewall rules",
+    needed: async () => (await present(machine)).join(', ') || undefined,
+    async act() {
+      const before = await present(machine);
+      // It counts as run already, and would do nothing the next time.
+      await machine.run(['systemctl', 'stop', '--', UNITS.firewall]).catch(() => {});
+      for (const { argv, repeat } of removalCommands()) {
+        for (let times = repeat ? MOST : 1; times > 0; times--) {
+          const done = await machine.run(argv).then(
+            () => true,
+            () => false,
+          );
+          if (!done) break;
+        }
+      }
+      const left = await present(machine);
+      if (left.length > 0) throw new Error(`still there: ${left.join(', ')}`);
+      return before.join(', ');
+    },
+  };
 }

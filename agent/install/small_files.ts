@@ -1,7 +1,7 @@
 /** Small files of other programs: systemd-tmpfiles, logrotate. */
 import type { Config } from '../config.ts';
 import { runFolders } from './folders.ts';
-import { POSTGRES_LOG_DIR } from './names.ts';
+import { POSTGRES_LOG_DIR, XTABLES_LOCK } from './names.ts';
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
@@ -9,7 +9,7 @@ export function renderTmpfiles(config: Config): string {
   const lines = runFolders(config).map(
     ({ path, mode, owner, group }) => `d ${path.replaceAll('%', '%%')} ${octal(mode)} ${owner} ${group} -`,
   );
-  return ["# Written by 'agent install'.", ...lines, ''].join('\n');
+  return ["# Written by 'agent install'.", ...lines, `f ${XTABLES_LOCK} 0600 root root -`, ''].join('\n');
 }
 
 /**

@@ -5,14 +5,7 @@ import { agentFiles } from '../platform/paths.ts';
 import { folders } from './folders.ts';
 import { giveBackDatabase, isStandby } from './give_back_database.ts';
 import type { Machine } from './machine.ts';
-import {
-  OWN_SERVICES,
-  PARTS,
-  postgresConfDir,
-  ROOT_STATE_DIR,
-  syncthingHome,
-  trampolinePath,
-} from './names.ts';
+import { OWN_SERVICES, PARTS, postgresConfDir, ROOT_STATE_DIR, trampolinePath } from './names.ts';
 import { removeRules } from './rules.ts';
 import type { Step } from './steps.ts';
 
@@ -54,8 +47,8 @@ function stop(machine: Machine, what: string, names: readonly string[]): Step {
 
 /** The folders that hold the cluster's state, by the folder of root's that they lie in. */
 function stateFolders(config: Config): string[] {
-  const { paths, consul } = config;
-  return [paths.state_dir, consul.data_dir, syncthingHome(config), paths.ssl_dir, consul.config_dir];
+  const { paths, consul, files } = config;
+  return [paths.state_dir, consul.data_dir, files.home_dir, paths.ssl_dir, consul.config_dir];
 }
 
 function setAside(config: Config, machine: Machine, stamp: string): Step {
@@ -122,7 +115,7 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
   const work = [
     parts,
     ...(options.skipDatabase === true ? [] : [database(config, machine)]),
-    removeRules(config, machine),
+    removeRules(machine),
     setAside(config, machine, options.stamp),
     giveUnits(config, machine),
   ];

@@ -13,7 +13,11 @@ export function parseEntries(output: string): Map<number, number> | undefined {
 }
 
 export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
-  const said = (output: string): string => output.replaceAll(/ipset> |\s+/g, ' ').trim().slice(0, 160);
+  const said = (output: string): string =>
+    output
+      .replaceAll(/ipset> |\s+/g, ' ')
+      .trim()
+      .slice(0, 160);
   return {
     /** `seconds`: whole, at least 1. Rejects unless all are there, and none for longer. */
     async open(seconds: number): Promise<void> {

@@ -98,7 +98,10 @@ export function createGate(longest: number, hands: GateHands) {
   async function renew(until: number): Promise<Reply> {
     const now = hands.now();
     if (until - now > longest + SLACK) {
-      hands.say('error', `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${longest} s`);
+      hands.say(
+        'error',
+        `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${longest} s`,
+      );
       return 'refused: too far ahead';
     }
     if (fencing !== null) return 'closed';

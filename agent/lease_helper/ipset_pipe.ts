@@ -27,7 +27,9 @@ export function createIpsetPipe(argv: readonly string[] = ['stdbuf', '-oL', 'ips
     child = null;
     const failed = waiting;
     waiting = null;
-    failed?.reject(new Error(`ipset ${why}: ${output.trim().split('\n').slice(-2).join('; ').slice(0, 200)}`));
+    failed?.reject(
+      new Error(`ipset ${why}: ${output.trim().split('\n').slice(-2).join('; ').slice(0, 200)}`),
+    );
   };
 
   function start(): ChildProcessWithoutNullStreams {

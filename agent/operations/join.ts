@@ -2,15 +2,15 @@
  * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F: admission, the database, Consul, and only
  * then its key. Anything that fails before that leaves the machine as it was found.
  */
-import { readdirSync } from 'node:fs';
 import { effectiveLease, type NodeConfig } from '../config.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Admission, AdmitRequest } from '../http/port.ts';
 import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
+import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
-import type { Steps } from './tracker.ts';
+import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
   parts: Parts;
@@ -33,16 +33,12 @@ const ADMISSION = 10_000;
 const ENROLMENT = 60_000;
 const CONSUL_VOTES = 60_000;
 const FOLLOWS = 60_000;
+/** Files that come no closer for this long are not waited for. */
+const FILES_STALL = 30_000;
 
 /** Refuses a manager that is not empty. Changes nothing. */
-export function refuseUnlessEmpty(config: NodeConfig): void {
-  let entries: string[] = [];
-  try {
-    entries = readdirSync(config.postgres.data_dir);
-  } catch {
-    return;
-  }
-  if (entries.length === 0) return;
+export async function refuseUnlessEmpty({ config, pg }: Pick<Parts, 'config' | 'pg'>): Promise<void> {
+  if ((await pg.inspect()).empty) return;
   throw new AgentError({
     class: 'operator',
     code: 'manager_not_empty',
@@ -72,13 +68,17 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 }
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
-  const { config, pg, consul, machine } = parts.parts;
+  const { config, pg, consul, machine, files, doors } = parts.parts;
   const admission = await step('asking to be admitted', () => admitSomewhere(parts));
   let entering = false;
   try {
     parts.begin();
     const clone = newClone();
-    await step('taking over the machine', () => machine.take());
+    await step('taking over the machine', async () => {
+      await machine.take();
+      // Its own doors, before it knows the list of members from Consul.
+      for (const door of doors) await door.letIn(admission.members);
+    });
     await step('copying the database', async (report) => {
       await pg.setIdentity(standbyName({ node: config.node_name, clone }));
       const from = {
@@ -98,6 +98,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
           message: `the database was not copied: ${done.why}`,
         });
     });
+    if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
     await step('joining Consul', async () => {
       await consul.start({ bootstrap: false, join: admission.consulServers });
       await consul.waitVoter(CONSUL_VOTES);
@@ -145,6 +146,28 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
       await new Promise((done) => setTimeout(done, 50));
     }
   });
+}
+
+/**
+ * Receive-only, until the copy is complete; while it comes closer it is waited for. What is missing then goes on beside, and is
+ * a fact in every decision.
+ */
+async function copyFiles(files: Files, admission: Admission, report: Report): Promise<void> {
+  await files.start();
+  await files.follow(admission.active.node, FILES_STALL);
+  let least = Number.POSITIVE_INFINITY;
+  let until = performance.now() + FILES_STALL;
+  while (performance.now() < until) {
+    const { state, needItems, needBytes } = files.facts();
+    if (state === 'complete') return;
+    if (state === 'behind' && needBytes < least) {
+      least = needBytes;
+      until = performance.now() + FILES_STALL;
+    }
+    report({ detail: state === 'behind' ? `${needItems} items, ${needBytes} bytes to come` : 'connecting' });
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  report({ detail: 'not complete yet: goes on in the background' });
 }
 
 const isRefusal = (thrown: unknown): boolean => thrown instanceof AgentError && thrown.class !== 'transient';

@@ -10,6 +10,7 @@ import type { Admission, AdmitRequest, NodeChange } from '../http/port.ts';
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
+import { admitSecured, isThatNode, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
@@ -39,7 +40,7 @@ const SEEN = 2000;
 
 export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
   const { ports, node } = cluster;
-  const { config, pg } = parts;
+  const { config } = parts;
 
   function requireActive(): void {
     const { lease } = cluster.last()?.facts ?? { lease: null };
@@ -79,8 +80,9 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       requireActive();
       refuseRequest(request, node.view, node.policy, Date.now());
       const address = hostPort(request.hostIp, config.consul.server_port);
-      await outOfConsul(cluster, (server) => server.address === address);
-      const reservation = reservationOf(request, {});
+      await outOfConsul(parts, (server) => server.address === address);
+      const secured = await admitSecured(parts, cluster.consul.kv, request);
+      const reservation = reservationOf(request, secured.record);
       await write(
         [{ verb: 'set', key: `joining/${request.nodeName}`, value: reservation }],
         (view) => view.joining?.[request.nodeName]?.at === reservation.at,
@@ -94,21 +96,20 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
+        ...secured.answer,
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
-        members: Object.fromEntries(
-          Object.entries(nodes).map(([name, r]) => [
-            name,
-            { hostIp: r.hostIp, apiPort: r.apiPort, postgresPort: r.postgresPort },
-          ]),
-        ),
+        members: nodes,
       };
     },
 
     /** The reservation becomes the node's record. Idempotent. */
-    async enrol(name: string): Promise<void> {
+    async enrol(name: string, caller?: { node: string; proof: string }): Promise<void> {
       requireActive();
-      if (node.view?.nodes[name] !== undefined) return;
       const held = node.view?.joining?.[name];
+      const record = node.view?.nodes[name] ?? held?.node;
+      if (record !== undefined && !isThatNode(caller, name, record))
+        throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
+      if (node.view?.nodes[name] !== undefined) return;
       if (held === undefined)
         throw refuse('not_admitted', `${name} was not admitted`, "run 'agent cluster join' again");
       await write(
@@ -119,6 +120,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         ],
         (view) => view.nodes[name] !== undefined,
       );
+      await spendToken(parts, cluster.consul.kv, name);
     },
 
     /** Changes the options of nodes/NAME. */
@@ -136,8 +138,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       removeNode(
         {
           cluster,
-          config,
-          pg,
+          parts,
           write: (ops) => write(ops, (view) => view.nodes[name] === undefined),
           reserved: () => Object.keys(node.view?.joining ?? {}),
         },

@@ -3,16 +3,15 @@
  * then the slot. Every step finds what an interrupted one left, so the command can be run again.
  */
 import type { Cluster } from '../cluster.ts';
-import type { NodeConfig } from '../config.ts';
 import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
-import type { Postgres } from '../roles/postgres/port.ts';
+import type { Parts } from '../parts.ts';
+import { shutOut } from '../security/members.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
   cluster: Cluster;
-  config: NodeConfig;
-  pg: Postgres;
+  parts: Parts;
   /** One transaction under the lease; throws when it was not confirmed. */
   write(ops: TxnOp[]): Promise<void>;
   /** Managers that are joining: their slots stay. */
@@ -24,14 +23,15 @@ const VOTERS = 30_000;
 const again = (code: string, message: string) =>
   new AgentError({ class: 'transient', code, message, hint: 'run the command again' });
 
-export async function removeNode(parts: RemoveParts, name: string, { step }: Steps): Promise<void> {
-  const { cluster, config, pg } = parts;
+export async function removeNode(o: RemoveParts, name: string, { step }: Steps): Promise<void> {
+  const { cluster, parts } = o;
+  const { config, pg } = parts;
   const { node, consul } = cluster;
   await step('out of the voters', async () => {
     const record = node.view?.nodes[name];
     if (record !== undefined) {
       const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
-      await parts.write([
+      await o.write([
         { verb: 'delete', key: `nodes/${name}` },
         { verb: 'set', key: `removed/${name}`, value: tombstone },
       ]);
@@ -43,15 +43,16 @@ export async function removeNode(parts: RemoveParts, name: string, { step }: Ste
     }
   });
   await step('out of Consul', async () => {
-    await outOfConsul(cluster, (server) => server.node === name);
-    await consul.catalog.forceLeave(name, { prune: true });
-    await consul.kv.delete(`${config.consul.prefix}/state/${name}`);
+    await outOfConsul(parts, (server) => server.node === name);
+    await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+    await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
   });
+  await step('keys', () => shutOut(parts, consul.kv, name));
   await step('slot', async () => {
     const others = Object.keys(node.view?.nodes ?? {}).filter(
       (other) => other !== node.name && other !== name,
     );
-    await pg.ensureSlots([...others, ...parts.reserved()], 5000, true);
+    await pg.ensureSlots([...others, ...o.reserved()], 5000, true);
   });
 }
 
@@ -60,14 +61,15 @@ export async function removeNode(parts: RemoveParts, name: string, { step }: Ste
  * blank vote could elect one that lacks a committed lease; so a manager that joins (again) is taken out before.
  */
 export async function outOfConsul(
-  { consul }: Cluster,
+  { consul }: Parts,
   which: (server: { node: string; address: string }) => boolean,
 ): Promise<void> {
-  const raft = await consul.catalog.raftConfiguration();
+  const { catalog } = consul.admin();
+  const raft = await catalog.raftConfiguration();
   if (raft.kind !== 'ok') throw again('consul_unknown', 'Consul does not answer');
   for (const server of raft.value) {
     if (!which(server)) continue;
-    const done = await consul.catalog.removeRaftPeer(server.id);
+    const done = await catalog.removeRaftPeer(server.id);
     if (done.kind === 'unknown') throw again('consul_unknown', `${server.node} may still be a Raft peer`);
   }
 }

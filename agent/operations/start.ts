@@ -26,7 +26,7 @@ const OPEN = 60_000;
 
 export async function startCluster(parts: StartParts, { step }: Steps): Promise<void> {
   const { kv } = parts;
-  const { config, pg, consul, machine } = parts.parts;
+  const { config, pg, consul, files, machine } = parts.parts;
   const prefix = `${config.consul.prefix}/`;
   const systemId = await step('checking the database', async () => {
     const facts = await pg.facts(3000);
@@ -62,7 +62,8 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     };
     await create(kv, `${prefix}cluster`, cluster);
     await create(kv, `${prefix}config`, settings);
-    await create(kv, `${prefix}nodes/${config.node_name}`, nodeRecordOf(config));
+    const deviceId = files.enabled ? { deviceId: await files.deviceId() } : {};
+    await create(kv, `${prefix}nodes/${config.node_name}`, { ...nodeRecordOf(config), ...deviceId });
     const read = await kv.get(`${prefix}cluster`);
     if (read.kind !== 'ok') throw unsettled();
     return JSON.parse(read.entry.value) as ClusterRecord;

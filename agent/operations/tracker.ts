@@ -3,12 +3,11 @@ import { AgentError, asAgentError } from '../errors.ts';
 import type { Operation, Step } from '../http/port.ts';
 import { newId } from '../identity.ts';
 
+export type Report = (detail: { detail?: string; bytes?: number; total?: number }) => void;
+
 export type Steps = {
   /** Runs a step; its time, its failure and what it reports are seen by whoever polls the operation. */
-  step<T>(
-    name: string,
-    body: (report: (detail: { detail?: string; bytes?: number; total?: number }) => void) => Promise<T>,
-  ): Promise<T>;
+  step<T>(name: string, body: (report: Report) => Promise<T>): Promise<T>;
 };
 
 export function createTracker() {

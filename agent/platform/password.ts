@@ -9,7 +9,8 @@ const FORM = /^scrypt:(\d+):(\d+):(\d+):([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/;
 function derive(password: string, salt: Buffer, length: number, options: ScryptOptions): Promise<Buffer> {
   return new Promise((resolve, reject) =>
     scrypt(password.normalize('NFKC'), salt, length, options, (error, key) =>
-      error === null ? resolve(key) : reject(error),
+      // Bun gives undefined where Node gives null.
+      error ? reject(error) : resolve(key),
     ),
   );
 }

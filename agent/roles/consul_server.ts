@@ -37,8 +37,8 @@ export type ConsulServer = {
    * `consul_not_reloaded`.
    */
   reload(): Promise<void>;
-  /** Writes the configuration anew for the next start: with another gossip key, for example. */
-  configure(join: readonly string[]): void;
+  /** Writes the configuration anew, for the same members, for the next start: with another gossip key, for example. */
+  configure(): void;
   /** Calls that a node's own token does not allow, at the local server. */
   admin(): ConsulAdmin;
   stop(): Promise<void>;
@@ -109,7 +109,8 @@ export function createConsulServer(
     });
   }
 
-  function configure(others: readonly string[]): void {
+  let joined: readonly string[] = [];
+  function configure(): void {
     const secured = security();
     if (consul.tls && secured === undefined) {
       throw new AgentError({
@@ -124,7 +125,7 @@ export function createConsulServer(
       bindAddr: consulBind(config),
       clientAddr: consul.http_address,
       dataDir: consul.data_dir,
-      retryJoin: others,
+      retryJoin: joined,
       datacenter: consul.datacenter,
       ...(consul.tls && secured !== undefined ? { security: secured } : {}),
       ports: { http: consul.http_port, server: consul.server_port, serfLan: consul.serf_port },
@@ -149,7 +150,8 @@ export function createConsulServer(
         makeDir(consul.data_dir);
         makeDir(consul.config_dir);
       }
-      configure(others);
+      joined = others;
+      configure();
       if (bootstrap) {
         const extra = renderBootstrapConfig();
         writeDurably(join(consul.config_dir, extra.name), extra.content);

@@ -9,7 +9,7 @@ const SUDO = ['/usr/bin/sudo', '-n', TRAMPOLINE] as const;
 /** Milliseconds. Taking and giving units stops and starts a database; everything else returns at once. */
 const DEADLINE = 20_000;
 const LONG_DEADLINE = 300_000;
-const LONG: readonly string[] = ['units', 'consul'];
+const LONG: readonly string[] = ['units', 'consul', 'files'];
 
 type Runner = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 

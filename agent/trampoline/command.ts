@@ -12,7 +12,7 @@ export type Command =
   | { readonly kind: 'firewall'; readonly role: FirewallRole }
   | { readonly kind: 'peers'; readonly v4: readonly string[]; readonly v6: readonly string[] }
   | { readonly kind: 'units'; readonly way: 'take' | 'give' }
-  | { readonly kind: 'consul' };
+  | { readonly kind: 'wipe'; readonly what: 'consul' | 'files' };
 
 /** Why a call is not carried out: exit code 2. */
 export class Refusal extends Error {
@@ -61,8 +61,9 @@ function parse(verb: string | undefined, args: readonly string[], policy: Policy
     case 'units':
       return { kind: 'units', way: oneOf(['take', 'give'] as const, exactly(args, 1)[0], 'way') };
     case 'consul':
+    case 'files':
       oneOf(['wipe'], exactly(args, 1)[0], 'action');
-      return { kind: 'consul' };
+      return { kind: 'wipe', what: verb };
     default:
       throw new Refusal('unknown verb');
   }

@@ -1,6 +1,6 @@
 /** Carrying out what command.ts allowed. */
-import { type Command, Refusal } from './command.ts';
-import { PEER_SETS } from './names.ts';
+import { type Command, type FirewallRole, Refusal } from './command.ts';
+import { CLIENT_SET, PEER_SETS } from './names.ts';
 import type { Policy } from './policy.ts';
 import type { Ran, Root } from './root.ts';
 import { giveUnits, takeUnits } from './units.ts';
@@ -13,13 +13,17 @@ export function perform(command: Command, policy: Policy, root: Root): Failure {
     case 'service':
       return service(command.action, command.unit, root);
     case 'firewall':
-      return firewall(`${policy.firewallDir}/${command.role}`, root);
+      return firewall(policy.firewallDir, command.role, root);
     case 'peers':
       return peers(command.v4, command.v6, root);
     case 'units':
       return command.way === 'take' ? takeUnits(policy, root) : giveUnits(policy, root);
-    case 'consul':
-      return wipeConsul(policy, root);
+    case 'wipe': {
+      const { consulUnit, consulDataDir, consulUser, filesUnit, filesDataDir, filesUser } = policy;
+      return command.what === 'consul'
+        ? wipe(consulUnit, consulDataDir, consulUser, root)
+        : wipe(filesUnit, filesDataDir, filesUser, root);
+    }
   }
 }
 
@@ -30,7 +34,11 @@ export function failureOf(ran: Ran): Failure {
   return said === '' ? `exit code ${ran.code ?? 'none'}` : said;
 }
 
-const STATUS = 'Id,LoadState,ActiveState,SubState,MainPID,Result';
+/** What the agent reads of a unit; it asks here where D-Bus does not answer a mere user. */
+export const STATUS = [
+  ...['Id', 'LoadState', 'ActiveState', 'SubState', 'MainPID', 'Result', 'ExecMainPID', 'ExecMainCode'],
+  ...['ExecMainStatus', 'StateChangeTimestampMonotonic', 'ControlGroup', 'Slice', 'Job'],
+].join(',');
 
 /** Jobs are filed, not waited for: the caller watches the unit itself, and nothing of root's can hang on it. */
 function service(action: string, unit: string, root: Root): Failure {
@@ -54,13 +62,24 @@ function service(action: string, unit: string, root: Root): Failure {
 }
 
 /** The rules as they were rendered by root; what is not ours stays (--noflush). */
-function firewall(base: string, root: Root): Failure {
-  const v4 = root.read(`${base}.v4`);
-  const v6 = root.read(`${base}.v6`);
-  const first = root.run('iptables-restore', ['--noflush', '--wait', '5'], { input: v4 });
-  const second = root.run('ip6tables-restore', ['--noflush', '--wait', '5'], { input: v6 });
-  const failures = [failureOf(first), failureOf(second)].filter((one) => one !== undefined);
+function firewall(dir: string, role: FirewallRole, root: Root): Failure {
+  const v4 = root.read(`${dir}/${role}.v4`);
+  const v6 = root.read(`${dir}/${role}.v6`);
+  const failures = [
+    firewallSets(dir, root),
+    failureOf(root.run('iptables-restore', ['--noflush', '--wait', '5'], { input: v4 })),
+    // A kernel without IPv6 has nothing to shut.
+    root.ipv6
+      ? failureOf(root.run('ip6tables-restore', ['--noflush', '--wait', '5'], { input: v6 }))
+      : undefined,
+  ].filter((one) => one !== undefined);
   return failures.length === 0 ? undefined : failures.join('; ');
+}
+
+/** The sets that the rules name, where the boot has not made them. Those that are there stay untouched: filling one empties it first. */
+function firewallSets(dir: string, root: Root): Failure {
+  if (root.run('ipset', ['list', '-name', CLIENT_SET]).code === 0) return undefined;
+  return failureOf(root.run('ipset', ['restore', '-exist'], { input: root.read(`${dir}/sets`) }));
 }
 
 /** New sets are filled and then exchanged, so that at no time a peer is missing that was there and stays. */
@@ -82,12 +101,10 @@ function exchange(set: string, family: string, addresses: readonly string[]): st
 }
 
 /** As the owner, not as root: whatever links lie in there lead nowhere that its owner could not reach anyway. */
-function wipeConsul(policy: Policy, root: Root): Failure {
-  const state = root.run('systemctl', ['is-active', '--', policy.consulUnit]).stdout.trim();
-  if (state !== 'inactive' && state !== 'failed')
-    throw new Refusal(`${policy.consulUnit} is ${state || 'unknown'}`);
-  const { consulUser, consulDataDir } = policy;
-  const as = [`--reuid=${consulUser}`, `--regid=${consulUser}`, '--clear-groups', '--no-new-privs', '--'];
-  const find = ['/usr/bin/find', consulDataDir, '-xdev', '-mindepth', '1', '-delete'];
+function wipe(unit: string, dir: string, user: string, root: Root): Failure {
+  const state = root.run('systemctl', ['is-active', '--', unit]).stdout.trim();
+  if (state !== 'inactive' && state !== 'failed') throw new Refusal(`${unit} is ${state || 'unknown'}`);
+  const as = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs', '--'];
+  const find = ['/usr/bin/find', dir, '-xdev', '-mindepth', '1', '-delete'];
   return failureOf(root.run('setpriv', [...as, ...find], { limit: 120_000 }));
 }

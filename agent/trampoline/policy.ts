@@ -25,6 +25,9 @@ export interface Policy {
   readonly consulUnit: string;
   readonly consulDataDir: string;
   readonly consulUser: string;
+  readonly filesUnit: string;
+  readonly filesDataDir: string;
+  readonly filesUser: string;
 }
 
 export const POSTGRES_UNIT = 'cloudify-postgresql.service';
@@ -47,6 +50,9 @@ export function policyOf(config: Config): Policy {
     consulUnit: CONSUL_UNIT,
     consulDataDir: config.consul.data_dir,
     consulUser: `${config.user}_consul`,
+    filesUnit: SYNCTHING_UNIT,
+    filesDataDir: config.files.home_dir,
+    filesUser: `${config.user}_syncthing`,
   };
 }
 
@@ -75,6 +81,9 @@ const TEXTS = {
   consulUnit: UNIT,
   consulDataDir: PATH,
   consulUser: USER,
+  filesUnit: UNIT,
+  filesDataDir: PATH,
+  filesUser: USER,
 } as const;
 const LISTS = ['units', 'distributionUnits', 'managerUnits'] as const;
 
@@ -101,6 +110,7 @@ export function parsePolicy(text: string): Policy | undefined {
   const names = [...Object.keys(TEXTS), ...LISTS, 'schema'];
   if (Object.keys(fields).some((name) => !names.includes(name))) return undefined;
   // Root's own folders are not to be emptied, whatever the file says.
-  if ((fields.consulDataDir as string).split('/').length < 4) return undefined;
+  const emptied = [fields.consulDataDir, fields.filesDataDir] as string[];
+  if (emptied.some((path) => path.split('/').length < 4)) return undefined;
   return value as Policy;
 }

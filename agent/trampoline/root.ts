@@ -1,6 +1,6 @@
 /** Root's hands: everything outside that a call touches, so that tests can put something else in its place. */
 import { spawnSync } from 'node:child_process';
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { note } from './log.ts';
 import { keptState } from './state.ts';
@@ -16,6 +16,7 @@ export interface Ran {
 export interface Kept {
   /** Undefined: nothing is kept. Throws a Refusal when it is not root's alone. */
   read(): string | undefined;
+  /** Keeps what is kept already, if another call came first. */
   write(text: string): void;
   remove(): void;
 }
@@ -23,6 +24,8 @@ export interface Kept {
 export interface Root {
   readonly uid: number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Does the kernel have it? */
+  readonly ipv6: boolean;
   /** Throws a Refusal unless nobody but root can have written it. */
   read(path: string): string;
   /** Without a shell, in /, with a fixed environment; ended after `limit` ms (default 15 s). */
@@ -67,6 +70,7 @@ function runProgram(
 export const realRoot = (): Root => ({
   uid: process.geteuid?.() ?? -1,
   env: process.env,
+  ipv6: existsSync('/proc/net/if_inet6'),
   read: readTrusted,
   run: runProgram,
   kept: keptState(),

@@ -3,12 +3,13 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
-  renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
+import process from 'node:process';
 import type { Kept } from './root.ts';
 import { readTrusted, trustFolder } from './trusted.ts';
 
@@ -22,7 +23,7 @@ export const keptState = (): Kept => ({
   write(text) {
     if (!existsSync(FOLDER)) mkdirSync(FOLDER, { mode: 0o700 });
     trustFolder(FOLDER);
-    const draft = `${FILE}.new`;
+    const draft = `${FILE}.${process.pid}`;
     rmSync(draft, { force: true });
     const fd = openSync(
       draft,
@@ -35,7 +36,14 @@ export const keptState = (): Kept => ({
     } finally {
       closeSync(fd);
     }
-    renameSync(draft, FILE);
+    try {
+      linkSync(draft, FILE);
+    } catch (cause) {
+      // Another call was first, and what it found is right.
+      if (!existsSync(FILE)) throw cause;
+    } finally {
+      rmSync(draft, { force: true });
+    }
   },
   remove() {
     rmSync(FILE, { force: true });

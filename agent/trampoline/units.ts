@@ -32,7 +32,7 @@ function found(policy: Policy, root: Root): Found {
   const units = [...policy.distributionUnits, ...policy.managerUnits, policy.bootUnit];
   const now = Object.fromEntries(units.map((unit) => [unit, look(unit, root)]));
   root.kept.write(`${JSON.stringify(now, null, 2)}\n`);
-  return now;
+  return JSON.parse(root.kept.read() ?? '{}') as Found;
 }
 
 /** Runs each, whatever becomes of the others; the failures in one text. */

@@ -139,6 +139,14 @@ describe('rank: how many go first', () => {
   test('priority goes before the name', () => {
     expect(rankOf(ballot(vote('b'), vote('c')), nodes({ c: { priority: 200 } }), well)).toBe(1);
   });
+  test('who lacks less of the files goes before priority, and after the position', () => {
+    const lacks = (node: string) => (node === 'b' ? 10 : node === 'c' ? 0 : Number.POSITIVE_INFINITY);
+    const preferred = nodes({ b: { priority: 200 } });
+    expect(rankOf(ballot(vote('b'), vote('c')), preferred, well, lacks)).toBe(1);
+    expect(rankOf(ballot(vote('c'), vote('b'), vote('d')), preferred, well, lacks)).toBe(0);
+    expect(rankOf(ballot(vote('d'), vote('b')), preferred, well, lacks)).toBe(1);
+    expect(rankOf(ballot(vote('b', { lsn: 1001n }), vote('c')), preferred, well, lacks)).toBe(0);
+  });
   test('position goes before priority', () => {
     expect(rankOf(ballot(vote('b', { lsn: 1001n }), vote('c')), nodes({ c: { priority: 200 } }), well)).toBe(
       0,

@@ -41,7 +41,7 @@ describe('may the data be wiped?', () => {
 
 describe('rebuilding', () => {
   test('saved, stopped, read again, new clone durable, and only then the first byte', () => {
-    const { stage, n } = returned();
+    const { stage, n } = returned({ pg: pgFacts({ syncList: null }) });
     stage.on('pg.rebuild', () => {
       const saved = stage.args('store.save')[0]?.[0];
       expect(saved).toMatchObject({ clone: 'a2', rebuilding: 'rewind' });
@@ -58,6 +58,8 @@ describe('rebuilding', () => {
       'pg.setUpstream',
       'pg.startStandby',
     ]);
+    // A promotion soon after has nothing to wait for: the voters are in the file before the server starts.
+    expect(stage.args('pg.setSyncList')[0]?.[0]).toEqual({ names: ['c_c1', 'b_b1'], k: 1 });
     // Its data is consistent only with WAL that the source has: it starts following, not cut off.
     expect(stage.args('pg.setUpstream')[0]?.[0]).toMatchObject({ node: 'b' });
     expect(stage.args('pg.rebuild')[0]).toEqual([

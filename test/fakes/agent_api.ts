@@ -11,6 +11,7 @@ import type {
   NodeRow,
   Operation,
 } from '../../agent/http/port.ts';
+import type { TokenRow } from '../../agent/security/tokens.ts';
 
 const CHECKS = { consul: true, services: true, database: true, heartbeat: true, filesync: true };
 
@@ -287,6 +288,34 @@ export class FakeAgent implements AgentApi {
   };
   enrol: AgentApi['enrol'] = async (node) => this.#ask('enrol', node);
   wantReclone: AgentApi['wantReclone'] = async () => this.#ask('wantReclone');
+
+  tokenRows: TokenRow[] = [];
+  createToken: AgentApi['createToken'] = async (ttlMs, by) => {
+    this.#ask('createToken', ttlMs, by);
+    const row: TokenRow = {
+      id: 'aaaa0001',
+      created: '2026-11-22T10:00:00.000Z',
+      expires: '2026-11-22T11:00:00.000Z',
+      by,
+      state: 'open',
+      usedBy: null,
+    };
+    this.tokenRows.push(row);
+    return { token: 'aaaa0001.secret.pin', row };
+  };
+  tokens: AgentApi['tokens'] = async () => this.tokenRows;
+  revokeToken: AgentApi['revokeToken'] = async (id) => this.#ask('revokeToken', id);
+  certificates: AgentApi['certificates'] = () => [{ what: 'agent', notAfter: '2028-11-22T10:00:00.000Z' }];
+  renewCertificates: AgentApi['renewCertificates'] = async () => {
+    this.#ask('renewCertificates');
+    return [];
+  };
+  /** PEM; null as in a plain cluster. */
+  authority: string | null = null;
+  caCertificate: AgentApi['caCertificate'] = () => this.authority;
+  /** Hash of each member's token. */
+  proofs: Record<string, string> = {};
+  isMember: AgentApi['isMember'] = (node, proof) => this.proofs[node] === proof;
 }
 
 export const refusal = (code: string): AgentError =>

@@ -28,6 +28,12 @@ function options(): PgOptions {
 export const sql = (vm: Machine, text: string): Promise<string> =>
   vm.must(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', 'postgres', '-c', text], { user: 'postgres' });
 
+/** What the kernel holds of ours, then of others. */
+export const rules = (vm: Machine): Promise<string> =>
+  vm
+    .must('(iptables -S; ip6tables -S; ipset list -n) | grep -ci cloudify; iptables -S | grep -c "dport 9 "')
+    .catch((error) => String(error));
+
 /** Membership, settings that wait for a standby, a slot, the cluster's role and table; the server runs under our unit. */
 export async function putInCluster(vm: Machine): Promise<void> {
   const membership = {
@@ -49,6 +55,10 @@ export async function putInCluster(vm: Machine): Promise<void> {
     'cfyuser:cluster',
   );
   await vm.must(['/opt/cloudify/sudo_trampoline', 'units', 'take']);
+  await vm.must(
+    'iptables -C INPUT -p tcp --dport 9 -j ACCEPT || iptables -A INPUT -p tcp --dport 9 -j ACCEPT',
+  );
+  await vm.must(['systemctl', 'start', 'cloudify-iptables-restore.service']);
   const o = options();
   await clusterConf(vm, o, null);
   await vm.writeFile(

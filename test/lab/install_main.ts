@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { buildAgent } from './binary.ts';
 import { difference, fingerprint, wrongModes } from './install_checks.ts';
-import { becomeStandby, putInCluster, sql } from './install_database.ts';
+import { becomeStandby, putInCluster, rules, sql } from './install_database.ts';
 import { createLab, openLab } from './lab.ts';
 import { makeManagers } from './manager/manager.ts';
 
@@ -74,6 +74,8 @@ for (const role of ['primary', 'standby'] as const) {
   const timeline = await sql(vm, 'select timeline_id from pg_control_checkpoint()');
   await putInCluster(vm);
   if (role === 'standby') await becomeStandby(vm);
+  const loaded = await rules(vm);
+  report(`${role}: the boot unit loads the rules`, /^[1-9]\d*\n1\n$/.test(loaded) ? undefined : loaded);
   const stays = await agent('uninstall');
   report(`${role}: uninstall refuses while clustered`, stays.code === 1 ? undefined : stays.stdout);
   const told = await agent('teardown');
@@ -88,6 +90,7 @@ for (const role of ['primary', 'standby'] as const) {
     (await vm.exec('systemctl is-active postgresql@15-main')).stdout,
     'active\n',
   );
+  expect(`${role}: our rules and sets are gone, others stay`, await rules(vm), '0\n1\n');
   const seen = await sql(
     vm,
     `select pg_is_in_recovery(), (select count(*) from kept_${role}), (select count(*) from pg_replication_slots),

@@ -44,8 +44,13 @@ try {
     timeout: 120_000,
   });
   console.log(stdout.trim());
+  await node.must('systemctl stop dbus.socket dbus.service');
+  const without = await node.exec(['/opt/cloudify/scenario', 'start and stop'], { user: 'cfyuser' });
+  await node.must('systemctl start dbus.socket dbus.service');
+  console.log(`without D-Bus: ${without.stdout.trim()}`);
   if (stderr !== '') console.log(stderr.trim());
-  process.exitCode = code === 0 && stdout.includes('ok ') ? 0 : 1;
+  process.exitCode =
+    code === 0 && stdout.includes('ok ') && without.code === 0 && without.stdout.startsWith('ok ') ? 0 : 1;
 } finally {
   for (const { release } of [agent, scenario]) release();
   if (named === undefined) lab.down();

@@ -57,6 +57,7 @@ export async function prepare(node: Machine, executable: string): Promise<void> 
         `/etc/cloudify/firewall/${role}.${family}`,
         `*filter\n:CFY-TEST - [0:0]\n-F CFY-TEST\n-A CFY-TEST -s ${address} -m comment --comment ${role} -j DROP\nCOMMIT\n`,
       );
+  await node.writeFile('/etc/cloudify/firewall/sets', 'create cloudify-client bitmap:port range 0-65535\n');
   await node.writeFile('/etc/systemd/system/worker.service', worker());
   for (const name of ['cloudify-postgresql', 'cloudify-consul', 'cloudify-iptables-restore'])
     await node.writeFile(`/etc/systemd/system/${name}.service`, worker('Restart=no'));

@@ -15,7 +15,9 @@ const stage: Stage = {
   processes: ({ unit = '' }) => processesOf(`/system.slice/${unit}`),
 };
 
+const only = process.argv[2];
 for (const [name, step] of Object.entries({ ...contract, ...systemdSteps })) {
+  if (only !== undefined && name !== only) continue;
   const began = performance.now();
   try {
     await step(stage);

@@ -1,28 +1,7 @@
-import { afterEach, describe, expect, test } from 'bun:test';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { describe, expect, test } from 'bun:test';
 import process from 'node:process';
-import type { ServiceExit } from '../../agent/roles/services/driver.ts';
 import { systemdDriver } from '../../agent/roles/services/systemd.ts';
-import { type Deeds, type FakeUnit, fakeSystemd } from './systemd_fake.ts';
-
-const UNIT = { name: 'worker', unit: 'worker.service' };
-const up = (unit: FakeUnit) =>
-  void Object.assign(unit, { active: 'active', sub: 'running', mainPid: process.pid });
-const down = (unit: FakeUnit) =>
-  void Object.assign(unit, { active: 'inactive', sub: 'dead', mainPid: 0, job: 0, processes: [] });
-const world = (first: Partial<FakeUnit> = {}, deeds: Deeds = {}) => {
-  const systemd = fakeSystemd('worker.service', first, deeds);
-  return { ...systemd, driver: systemdDriver(systemd.options) };
-};
-const children: ChildProcess[] = [];
-const child = (): number => {
-  const one = spawn('sleep', ['100'], { stdio: 'ignore' });
-  children.push(one);
-  return one.pid ?? 0;
-};
-afterEach(() => {
-  for (const one of children.splice(0)) one.kill('SIGKILL');
-});
+import { type Deeds, down, type FakeUnit, fakeSystemd, UNIT, up, world } from './systemd_fake.ts';
 
 describe('a start', () => {
   test('is filed once and done when the unit is active', async () => {
@@ -51,6 +30,25 @@ describe('a start', () => {
       },
     );
     expect(await driver.start({ ...UNIT, startWaits: 'process' })).toMatchObject({ state: 'running' });
+  });
+
+  test('of a server that ended at once is done too: its own log says why', async () => {
+    const deeds: Deeds = {
+      start: (unit) =>
+        void Object.assign(unit, {
+          active: 'failed',
+          sub: 'failed',
+          result: 'exit-code',
+          code: 1,
+          status: 1,
+          execPid: 99,
+        }),
+    };
+    const { driver } = world({ code: 1, status: 0, execPid: 98 }, deeds);
+    expect(await driver.start({ ...UNIT, startWaits: 'process' })).toMatchObject({
+      state: 'failed',
+      exitCode: 1,
+    });
   });
 
   test('that fails says how, and the unit counts as failed', async () => {
@@ -178,77 +176,6 @@ describe('a stop', () => {
     });
     await driver.stop(UNIT, { signal: 'SIGKILL' });
     expect(calls).toEqual(['service stop worker.service', 'service kill worker.service']);
-    expect((await driver.status(UNIT)).state).toBe('stopped');
-  });
-});
-
-describe('the status', () => {
-  test('of all units asked for at once costs one question', async () => {
-    const { driver, shows } = world();
-    await Promise.all([driver.status(UNIT), driver.status({ name: 'other', unit: 'other.service' })]);
-    expect(shows).toEqual([['worker.service', 'other.service']]);
-  });
-
-  test('is remembered while the main process lives, and asked for again when it is another', async () => {
-    const pid = child();
-    const { driver, shows, unit } = world({ active: 'active', sub: 'running', mainPid: pid });
-    for (let i = 0; i < 5; i++) expect((await driver.status(UNIT)).state).toBe('running');
-    expect(shows.length).toBe(1);
-    down(unit);
-    children[0]?.kill('SIGKILL');
-    await new Promise((done) => children[0]?.once('exit', done));
-    expect((await driver.status(UNIT)).state).toBe('failed');
-  });
-
-  test('of a stopped unit is remembered until it has a process', async () => {
-    const { driver, shows, unit } = world();
-    for (let i = 0; i < 5; i++) expect((await driver.status(UNIT)).state).toBe('stopped');
-    expect(shows.length).toBe(1);
-    up(unit);
-    unit.processes = [process.pid];
-    expect((await driver.status(UNIT)).state).toBe('running');
-  });
-
-  test('is unknown, never stopped, when systemd does not answer or a job waits', async () => {
-    const { driver, fall, unit } = world();
-    fall(true);
-    expect(await driver.status(UNIT)).toEqual({ state: 'unknown' });
-    fall(false);
-    unit.job = 3;
-    expect((await driver.status(UNIT)).state).toBe('unknown');
-  });
-
-  test('of a unit without a main process goes by what systemd says', async () => {
-    const { driver } = world({ active: 'active', sub: 'exited' });
-    expect(await driver.status(UNIT)).toMatchObject({ state: 'running' });
-  });
-
-  test('of a unit that ends is running to the last', async () => {
-    const { driver } = world({ active: 'deactivating', sub: 'stop-sigterm', mainPid: process.pid });
-    expect((await driver.status(UNIT)).state).toBe('running');
-  });
-});
-
-describe('an exit', () => {
-  test('is told once, with the signal, and the unit is failed though systemd calls it inactive', async () => {
-    const pid = child();
-    const { driver, unit } = world({ active: 'active', sub: 'running', mainPid: pid });
-    await driver.status(UNIT);
-    const exits: ServiceExit[] = [];
-    const told = new Promise<void>((done) => {
-      driver.onExit((exit) => {
-        exits.push(exit);
-        done();
-      });
-    });
-    // systemd keeps the number of the process that was.
-    Object.assign(unit, { code: 2, status: 9 });
-    children[0]?.kill('SIGKILL');
-    await told;
-    expect(exits).toEqual([{ name: 'worker', pid, expected: false, exitCode: 137, signal: 'SIGKILL' }]);
-    down(unit);
-    expect((await driver.status(UNIT)).state).toBe('failed');
-    await driver.stop(UNIT);
     expect((await driver.status(UNIT)).state).toBe('stopped');
   });
 });

@@ -1,5 +1,7 @@
 /** A systemd that lives in memory: units, jobs that take as long as the test says, and the trampoline that files them. */
+import process from 'node:process';
 import type { RunResult } from '../../agent/platform/process.ts';
+import { systemdDriver } from '../../agent/roles/services/systemd.ts';
 import type { Runner } from '../../agent/roles/services/systemd_show.ts';
 import type { Trampoline } from '../../agent/roles/trampoline_client.ts';
 
@@ -14,6 +16,8 @@ export interface FakeUnit {
   processes: number[];
   code: number;
   status: number;
+  /** Of the process that `code` and `status` are of; 0: the main one. */
+  execPid: number;
 }
 
 const DOWN: FakeUnit = {
@@ -26,6 +30,7 @@ const DOWN: FakeUnit = {
   processes: [],
   code: 0,
   status: 0,
+  execPid: 0,
 };
 
 export type Deeds = Partial<Record<'start' | 'stop' | 'kill', (unit: FakeUnit) => void>>;
@@ -39,7 +44,7 @@ export function fakeSystemd(name: string, first: Partial<FakeUnit>, deeds: Deeds
   const later: ((unit: FakeUnit) => void)[] = [];
 
   const block = (id: string): string => {
-    const { load, active, sub, mainPid, result, job, code, status } =
+    const { load, active, sub, mainPid, result, job, code, status, execPid } =
       id === name ? unit : { ...DOWN, load: 'not-found' };
     const fields = [
       `Id=${id}`,
@@ -48,7 +53,7 @@ export function fakeSystemd(name: string, first: Partial<FakeUnit>, deeds: Deeds
       `SubState=${sub}`,
       `MainPID=${mainPid}`,
       `Result=${result}`,
-      `ExecMainPID=${mainPid}`,
+      `ExecMainPID=${execPid || mainPid}`,
       `ExecMainCode=${code}`,
       `ExecMainStatus=${status}`,
       'StateChangeTimestampMonotonic=1000000',
@@ -86,3 +91,15 @@ export function fakeSystemd(name: string, first: Partial<FakeUnit>, deeds: Deeds
     options: { run, trampoline, processes: () => unit.processes, watchEvery: 5 },
   };
 }
+
+export const UNIT = { name: 'worker', unit: 'worker.service' };
+export const up = (unit: FakeUnit) =>
+  void Object.assign(unit, { active: 'active', sub: 'running', mainPid: process.pid });
+export const down = (unit: FakeUnit) =>
+  void Object.assign(unit, { active: 'inactive', sub: 'dead', mainPid: 0, job: 0, processes: [] });
+
+/** That systemd with a driver on it. */
+export const world = (first: Partial<FakeUnit> = {}, deeds: Deeds = {}) => {
+  const systemd = fakeSystemd('worker.service', first, deeds);
+  return { ...systemd, driver: systemdDriver(systemd.options) };
+};

@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { processesOf } from '../../agent/roles/services/systemd_cgroup.ts';
-import { parseBlock, slicePath } from '../../agent/roles/services/systemd_show.ts';
+import { PROPERTIES, parseBlock, slicePath } from '../../agent/roles/services/systemd_show.ts';
 import {
   complaintOf,
   exitCodeOfUnit,
   signalOfUnit,
   stateOf,
 } from '../../agent/roles/services/systemd_state.ts';
+import { STATUS } from '../../agent/trampoline/perform.ts';
 
 /** As systemd 252 printed it. */
 const FAILED = `Id=postgresql@15-main.service
@@ -44,6 +45,10 @@ test('a unit as systemctl shows it: where its processes would be, and how the la
   if (!unit) throw new Error('not parsed');
   expect([stateOf(unit), exitCodeOfUnit(unit), signalOfUnit(unit)]).toEqual(['failed', 137, 'SIGKILL']);
   expect(complaintOf(unit)).toBe('failed (failed), signal, SIGKILL');
+});
+
+test('root is asked for the same things as systemctl', () => {
+  expect(STATUS.split(',')).toEqual([...PROPERTIES]);
 });
 
 test('text that is no unit is none, and unknown words are an unknown state', () => {

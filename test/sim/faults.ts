@@ -127,6 +127,24 @@ export function holdReplay(world: World, node: SimNode, ms: number): void {
   proc.holdUntil = world.scheduler.now + ms;
 }
 
+/** Syncthing does not answer, and copies nothing. */
+export function hangFiles(world: World, node: SimNode, ms: number): void {
+  world.note(node.name, `FAULT Syncthing hangs for ${ms.toFixed(0)} ms`);
+  node.files.hung = true;
+  world.scheduler.after(ms, () => {
+    node.files.hung = false;
+  });
+}
+
+/** The root helper of the kernel lease is gone. */
+export function stickFence(world: World, node: SimNode, ms: number): void {
+  world.note(node.name, `FAULT no kernel lease for ${ms.toFixed(0)} ms`);
+  node.fence.stuck = true;
+  world.scheduler.after(ms, () => {
+    node.fence.stuck = false;
+  });
+}
+
 /** End everything that is still broken. `dead` stays switched off. */
 export function heal(world: World, dead: SimNode | null): void {
   world.note('--', 'all faults end');
@@ -136,6 +154,8 @@ export function heal(world: World, dead: SimNode | null): void {
   for (const node of world.nodes) {
     node.trouble = NO_TROUBLE;
     node.services.broken = false;
+    node.files.hung = false;
+    node.fence.stuck = false;
     node.server.unstartable = false;
     if (node.server.hung !== 'no') world.setHung(node, 'no');
     if (node === dead) continue;

@@ -14,6 +14,8 @@ export class Fence {
   lastClose = Number.NEGATIVE_INFINITY;
   lastOpen = Number.NEGATIVE_INFINITY;
   opened = false;
+  /** The kernel's helper does not answer: nothing is let in, and what is closes by itself. */
+  stuck = false;
   private until = 0;
   private now: () => number;
 
@@ -32,14 +34,17 @@ export class Fence {
 
   /** False when the deadline has passed already. */
   open(until: number): boolean {
-    if (this.mode === 'kernel' && this.now() >= until) return false;
+    if (this.mode === 'kernel' && (this.stuck || this.now() >= until)) return false;
     this.opened = true;
     this.until = until;
     return true;
   }
 
-  extend(until: number): void {
+  /** False when it could not be. */
+  extend(until: number): boolean {
+    if (this.mode === 'kernel' && this.stuck) return false;
     if (this.opened && until > this.until) this.until = until;
+    return true;
   }
 
   /** A server always starts with the closed pg_hba; a firewall is not touched by that. */
@@ -87,8 +92,8 @@ export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
       });
     },
     extend: (agent: Agent, reply: Reply, [until]) => {
-      fence.extend(until);
-      agent.later(0, () => reply(DONE));
+      const done = fence.extend(until);
+      agent.later(done ? 0 : 300, () => reply(done ? DONE : { kind: 'failed', why: 'the helper is gone' }));
     },
   };
 }

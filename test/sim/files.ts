@@ -4,6 +4,7 @@
  */
 import type { FileFacts } from '../../agent/core/ports.ts';
 import { NO_FILES } from '../../agent/core/ports.ts';
+import type { LeaseRecord } from '../../agent/core/records.ts';
 import type { Agent, Handlers, Reply } from './agent.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
@@ -34,6 +35,14 @@ export function startFiles(world: World): void {
     world.scheduler.after(TICK, tick);
   };
   world.scheduler.after(TICK, tick);
+}
+
+/** What an operator asks for is not done without the files (DESIGN 10). */
+export function missedFiles(world: World, from: SimNode, given: LeaseRecord): string | null {
+  const target = world.node(given.holder)?.files;
+  if (target === undefined || !target.enabled || given.reason !== 'switchover requested') return null;
+  if (target.version >= from.files.version) return null;
+  return `${given.holder} has ${target.version} of ${from.files.version}`;
 }
 
 function leader(world: World, node: SimNode): SimNode | null {

@@ -11,6 +11,7 @@ import {
 import type { Agent } from './agent.ts';
 import { contains, describe } from './branch.ts';
 import type { Commit } from './consul.ts';
+import { missedFiles } from './files.ts';
 import type { Server } from './server.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
@@ -222,6 +223,8 @@ export class Checker {
         this.fail('released before the stop', `${writer.name} gave the lease to ${after.holder || 'anyone'}`);
       }
       this.world.stats.handovers += 1;
+      const missed = missedFiles(this.world, writer, after);
+      if (missed !== null) this.fail('switchover without the files', missed);
       return;
     }
     const offered = before.instance === '' && (before.holder === writer.name || before.from === writer.name);

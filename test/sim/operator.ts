@@ -81,3 +81,11 @@ export function removeNode(world: World, node: SimNode): void {
   };
   scheduler.after(world.random.range(2000, 20_000), back);
 }
+
+/** The operator wants a standby's database copied again. */
+export function copyAgain(node: SimNode): void {
+  const context = node.agent?.context ?? null;
+  if (context === null) return;
+  context.wants = 'reclone';
+  node.agent?.wake();
+}

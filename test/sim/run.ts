@@ -45,11 +45,19 @@ function atTheEnd(world: World): void {
   const active = world.nodes.find((n) => n.open);
   if (active === undefined) return;
   world.checker.complete(active, 'at the end');
+  if (
+    active.files.enabled &&
+    active.files.mode !== 'sendonly' &&
+    world.scheduler.now - active.fence.lastOpen > 60_000
+  )
+    world.checker.fail('nobody leads the files', active.name);
   // In strict mode it may have taken long until anybody was open to come back to.
   if (world.scheduler.now - active.fence.lastOpen < QUIET_AT_END - 30_000) return;
   for (const node of world.nodes) {
     if (node === active || world.store.view.nodes[node.name] === undefined) continue;
     if (node.server.proc?.receiver == null) world.checker.fail('a standby never came back', node.name);
+    if (node.files.enabled && node.files.mode !== 'receiveonly')
+      world.checker.fail('two lead the files', `${node.name} beside ${active.name}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Draws faults at random: what, on whom, for how long. */
 import * as faults from './faults.ts';
 import { consulDown, consulServer, isolate, lag, oneWay, pair, trouble } from './network_faults.ts';
-import { pause, removeNode, switchover } from './operator.ts';
+import { copyAgain, pause, removeNode, switchover } from './operator.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
@@ -27,7 +27,10 @@ const kinds: [number, Kind][] = [
   [2, (w, n) => lag(w, n)],
   [1, (w, n) => faults.holdReplay(w, n, w.random.skewed(500, 15_000))],
   [2, (w, n) => faults.breakServices(w, n, w.random.skewed(2000, 30_000))],
+  [2, (w, n) => faults.hangFiles(w, n, w.random.skewed(1000, 30_000))],
+  [1, (w, n) => faults.stickFence(w, n, w.random.skewed(1000, 30_000))],
   [4, (w) => switchover(w)],
+  [1, (_, n) => n.open || copyAgain(n)],
   [1, (w) => pause(w, true)],
   [2, (w, n) => faults.shutDown(w, n, w.random.skewed(2000, 30_000))],
   [1, (w) => powerCutAll(w)],

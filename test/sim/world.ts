@@ -25,6 +25,8 @@ export type WorldOptions = {
   fence: FenceMode;
   drift: number;
   taps?: Tap[];
+  /** Are files replicated? Left out, the seed says. */
+  files?: boolean;
   /** Told of everything worth reading, in order. */
   trace?: (line: string) => void;
 };
@@ -81,7 +83,8 @@ export class World {
     this.random = new Random(options.seed, 1);
     this.latency = new Random(options.seed, 2);
     this.files = new Random(options.seed, 3);
-    this.withFiles = this.files.chance(0.5);
+    const drawn = this.files.chance(0.5);
+    this.withFiles = options.files ?? drawn;
     this.network = new Network(options.nodes, this.latency);
     this.raft = new Raft(options.nodes, this.network, this.scheduler, this.latency);
     this.lossless = options.policy.synchronousMode !== 'off';

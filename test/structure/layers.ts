@@ -55,7 +55,12 @@ export const layers: Layer[] = [
   {
     files: /^agent\/install\//,
     why: 'prepares a machine before any agent runs: what it writes is rendered by the parts it is for',
-    values: [/^agent\/(install|trampoline)\//, /^agent\/roles\/(firewall|postgres)\//, ...base, ...outside],
+    values: [
+      /^agent\/(install|trampoline)\//,
+      /^agent\/roles\/(files|firewall|postgres)\//,
+      ...base,
+      ...outside,
+    ],
     types: [/^agent\//],
   },
   {
@@ -69,7 +74,7 @@ export const layers: Layer[] = [
     why: 'the command line reaches the agent through its API; `agent run` alone starts one',
     values: [
       /^cli\//,
-      /^agent\/(main|doctor|trampoline\/run|roles\/postgres_helper\/index)\.ts$/,
+      /^agent\/(main|doctor|trampoline\/run|roles\/postgres_helper\/index|lease_helper\/main)\.ts$/,
       /^agent\/(doctor|install)\//,
       /^agent\/http\/(.*\/)?client[^/]*\.ts$/,
       /^agent\/(platform|config|errors|log|version)(\/|\.ts$)/,

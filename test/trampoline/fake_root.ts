@@ -34,6 +34,7 @@ export function fakeRoot({ uid = 0, files = {}, answer = () => ({}), ...rest }: 
   const fake: FakeRoot = {
     uid,
     env: { SUDO_USER: user },
+    ipv6: true,
     ran: [],
     inputs: [],
     logged: [],

@@ -13,6 +13,7 @@ const ALLOWED = new Set([
   ...['active', 'standby', 'fenced'].map((role) => JSON.stringify(['firewall', role])),
   ...['take', 'give'].map((way) => JSON.stringify(['units', way])),
   JSON.stringify(['consul', 'wipe']),
+  JSON.stringify(['files', 'wipe']),
 ]);
 const isAllowed = (argv: readonly string[]): boolean =>
   ALLOWED.has(JSON.stringify(argv)) ||

@@ -35,10 +35,19 @@ describe('a call that the policy names', () => {
     );
     expect(code).toBe(0);
     expect(root.ran.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      'ipset list',
       'iptables-restore --noflush',
       'ip6tables-restore --noflush',
     ]);
     expect(root.inputs).toEqual(['four', 'six']);
+  });
+
+  test('makes the sets that the rules name where the boot has not, and leaves those that are there', () => {
+    const dir = policy.firewallDir;
+    const files = { [`${dir}/fenced.v4`]: 'four', [`${dir}/fenced.v6`]: 'six', [`${dir}/sets`]: 'sets' };
+    const answer = (line: string) => (line.startsWith('ipset list') ? { code: 1 } : {});
+    const { code, root } = call('firewall fenced', fakeRoot({ files, answer }));
+    expect([code, root.inputs]).toEqual([0, ['sets', 'four', 'six']]);
   });
 
   test('tries the v6 rules though the v4 ones failed, and says what failed', () => {
@@ -47,7 +56,7 @@ describe('a call that the policy names', () => {
     const answer = (line: string) =>
       line.startsWith('iptables') ? { code: 2, stderr: 'line 3 failed' } : {};
     const { code, root } = call('firewall fenced', fakeRoot({ files, answer }));
-    expect([code, root.ran.length]).toEqual([1, 2]);
+    expect([code, root.ran.length]).toEqual([1, 3]);
     expect(root.logged).toMatchObject([{ outcome: 'failed', why: 'line 3 failed' }]);
   });
 
@@ -74,6 +83,9 @@ describe('a call that the policy names', () => {
         '/usr/bin/find /var/lib/cloudify/consul -xdev -mindepth 1 -delete',
     );
     expect(code).toBe(1);
+    const files = call('files wipe', fakeRoot({ answer: () => ({ stdout: 'inactive\n' }) })).root.ran[1];
+    expect(files).toContain('--reuid=cfyuser_syncthing');
+    expect(files).toContain('/var/lib/cloudify/syncthing -xdev -mindepth 1 -delete');
   });
 
   test('that root makes itself, without sudo, is carried out', () => {

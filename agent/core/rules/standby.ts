@@ -52,8 +52,8 @@ export const standby: Rule[] = [
     situation: 'returned with writes that the active never had; votes may still count on the data',
     from: 'standby',
     to: 'standby',
-    when: (f) =>
-      f.lease.state === 'other' && isStandby(f) && (f.branch?.kind === 'diverged' || f.wants === 'reclone'),
+    // A copy that shall merely be made again goes on following: it may be one that commits wait for.
+    when: (f) => f.lease.state === 'other' && isStandby(f) && f.branch?.kind === 'diverged',
     reason: () => 'diverged: waiting until this copy is no voter any more',
     does: ['want'],
     actions: (f) => (f.wants === 'nothing' ? [{ do: 'want', what: 'rewind' }] : []),
@@ -89,7 +89,7 @@ export const standby: Rule[] = [
     does: ['follow', 'want'],
     actions: (f) => [
       { do: 'follow' },
-      ...(f.wants === 'nothing' ? [] : [{ do: 'want', what: 'nothing' } as const]),
+      ...(f.wants === 'rewind' ? [{ do: 'want', what: 'nothing' } as const] : []),
     ],
   },
   {

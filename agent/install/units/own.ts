@@ -1,6 +1,7 @@
 /** The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not. */
+import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
-import { CONFIG_FILE, LEASE_RUN_DIR, OWN_SERVICES, PARTS, POSTGRES_USER, UNITS } from '../names.ts';
+import { CONFIG_FILE, OWN_SERVICES, PARTS, POSTGRES_USER, UNITS, XTABLES_LOCK } from '../names.ts';
 import { execLine, pathWord, SEALED, type Section, unitText } from './text.ts';
 
 /** Neither sudo nor anything it is allowed to run needs these. */
@@ -29,7 +30,7 @@ const helper = (config: Config, name: string): string =>
   execLine([config.paths.executable, 'helper', name, '--config', CONFIG_FILE]);
 
 export function agentUnit(config: Config): string {
-  const { paths, user, group, consul } = config;
+  const { paths, user, group } = config;
   const others = [...OWN_SERVICES.filter((name) => name !== UNITS.agent), ...PARTS, UNITS.firewall];
   // What it runs stops after it when the machine goes down: it hands over first.
   const manager = config.services.flatMap(({ unit }) => unit ?? []);
@@ -100,7 +101,7 @@ export function postgresHelperUnit(config: Config): string {
 
 export function leaseUnit(config: Config): string {
   return unitText(
-    [['Description', 'Cloudify cluster agent: the kernel lease'], ['DefaultDependencies', 'yes'], ...forever],
+    [['Description', 'Cloudify cluster agent: the kernel lease'], ...forever],
     [
       ['Type', 'exec'],
       ['ExecStart', helper(config, 'lease')],
@@ -114,7 +115,7 @@ export function leaseUnit(config: Config): string {
       ...SEALED,
       ['CapabilityBoundingSet', 'CAP_NET_ADMIN CAP_NET_RAW CAP_KILL CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER'],
       ['RestrictAddressFamilies', 'AF_UNIX AF_NETLINK AF_INET AF_INET6'],
-      ['ReadWritePaths', LEASE_RUN_DIR],
+      ['ReadWritePaths', `${pathWord(dirname(config.firewall.lease_socket))} -${XTABLES_LOCK}`],
     ],
     'multi-user.target',
   );

@@ -2,15 +2,9 @@
 import type { Config } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
+import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
-import {
-  consulUser,
-  POSTGRES_LOG,
-  POSTGRES_USER,
-  postgresConfDir,
-  syncthingHome,
-  syncthingUser,
-} from '../names.ts';
+import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
 import { execLine, pathWord, SEALED, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
@@ -98,44 +92,36 @@ export function consulUnit(config: Config): string {
 /** Undefined without files to carry. Throws `program_missing` where they are wanted and there is no syncthing. */
 export function syncthingUnit(config: Config): string | undefined {
   if (!config.files.enabled) return undefined;
-  const binary = found(
-    syncthingBinary(config),
-    'syncthing',
-    'install Syncthing 1.19 or later, or set files.binary',
-  );
+  found(syncthingBinary(config), 'syncthing', 'install Syncthing 1.19 or later, or set files.binary');
+  const { home_dir: home, folders } = config.files;
   const user = syncthingUser(config);
+  const { command = 'syncthing', args = [], env = {} } = syncthingProcess(config);
   return unitText(
     [
       ['Description', 'Syncthing of the Cloudify cluster'],
       ['After', 'network.target'],
+      ['RequiresMountsFor', [home, ...folders.map(({ path }) => path)].map(pathWord).join(' ')],
     ],
     [
       ['Type', 'exec'],
       ['User', user],
       ['Group', user],
       ['SupplementaryGroups', config.group],
-      // Ownership of what it carries is kept.
-      ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER'],
-      ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER'],
-      ['NoNewPrivileges', 'yes'],
-      [
-        'ExecStart',
-        execLine([
-          binary,
-          'serve',
-          '--no-browser',
-          '--no-restart',
-          '--no-upgrade',
-          '--logflags=0',
-          `--home=${syncthingHome(config)}`,
-        ]),
-      ],
+      ['UMask', '0027'],
+      ...Object.entries(env).map(([name, value]) => ['Environment', `${name}=${value}`] as const),
+      ['ExecStart', execLine([command, ...args])],
       ['Restart', 'no'],
-      ['SuccessExitStatus', '3 4'],
-      ['TimeoutStopSec', 20],
-      ['CPUWeight', 50],
+      ['TimeoutStopSec', 15],
+      ['Nice', 5],
+      ['LimitNOFILE', 65_536],
+      // Files of other owners are read and written, and keep their owners.
+      ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
+      ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
+      ['NoNewPrivileges', 'yes'],
+      ['ProtectSystem', 'strict'],
+      ['ReadWritePaths', [home, ...folders.map(({ path }) => `-${path}`)].map(pathWord).join(' ')],
       ['PrivateTmp', 'yes'],
-      ['UMask', '0007'],
+      ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX AF_NETLINK'],
     ],
   );
 }

@@ -27,6 +27,8 @@ export type Context = {
   /** Cut short by the next change of stance. */
   turn: AbortController;
   seen: Seen | null;
+  /** Of the looks under way the one that began last counts. */
+  looks: { begun: number; ended: number };
   silent: string | null;
   /** When the followed node was first seen connected, and when it last told of changes; monotonic ms. */
   connectedAt: number | null;
@@ -60,13 +62,16 @@ export function member(ctx: Context, node: string): FileMember | undefined {
 
 /** Looks anew; throws when Syncthing does not answer. */
 export async function look(ctx: Context, ms = CALL): Promise<Seen> {
+  const turn = ++ctx.looks.begun;
   const seen = await observe(ctx.rest(), folderIds(ctx), ms);
+  ctx.silent = null;
+  if (turn < ctx.looks.ended) return seen;
+  ctx.looks.ended = turn;
   const { stance } = ctx;
   const id = stance?.kind === 'following' ? member(ctx, stance.node)?.deviceId : undefined;
   const connected = id !== undefined && seen.connected.has(id);
   ctx.connectedAt = connected ? (ctx.connectedAt ?? seen.at) : null;
   ctx.seen = seen;
-  ctx.silent = null;
   return seen;
 }
 

@@ -52,6 +52,10 @@ async function comeBack(ctx: Context, active: string, turn: AbortSignal): Promis
         ctx.log.warn(`files: ${items.length} items that ${active} lacks are saved in ${dir}`);
       }
       if (turn.aborted) return;
+      // Saved, so that they need not be found and saved again once the others are there.
+      for (const folder of folderIds(ctx))
+        await ctx.rest().send('POST', query('db/revert', { folder }), CALL * 10);
+      if (turn.aborted) return;
       ctx.home.remember({ led: false });
       take(ctx, { kind: 'following', node: active });
       await applyStance(ctx);

@@ -30,14 +30,15 @@ const FIRST_PAUSE = 200;
 const LONGEST_PAUSE = 10_000;
 
 /** The process that runs Syncthing; also what the unit's ExecStart says. */
-export function syncthingUnit(config: NodeConfig): ServiceUnit {
+export function syncthingUnit(config: Pick<NodeConfig, 'files'>): ServiceUnit {
   const home = config.files.home_dir;
   return {
     name: 'syncthing',
     unit: 'cloudify-syncthing.service',
     command: syncthingBinary(config) ?? 'syncthing',
     args: ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--no-upgrade', '--no-default-folder'],
-    env: { STNOUPGRADE: '1', HOME: home },
+    // One process instead of two: who watches over it is the driver. No second of measuring which hash is fastest.
+    env: { STNOUPGRADE: '1', STMONITORED: '1', STHASHING: 'standard', HOME: home },
     stopSignal: 'SIGTERM',
     stopTimeout: 15_000,
   };
@@ -57,6 +58,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     stance: null,
     turn: new AbortController(),
     seen: null,
+    looks: { begun: 0, ended: 0 },
     silent: 'Syncthing was not started yet',
     connectedAt: null,
     indexAt: 0,
@@ -72,6 +74,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
   /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
   async function launch(): Promise<void> {
     for (const { path } of config.files.folders) makeDir(path);
+    ctx.stance ??= { kind: 'apart' };
     await home.writeConfig();
     await driver.start(unit);
   }
@@ -123,6 +126,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     async start() {
       if (syncthingBinary(config) === undefined) throw missing();
       wanted = true;
+      if (ctx.turn.signal.aborted) ctx.turn = new AbortController();
       if ((await driver.status(unit)).state === 'running' && (await until(answers, { timeout: START }))) {
         if (!(await asConfigured())) {
           await driver.stop(unit);

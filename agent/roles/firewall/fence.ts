@@ -13,22 +13,30 @@ export interface ServerFence {
 export interface Fence {
   close(ms: number): Promise<Outcome>;
   open(until: number, ms: number): Promise<Outcome>;
-  extend(until: number): void;
+  /** Failed: the ports shut at the last `until` that was confirmed, or up to a second before. */
+  extend(until: number): Promise<Outcome>;
 }
 
 const failed = (why: string): Outcome => ({ kind: 'failed', why });
 const caught = (work: Promise<Outcome>): Promise<Outcome> =>
   work.catch((thrown) => failed(thrown instanceof Error ? thrown.message : String(thrown)));
 
-/** `now`: the clock of `until`. `warn` hears of a renewal that did not reach the kernel, once until one does again. */
-export function firewallFence(
-  server: ServerFence,
-  lease: KernelLease,
-  now: () => number,
-  warn: (line: string) => void,
-): Fence {
+/** Where there is no firewall (dev cluster): PostgreSQL's own fence alone. `now`: the clock of `until`. */
+export function serverFence(server: ServerFence, now: () => number): Fence {
+  return {
+    close: (ms) => caught(server.fence(ms)),
+    // The last look at the clock before clients come in (PROTOCOL B.5).
+    open: async (until, ms) =>
+      now() < until ? await caught(server.unfence(ms)) : failed('the right has run out'),
+    extend: async () => ({ kind: 'done' }),
+  };
+}
+
+/** `now`: the clock of `until`. */
+export function firewallFence(server: ServerFence, lease: KernelLease, now: () => number): Fence {
   let right = 0;
-  let silent = true;
+  /** Closed by us: a renewal that was under way opens nothing again. */
+  let shut = false;
 
   /**
    * While the right lasts, the server goes first: its sessions tell their clients that it is over, which a shut port would
@@ -37,9 +45,9 @@ export function firewallFence(
   async function close(ms: number): Promise<Outcome> {
     const patience = Math.min(ms / 2, right - now());
     right = 0;
+    shut = true;
     const server_ = caught(server.fence(ms));
-    if (patience > 0)
-      await Promise.race([server_, new Promise<void>((done) => setTimeout(done, patience))]);
+    if (patience > 0) await Promise.race([server_, new Promise<void>((done) => setTimeout(done, patience))]);
     const outcomes = await Promise.all([caught(lease.close(ms)), server_]);
     const whys = outcomes.flatMap((one) => (one.kind === 'failed' ? [one.why] : []));
     return whys.length === 0 ? { kind: 'done' } : failed(whys.join('; '));
@@ -51,6 +59,7 @@ export function firewallFence(
       const began = now();
       if (began >= until) return failed('the right has run out');
       right = until;
+      shut = false;
       const opened = await caught(lease.renew(until, ms));
       if (opened.kind !== 'done') return opened;
       if (now() >= until) {
@@ -61,15 +70,10 @@ export function firewallFence(
       if (let_in.kind !== 'done') await caught(lease.close());
       return let_in;
     },
-    extend(until) {
+    async extend(until) {
+      if (shut) return failed('it was closed');
       right = until;
-      void lease.renew(until).then((outcome) => {
-        if (outcome.kind === 'done') silent = true;
-        else if (right !== 0 && silent) {
-          silent = false;
-          warn(`the kernel lease was not extended, client ports will shut: ${outcome.why}`);
-        }
-      });
+      return await caught(lease.renew(until));
     },
   };
 }

@@ -24,6 +24,8 @@ export interface KernelLeaseOptions {
 }
 
 const DEADLINE = 200;
+/** A helper that is restarted is back by then, ms. */
+const RESTART = 2000;
 /** Between attempts to reach a helper that is not there, ms. */
 const AGAIN = 25;
 
@@ -53,7 +55,7 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
       if (socket !== made) return;
       lost();
       // Its successor knows only what was written down; an unheard renewal of ours would pass for none.
-      if (!disposed && told > now()) void renew(told, DEADLINE);
+      if (!disposed && told > now()) void renew(told, Math.min(told - now(), RESTART));
     });
     made.unref?.();
     socket = made;

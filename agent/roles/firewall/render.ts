@@ -58,6 +58,12 @@ export function bootExec(config: Config): string[][] {
   ];
 }
 
+/** What gives the manager back to its own rules, when the boot unit is stopped. Each may fail. */
+export const bootStopExec = (): string[][] =>
+  ['/usr/sbin/iptables', '/usr/sbin/ip6tables'].flatMap((program) =>
+    HOOKS.map(([builtin, chain]) => [program, '-w', '5', '-D', builtin, '-j', chain]),
+  );
+
 /**
  * Takes everything of ours out of the kernel, and nothing else. Each may fail where there is nothing to remove. A hook
  * may be there more than once: its line is to be repeated until it fails.

@@ -43,10 +43,13 @@ export async function unfence(server: Server, ms: number): Promise<Outcome> {
   });
 }
 
-/** Knock as a client does, with the most powerful name there is: it must be turned away by pg_hba. */
+/**
+ * Knock as a client does: it must be turned away by pg_hba. Over the Unix socket, as a firewall may swallow what comes by
+ * the port; only the agent's own role is let in there.
+ */
 async function refused(server: Server, end: Deadline): Promise<Outcome> {
-  const { host, port, superuser, database } = server.o;
-  const target = { host, port, user: superuser, database, applicationName: 'fence check' };
+  const { socketDir: host, port, replicationUser: user, database } = server.o;
+  const target = { host, port, user, database, applicationName: 'fence check' };
   const session = await openSession(target, Math.max(1, end.left()));
   try {
     await session.query('select 1', Math.max(1, end.left()));

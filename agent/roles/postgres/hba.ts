@@ -25,9 +25,9 @@ function replication(o: PgOptions, tls: TlsSettings | undefined): string[] {
   if (tls !== undefined)
     return [
       ...targets.map((target) => `hostssl ${target} ${peer} all cert map=${MEMBERS_MAP}`),
-      `host all ${peer} all reject`,
+      `host all,replication ${peer} all reject`,
     ];
-  if (o.replicationAuth === 'certificate') return [`host all ${peer} all reject`];
+  if (o.replicationAuth === 'certificate') return [`host all,replication ${peer} all reject`];
   const auth = o.replicationAuth === 'trust' ? 'trust' : 'scram-sha-256';
   return targets.map((target) => `host ${target} ${peer} all ${auth}`);
 }

@@ -38,7 +38,7 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
   const stops = stopTracker();
   const { watchEvery } = options;
   const book = unitBook({
-    shower: createShower(options.run),
+    shower: createShower(options.run, (unit) => trampoline('service', 'status', unit)),
     processes,
     clock,
     watchEvery,
@@ -81,7 +81,7 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
       const facts = await book.look(unit).catch(() => undefined);
       if (!facts) return undefined;
       last = facts;
-      if (isUp(unit, facts)) return facts;
+      if (isUp(unit, facts) || hadProcess(unit, before, facts)) return facts;
       if (isStarting(facts) || facts.active === 'deactivating') return undefined;
       throw notStarted(unit, facts);
     });
@@ -129,6 +129,13 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
 const isUp = (unit: ServiceUnit, facts: UnitFacts): boolean =>
   (facts.active === 'active' && !facts.job) ||
   (unit.startWaits === 'process' && facts.mainPid !== 0 && facts.active !== 'deactivating');
+
+/** Its process came and went between two looks: who waits for the process alone finds out from the server itself why. */
+const hadProcess = (unit: ServiceUnit, before: UnitFacts, now: UnitFacts): boolean =>
+  unit.startWaits === 'process' &&
+  !isStarting(now) &&
+  now.ended !== undefined &&
+  now.ended.pid !== before.ended?.pid;
 
 const startCancelled = (name: string) =>
   new AgentError({

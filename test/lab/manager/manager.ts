@@ -64,7 +64,7 @@ export async function makeDatabase(vm: Machine): Promise<void> {
 
 /** n1 is the stand-alone manager that will found the cluster, running; the others are empty. */
 export async function makeManagers(lab: Lab): Promise<void> {
-  for (const vm of lab.machines) await installManager(vm);
+  await Promise.all(lab.machines.map(installManager));
   const founder = lab.node('n1');
   await makeDatabase(founder);
   await founder.must(`systemctl start ${SERVICES.join(' ')}`);

@@ -149,7 +149,7 @@ describe('on a VM', () => {
       'local replication "postgres" peer map=cloudify_agent',
       'hostssl replication "cloudify_replication" all cert map=cloudify_members',
       'hostssl "postgres" "cloudify_replication" all cert map=cloudify_members',
-      'host all "cloudify_replication" all reject',
+      'host all,replication "cloudify_replication" all reject',
       'host all all 127.0.0.1/32 md5',
     ]);
   });
@@ -157,7 +157,7 @@ describe('on a VM', () => {
     expect(lines(renderHba(vm, { fenced: true }, null))).toEqual([
       'local all "postgres" peer map=cloudify_agent',
       'local replication "postgres" peer map=cloudify_agent',
-      'host all "cloudify_replication" all reject',
+      'host all,replication "cloudify_replication" all reject',
       'local all all reject',
       'host all all all reject',
     ]);

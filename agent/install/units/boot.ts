@@ -1,0 +1,30 @@
+/** The fenced rules at boot, before the network: until its agent knows the role, a machine shows no client anything. */
+import type { Config } from '../../config.ts';
+import { bootExec } from '../../roles/firewall/render.ts';
+import { execLine, pathWord, unitText } from './text.ts';
+
+/** Whoever loads rules at boot by throwing all others away comes first. */
+const OTHERS =
+  'nftables.service iptables.service ip6tables.service netfilter-persistent.service firewalld.service ufw.service';
+
+/** Enabled by the trampoline while this machine is clustered. */
+export function bootUnit(config: Config): string {
+  return unitText(
+    [
+      ['Description', 'Cloudify cluster: no clients until the role is known'],
+      ['DefaultDependencies', 'no'],
+      ['Wants', 'network-pre.target'],
+      ['Before', 'network-pre.target shutdown.target'],
+      ['Conflicts', 'shutdown.target'],
+      ['After', `local-fs.target systemd-modules-load.service ${OTHERS}`],
+      ['RequiresMountsFor', pathWord(config.paths.firewall_dir)],
+    ],
+    [
+      ['Type', 'oneshot'],
+      ['RemainAfterExit', 'yes'],
+      ...bootExec(config).map((argv) => ['ExecStart', execLine(argv)] as const),
+      ['TimeoutStartSec', 30],
+    ],
+    'multi-user.target',
+  );
+}

@@ -1,0 +1,81 @@
+/** Tokens, certificates and who is a member, for the agent's HTTP side. */
+import type { Agent } from '../agent.ts';
+import { AgentError } from '../errors.ts';
+import type { AgentApi } from '../http/port.ts';
+import { fingerprintOf } from '../platform/tls/read.ts';
+import { applyRenewal, expiries, renewCertificates } from './renew.ts';
+import type { Security } from './store.ts';
+import { joinTokens } from './tokens.ts';
+
+type SecurityApi = Pick<
+  AgentApi,
+  | 'createToken'
+  | 'tokens'
+  | 'revokeToken'
+  | 'certificates'
+  | 'renewCertificates'
+  | 'caCertificate'
+  | 'isMember'
+>;
+
+const refuse = (code: string, message: string, hint: string) =>
+  new AgentError({ class: 'operator', code, message, hint });
+
+export function securityApi(agent: Agent): SecurityApi {
+  const security = (): Security | undefined => agent.parts?.security.current();
+
+  /** The node's security; throws what is missing. */
+  function secured(): Security {
+    if (agent.cluster === null)
+      throw refuse(
+        'not_in_cluster',
+        'this manager is in no cluster',
+        "'agent cluster start' or 'agent cluster join' first",
+      );
+    const found = security();
+    if (found !== undefined) return found;
+    throw refuse(
+      'no_tls',
+      'this cluster runs without TLS, and lets managers in without a token',
+      "that is meant for clusters on one machine; elsewhere leave 'api.tls' on",
+    );
+  }
+
+  function tokens() {
+    secured();
+    const kv = agent.cluster?.consul.kv;
+    if (kv === undefined) throw new TypeError('a cluster has a Consul client');
+    return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now() });
+  }
+
+  return {
+    createToken: async (ttlMs, by) => tokens().create(ttlMs, by, fingerprintOf(secured().caPem)),
+    tokens: async () => tokens().list(),
+    async revokeToken(id) {
+      if (await tokens().revoke(id)) return;
+      throw refuse('not_found', `there is no token ${id}`, "see 'agent cluster token list'");
+    },
+    certificates: () =>
+      agent.parts === null || security() === undefined
+        ? []
+        : expiries(agent.parts.config).map(({ what, notAfter }) => ({
+            what,
+            notAfter: new Date(notAfter).toISOString(),
+          })),
+    async renewCertificates() {
+      secured();
+      const { parts } = agent;
+      if (parts === null) throw new TypeError('a member has its parts');
+      await renewCertificates(parts.config);
+      const renewed = parts.security.reload();
+      if (renewed === undefined) throw new TypeError('what was written can be read');
+      return applyRenewal(renewed, agent.certificateUsers(parts));
+    },
+    caCertificate: () => security()?.caPem ?? null,
+    isMember(node, proof) {
+      const view = agent.cluster?.node.view;
+      const record = view?.nodes[node] ?? view?.joining?.[node]?.node;
+      return record?.proof !== undefined && record.proof === proof && !view?.removed.includes(node);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * The gossip key after a node was removed: the key `gossip` in Consul has it, every member's file follows, and the running
+ * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F).
+ */
+import * as v from 'valibot';
+import type { ConsulAdmin } from '../consul/admin.ts';
+import type { ConsulKv } from '../consul/port.ts';
+import { AgentError } from '../errors.ts';
+import { sleep } from '../platform/clock.ts';
+import type { LiveSecurity } from './live.ts';
+import { newGossipKey, type SecurityStore } from './store.ts';
+
+const record = v.object({ schema: v.literal(1), key: v.string() });
+
+export interface GossipParts {
+  readonly kv: ConsulKv;
+  /** Of all keys, with a slash at its end. */
+  readonly prefix: string;
+  readonly store: Pick<SecurityStore, 'secrets' | 'saveSecrets'>;
+  readonly security: LiveSecurity;
+  /** Writes Consul's configuration with the key there is now. */
+  readonly configure: () => void;
+}
+
+/** Takes the cluster's key into this node's files. True when it was another one. Nothing while Consul does not answer. */
+export async function followGossip({
+  kv,
+  prefix,
+  store,
+  security,
+  configure,
+}: GossipParts): Promise<boolean> {
+  const secrets = store.secrets();
+  if (secrets === undefined) return false;
+  const got = await kv.get(`${prefix}gossip`, { deadlineMs: 2000 });
+  if (got.kind !== 'ok') return false;
+  const { key } = v.parse(record, JSON.parse(got.entry.value));
+  if (key === secrets.gossipKey) return false;
+  store.saveSecrets({ ...secrets, gossipKey: key });
+  security.reload();
+  configure();
+  return true;
+}
+
+const PATIENCE = 45_000;
+
+/**
+ * A new key for everybody but the removed node, on the active. The key in Consul comes first, so that a member that is away
+ * finds it. Throws transient `gossip_not_rotated`: the command can be run again.
+ */
+export async function rotateGossip(parts: GossipParts, admin: Pick<ConsulAdmin, 'keyring'>): Promise<void> {
+  const key = newGossipKey();
+  const written = await parts.kv.put(`${parts.prefix}gossip`, JSON.stringify({ schema: 1, key }));
+  if (written.kind !== 'ok') throw failed('the new key was not written');
+  await followGossip(parts);
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    // A member that has just died counts as one that did not answer until Serf has noticed.
+    const done = await admin.keyring.rotate(key);
+    if (done.kind === 'ok') return;
+    if (performance.now() > until) throw failed(done.cause.message);
+    await sleep(500);
+  }
+}
+
+const failed = (why: string) =>
+  new AgentError({
+    class: 'transient',
+    code: 'gossip_not_rotated',
+    message: `the gossip key was not changed everywhere: ${why}`,
+    hint: 'run the command again once all nodes that are listed are up',
+  });

@@ -1,0 +1,98 @@
+/** The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain cluster. */
+import type { ConsulKv } from '../consul/port.ts';
+import type { NodeRecord } from '../core/records.ts';
+import { AgentError } from '../errors.ts';
+import type { AdmitRequest } from '../http/port.ts';
+import type { Parts } from '../parts.ts';
+import { sleep } from '../platform/clock.ts';
+import { admitSecurity, type SecurityAdmission } from './admission.ts';
+import { rotateGossip } from './gossip.ts';
+import { securityStore } from './store.ts';
+import { joinTokens } from './tokens.ts';
+
+/** A server that was cut off is noticed by Serf within 8 s, ms. */
+const GONE = 30_000;
+
+const transient = (code: string, message: string) =>
+  new AgentError({ class: 'transient', code, message, hint: 'run the command again' });
+
+const prefixOf = ({ config }: Parts): string => `${config.consul.prefix}/`;
+
+const tokensOf = (parts: Parts, kv: ConsulKv) =>
+  joinTokens({ kv, prefix: prefixOf(parts), now: () => Date.now() });
+
+export interface Secured {
+  /** For the node's record. */
+  readonly record: Pick<NodeRecord, 'certificate' | 'proof'>;
+  /** For the answer. */
+  readonly answer: { readonly security?: SecurityAdmission };
+}
+
+/** Takes the join token, signs, makes the Consul token. Throws as `admitSecurity`. */
+export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<Secured> {
+  const security = parts.security.current();
+  if (security === undefined) return { record: {}, answer: {} };
+  const { acl } = parts.consul.admin();
+  const made = await admitSecurity(
+    {
+      security,
+      tokens: tokensOf(parts, kv),
+      datacenter: parts.config.consul.datacenter,
+      async createNodeToken(node, secret) {
+        const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret);
+        if (done.kind === 'unknown')
+          throw transient('consul_unknown', `no Consul token: ${done.cause.message}`);
+      },
+    },
+    request,
+    request.security,
+  );
+  const { certificate, proof, admission } = made;
+  return { record: { certificate, proof }, answer: { security: admission } };
+}
+
+/** The token that let this node in is spent for good. A failure leaves it to its time: the name is taken by now. */
+export async function spendToken(parts: Parts, kv: ConsulKv, node: string): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  await tokensOf(parts, kv)
+    .spend(node)
+    .catch(() => {});
+}
+
+/** Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. */
+export const isThatNode = (
+  caller: { node: string; proof: string } | undefined,
+  name: string,
+  record: NodeRecord,
+): boolean => record.proof === undefined || (caller?.node === name && caller.proof === record.proof);
+
+/** A removed node's Consul token and the gossip key it knows are worth nothing afterwards. May be repeated. */
+export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  const admin = parts.consul.admin();
+  const revoked = await admin.acl.revokeNodeToken(node);
+  if (revoked.kind === 'unknown')
+    throw transient('consul_unknown', `its Consul token may still be good: ${revoked.cause.message}`);
+  const until = performance.now() + GONE;
+  for (;;) {
+    const members = await admin.catalog.members();
+    if (members.kind === 'ok' && !members.value.some((m) => m.name === node && m.status === 'alive')) break;
+    if (performance.now() > until)
+      throw new AgentError({
+        class: 'transient',
+        code: 'still_alive',
+        message: `Consul still hears the server of ${node}, which would hear a new gossip key as well`,
+        hint: `stop Consul on ${node}, or cut it off, then run the command again`,
+      });
+    await sleep(250);
+  }
+  await rotateGossip(gossipPartsOf(parts, kv), admin);
+}
+
+export const gossipPartsOf = (parts: Parts, kv: ConsulKv) => ({
+  kv,
+  prefix: prefixOf(parts),
+  store: securityStore(parts.config),
+  security: parts.security,
+  configure: () => parts.consul.configure(),
+});

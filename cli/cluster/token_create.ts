@@ -1,0 +1,20 @@
+import { command, durationOption } from '../command.ts';
+
+export default command({
+  name: 'create',
+  description: 'make a token that lets one manager join, once; it is shown here only',
+  examples: [
+    'agent cluster token create',
+    'agent cluster token create --ttl 10min',
+    'agent cluster join --token "$(ssh m1 agent cluster token create)" 10.0.0.11',
+  ],
+  args: {
+    ttl: { type: 'string', valueHint: 'TIME', default: '1h', description: 'how long it may be used' },
+  },
+  async run({ agent, args, print, say }) {
+    const ttl = await durationOption('ttl', args.ttl);
+    const made = await (await agent()).createToken(ttl);
+    say(`for one manager, until ${made.row.expires}`);
+    print(made, () => made.token);
+  },
+});

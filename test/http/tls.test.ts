@@ -1,0 +1,248 @@
+/** The listener in a cluster with TLS: who is a peer, who is a person, and who is nobody. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { connect } from 'node:net';
+import { createCredentials } from '../../agent/http/credentials.ts';
+import { createPeerCalls } from '../../agent/http/peer_calls.ts';
+import { createPeers } from '../../agent/http/peers.ts';
+import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
+import { testLog } from '../../agent/log.ts';
+import { hashPassword, newBearer } from '../../agent/platform/password.ts';
+import type { Ca } from '../../agent/platform/tls/ca.ts';
+import { type ClientTls, connectionOptions } from '../../agent/platform/tls/fetch.ts';
+import { fingerprintOf } from '../../agent/platform/tls/read.ts';
+import { hashOf } from '../../agent/security/store.ts';
+import { FakeAgent } from '../fakes/agent_api.ts';
+import { createCa, expiredTls, nodeTls } from '../fixtures/certificates.ts';
+
+const HOST = '127.0.60.4';
+const PORT = 18_764;
+const URL = `https://${HOST}:${PORT}`;
+const TOKEN = 'token-of-m1';
+const VOTE = { index: 7, candidate: 'm1' };
+
+let ca: Ca;
+let other: Ca;
+let shown: Required<ClientTls>;
+let own: Required<ClientTls>;
+let agent: FakeAgent;
+let server: HttpServer;
+const bearer = newBearer();
+const log = testLog();
+
+beforeAll(async () => {
+  [ca, other] = await Promise.all([createCa('one'), createCa('other')]);
+  [shown, own] = await Promise.all([nodeTls(ca, 'm2', HOST), nodeTls(ca, 'm1', '127.0.60.5')]);
+  agent = new FakeAgent();
+  agent.proofs = { m1: hashOf(TOKEN) };
+  agent.authority = ca.certificate;
+  server = createHttpServer({
+    api: agent,
+    manager: { edition: 'premium', version: '4.6' },
+    secret: () => 's3cret',
+    open: false,
+    log: log.for('http'),
+    tls: async () => shown,
+    people: createCredentials({
+      users: [
+        { name: 'ann', password_hash: await hashPassword('correct horse'), role: 'admin' },
+        { name: 'vic', password_hash: await hashPassword('battery'), role: 'viewer' },
+      ],
+      tokens: [{ name: 'monitor', token_hash: bearer.hash, role: 'viewer' }],
+    }),
+  });
+  await server.listenTcp(HOST, PORT);
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  agent.asked.length = 0;
+});
+
+const call = (
+  path: string,
+  { tls = { ca: ca.certificate } as ClientTls, method = 'GET', authorization = '' } = {},
+) =>
+  fetch(`${URL}${path}`, {
+    ...connectionOptions({ tls, once: true }),
+    method,
+    ...(authorization === '' ? {} : { headers: { authorization } }),
+    ...(method === 'GET' ? {} : { body: JSON.stringify(path.endsWith('vote') ? VOTE : {}) }),
+  });
+const basic = (user: string, password: string) =>
+  `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+const vote = (tls: ClientTls, authorization = `Peer m1:${TOKEN}`) =>
+  call('/api/v1/peer/vote', { tls, method: 'POST', authorization });
+
+describe('a peer', () => {
+  test('with a certificate of the cluster and its own token is answered', async () => {
+    expect((await vote(own)).status).toBe(200);
+    expect(agent.asked).toEqual([['vote', VOTE]]);
+  });
+
+  test('without a certificate is refused, and with a foreign or an expired one', async () => {
+    for (const tls of [
+      { ca: ca.certificate },
+      { ...(await nodeTls(other, 'm1', HOST)), ca: ca.certificate },
+      await expiredTls(ca, 'm1', HOST),
+    ])
+      expect((await vote(tls)).status).toBe(401);
+    expect(agent.asked).toEqual([]);
+  });
+
+  test('that was removed is refused though its certificate holds, and so is a wrong token, and the plain secret', async () => {
+    expect((await vote(own, 'Peer m9:its-token')).status).toBe(403);
+    expect((await vote(own, 'Peer m1:guess')).status).toBe(403);
+    expect((await vote(own, 'Bearer s3cret')).status).toBe(401);
+    expect((await vote(own, basic('ann', 'correct horse'))).status).toBe(401);
+    expect(agent.asked).toEqual([]);
+  });
+
+  test('gets a vote over a connection that is open already in less than 10 ms', async () => {
+    const address = { host: HOST, port: PORT };
+    const peers = createPeers(
+      () => address,
+      () => 'unused',
+      () => ({ node: 'm1', token: TOKEN, tls: own }),
+    );
+    expect(await peers.vote('m2', VOTE, 1000)).toMatchObject({ kind: 'vote' });
+    const times: number[] = [];
+    for (let n = 0; n < 20; n++) {
+      const began = performance.now();
+      await peers.vote('m2', VOTE, 1000);
+      times.push(performance.now() - began);
+    }
+    expect(times.sort((a, b) => a - b)[10]).toBeLessThan(10);
+    const stranger = createPeers(
+      () => address,
+      () => 'unused',
+      () => ({ node: 'm1', token: TOKEN, tls: { ...own, ca: other.certificate } }),
+    );
+    expect(await stranger.vote('m2', VOTE, 1000)).toEqual({ kind: 'unknown' });
+  });
+});
+
+describe('a person', () => {
+  test('with a right password does what the role allows, and the audit has the name', async () => {
+    const admin = basic('ann', 'correct horse');
+    expect((await call('/api/v1/resume', { method: 'POST', authorization: admin })).status).toBe(200);
+    expect((await call('/api/v1/status', { authorization: basic('vic', 'battery') })).status).toBe(200);
+    const refused = await call('/api/v1/resume', {
+      method: 'POST',
+      authorization: basic('vic', 'battery'),
+    });
+    expect(refused.status).toBe(403);
+    expect(agent.asked).toEqual([['resume']]);
+    expect(log.messages().slice(-2)).toEqual([
+      'http: audit: POST /api/v1/resume via tcp by ann: 200',
+      'http: audit: POST /api/v1/resume via tcp: refused, vic may read, and change nothing',
+    ]);
+  });
+
+  test('with a bearer token has its role', async () => {
+    const authorization = `Bearer ${bearer.token}`;
+    expect((await call('/metrics', { authorization })).status).toBe(200);
+    expect((await call('/api/v1/resume', { method: 'POST', authorization })).status).toBe(403);
+  });
+
+  test('without credentials, with wrong ones, or with a certificate alone gets 401 and a challenge', async () => {
+    for (const authorization of [
+      '',
+      basic('ann', 'wrong'),
+      basic('nobody', 'correct horse'),
+      'Bearer guess',
+    ]) {
+      const reply = await call('/api/v1/status', { authorization });
+      expect(reply.status).toBe(401);
+      expect(reply.headers.get('www-authenticate')).toContain('Basic');
+    }
+    expect((await call('/api/v1/resume', { method: 'POST', tls: own })).status).toBe(401);
+    expect(agent.asked).toEqual([]);
+  });
+
+  test('and a load balancer read the health without any', async () => {
+    expect((await call('/health/active', { method: 'GET' })).status).toBe(200);
+  });
+});
+
+test('plain HTTP is refused', async () => {
+  const answer = await new Promise<string>((resolve) => {
+    const socket = connect(PORT, HOST, () => socket.write('GET /health/live HTTP/1.0\r\n\r\n'));
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.once('close', () => resolve(text));
+    socket.once('error', () => resolve(text));
+  });
+  expect(answer).not.toContain('HTTP/1.1 200');
+  expect(answer).not.toContain('status');
+});
+
+describe('a joining manager', () => {
+  const request = {
+    nodeName: 'm4',
+    hostIp: '127.0.60.6',
+    publicIp: null,
+    apiPort: 8700,
+    postgresPort: 5432,
+    version: '0.1.0',
+    priority: 100,
+    nofailover: false,
+    lease: { retryPeriod: 1000, renewDeadline: 4000, leaseDuration: 6000 },
+  };
+
+  test('sends nothing before the authority has the fingerprint of its token', async () => {
+    const calls = createPeerCalls(PORT, { fingerprint: fingerprintOf(other.certificate) });
+    const failed = await calls.admit(HOST, request).catch((error: { code: string }) => error.code);
+    expect(failed).toBe('token_other_cluster');
+    expect(agent.asked).toEqual([]);
+    const right = createPeerCalls(PORT, { fingerprint: fingerprintOf(ca.certificate) });
+    expect(await right.admit(HOST, request)).toMatchObject({ clusterId: 'c0ffee' });
+    expect(agent.asked).toEqual([['admit', request]]);
+  });
+
+  test('is not admitted by somebody who shows the right authority and has no certificate of it', async () => {
+    const impostor = createHttpServer({
+      api: agent,
+      manager: { edition: 'premium', version: '4.6' },
+      secret: () => null,
+      open: false,
+      tls: async () => await nodeTls(other, 'm2', '127.0.60.7'),
+    });
+    await impostor.listenTcp('127.0.60.7', PORT);
+    try {
+      const calls = createPeerCalls(PORT, { fingerprint: fingerprintOf(ca.certificate) });
+      const failed = await calls.admit('127.0.60.7', request).catch((error: { code: string }) => error.code);
+      expect(failed).toBe('member_silent');
+      expect(agent.asked).toEqual([]);
+    } finally {
+      await impostor.close();
+    }
+  });
+
+  test('enrols with its certificate and its token, before it is a member', async () => {
+    const self = () => ({ node: 'm4', token: 'token-of-m4', tls: own });
+    const calls = createPeerCalls(PORT, { fingerprint: '', self });
+    await calls.enrol(HOST, 'unused', 'm4');
+    expect(agent.asked).toEqual([['enrol', 'm4']]);
+    const bare = await call('/api/v1/peer/enrol', { method: 'POST', authorization: 'Peer m4:token-of-m4' });
+    expect(bare.status).toBe(401);
+  });
+});
+
+test('a renewed certificate is shown to new connections at once, and open ones go on', async () => {
+  const kept = connectionOptions({ tls: own });
+  const open = () => fetch(`${URL}/health/live`, kept);
+  expect((await open()).status).toBe(200);
+  const before = shown;
+  shown = await nodeTls(ca, 'm2', HOST);
+  expect(shown.cert).not.toBe(before.cert);
+  await server.renew();
+  expect((await open()).status).toBe(200);
+  const probe = Bun.spawn(['openssl', 's_client', '-connect', `${HOST}:${PORT}`, '-showcerts'], {
+    stdin: new Blob(['']),
+    stdout: 'pipe',
+    stderr: 'ignore',
+  });
+  expect(await new Response(probe.stdout).text()).toContain(shown.cert.split('\n')[2] ?? 'none');
+  expect((await vote(own)).status).toBe(200);
+});

@@ -1,0 +1,202 @@
+import { beforeEach, describe, expect, test } from 'bun:test';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseConfig } from '../../agent/config.ts';
+import { findPostgres } from '../../agent/install/default_config.ts';
+import { changeLine, changesOf } from '../../agent/install/diff.ts';
+import { install, installChanges, requireRoot } from '../../agent/install/install.ts';
+import { CONFIG_FILE } from '../../agent/install/names.ts';
+import { planOf } from '../../agent/install/plan.ts';
+import { FakeMachine } from './fake_machine.ts';
+
+// Programs are looked for on the real machine: named, they are not.
+const bin = mkdtempSync(join(tmpdir(), 'install-'));
+mkdirSync(join(bin, 'pg'));
+for (const name of ['consul', 'syncthing', 'pg/postgres'])
+  writeFileSync(join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+process.on('exit', () => rmSync(bin, { recursive: true }));
+
+const yaml = (more = '') => `
+postgres: { bin_dir: ${bin}/pg, data_dir: /data }
+consul: { binary: ${bin}/consul }
+${more}`;
+const SOURCE = '/root/agent';
+
+let machine: FakeMachine;
+beforeEach(() => {
+  machine = new FakeMachine();
+  machine.lay(SOURCE, 'version 1');
+  machine.lay(CONFIG_FILE, yaml());
+});
+
+const lines = async () => (await installChanges(machine, { source: SOURCE })).map(changeLine);
+const run = () => install(machine, { source: SOURCE }, () => {});
+
+describe('install', () => {
+  test('makes everything in an order that can be made, and has nothing to change after it', async () => {
+    expect((await run()).length).toBeGreaterThan(50);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('interrupted at any point is finished by the next run', async () => {
+    const total = (await lines()).length;
+    for (let stop = 0; stop < total; stop++) {
+      const fresh = new FakeMachine();
+      fresh.lay(SOURCE, 'version 1');
+      fresh.lay(CONFIG_FILE, yaml());
+      let done = 0;
+      const dies = install(fresh, { source: SOURCE }, () => {
+        if (done++ === stop) throw new Error('killed');
+      });
+      await expect(dies).rejects.toThrow('killed');
+      await install(fresh, { source: SOURCE }, () => {});
+      expect(await installChanges(fresh, { source: SOURCE })).toEqual([]);
+    }
+  });
+
+  test('only looks in a dry run', async () => {
+    const before = structuredClone([machine.paths, machine.users, machine.groups]);
+    await lines();
+    expect([machine.paths, machine.users, machine.groups]).toEqual(before);
+    expect(machine.ran).toEqual([]);
+  });
+
+  test('names what was spoilt, each in its own words', async () => {
+    await run();
+    machine.paths.set('/var/lib/cloudify/agent', {
+      type: 'folder',
+      owner: 'root',
+      group: 'cluster',
+      mode: 0o777,
+    });
+    machine.lay('/etc/sudoers.d/cloudify', 'cfyuser ALL=(ALL) NOPASSWD: ALL\n', { mode: 0o440 });
+    machine.paths.delete('/opt/cloudify/sudo_trampoline');
+    machine.lay('/etc/cloudify/firewall/fenced.v4', '', { type: 'link', target: '/tmp/x' });
+    machine.unitStates.set('cloudify-postgresql.service', { enabled: true, active: false, outdated: false });
+    expect(await lines()).toEqual([
+      '/var/lib/cloudify/agent belongs to root:cluster, should to cfyuser:cluster; has mode 0777, should have 2750',
+      '/opt/cloudify/sudo_trampoline is to be a link to agent',
+      '/etc/cloudify/firewall/fenced.v4 is a link, should be a file',
+      '/etc/sudoers.d/cloudify has other content',
+      'cloudify-postgresql.service is to be disabled',
+    ]);
+  });
+
+  test('never touches an agent.yaml that is there, but gives it back its owner', async () => {
+    const text = machine.read(CONFIG_FILE);
+    await run();
+    expect(machine.read(CONFIG_FILE)).toBe(text ?? '');
+    expect(machine.look(CONFIG_FILE)).toMatchObject({ owner: 'root', group: 'cluster', mode: 0o640 });
+  });
+
+  test('of a new executable restarts what runs from the old one, once', async () => {
+    await run();
+    machine.lay(SOURCE, 'version 2');
+    machine.ran.length = 0;
+    await run();
+    expect(machine.ran.filter((line) => line.includes('restart'))).toEqual([
+      'systemctl --quiet restart cloudify-postgres-helper.service',
+      'systemctl --quiet restart cloudify-lease.service',
+      'systemctl --quiet restart cloudify-agent.service',
+    ]);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('restarts what an interrupted upgrade left running from the old file', async () => {
+    await run();
+    machine.unitStates.set('cloudify-agent.service', { enabled: true, active: true, outdated: true });
+    expect(await lines()).toEqual([
+      'cloudify-agent.service is to be restarted: it runs from what was replaced',
+    ]);
+  });
+
+  test('of a changed unit file reloads systemd before it touches the unit', async () => {
+    await run();
+    machine.lay('/etc/systemd/system/cloudify-agent.service', 'old');
+    machine.ran.length = 0;
+    await run();
+    expect(machine.ran).toEqual([
+      'systemctl daemon-reload',
+      'systemctl --quiet restart cloudify-agent.service',
+    ]);
+  });
+
+  test('refuses a configuration of children, which needs no machine', async () => {
+    machine.lay(CONFIG_FILE, 'driver: child\n');
+    await expect(lines()).rejects.toThrow("'driver: child'");
+  });
+
+  test('is for root alone', () => {
+    expect(() => requireRoot('agent install', 1000)).toThrow('agent install needs root');
+    expect(() => requireRoot('agent install', 0)).not.toThrow();
+  });
+});
+
+describe('the default configuration', () => {
+  test('takes the newest data directory, with the settings Debian keeps elsewhere', async () => {
+    machine.paths.delete(CONFIG_FILE);
+    for (const version of ['9', '13', '15']) machine.lay(`/var/lib/postgresql/${version}/main/PG_VERSION`);
+    machine.lay('/etc/postgresql/15/main/postgresql.conf');
+    expect(findPostgres(machine)).toEqual({
+      dataDir: '/var/lib/postgresql/15/main',
+      originalConfig: '/etc/postgresql/15/main/postgresql.conf',
+    });
+  });
+
+  test('is one that loads, with or without a database', async () => {
+    const { defaultConfig } = await import('../../agent/install/default_config.ts');
+    expect(parseConfig(defaultConfig(machine)).postgres.original_config).toBeUndefined();
+    machine.lay('/var/lib/pgsql/data/PG_VERSION');
+    expect(parseConfig(defaultConfig(machine)).postgres.data_dir).toBe('/var/lib/pgsql/data');
+  });
+});
+
+describe('the plan', () => {
+  const plan = (more = '') => planOf(parseConfig(yaml(more)), { configText: '' });
+
+  test('lets nobody but root write where root reads, or in the folders above', () => {
+    const folders = new Map(
+      plan().flatMap((one) => (one.kind === 'folder' ? [[one.path, one] as const] : [])),
+    );
+    for (const one of plan()) {
+      if (one.kind !== 'file') continue;
+      expect([one.path, one.owner, one.mode & 0o022]).toEqual([one.path, 'root', 0]);
+      for (let above = one.path; above !== '/'; above = join(above, '..')) {
+        const folder = folders.get(above);
+        if (folder) expect([above, folder.owner, folder.mode & 0o022]).toEqual([above, 'root', 0]);
+      }
+    }
+  });
+
+  test('puts every folder after the one it is in', () => {
+    const paths = plan().flatMap((one) => (one.kind === 'folder' ? [one.path] : []));
+    for (const [index, path] of paths.entries())
+      for (const other of paths.slice(index)) expect(path.startsWith(`${other}/`)).toBe(false);
+  });
+
+  test('has Syncthing only with files to carry, and the boot rules only with a firewall', () => {
+    const units = (more: string) =>
+      plan(more).flatMap((one) =>
+        one.kind === 'file' ? (/cloudify-(\S+)\.service$/.exec(one.path)?.[1] ?? []) : [],
+      );
+    const always = ['lease', 'postgres-helper', 'postgresql', 'consul'];
+    const files = `files: { binary: ${bin}/syncthing, folders: [{ id: a, path: /srv/a }] }`;
+    expect(units(files)).toEqual([...always, 'syncthing', 'iptables-restore', 'agent']);
+    expect(units('firewall: { enabled: false }')).toEqual([...always, 'agent']);
+  });
+
+  test('follows the names of users and groups in the configuration', async () => {
+    machine.lay(CONFIG_FILE, yaml('user: manager\ngroup: managers\n'));
+    await run();
+    expect([...machine.users.keys()]).toEqual(['postgres', 'manager', 'manager_consul', 'manager_syncthing']);
+    expect(machine.groups.get('managers')).toEqual([
+      'manager',
+      'manager_consul',
+      'manager_syncthing',
+      'postgres',
+    ]);
+    expect(await changesOf(planOf(parseConfig(yaml()), { configText: '' }), machine)).not.toEqual([]);
+  });
+});

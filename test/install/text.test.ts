@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'bun:test';
+import { makeConfig } from '../../agent/config.ts';
+import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
+import { parseUnits } from '../../agent/install/real_sight.ts';
+import { renderTmpfiles } from '../../agent/install/small_files.ts';
+import { renderSudoers } from '../../agent/install/sudoers.ts';
+import { bootUnit } from '../../agent/install/units/boot.ts';
+import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
+import { execLine } from '../../agent/install/units/text.ts';
+
+describe('a command line in a unit', () => {
+  test('is left as it is where systemd has nothing to say about it', () => {
+    expect(execLine(['/usr/bin/postgres', '-D', '/data', '-c', 'config_file=/a/b.conf'])).toBe(
+      '/usr/bin/postgres -D /data -c config_file=/a/b.conf',
+    );
+  });
+
+  test('is quoted where it has blanks, quotes, specifiers or variables', () => {
+    expect(execLine(['/a b', '100%', '$HOME', 'say "x\\y"', ''])).toBe(
+      '"/a b" 100%% "$$HOME" "say \\"x\\\\y\\"" ""',
+    );
+  });
+});
+
+test('units that call sudo have nothing that implies NoNewPrivileges (PROTOCOL H)', () => {
+  const implies =
+    /^(NoNewPrivileges|SystemCall\w+|RestrictAddressFamilies|RestrictNamespaces|RestrictRealtime|RestrictSUIDSGID|PrivateDevices|PrivateUsers|ProtectKernel\w+|ProtectClock|ProtectHostname|MemoryDenyWriteExecute|LockPersonality|DynamicUser)=/m;
+  const config = makeConfig();
+  for (const unit of [agentUnit(config), postgresHelperUnit(config)]) expect(unit).not.toMatch(implies);
+});
+
+test('the agent is back within 200 ms however often it dies, and a hung one is killed', () => {
+  const unit = agentUnit(makeConfig());
+  for (const line of [
+    'Type=notify',
+    'NotifyAccess=all',
+    'Restart=always',
+    'RestartSec=200ms',
+    'StartLimitIntervalSec=0',
+    'WatchdogSec=10',
+    'KillMode=process',
+  ])
+    expect(unit.split('\n')).toContain(line);
+});
+
+test('the agent stops before what it runs when the machine goes down', () => {
+  const config = makeConfig({ services: [{ name: 'rabbitmq', unit: 'rabbitmq-server.service' }] });
+  const after = /^After=(.*)$/m.exec(agentUnit(config))?.[1]?.split(' ');
+  expect(after).toContain('cloudify-postgresql.service');
+  expect(after).toContain('rabbitmq-server.service');
+});
+
+test('the boot rules come before the network, and after whoever clears rules at boot', () => {
+  const unit = bootUnit(makeConfig());
+  expect(unit).toMatch(/^Before=network-pre\.target /m);
+  expect(unit).toMatch(/^After=.*nftables\.service/m);
+  expect(unit.match(/^ExecStart=/gm)?.length).toBe(3);
+});
+
+test('sudoers: the agent may call the trampoline, PostgreSQL its own three verbs, and nobody takes an environment along', () => {
+  const lines = renderSudoers(makeConfig()).trim().split('\n');
+  expect(lines.filter((line) => line.includes('NOPASSWD'))).toEqual([
+    'cfyuser ALL=(root:root) NOPASSWD: /opt/cloudify/sudo_trampoline',
+    'postgres ALL=(root:root) NOPASSWD: ' +
+      ['start', 'stop', 'kill']
+        .map((verb) => `/opt/cloudify/sudo_trampoline service ${verb} cloudify-postgresql.service`)
+        .join(', '),
+  ]);
+  for (const line of lines.filter((one) => one.startsWith('Defaults')))
+    for (const word of ['env_reset', '!setenv', '!env_keep', 'runcwd=/', 'secure_path='])
+      expect(line).toContain(word);
+});
+
+test('sudoers: a path with blanks and commas stays one path', () => {
+  const text = renderSudoers(makeConfig({ paths: { executable: '/opt/a b,c/agent' } }));
+  expect(text).toContain('NOPASSWD: /opt/a\\ b\\,c/sudo_trampoline\n');
+});
+
+test('the folders of /run are those that install makes', () => {
+  expect(renderTmpfiles(makeConfig()).split('\n').slice(1, -2)).toEqual([
+    'd /run/cloudify 0750 cfyuser cluster -',
+    'd /run/cloudify-lease 0750 root cfyuser -',
+    'd /run/cloudify-postgres 0750 postgres cfyuser -',
+  ]);
+});
+
+test('accounts are read from their files, comments and NIS lines left out', () => {
+  expect(parsePasswd('root:x:0:0:root:/root:/bin/sh\n# no\n+::::::\n')).toEqual([
+    { name: 'root', uid: 0, gid: 0, home: '/root' },
+  ]);
+  expect(parseGroup('cluster:x:997:cfyuser,postgres\nempty:x:5:\n')).toEqual([
+    { name: 'cluster', gid: 997, members: ['cfyuser', 'postgres'] },
+    { name: 'empty', gid: 5, members: [] },
+  ]);
+});
+
+test('units are read from what systemctl shows; a replaced executable makes one outdated', () => {
+  const shown = (id: string, load: string, file: string, active: string, pid: number) =>
+    `Id=${id}\nLoadState=${load}\nUnitFileState=${file}\nActiveState=${active}\nNeedDaemonReload=no\nMainPID=${pid}`;
+  const text = [
+    shown('a.service', 'loaded', 'enabled', 'active', 7),
+    shown('b.service', 'masked', 'masked', 'inactive', 0),
+    shown('c.service', 'not-found', '', 'inactive', 0),
+  ].join('\n\n');
+  const units = parseUnits(text, (pid) => pid === '7');
+  expect(units.get('a.service')).toEqual({
+    ...{ loaded: true, enabled: true, masked: false, active: true, outdated: true },
+  });
+  expect(units.get('b.service')).toMatchObject({ loaded: false, masked: true, enabled: false });
+  expect(units.get('c.service')).toMatchObject({ loaded: false, active: false, outdated: false });
+});

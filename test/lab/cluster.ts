@@ -1,0 +1,177 @@
+/** A cluster of the lab's VMs, made as an operator makes one, and asked as an operator asks. */
+import type { ClusterStatus, NodeRow } from '../../agent/http/port.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { AGENT, buildAgent, installAgent } from './binary.ts';
+import { until } from './host.ts';
+import type { Lab } from './lab.ts';
+import type { Machine } from './machine.ts';
+import { agentYaml, ledgerAddresses, makeManagers } from './manager/manager.ts';
+
+export interface ClusterOptions {
+  /** More lines of agent.yaml, the same on every VM. */
+  readonly yaml?: string;
+  readonly say?: (line: string) => void;
+  /** How many of the VMs enter, from n1 on; default all. The others have the agent installed. */
+  readonly members?: number;
+}
+
+const settledRow = ({ checks, online }: NodeRow): boolean =>
+  online && Object.values(checks).every((good) => good);
+
+export class Cluster {
+  readonly lab: Lab;
+  readonly #say: (line: string) => void;
+  readonly #members: Set<string>;
+
+  constructor(lab: Lab, members: readonly string[], say: (line: string) => void) {
+    this.lab = lab;
+    this.#members = new Set(members);
+    this.#say = say;
+  }
+
+  /** Runs a step and says how long it took. */
+  async step<T>(title: string, run: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    const result = await run();
+    this.#say(`${title}: ${((performance.now() - started) / 1000).toFixed(2)} s`);
+    return result;
+  }
+
+  /** `agent ARGS` on a VM, as root. Throws with its words when it fails. */
+  agent(id: string, args: readonly string[], timeout = 60_000): Promise<string> {
+    return this.lab.node(id).must([AGENT, ...args], { timeout });
+  }
+
+  async json<T>(id: string, args: readonly string[], timeout?: number): Promise<T> {
+    return JSON.parse(await this.agent(id, [...args, '--json'], timeout)) as T;
+  }
+
+  /** What some VM that is on says of the cluster; undefined while none can say. */
+  async status(from?: string): Promise<ClusterStatus | undefined> {
+    const ids = from === undefined ? [...this.#members] : [from];
+    for (const id of ids.filter((each) => this.lab.node(each).init !== undefined)) {
+      const { code, stdout } = await this.lab
+        .node(id)
+        .exec([AGENT, 'cluster', 'status', '--json'], { timeout: 5000 });
+      if (code === 0) return JSON.parse(stdout) as ClusterStatus;
+    }
+    return undefined;
+  }
+
+  /** Waits until every member is on, well, and all but the active are voters. Returns the active. */
+  async settled(timeout = 60_000): Promise<string> {
+    let last: ClusterStatus | undefined;
+    try {
+      return await until(
+        'the cluster is settled',
+        timeout,
+        async () => {
+          last = await this.status();
+          const standbys = this.#members.size - 1;
+          if (!last?.active || last.nodes.length !== this.#members.size || !last.nodes.every(settledRow))
+            return;
+          return (last.sync?.voters.length ?? 0) === standbys ? last.active : undefined;
+        },
+        200,
+      );
+    } catch (cause) {
+      throw new Error(`${String(cause)}: ${JSON.stringify(last)}`);
+    }
+  }
+
+  async active(): Promise<Machine> {
+    const id = (await this.status())?.active;
+    if (!id) throw new Error('no active');
+    return this.lab.node(id);
+  }
+
+  start(id = 'n1'): Promise<string> {
+    const { ip } = this.lab.node(id);
+    this.#members.add(id);
+    return this.agent(
+      id,
+      ['cluster', 'start', '--cluster-host-ip', ip, '--cluster-node-name', id, '--timeout', '90'],
+      100_000,
+    );
+  }
+
+  /** Undefined where the agent knows no tokens. */
+  async token(from = 'n1'): Promise<string | undefined> {
+    const made = await this.lab.node(from).exec([AGENT, 'cluster', 'token', 'create', '--json']);
+    if (made.code !== 0) return undefined;
+    return (JSON.parse(made.stdout) as { token: string }).token;
+  }
+
+  async join(id: string, through = 'n1'): Promise<string> {
+    const [vm, entry] = [this.lab.node(id), this.lab.node(through)];
+    const token = await this.token(through);
+    const who = [
+      '--cluster-host-ip',
+      vm.ip,
+      '--cluster-node-name',
+      id,
+      ...(token ? ['--token', token] : []),
+      '--timeout',
+      '120',
+    ];
+    const said = await this.agent(id, ['cluster', 'join', ...who, entry.ip], 130_000);
+    this.#members.add(id);
+    return said;
+  }
+
+  /** Writers to every VM, from outside. Close it. */
+  ledger(version: 4 | 6 = 4): Ledger {
+    return new Ledger({
+      nodes: ledgerAddresses(this.lab, version),
+      through: this.lab.asClient([]),
+      refusedEvery: 100,
+    });
+  }
+
+  /** Puts operations into the active's broker and waits until its worker has written them into the database. */
+  async work(prefix: string, count: number): Promise<void> {
+    const active = await this.active();
+    await active.must(['python3', '/opt/manager/publish.py', prefix, String(count)]);
+    const sql = `SELECT count(*) FROM operations WHERE id LIKE '${prefix}-%' AND node = '${active.id}'`;
+    await until(`${count} operations are done on ${active.id}`, 20_000, async () => {
+      const { stdout } = await active.exec(['psql', '-XtA', '-d', 'manager', '-c', sql], {
+        user: 'postgres',
+      });
+      return stdout.trim() === String(count);
+    });
+  }
+
+  /** The end of every VM's journal and the agent's log, for a test that failed. */
+  async lastWords(lines = 30): Promise<string> {
+    const parts = await Promise.all(
+      this.lab.machines.map(async (vm) => {
+        if (vm.init === undefined) return `${vm.id} is off`;
+        const { stdout } = await vm.exec(
+          `journalctl --no-pager -n ${lines} -u 'cloudify-*' | grep -v -E 'pam_|sudo\\['; systemctl --failed --no-legend`,
+        );
+        return `${vm.id}:\n${stdout}`;
+      }),
+    );
+    return parts.join('\n');
+  }
+}
+
+/** Managers, the agent installed on each, n1 started, the others joined one after the other, settled. */
+export async function makeCluster(lab: Lab, options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = new Cluster(lab, [], options.say ?? (() => {}));
+  const entering = lab.machines.slice(0, options.members ?? lab.machines.length);
+  await cluster.step('managers', () => makeManagers(lab));
+  const binary = await cluster.step('build', () => buildAgent(lab));
+  await cluster.step('agent install', () =>
+    Promise.all(lab.machines.map((vm) => installAgent(vm, binary, agentYaml(options.yaml)))),
+  );
+  try {
+    await cluster.step('cluster start on n1', () => cluster.start());
+    for (const { id } of entering.slice(1))
+      await cluster.step(`cluster join of ${id}`, () => cluster.join(id));
+    await cluster.step('settled', () => cluster.settled());
+  } catch (cause) {
+    throw new Error(`${String(cause)}\n${await cluster.lastWords()}`);
+  }
+  return cluster;
+}

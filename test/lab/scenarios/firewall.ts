@@ -1,0 +1,1 @@
+import '../firewall_main.ts';

@@ -1,0 +1,231 @@
+import { describe, expect, test } from 'bun:test';
+import { createGate, type GateHands } from '../../agent/lease_helper/gate.ts';
+
+/** A kernel, a clock and a machine that do as told. Seconds. */
+function bench(longest = 4) {
+  let clock = 1000;
+  let timers: { at: number; callback: () => void }[] = [];
+  const log: string[] = [];
+  const world = {
+    /** When the entry ends; 0: there is none. */
+    entryEnds: 0,
+    mark: null as number | null,
+    fencedDown: 0,
+    broken: new Set<'open' | 'shut' | 'rules'>(),
+    /** What setting takes. */
+    slow: 0,
+    sets: 0,
+    open: () => world.entryEnds > clock,
+    log,
+  };
+  const hands: GateHands = {
+    now: () => clock,
+    after: (seconds, callback) => {
+      const timer = { at: clock + seconds, callback };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((one) => one !== timer);
+      };
+    },
+    async rules() {
+      if (world.broken.has('rules')) throw new Error('no rules');
+    },
+    async open(seconds) {
+      if (world.broken.has('open')) throw new Error('ipset does not answer');
+      world.sets += 1;
+      clock += world.slow;
+      world.entryEnds = clock + seconds;
+    },
+    async shut() {
+      if (world.broken.has('shut')) throw new Error('ipset does not answer');
+      world.entryEnds = 0;
+    },
+    mark: (deadline) => {
+      world.mark = deadline;
+    },
+    async fenceDown() {
+      world.fencedDown += 1;
+    },
+    closed: () => log.push('closed'),
+    say: (_level, line) => log.push(line),
+  };
+  const gate = createGate(longest, hands);
+  /** Time passes; timers fire on their moment, and what they start runs to its end. */
+  async function pass(seconds: number, watch: () => void = () => {}): Promise<void> {
+    const end = clock + seconds;
+    for (;;) {
+      const next = timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      timers = timers.filter((timer) => timer !== next);
+      clock = Math.max(clock, next.at);
+      watch();
+      next.callback();
+      await gate.settled();
+    }
+    clock = Math.max(clock, end);
+    watch();
+  }
+  return { gate, world, pass, now: () => clock, jump: (seconds: number) => (clock += seconds) };
+}
+
+describe('a renewal', () => {
+  test('opens until the deadline and not past it, though timeouts are whole seconds', async () => {
+    const { gate, world, pass, now } = bench();
+    const deadline = now() + 3.97;
+    expect(await gate.renew(deadline)).toBe('ok');
+    expect(world.open()).toBe(true);
+    await pass(3.9);
+    expect(world.open()).toBe(true);
+    await pass(0.08);
+    expect(world.open()).toBe(false);
+    expect(world.fencedDown).toBe(1);
+  });
+
+  test('every second keeps it open without a break, and sets the entries once each', async () => {
+    const { gate, world, pass, now } = bench();
+    for (let i = 0; i < 20; i++) {
+      expect(await gate.renew(now() + 3.98)).toBe('ok');
+      await pass(1, () => expect(world.open()).toBe(true));
+    }
+    expect(world.sets).toBe(20);
+    expect(world.fencedDown).toBe(0);
+  });
+
+  test('of the fast preset that stops coming leaves it open for its whole right', async () => {
+    const { gate, world, pass, now } = bench(2);
+    await gate.renew(now() + 1.97);
+    await pass(1.9);
+    expect(world.open()).toBe(true);
+    await pass(0.1);
+    expect(world.open()).toBe(false);
+  });
+
+  test('with less than a second left deletes the entries', async () => {
+    const { gate, world, now } = bench();
+    await gate.renew(now() + 3);
+    expect(await gate.renew(now() + 0.99)).toBe('closed');
+    expect(world.open()).toBe(false);
+  });
+
+  test('further ahead than the longest right is refused and changes nothing', async () => {
+    const { gate, world, now } = bench();
+    expect(await gate.renew(now() + 4.2)).toStartWith('refused');
+    expect(world.open()).toBe(false);
+    expect(world.mark).toBeNull();
+  });
+
+  test('that took past its deadline to set is taken back at once', async () => {
+    const { gate, world, now } = bench();
+    world.slow = 5;
+    expect(await gate.renew(now() + 3.5)).toBe('closed');
+    expect(world.open()).toBe(false);
+    await gate.settled();
+    expect(world.fencedDown).toBe(1);
+  });
+
+  test('is written down before the first entry is made', async () => {
+    const { gate, world, now } = bench();
+    world.broken.add('open');
+    const seen: (number | null)[] = [];
+    Object.defineProperty(world, 'mark', {
+      set: (value) => seen.push(value),
+      get: () => seen.at(-1) ?? null,
+    });
+    expect(await gate.renew(now() + 3)).toStartWith('failed');
+    expect(seen).toEqual([now() + 3, null]);
+  });
+
+  test('without rules in force opens nothing', async () => {
+    const { gate, world, now } = bench();
+    world.broken.add('rules');
+    expect(await gate.renew(now() + 3)).toBe('failed: no rules');
+    expect(world.open()).toBe(false);
+    expect(gate.deadline).toBeNull();
+  });
+
+  test('that fails later leaves the earlier deadline to the kernel and fences down at its own', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3);
+    await pass(1);
+    world.broken.add('open');
+    expect(await gate.renew(now() + 3)).toStartWith('failed');
+    await pass(2.1);
+    expect(world.open()).toBe(false);
+    await pass(1);
+    expect(world.fencedDown).toBe(1);
+  });
+});
+
+describe('the deadline', () => {
+  test('is forgotten after an orderly close: a standby keeps its server', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3);
+    expect(await gate.close()).toBe('closed');
+    expect(world.open()).toBe(false);
+    await pass(10);
+    expect(world.fencedDown).toBe(0);
+    expect(world.mark).toBeNull();
+  });
+
+  test('missed by a machine that slept is acted on as soon as it wakes', async () => {
+    const { gate, world, pass, now, jump } = bench();
+    await gate.renew(now() + 3);
+    jump(3600);
+    await pass(0);
+    expect(world.fencedDown).toBe(1);
+    expect(world.open()).toBe(false);
+  });
+
+  test('fences down even when the entries cannot be deleted', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3);
+    world.broken.add('shut');
+    await pass(3.1);
+    expect(world.fencedDown).toBe(1);
+  });
+});
+
+describe('a helper that was restarted', () => {
+  test('goes on with a deadline that still runs', async () => {
+    const { gate, world, pass, now } = bench();
+    world.entryEnds = now() + 2;
+    await gate.resume(now() + 2.5);
+    await pass(1);
+    expect(world.fencedDown).toBe(0);
+    await pass(1.6);
+    expect(world.fencedDown).toBe(1);
+    expect(world.mark).toBeNull();
+  });
+
+  test('is content when the holder renews at once, though the deadline passed while it was away', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.resume(now() - 1);
+    await pass(0.2);
+    expect(await gate.renew(now() + 3)).toBe('ok');
+    await pass(1);
+    expect(world.fencedDown).toBe(0);
+    expect(world.open()).toBe(true);
+  });
+
+  test('fences down when the deadline passed while it was away and nobody renews', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.resume(now() - 1);
+    await pass(0.4);
+    expect(world.fencedDown).toBe(1);
+  });
+
+  test('does not believe a deadline further ahead than any right', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.resume(now() + 1e6);
+    await pass(4.1);
+    expect(world.fencedDown).toBe(1);
+  });
+
+  test('shuts what it finds open without a deadline', async () => {
+    const { gate, world, now } = bench();
+    world.entryEnds = now() + 3;
+    await gate.resume(null);
+    expect(world.open()).toBe(false);
+    expect(world.fencedDown).toBe(0);
+  });
+});

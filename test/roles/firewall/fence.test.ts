@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'bun:test';
+import type { Outcome } from '../../../agent/core/postgres.ts';
+import { firewallFence, serverFence } from '../../../agent/roles/firewall/fence.ts';
+
+const DONE: Outcome = { kind: 'done' };
+const no = (why: string): Outcome => ({ kind: 'failed', why });
+
+function bench() {
+  const calls: string[] = [];
+  const world = { now: 0, fence: DONE, unfence: DONE, renew: DONE, close: DONE, hang: false, renewTakes: 0 };
+  const server = {
+    fence: (): Promise<Outcome> => {
+      calls.push('server fenced');
+      return world.hang ? new Promise(() => {}) : Promise.resolve(world.fence);
+    },
+    unfence: async () => {
+      calls.push('server open');
+      return world.unfence;
+    },
+  };
+  const lease = {
+    renew: async () => {
+      calls.push('lease renewed');
+      world.now += world.renewTakes;
+      return world.renew;
+    },
+    close: async () => {
+      calls.push('lease closed');
+      return world.close;
+    },
+    dispose: () => {},
+  };
+  return { calls, world, fence: firewallFence(server, lease, () => world.now) };
+}
+
+describe('opening', () => {
+  test('lets the server in last, under the kernel lease', async () => {
+    const { fence, calls } = bench();
+    expect(await fence.open(1000, 500)).toEqual(DONE);
+    expect(calls).toEqual(['lease renewed', 'server open']);
+  });
+
+  test('past the right touches nothing', async () => {
+    const { fence, calls, world } = bench();
+    world.now = 1000;
+    expect((await fence.open(1000, 500)).kind).toBe('failed');
+    expect(calls).toEqual([]);
+  });
+
+  test('that outlasted the right shuts again and leaves the server fenced', async () => {
+    const { fence, calls, world } = bench();
+    world.renewTakes = 2000;
+    expect((await fence.open(1000, 500)).kind).toBe('failed');
+    expect(calls).not.toContain('server open');
+    expect(calls).toContain('lease closed');
+  });
+
+  test('without a kernel lease does not open the server', async () => {
+    const { fence, calls, world } = bench();
+    world.renew = no('the helper does not answer');
+    expect(await fence.open(1000, 500)).toEqual(no('the helper does not answer'));
+    expect(calls).toEqual(['lease renewed']);
+  });
+
+  test('shuts the ports again when the server does not open', async () => {
+    const { fence, calls, world } = bench();
+    world.unfence = no('reload');
+    expect(await fence.open(1000, 500)).toEqual(no('reload'));
+    expect(calls.at(-1)).toBe('lease closed');
+  });
+});
+
+describe('closing', () => {
+  test('within the right tells clients first, then shuts the ports', async () => {
+    const { fence, calls } = bench();
+    await fence.open(1000, 500);
+    calls.length = 0;
+    expect(await fence.close(500)).toEqual(DONE);
+    expect(calls).toEqual(['server fenced', 'lease closed']);
+  });
+
+  test('past the right does not wait for a server that hangs', async () => {
+    const { fence, calls, world } = bench();
+    await fence.open(1000, 500);
+    world.now = 1000;
+    world.hang = true;
+    void fence.close(500);
+    await Promise.resolve();
+    expect(calls.slice(2)).toEqual(['server fenced', 'lease closed']);
+  });
+
+  test.each([
+    [no('server'), DONE, 'server'],
+    [DONE, no('lease'), 'lease'],
+    [no('server'), no('lease'), 'lease; server'],
+  ] as const)('attempts both and says what failed (%#)', async (server, lease, why) => {
+    const { fence, calls, world } = bench();
+    world.fence = server;
+    world.close = lease;
+    expect(await fence.close(500)).toEqual(no(why));
+    expect(calls.toSorted()).toEqual(['lease closed', 'server fenced']);
+  });
+
+  test('is not undone by a renewal that comes late', async () => {
+    const { fence, calls } = bench();
+    await fence.open(1000, 500);
+    await fence.close(500);
+    calls.length = 0;
+    expect((await fence.extend(2000)).kind).toBe('failed');
+    expect(calls).toEqual([]);
+  });
+});
+
+test('an agent that was restarted extends what its predecessor opened', async () => {
+  const { fence, calls } = bench();
+  expect(await fence.extend(1000)).toEqual(DONE);
+  expect(calls).toEqual(['lease renewed']);
+});
+
+test('without a firewall the last look at the clock is the same', async () => {
+  let opened = 0;
+  const server = {
+    fence: async () => DONE,
+    unfence: async () => {
+      opened++;
+      return DONE;
+    },
+  };
+  expect((await serverFence(server, () => 10).open(10, 1)).kind).toBe('failed');
+  expect(opened).toBe(0);
+});

@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Reply } from '../../../agent/lease_helper/gate.ts';
+import { listen, serve } from '../../../agent/lease_helper/server.ts';
+import { until } from '../../../agent/platform/clock.ts';
+import { createKernelLease, type KernelLease } from '../../../agent/roles/firewall/kernel_lease.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lease-'));
+const open: { server: Server; sockets: Set<{ destroy(): void }> }[] = [];
+const leases: KernelLease[] = [];
+let name = 0;
+
+async function stop(): Promise<void> {
+  for (const { server, sockets } of open.splice(0)) {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((done) => server.close(done));
+  }
+}
+afterEach(async () => {
+  for (const lease of leases.splice(0)) lease.dispose();
+  await stop();
+});
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+
+/** The real socket and protocol over a gate that answers as told. */
+async function helper(path: string, reply: () => Reply = () => 'ok') {
+  const orders: string[] = [];
+  const server = serve(
+    {
+      renew: async (deadline) => {
+        orders.push(`renew ${deadline.toFixed(2)}`);
+        return reply();
+      },
+      close: async () => {
+        orders.push('close');
+        return 'closed';
+      },
+    },
+    () => {},
+  );
+  const sockets = new Set<{ destroy(): void }>();
+  server.on('connection', (socket) => sockets.add(socket));
+  await listen(server, path, undefined);
+  open.push({ server, sockets });
+  return orders;
+}
+
+function client(path: string, now = 5000): KernelLease {
+  const began = performance.now();
+  const lease = createKernelLease({
+    socketPath: path,
+    now: () => now + (performance.now() - began),
+    boottime: () => 100 + Math.floor((performance.now() - began) / 10) / 100,
+  });
+  leases.push(lease);
+  return lease;
+}
+const path = () => join(dir, `${++name}.sock`);
+
+describe('a renewal', () => {
+  test('carries the deadline over to the clock that both ends share, never later', async () => {
+    const at = path();
+    const orders = await helper(at);
+    expect(await client(at).renew(9000)).toEqual({ kind: 'done' });
+    const deadline = Number(orders[0]?.slice(6));
+    expect(deadline).toBeLessThanOrEqual(104);
+    expect(deadline).toBeGreaterThan(103.5);
+  });
+
+  test.each(['closed', 'refused: too far ahead', 'failed: ipset'] as const)(
+    'that is answered %p is not done',
+    async (reply) => {
+      const at = path();
+      await helper(at, () => reply);
+      expect(await client(at).renew(9000)).toEqual({ kind: 'failed', why: `kernel lease: ${reply}` });
+    },
+  );
+
+  test('without a helper fails in its time', async () => {
+    const began = performance.now();
+    expect((await client(path()).renew(9000, 100)).kind).toBe('failed');
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  test('waits for a helper that is being restarted', async () => {
+    const at = path();
+    const renewed = client(at).renew(9000, 2000);
+    await helper(at);
+    expect(await renewed).toEqual({ kind: 'done' });
+  });
+
+  test('is told again to a helper that was restarted', async () => {
+    const at = path();
+    await helper(at);
+    const lease = client(at);
+    await lease.renew(60_000);
+    await stop();
+    const orders = await helper(at);
+    const again = await until(() => orders.length > 0, { timeout: 1000 });
+    // Within its time, the client may have given up: the next renewal comes by itself then.
+    if (again === undefined) expect(await lease.renew(60_000, 1000)).toEqual({ kind: 'done' });
+    expect(orders[0]).toStartWith('renew ');
+  });
+});
+
+test('replies belong to their orders, in order', async () => {
+  const at = path();
+  const replies: Reply[] = ['ok', 'closed', 'ok'];
+  await helper(at, () => replies.shift() ?? 'ok');
+  const lease = client(at);
+  const all = await Promise.all([lease.renew(9000), lease.renew(9000), lease.close(), lease.renew(9000)]);
+  expect(all.map((one) => one.kind)).toEqual(['done', 'failed', 'done', 'done']);
+});
+
+test('a connection that says anything else is hung up on', async () => {
+  const at = path();
+  const orders = await helper(at);
+  const { connect } = await import('node:net');
+  const closed = new Promise((done) => {
+    const socket = connect(at, () => socket.write('save -file /etc/shadow\nclose\n'));
+    socket.on('close', () => done('closed'));
+    socket.on('error', () => {});
+  });
+  expect(await closed).toBe('closed');
+  expect(orders).toEqual([]);
+});
