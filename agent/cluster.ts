@@ -20,8 +20,10 @@ import type { Log } from './log.ts';
 import type { Parts } from './parts.ts';
 import { systemClock } from './platform/clock.ts';
 import { realPorts } from './real_ports.ts';
-import type { Progress } from './roles/postgres/port.ts';
+import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
+import { followGossip, gossipPartsOf } from './security/gossip.ts';
+import { consulAccess, peerSelf } from './security/joining.ts';
 import { version } from './version.ts';
 
 export type ClusterParts = {
@@ -95,13 +97,11 @@ export function createCluster(parts: ClusterParts): Cluster {
   const locks = createLocks();
   const nap = createNap();
   const store = durableStore(config);
-  const security = () => parts.parts.security.current();
   const consulOptions = {
     servers: serverUrls(config, membership),
     deadlineMs: 1000,
     attemptMs: 500,
-    tls: () => security()?.tls,
-    token: () => security()?.secrets.consulToken,
+    ...consulAccess(parts.parts),
   };
   const consul = createConsulClient(consulOptions);
   const watchConsul = createConsulClient(consulOptions);
@@ -129,12 +129,7 @@ export function createCluster(parts: ClusterParts): Cluster {
       return record === undefined ? undefined : { host: record.hostIp, port: record.apiPort };
     },
     () => membership.secret,
-    () => {
-      const own = security();
-      return own === undefined
-        ? undefined
-        : { node: membership.nodeName, token: own.secrets.peerToken, tls: own.tls };
-    },
+    () => peerSelf(parts.parts),
   );
   const ports = realPorts({
     config,
@@ -153,8 +148,13 @@ export function createCluster(parts: ClusterParts): Cluster {
     progress: parts.progress,
     signal: abort.signal,
   });
+  const crashed = (what: string) => (thrown: unknown) =>
+    log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
   const core = processes(node, {
     newClone,
+    spawn(procedure) {
+      drive(procedure, ports, abort.signal).catch(crashed('a long task'));
+    },
     decided(decision, facts) {
       last = { decision, facts };
       for (const callback of callbacks) callback(decision, facts);
@@ -167,11 +167,14 @@ export function createCluster(parts: ClusterParts): Cluster {
     pg,
     clients: [consul, watchConsul],
     doors: parts.parts.doors,
+    // Its server would hear the new gossip key and stay a member of Consul; the data is kept.
+    ...(config.consul.tls && config.consul.mode !== 'external'
+      ? { whenRemoved: () => parts.parts.consul.stop() }
+      : {}),
+    chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
     log: log.for('handler-runner'),
     signal: abort.signal,
   });
-  const crashed = (what: string) => (thrown: unknown) =>
-    log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
   pg.onLost(() => nap.wake());
   const running = pg
     .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
@@ -208,7 +211,8 @@ export function createCluster(parts: ClusterParts): Cluster {
       return !holding();
     },
     async close() {
-      abort.abort();
+      // A copy of the database goes on without the agent where it can; leaving the cluster ends it by itself.
+      abort.abort(DETACH);
       nap.wake();
       await Promise.race([running, new Promise((done) => setTimeout(done, 1000))]);
     },

@@ -8,6 +8,7 @@ import { machine } from './doctor/machine.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
 import { asAgentError } from './errors.ts';
+import { membershipStore } from './identity.ts';
 
 export type { Finding, FindingState } from './doctor/finding.ts';
 
@@ -38,11 +39,21 @@ export async function doctor(config: Config): Promise<Finding[]> {
   );
 }
 
+/** In a cluster a node has the name and the address that start or join was given. */
+function asMember(config: Config): Config {
+  try {
+    const found = membershipStore(config).load();
+    return found === undefined ? config : { ...config, node_name: found.nodeName, host_ip: found.hostIp };
+  } catch {
+    return config; // this user may not read it
+  }
+}
+
 /** The same from a file, whose own problems are findings too; with these, the machine is not looked at. */
 export async function doctorFile(path: string): Promise<Finding[]> {
   try {
     const { config } = loadConfig(path);
-    return [ok('config', `${path} is right`), ...(await doctor(config))];
+    return [ok('config', `${path} is right`), ...(await doctor(asMember(config)))];
   } catch (thrown) {
     if (thrown instanceof ConfigError) {
       return thrown.problems.map((problem) =>

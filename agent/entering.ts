@@ -1,5 +1,6 @@
 /** How an agent enters a cluster: by founding it, by joining it, or again after its own restart. */
 import type { Cluster } from './cluster.ts';
+import { localConsulUrl } from './config.ts';
 import { createConsulClient } from './consul/client.ts';
 import { AgentError } from './errors.ts';
 import { createPeerCalls } from './http/peer_calls.ts';
@@ -11,6 +12,8 @@ import { startCluster } from './operations/start.ts';
 import type { Steps } from './operations/tracker.ts';
 import type { Parts } from './parts.ts';
 import type { Files } from './roles/files/port.ts';
+import { catchUpGossip } from './security/gossip.ts';
+import { consulAccess, forgetSecurity, joinSecurity, memberCalls } from './security/joining.ts';
 
 export type EnteringParts = {
   memberships: ReturnType<typeof membershipStore>;
@@ -27,7 +30,8 @@ export type Entering = ReturnType<typeof enteringOf>;
 
 export function enteringOf({ memberships, joining, log, become, leave, cluster, entered }: EnteringParts) {
   /** Takes away everything a join made here. The manager was empty before it: nothing of its own is lost. */
-  async function clear({ config, pg, consul, files, machine }: Parts): Promise<void> {
+  async function clear(parts: Parts): Promise<void> {
+    const { config, pg, consul, files, machine } = parts;
     const wiped = await pg.wipe();
     if (wiped.kind !== 'done')
       throw new AgentError({ class: 'transient', code: 'database_not_wiped', message: wiped.why });
@@ -35,6 +39,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
     await files.wipe();
     memberships.forget();
     durableStore(config).forget();
+    forgetSecurity(parts);
     await machine.give();
     joining.forget();
   }
@@ -51,6 +56,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       const { config, consul } = parts;
       if (config.consul.mode !== 'external') {
         if (consul.hasData()) {
+          await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
           // PROTOCOL F: its blank vote could elect a server without the committed lease. The others' servers are asked.
@@ -59,7 +65,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       }
       await become(parts, membership);
       if (membership.entered) return;
-      const calls = createPeerCalls(config.api.port);
+      const calls = createPeerCalls(config.api.port, memberCalls(parts));
       const others = membership.consulServers.filter((host) => host !== config.host_ip);
       void enrolSurely(others, (address) => calls.enrol(address, membership.secret, config.node_name))
         .then(entered)
@@ -69,7 +75,8 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
     start(parts: Parts, { options = {} }: StartOptions, steps: Steps): Promise<void> {
       const { config } = parts;
       const client = createConsulClient({
-        servers: [`http://${config.consul.http_address}:${config.consul.http_port}`],
+        servers: [localConsulUrl(config)],
+        ...consulAccess(parts),
       });
       const { node_name } = config;
       return startCluster(
@@ -89,17 +96,19 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       );
     },
 
-    async join(parts: Parts, { options = {}, addresses }: JoinOptions, steps: Steps): Promise<void> {
+    async join(parts: Parts, { options = {}, addresses, token }: JoinOptions, steps: Steps): Promise<void> {
       const { config, files } = parts;
-      const calls = createPeerCalls(config.api.port);
+      const security = await joinSecurity(parts, token);
+      const calls = createPeerCalls(config.api.port, security.calls);
       return joinCluster(
         {
           parts,
           addresses,
-          request: { ...admitRequestOf(config), ...(await device(files)) },
+          request: { ...admitRequestOf(config), ...(await device(files)), ...security.request },
           admit: calls.admit,
           enrol: (address, secret) => calls.enrol(address, secret, config.node_name),
           begin: () => joining.save({ nodeName: config.node_name, hostIp: config.host_ip }),
+          accept: security.accept,
           become: (membership, clone) => become(parts, { ...membership, options, entered: false }, clone),
           entered() {
             entered();

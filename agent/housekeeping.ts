@@ -27,6 +27,10 @@ export type HousekeepingParts = {
   clients: readonly ConsulClient[];
   /** Each is told the list when it has changed, and again until it succeeded. */
   doors: readonly { name: string; letIn(admitted: Admitted): Promise<void> }[];
+  /** Done once this node has seen its own tombstone, and again until it succeeded. */
+  whenRemoved?: () => Promise<void>;
+  /** Done every ten seconds; whatever it throws is left to the next time. */
+  chore?: () => Promise<unknown>;
   log: Logger;
   signal: AbortSignal;
 };
@@ -88,6 +92,8 @@ export function housekeeping(o: HousekeepingParts) {
     async run(): Promise<void> {
       let last = '';
       let slotsAt = Number.NEGATIVE_INFINITY;
+      let choreAt = performance.now();
+      let removed = false;
       while (!signal.aborted) {
         servers();
         const failures = (await openDoors()).join('; ');
@@ -96,6 +102,16 @@ export function housekeeping(o: HousekeepingParts) {
         if (performance.now() - slotsAt > (node.pg?.accepting ? EVERY : SOON)) {
           await slots();
           slotsAt = performance.now();
+        }
+        if (!removed && node.view?.removed.includes(node.name))
+          removed =
+            (await o.whenRemoved?.().then(
+              () => true,
+              () => false,
+            )) ?? true;
+        if (performance.now() - choreAt > EVERY) {
+          await o.chore?.().catch(() => {});
+          choreAt = performance.now();
         }
         await sleep(SOON, signal);
       }

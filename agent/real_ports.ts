@@ -48,6 +48,7 @@ export function realPorts(o: RealParts): RealPorts {
   const bad = (thrown: unknown) => log.for('consul-watcher').error(thrown);
   const kv = consulPort(consul.kv, prefix, bad);
   const watch = consulPort(watchConsul.kv, prefix, bad);
+  let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({
     kind: 'failed',
     why: thrown instanceof Error ? thrown.message : String(thrown),
@@ -75,16 +76,23 @@ export function realPorts(o: RealParts): RealPorts {
       reserveTimelines: (next) => pg.reserveTimelines(next).catch(failed),
       ensureSlots: (names, ms) => pg.ensureSlots(names, ms).catch(failed),
       rebuild: async (how, from, clone) => {
+        const own = new AbortController();
+        const signal = AbortSignal.any([own.signal, o.signal]);
+        copying = own;
         try {
           const done =
             how === 'rewind' && config.postgres.rewind
-              ? await pg.rewind(from, o.progress, o.signal)
-              : await pg.basebackup(from, o.progress, o.signal);
+              ? await pg.rewind(from, o.progress, signal)
+              : await pg.basebackup(from, o.progress, signal);
           if (done.kind === 'done') await pg.setIdentity(standbyName({ node: node.name, clone }));
           return done;
         } catch (thrown) {
           return failed(thrown);
         }
+      },
+      cancelRebuild: () => {
+        copying?.abort();
+        return { kind: 'done' };
       },
       saveDivergence: async (epoch, fork, reason) => pg.saveDivergence({ epoch, fork, reason }).catch(failed),
     },

@@ -60,6 +60,8 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       return OK;
     case 'rebuild':
       return yield* rebuild(n, action.how, n.fork, newClone());
+    case 'cancel_task':
+      return said(yield* call('pg', 'cancelRebuild'));
     case 'ask_votes':
       yield* gatherVotes(n);
       return OK;

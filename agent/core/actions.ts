@@ -15,6 +15,7 @@ export type Action =
   | { do: 'follow' }
   | { do: 'want'; what: 'nothing' | 'rewind' | 'reclone' }
   | { do: 'rebuild'; how: 'rewind' | 'reclone' }
+  | { do: 'cancel_task' }
   | { do: 'ask_votes' }
   | { do: 'acquire'; reason: string }
   | { do: 'services_up' }

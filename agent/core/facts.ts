@@ -66,6 +66,8 @@ export type Facts = {
   maintenance: boolean;
   stopping: 'no' | 'restart' | 'shutdown';
   rebuilding: 'rewind' | 'reclone' | null;
+  /** The long task that runs right now. */
+  task: { what: 'rewind' | 'reclone'; from: string; runs: number } | null;
   /** May our data be wiped, so that no vote can count on it any more? */
   mayWipe: boolean;
   /** May we read from the holder, after the vote we gave? */
@@ -97,7 +99,7 @@ export function factsOf(
   n: NodeContext,
   pg: PgFacts,
   services: ServiceFacts,
-  derived: { mayWipe: boolean; mayFollow: boolean },
+  derived: Pick<Facts, 'mayWipe' | 'mayFollow'> & Partial<Pick<Facts, 'task'>>,
 ): Facts {
   const now = n.now();
   const view = n.view;
@@ -158,6 +160,7 @@ export function factsOf(
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
     stopping: n.stopping,
     rebuilding: n.durable.rebuilding,
+    task: null,
     ...derived,
     carries: carries(n, pg),
     followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,

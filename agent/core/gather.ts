@@ -28,6 +28,8 @@ const WELL_AGAIN = 60_000;
 const WELL_FOR = 10;
 
 export function* gather(n: NodeContext): Procedure<Facts> {
+  // A task that ends meanwhile has changed what is read here: this look is still one of a node that copies.
+  const before = n.task;
   const pg = yield* call('pg', 'facts', 500);
   const services = yield* call('services', 'facts');
   n.files = yield* call('files', 'facts');
@@ -53,7 +55,9 @@ export function* gather(n: NodeContext): Procedure<Facts> {
   if (asked !== (n.requestSeen?.id ?? null))
     n.requestSeen = asked === null ? null : { id: asked, at: n.now() };
   const record = n.lease.record;
+  const task = before ?? n.task;
   const facts = factsOf(n, pg, services, {
+    task: task === null ? null : { what: task.what, from: task.from, runs: n.now() - task.began },
     mayWipe: mayWipe(n),
     mayFollow: record !== null && mayFollow(n, record, n.lease.index),
   });

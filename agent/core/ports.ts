@@ -85,6 +85,8 @@ export type Ports = {
     ensureSlots(names: string[], ms: number): Outcome;
     /** The long tasks. They report progress on their own; here only their end is seen. `clone` is the new identity. */
     rebuild(how: 'rewind' | 'reclone', from: Upstream, clone: string): Outcome;
+    /** Ends a rebuild that runs: it then answers 'failed'. None runs: done. */
+    cancelRebuild(): Outcome;
     saveDivergence(epoch: number, fork: Fork | null, reason: string): Outcome;
   };
   fence: {

@@ -3,6 +3,7 @@
  * guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes are answered beside it.
  */
 import { act } from './act.ts';
+import type { Action } from './actions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { gather, keepWish, newsOf } from './gather.ts';
@@ -14,11 +15,15 @@ import { extend } from './procedures/extend.ts';
 import { answerFailsafe, askFailsafe } from './procedures/failsafe.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { hookRunner } from './procedures/hooks.ts';
+import type { Result } from './procedures/promote.ts';
+import { longTask } from './procedures/task.ts';
 import { answerVote } from './procedures/vote.ts';
 import { stateOf } from './state.ts';
 
 export type Hooks = {
   newClone(): string;
+  /** Runs a procedure beside the others; left out, it is run where it is asked for. */
+  spawn?(procedure: Procedure<unknown>): void;
   /** Told of every decision (for status, metrics, events). */
   decided?(decision: Decision, facts: Facts): void;
 };
@@ -154,7 +159,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     const queue = [...decision.actions];
     for (const action of queue) {
       n.acting = action.do;
-      const result = yield* untilInterrupted(n, act(n, action, hooks.newClone));
+      const result = yield* untilInterrupted(n, carryOut(n, action, hooks));
       n.acting = null;
       if (n.interrupted) break;
       if (action.do !== 'sync_step' && action.do !== 'want') acted = true;
@@ -182,6 +187,12 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     // What changed nothing is not tried again at once.
     if (!acted || repeated) yield* call('time', 'nap', decision.nap);
   }
+}
+
+function* carryOut(n: NodeContext, action: Action, hooks: Hooks): Procedure<Result> {
+  if (action.do !== 'rebuild' || hooks.spawn === undefined) return yield* act(n, action, hooks.newClone);
+  if (n.task === null) hooks.spawn(longTask(n, action.how, hooks.newClone));
+  return { ok: true };
 }
 
 /** Run a procedure until the guard voids it. What is in flight then ends on its own; nothing more is begun. */

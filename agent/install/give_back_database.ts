@@ -19,13 +19,24 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 const setting = (name: string, value: string): string => `-c ${quoted(`${name}=${value}`)}`;
 
-/** SQL that is right to repeat. Slots without their limit (cluster.conf) would keep WAL for ever. */
+/**
+ * SQL that is right to repeat. Slots without their limit (cluster.conf) would keep WAL for ever. The role's rights (pg_rewind's
+ * functions) go with it; where another database gave it some, it stays, but nobody can be it any more.
+ */
 export const cleaning = (replicationUser: string): string =>
   [
     `select pg_drop_replication_slot(slot_name) from pg_replication_slots
      where slot_type = 'physical' and not active and starts_with(slot_name::text, '${slotPrefix}');`,
     'drop schema if exists cloudify_agent cascade;',
-    `drop role if exists "${replicationUser}";`,
+    `do $$ begin
+       if not exists (select from pg_roles where rolname = '${replicationUser}') then return; end if;
+       drop owned by "${replicationUser}";
+       begin
+         drop role "${replicationUser}";
+       exception when dependent_objects_still_exist then
+         alter role "${replicationUser}" nologin noreplication password null;
+       end;
+     end $$;`,
   ].join('\n');
 
 export const isStandby = (config: Config, machine: Machine): boolean =>
@@ -107,5 +118,5 @@ function unknownToDebian(dataDir: string, machine: Machine): string {
   const [, version, name] = /^\/var\/lib\/postgresql\/(\d+)\/([\w.]+)$/.exec(dataDir) ?? [];
   if (version === undefined || name === undefined) return '';
   if (machine.look(`/etc/postgresql/${version}/${name}/postgresql.conf`) !== undefined) return '';
-  return `; the distribution has no settings for it: 'pg_createcluster ${version} ${name}' takes it over`;
+  return `; the distribution has no settings for it: copy /etc/postgresql/${version}/${name} from another manager`;
 }

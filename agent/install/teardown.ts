@@ -119,8 +119,7 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
     setAside(config, machine, options.stamp),
     giveUnits(config, machine),
   ];
-  const own = stop(machine, 'stop the agent and its helpers', OWN_SERVICES);
-  let begun = false;
+  const own = stop(machine, 'stop the agent and its helpers for the time being', OWN_SERVICES);
   return [
     {
       ...own,
@@ -128,19 +127,28 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
         for (const step of work) if ((await step.needed()) !== undefined) return own.needed();
         return undefined;
       },
-      act() {
-        begun = true;
-        return own.act();
-      },
     },
     ...work,
-    {
-      what: 'start the agent again, in no cluster',
-      needed: () => (begun ? '' : undefined),
-      async act() {
-        await machine.run(['systemctl', 'start', '--', ...[...OWN_SERVICES].reverse()], 60_000);
-        return undefined;
-      },
-    },
+    startAgain(machine),
   ];
+}
+
+/** Also after a teardown that was interrupted. Not what install never enabled. */
+function startAgain(machine: Machine): Step {
+  const idle = async () => {
+    const seen = await machine.units(OWN_SERVICES);
+    return [...OWN_SERVICES].reverse().filter((name) => {
+      const unit = seen.get(name);
+      return unit?.enabled === true && !unit.active;
+    });
+  };
+  return {
+    what: 'start the agent, which is in no cluster now',
+    needed: async () => (await idle()).join(', ') || undefined,
+    async act() {
+      const names = await idle();
+      await machine.run(['systemctl', 'start', '--', ...names], 60_000);
+      return names.join(', ');
+    },
+  };
 }

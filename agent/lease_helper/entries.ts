@@ -13,6 +13,17 @@ export function parseEntries(output: string): Map<number, number> | undefined {
 }
 
 export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
+  /** After an error (sets that were not there yet) an `ipset -` fails at everything: a new one is asked once more. */
+  async function ask(commands: readonly string[]) {
+    const first = await pipe.send([...commands, LIST]);
+    const entries = parseEntries(first);
+    if (entries !== undefined) return { output: first, entries };
+    pipe.close();
+    const output = await pipe.send([...commands, LIST]);
+    const again = parseEntries(output);
+    if (again === undefined) pipe.close();
+    return { output, entries: again };
+  }
   const said = (output: string): string =>
     output
       .replaceAll(/ipset> |\s+/g, ' ')
@@ -23,8 +34,7 @@ export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
     async open(seconds: number): Promise<void> {
       if (!Number.isInteger(seconds) || seconds < 1) throw new RangeError(`no timeout: ${seconds}`);
       const add = ports.map((port) => `add ${SET_LEASE} ${port} timeout ${seconds} -exist`);
-      const output = await pipe.send([...add, LIST]);
-      const entries = parseEntries(output);
+      const { output, entries } = await ask(add);
       const left = ports.map((port) => entries?.get(port) ?? 0);
       // 0 left is the last second of an entry that lives; not there at all, it was not set.
       if (entries === undefined || !ports.every((port) => entries.has(port)))
@@ -34,8 +44,7 @@ export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
     },
     /** Rejects unless there is none left. */
     async shut(): Promise<void> {
-      const output = await pipe.send([`flush ${SET_LEASE}`, LIST]);
-      const entries = parseEntries(output);
+      const { output, entries } = await ask([`flush ${SET_LEASE}`]);
       if (entries === undefined && /does not exist/.test(output)) return;
       if (entries?.size !== 0) throw new Error(`the entries were not deleted: ${said(output)}`);
     },

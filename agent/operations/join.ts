@@ -21,6 +21,8 @@ export type JoinParts = {
   enrol(address: string, secret: string): Promise<void>;
   /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
   begin(): void;
+  /** Writes the certificates and secrets that came with the admission. */
+  accept(admission: Admission): void;
   /** Make clone id and membership durable and run the core. */
   become(membership: Membership, clone: string): Promise<void>;
   entered(): void;
@@ -73,6 +75,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
   let entering = false;
   try {
     parts.begin();
+    parts.accept(admission);
     const clone = newClone();
     await step('taking over the machine', async () => {
       await machine.take();

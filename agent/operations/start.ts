@@ -9,6 +9,8 @@ import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
 import type { Parts } from '../parts.ts';
+import { certifyPostgres } from '../security/door.ts';
+import { foundSecurity } from '../security/found.ts';
 import { version } from '../version.ts';
 import type { Steps } from './tracker.ts';
 
@@ -40,6 +42,12 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     }
     return facts.systemId;
   });
+  const security = config.api.tls
+    ? await step('making certificates', async () => {
+        await foundSecurity(config);
+        return parts.parts.security.reload();
+      })
+    : undefined;
   await step('starting Consul', async () => {
     await consul.start({ bootstrap: true, join: [] });
     await consul.waitLeader(CONSUL_LEADER);
@@ -50,6 +58,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     if (stopped.kind !== 'stopped') throw refused('database_not_stopped', stopped.why);
     const adopted = await pg.adopt();
     if (adopted.kind !== 'done') throw refused('database_not_adopted', adopted.why);
+    await certifyPostgres(pg, parts.parts.security, security ? [security.certificate.name] : []);
   });
   const cluster = await step('founding the cluster', async () => {
     const cluster: ClusterRecord = { schema: 1, id: newId(), incarnation: 1, systemId };
@@ -63,7 +72,11 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     await create(kv, `${prefix}cluster`, cluster);
     await create(kv, `${prefix}config`, settings);
     const deviceId = files.enabled ? { deviceId: await files.deviceId() } : {};
-    await create(kv, `${prefix}nodes/${config.node_name}`, { ...nodeRecordOf(config), ...deviceId });
+    await create(kv, `${prefix}nodes/${config.node_name}`, {
+      ...nodeRecordOf(config),
+      ...deviceId,
+      ...(security && { certificate: security.certificate, proof: security.proof }),
+    });
     const read = await kv.get(`${prefix}cluster`);
     if (read.kind !== 'ok') throw unsettled();
     return JSON.parse(read.entry.value) as ClusterRecord;

@@ -3,12 +3,16 @@
  * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F).
  */
 import * as v from 'valibot';
+import { memberConsulUrl } from '../config.ts';
 import type { ConsulAdmin } from '../consul/admin.ts';
+import { createConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
+import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
+import { consulAccess } from './joining.ts';
 import type { LiveSecurity } from './live.ts';
-import { newGossipKey, type SecurityStore } from './store.ts';
+import { newGossipKey, type SecurityStore, securityStore } from './store.ts';
 
 const record = v.object({ schema: v.literal(1), key: v.string() });
 
@@ -41,6 +45,26 @@ export async function followGossip({
   configure();
   return true;
 }
+
+/** The same before this node's Consul is started, asked of the others' servers. Nothing in a plain cluster. */
+export async function catchUpGossip(parts: Parts, { consulServers }: { consulServers: readonly string[] }) {
+  const { config } = parts;
+  const others = consulServers.filter((host) => host !== config.host_ip);
+  if (parts.security.current() === undefined || others.length === 0) return;
+  const { kv } = createConsulClient({
+    servers: others.map((host) => memberConsulUrl(config, host)),
+    ...consulAccess(parts),
+  });
+  await followGossip(gossipPartsOf(parts, kv));
+}
+
+export const gossipPartsOf = (parts: Parts, kv: ConsulKv): GossipParts => ({
+  kv,
+  prefix: `${parts.config.consul.prefix}/`,
+  store: securityStore(parts.config),
+  security: parts.security,
+  configure: () => parts.consul.configure(),
+});
 
 const PATIENCE = 45_000;
 

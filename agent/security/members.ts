@@ -6,8 +6,7 @@ import type { AdmitRequest } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission } from './admission.ts';
-import { rotateGossip } from './gossip.ts';
-import { securityStore } from './store.ts';
+import { gossipPartsOf, rotateGossip } from './gossip.ts';
 import { joinTokens } from './tokens.ts';
 
 /** A server that was cut off is noticed by Serf within 8 s, ms. */
@@ -88,11 +87,3 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
   }
   await rotateGossip(gossipPartsOf(parts, kv), admin);
 }
-
-export const gossipPartsOf = (parts: Parts, kv: ConsulKv) => ({
-  kv,
-  prefix: prefixOf(parts),
-  store: securityStore(parts.config),
-  security: parts.security,
-  configure: () => parts.consul.configure(),
-});

@@ -59,7 +59,7 @@ export function takeUnits(policy: Policy, root: Root): Failure {
     each(here(policy.distributionUnits), (unit) => systemctl('mask', '--', unit)),
     each(here(policy.distributionUnits), (unit) => systemctl('stop', '--', unit)),
     each(here(policy.managerUnits), (unit) => systemctl('disable', '--', unit)),
-    each(here([policy.bootUnit]), (unit) => systemctl('enable', '--', unit)),
+    each(here([policy.bootUnit]), (unit) => systemctl('enable', '--now', '--', unit)),
   );
 }
 
@@ -84,7 +84,7 @@ export function giveUnits(policy: Policy, root: Root): Failure {
     each(was(enabled), (unit) => systemctl('enable', '--', unit)),
     each(
       was((one) => one.file === 'disabled', [policy.bootUnit]),
-      (unit) => systemctl('disable', '--', unit),
+      (unit) => systemctl('disable', '--now', '--', unit),
     ),
     each(
       was((one) => one.active && !masked(one), [...policy.distributionUnits, ...policy.managerUnits]),

@@ -86,7 +86,7 @@ describe('printed', () => {
   test('a configuration shows no secret', () => {
     const config = makeConfig({
       consul: { token: 'hush' },
-      api: { users: [{ name: 'admin', password_hash: 'hush', role: 'admin' }] },
+      api: { users: [{ name: 'admin', password_hash: 'scrypt:1:1:1:hush:hush', role: 'admin' }] },
       services: [
         {
           name: 'w',
@@ -114,6 +114,15 @@ test('a node on a loopback address keeps to it, another listens on 127.0.0.1 as 
 
 test('Consul is asked at home first, then at its peers', () => {
   expect(
-    consulUrls(makeConfig({ consul: { peers: ['10.0.0.2:8500', '[fd00::2]:8500', '127.0.0.1:8500'] } })),
+    consulUrls(
+      makeConfig({
+        api: { tls: false },
+        consul: { peers: ['10.0.0.2:8500', '[fd00::2]:8500', '127.0.0.1:8500'] },
+      }),
+    ),
   ).toEqual(['http://127.0.0.1:8500', 'http://10.0.0.2:8500', 'http://[fd00::2]:8500']);
+  expect(consulUrls(makeConfig({ consul: { peers: ['10.0.0.2:8501'] } }))).toEqual([
+    'http://127.0.0.1:8500',
+    'https://10.0.0.2:8501',
+  ]);
 });

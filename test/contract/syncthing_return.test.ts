@@ -85,6 +85,7 @@ when('a new active reports by name what never arrived, and its own copy counts',
   writeFileSync(join(one.data, 'large'), Buffer.alloc(600_000, 7));
   expect(await eventually(() => two.files.facts().needItems > 0)).toBe(true);
   expect(two.files.facts()).toMatchObject({ state: 'behind', needItems: 1, needBytes: 600_000 });
+  expect(await eventually(() => text(three.data, 'large')?.length === 600_000)).toBe(true);
   await one.kill();
   await one.files.stop();
   expect(await two.files.lead(MS)).toEqual({ kind: 'done' });

@@ -90,6 +90,7 @@ export function facts(over: FactsOver = {}): Facts {
     maintenance: false,
     stopping: 'no',
     rebuilding: null,
+    task: null,
     mayWipe: false,
     mayFollow: true,
     failsafe: false,

@@ -11,6 +11,7 @@ const ballot = (over: Partial<NonNullable<Facts['ballot']>> = {}): NonNullable<F
   rank: 0,
   ...over,
 });
+const copy = { what: 'reclone' as const, from: 'a', runs: 5000 };
 const leads = { filesDue: 'lead' as const };
 const request = { id: 'r1', target: 'b', expired: false, unfit: null, waiting: null };
 const free: FactsOver = {
@@ -116,6 +117,15 @@ const situations: [string, Facts, number, string[]][] = [
   ['shutting down, a standby is fit', activeFacts({ stopping: 'shutdown' }), 505, ['handover']],
   ['shutting down, nobody is fit', activeFacts({ stopping: 'shutdown', fit: null }), 505, ['release']],
   ['shutting down as a standby', facts({ stopping: 'shutdown' }), 290, []],
+  ['copying, the source still active', facts({ task: copy }), 295, []],
+  [
+    'copying, from one that is not the active any more',
+    facts({ task: { ...copy, from: 'c' }, filesDue: 'follow' }),
+    295,
+    ['cancel_task'],
+  ],
+  ['copying, its files may follow', facts({ task: copy, filesDue: 'follow' }), 295, ['files_follow']],
+  ['copying, nobody holds the lease: nothing is cancelled', facts({ ...free, task: copy }), 295, []],
   ['files of a fresh active', activeFacts(leads), 553, ['files_lead']],
   ['files of a standby whose active changed', facts({ filesDue: 'follow' }), 742, ['files_follow']],
   [

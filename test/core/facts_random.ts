@@ -95,6 +95,7 @@ export function randomFacts(random: () => number): Facts {
     maintenance: rarely(0.05),
     stopping: one('no', 'no', 'no', 'restart', 'shutdown'),
     rebuilding: rarely(0.04) ? one('rewind' as const, 'reclone' as const) : null,
+    task: rarely(0.05) ? { what: 'reclone' as const, from: one('c', 'd'), runs: 1000 } : null,
     mayWipe: random() < 0.5,
     mayFollow: random() < 0.7,
     openFor: random() < 0.5 ? 60_000 : 1000,

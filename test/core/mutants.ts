@@ -273,5 +273,43 @@ export const mutants: Mutant[] = [
     'n.lease = { ...n.lease, firstSeen: n.now() };',
     '',
   ),
+  inProcedure('handover', 'files')(
+    'H files settle before the database stops',
+    "if (lacks !== null && why === 'requested') return yield* stay(n, lacks);",
+    '',
+  ),
+  inProcedure('handover', 'files')(
+    'what was not stopped is not started again',
+    "n.pg.process === 'running' && n.pg.role === 'primary' && n.pg.accepting",
+    'n.now() < 0',
+  ),
+  inProcedure('fence_down', 'files')(
+    'fencing down makes the files receive-only',
+    'yield* followFiles(n, null, FILES);',
+    '',
+  ),
+  inProcedure('extend', 'extend')(
+    'C a kernel lease that cannot be renewed closes',
+    "n.fence = 'closed';",
+    '',
+  ),
+  inProcedure('promote', 'extend')(
+    'C what was renewed while it opened is passed on',
+    'n.lease.right.until > right.until',
+    'n.lease.right.until < 0',
+  ),
+  inProcedure('hooks', 'hooks')('hooks: demoted once', 'n.serving = false;', ''),
+  inProcedure('opening', 'act')(
+    'D.4 standbys carry the list from their start',
+    "yield* call('pg', 'setSyncList', list, CARRY);",
+    '',
+  ),
+  {
+    point: 'a request does not wait for ever',
+    file: 'target.ts',
+    from: 'waited > n.policy.switchoverWait',
+    to: 'waited < 0',
+    test: 'files',
+  },
   vote('D.1 no lower vote in place of a higher one', 'given !== null &&', 'given === undefined &&'),
 ];

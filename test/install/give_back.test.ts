@@ -128,13 +128,14 @@ describe('teardown', () => {
     machine.failing = () => false;
     await tearDown();
     expect(machine.ran.some((line) => line.endsWith('units give'))).toBe(true);
+    expect(machine.unitStates.get('cloudify-agent.service')).toMatchObject({ active: true });
   });
 
   test('only tells in a dry run', async () => {
     clustered('standby');
     const told = await stepsToDo(teardown());
     expect(told.map(({ what }) => what)).toEqual([
-      'stop the agent and its helpers',
+      'stop the agent and its helpers for the time being',
       'stop Syncthing, PostgreSQL and Consul of the cluster',
       'make the database a stand-alone one',
       "set the cluster's state, certificates and keys aside",

@@ -1,4 +1,5 @@
 /** A cluster of the lab's VMs, made as an operator makes one, and asked as an operator asks. */
+import process from 'node:process';
 import type { ClusterStatus, NodeRow } from '../../agent/http/port.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { AGENT, buildAgent, installAgent } from './binary.ts';
@@ -8,7 +9,7 @@ import type { Machine } from './machine.ts';
 import { agentYaml, ledgerAddresses, makeManagers } from './manager/manager.ts';
 
 export interface ClusterOptions {
-  /** More lines of agent.yaml, the same on every VM. */
+  /** More lines of agent.yaml, the same on every VM. $AGENT_LAB_YAML is added for a run by hand. */
   readonly yaml?: string;
   readonly say?: (line: string) => void;
   /** How many of the VMs enter, from n1 on; default all. The others have the agent installed. */
@@ -128,12 +129,17 @@ export class Cluster {
     });
   }
 
-  /** Puts operations into the active's broker and waits until its worker has written them into the database. */
-  async work(prefix: string, count: number): Promise<void> {
-    const active = await this.active();
-    await active.must(['python3', '/opt/manager/publish.py', prefix, String(count)]);
-    const sql = `SELECT count(*) FROM operations WHERE id LIKE '${prefix}-%' AND node = '${active.id}'`;
-    await until(`${count} operations are done on ${active.id}`, 20_000, async () => {
+  /** Puts operations into the active's broker, once that is there, and waits until its worker has written them into the database. */
+  async work(prefix: string, count: number, timeout = 60_000): Promise<void> {
+    const publish = ['python3', '/opt/manager/publish.py', prefix, String(count)];
+    const sql = `SELECT count(*) FROM operations WHERE id LIKE '${prefix}-%'`;
+    let published = '';
+    await until(`${count} operations are done on the active`, timeout, async () => {
+      const active = await this.active();
+      if (published !== active.id) {
+        if ((await active.exec(publish)).code !== 0) return false;
+        published = active.id;
+      }
       const { stdout } = await active.exec(['psql', '-XtA', '-d', 'manager', '-c', sql], {
         user: 'postgres',
       });
@@ -163,7 +169,11 @@ export async function makeCluster(lab: Lab, options: ClusterOptions = {}): Promi
   await cluster.step('managers', () => makeManagers(lab));
   const binary = await cluster.step('build', () => buildAgent(lab));
   await cluster.step('agent install', () =>
-    Promise.all(lab.machines.map((vm) => installAgent(vm, binary, agentYaml(options.yaml)))),
+    Promise.all(
+      lab.machines.map((vm) =>
+        installAgent(vm, binary, agentYaml(`${options.yaml ?? ''}${process.env.AGENT_LAB_YAML ?? ''}`)),
+      ),
+    ),
   );
   try {
     await cluster.step('cluster start on n1', () => cluster.start());

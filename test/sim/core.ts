@@ -6,6 +6,7 @@ export function coreFrom(make: typeof processes): Core {
   return (context, hooks) => {
     const { watcher, keeper, guard, main, hookRunner, answerVote, answerFailsafe } = make(context, {
       newClone: hooks.newClone,
+      spawn: hooks.spawn,
       decided: (decision) => hooks.decided(decision.rule),
     });
     return {

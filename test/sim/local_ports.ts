@@ -6,6 +6,8 @@ import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
 const DONE = { kind: 'done' };
+/** The last voter, mostly the former active, is waited for no longer than this. */
+const STRAGGLER = 250;
 
 export function servicesPort(world: World, node: SimNode): Handlers<'services'> {
   const random = world.latency;
@@ -108,6 +110,7 @@ export function peersPort(world: World, node: SimNode): Handlers<'peers'> {
             replies[name] = value as VoteReply;
             missing -= 1;
             if (missing === 0) end();
+            else if (missing === 1) node.machine.laterOwn(STRAGGLER, end);
           },
         );
       }

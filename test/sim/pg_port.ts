@@ -76,6 +76,11 @@ export function pgPort(world: World, node: SimNode): Handlers<'pg'> {
       }),
     ensureSlots: (agent, reply, [, ms]) => local(desk, agent, reply, ms, () => DONE, failed('no answer')),
     saveDivergence: (agent, reply) => agent.later(random.skewed(100, 3000), () => reply(DONE)),
+    cancelRebuild: (agent, reply) =>
+      agent.later(random.skewed(1, 20), () => {
+        server.cancelCopy();
+        reply(DONE);
+      }),
     rebuild: (agent, reply, [how, from, clone]) => rebuild(desk, agent, reply, how, from, clone),
   };
 }

@@ -22,7 +22,16 @@ export function rebuild(
   if (how === 'rewind' || world.random.chance(0.5)) server.data = 'broken';
   const boot = machine.boot;
   const took = how === 'rewind' ? random.range(300, 4000) : random.range(1500, 15000);
+  let over = false;
+  server.cancelCopy = () => {
+    if (over || machine.boot !== boot || !agent.alive) return;
+    over = true;
+    server.rebuilding = false;
+    reply(failed('cancelled'));
+  };
   const ended = () => {
+    if (over) return;
+    over = true;
     if (machine.boot !== boot || !agent.alive) return;
     server.rebuilding = false;
     const reachable =

@@ -137,7 +137,7 @@ test('of two candidates that are level the one with more of the files goes first
     // What was still under way when the power went reached one of them only: positions go first.
     const ahead = one.server.flushed - other.server.flushed;
     expect(next(20_000)).not.toBeNull();
-    expect(active()).toBe(ahead > 0 ? one : other);
+    expect([seed, ahead, active()?.name]).toEqual([seed, ahead, (ahead > 0 ? one : other).name]);
     if (ahead === 0) level += 1;
     sound();
   }
@@ -210,4 +210,25 @@ test('each hook runs once for what it is named after', () => {
     'old pre-demote',
     'third follow',
   ]);
+});
+
+test('a copy whose source is gone is given up for one from the new active', () => {
+  let cancelled = 0;
+  for (const seed of SEEDS) {
+    const { world, first, next, pass, of, sound } = cluster(seed);
+    const node = world.nodes.find((n) => n !== first) as SimNode;
+    copyAgain(node);
+    const began = () => of('pg', 'rebuild').filter((c) => c.node === node.name);
+    for (let i = 0; i < 600 && began().length === 0; i += 1) pass(100);
+    const told = of('state', 'publish').filter((c) => c.node === node.name).length;
+    expect(node.server.rebuilding).toBe(true);
+    cutPower(world, first, 90_000);
+    expect(next(20_000)).not.toBeNull();
+    pass(25_000);
+    expect(of('state', 'publish').filter((c) => c.node === node.name).length).toBeGreaterThan(told);
+    expect(node.server.proc?.receiver ?? null).not.toBeNull();
+    cancelled += of('pg', 'cancelRebuild').length;
+    sound();
+  }
+  expect(cancelled).toBeGreaterThan(0);
 });

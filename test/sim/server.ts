@@ -68,6 +68,8 @@ export class Server {
   /** True time at which it last received anything. */
   receivedAt = 0;
   rebuilding = false;
+  /** Ends the copy that runs. */
+  cancelCopy: () => void = () => undefined;
 
   constructor(
     machine: Machine,

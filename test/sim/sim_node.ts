@@ -1,7 +1,7 @@
 /** One manager: its machine, its database, its fence, its services, what its agent keeps on disk, and the agent itself. */
 import { createContext, type NodeContext } from '../../agent/core/node.ts';
 import type { Policy } from '../../agent/core/policy.ts';
-import type { FailsafeRequest, VoteReply, VoteRequest } from '../../agent/core/ports.ts';
+import type { FailsafeRequest, Procedure, VoteReply, VoteRequest } from '../../agent/core/ports.ts';
 import type { Durable } from '../../agent/core/records.ts';
 import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
@@ -16,7 +16,11 @@ import type { World } from './world.ts';
 /** What is run on each agent: the real core, or a toy in the model's own tests. */
 export type Core = (
   context: NodeContext,
-  hooks: { newClone(): string; decided(rule: number): void },
+  hooks: {
+    newClone(): string;
+    spawn(procedure: Procedure<unknown>): void;
+    decided(rule: number): void;
+  },
 ) => {
   processes: Record<string, () => Generator<never, void, never>>;
   answerVote(request: VoteRequest): Generator<never, VoteReply, never>;
@@ -119,6 +123,7 @@ export class SimNode {
     agent.context = context;
     const core = this.core(context, {
       newClone: () => this.world.newClone(),
+      spawn: (procedure) => agent.run('task', procedure),
       decided: (rule) => this.world.decided(this, rule),
     });
     this.vote = core.answerVote;

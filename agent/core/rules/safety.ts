@@ -9,11 +9,13 @@ export const safety: Rule[] = [
     to: 'fenced',
     when: (f) => f.removed,
     reason: () => 'removed from the cluster: data kept, nothing runs',
-    does: ['fence_down'],
-    actions: (f) =>
-      f.pg.process === 'stopped' && f.services.running.length === 0
+    does: ['fence_down', 'cancel_task'],
+    actions: (f) => [
+      ...(f.task === null ? [] : [{ do: 'cancel_task' } as const]),
+      ...(f.pg.process === 'stopped' && f.services.running.length === 0
         ? []
-        : [{ do: 'fence_down', why: 'removed from the cluster' }],
+        : [{ do: 'fence_down', why: 'removed from the cluster' } as const]),
+    ],
   },
   {
     id: 110,

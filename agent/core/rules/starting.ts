@@ -1,5 +1,9 @@
 /** Waiting on purpose, and getting a database to run at all. */
-import { elsewhere, filesFirst, holds, isDown, isPrimary, type Rule, syncIsOurs } from '../rule.ts';
+import type { Facts } from '../facts.ts';
+import { elsewhere, filesFirst, holds, isDown, isPrimary, type Rule, seconds, syncIsOurs } from '../rule.ts';
+
+/** What it copies is nobody's any more whom this node could follow. */
+const outdated = (f: Facts) => f.lease.state === 'other' && f.lease.holder !== f.task?.from;
 
 export const starting: Rule[] = [
   {
@@ -11,6 +15,19 @@ export const starting: Rule[] = [
     reason: () => 'the machine shuts down: nothing is begun',
     does: [],
     actions: () => [],
+  },
+  {
+    id: 295,
+    situation: 'a rewind or basebackup is under way',
+    from: 'joining',
+    to: 'joining',
+    when: (f) => f.task !== null && !holds(f),
+    reason: (f) =>
+      outdated(f)
+        ? `${f.task?.what} from ${f.task?.from} cancelled: ${f.lease.holder} is the holder now`
+        : `${f.task?.what} from ${f.task?.from} under way for ${seconds(f.task?.runs ?? 0)}`,
+    does: ['files_follow', 'cancel_task'],
+    actions: (f) => (outdated(f) ? [{ do: 'cancel_task' }] : filesFirst(f)),
   },
   {
     id: 300,

@@ -37,6 +37,8 @@ export type Context = {
   /** The archive of a former active is being made. */
   returning: boolean;
   /** Reverts that left local changes, by folder. */
+  /** Since when others have something that this active has not, by folder; monotonic ms. */
+  readonly otherwise: Map<string, number>;
   readonly reverts: Map<string, { tries: number; version: number }>;
   readonly notes: Map<string, string>;
 };
@@ -98,6 +100,7 @@ export function take(ctx: Context, stance: Stance): void {
   ctx.held = [];
   ctx.notes.clear();
   ctx.reverts.clear();
+  ctx.otherwise.clear();
   ctx.returning = false;
   ctx.connectedAt = null;
 }

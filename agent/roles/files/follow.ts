@@ -5,6 +5,7 @@ import { archive } from './archive.ts';
 import { applyStance, CALL, type Context, failed, folderIds, look, member, take } from './context.ts';
 import { type Item, lackedBy, localChanges } from './items.ts';
 import { scan } from './lead.ts';
+import { replaced } from './replaced.ts';
 import { query } from './rest.ts';
 
 export async function follow(ctx: Context, active: string | null): Promise<Outcome> {
@@ -70,12 +71,18 @@ async function comeBack(ctx: Context, active: string, turn: AbortSignal): Promis
   }
 }
 
-/** What this node has and the other lacks, and what was changed here since the folders are receive-only; each once. */
+/**
+ * What this node has and the other lacks, what the other has overruled already, and what was changed here since the folders
+ * are receive-only; each once.
+ */
 async function only(ctx: Context, device: string): Promise<Item[]> {
   const found = new Map<string, Item>();
-  for (const folder of folderIds(ctx)) {
+  const { folders } = await look(ctx);
+  for (const { id: folder, path } of ctx.config.files.folders) {
+    const seen = folders.find(({ id }) => id === folder);
     const lists = [
       await lackedBy(ctx.rest(), folder, device, CALL * 10),
+      await replaced(ctx.rest(), folder, path, (seen?.needDeletes ?? 0) > 0, CALL * 10),
       await localChanges(ctx.rest(), folder, CALL * 10),
     ];
     for (const item of lists.flat()) found.set(`${folder}/${item.path}`, item);

@@ -64,6 +64,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     indexAt: 0,
     held: [],
     returning: false,
+    otherwise: new Map(),
     reverts: new Map(),
     notes: new Map(),
   };

@@ -45,10 +45,19 @@ export async function lead(ctx: Context, ms: number): Promise<Outcome> {
 
 const isScanning = ({ state }: { state: string }): boolean => state.startsWith('scan');
 
-/** Whatever others have that is newer or more than ours gives way. Idempotent; nothing is sent when nothing differs. */
-export async function overrideAll(ctx: Context): Promise<void> {
+/**
+ * Whatever others have that is newer or more than ours gives way. Idempotent; nothing is sent when nothing differs. `after`: only
+ * what has been so for that long, ms. A former active that does not know yet that it is one shall first archive what it wrote.
+ */
+export async function overrideAll(ctx: Context, after = 0): Promise<void> {
   for (const folder of ctx.seen?.folders ?? []) {
-    if (folder.needItems + folder.needDeletes === 0 || folder.state !== 'idle') continue;
+    if (folder.needItems + folder.needDeletes === 0) {
+      ctx.otherwise.delete(folder.id);
+      continue;
+    }
+    const since = ctx.otherwise.get(folder.id) ?? now();
+    ctx.otherwise.set(folder.id, since);
+    if (folder.state !== 'idle' || now() - since < after) continue;
     ctx.log.info(
       `files: overrides ${folder.needItems} items of folder ${folder.id} that others have otherwise`,
     );

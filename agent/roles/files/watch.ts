@@ -1,4 +1,5 @@
 /** Follows Syncthing's events, so that the facts cost nothing to ask for and next to nothing to keep. */
+import { effectiveLease } from '../../config.ts';
 import { sleep } from '../../platform/clock.ts';
 import { adopt } from './adopt.ts';
 import { applyStance, CALL, type Context, failed, heard, look, now, settledConnection } from './context.ts';
@@ -29,7 +30,7 @@ export async function watch(ctx: Context, stop: AbortSignal): Promise<void> {
         lost = false;
       }
       // A standing question is not asked while something is pending that time alone will ripen.
-      const stand = gathering === null && heard(ctx) ? STAND : 1;
+      const stand = gathering === null && ctx.otherwise.size === 0 && heard(ctx) ? STAND : 1;
       const events = await eventsSince(ctx, since, stand, stop);
       since = events.at(-1)?.id ?? since;
       if (events.some(({ type }) => type === 'RemoteIndexUpdated')) ctx.indexAt = now();
@@ -63,7 +64,7 @@ async function takeUp(ctx: Context): Promise<void> {
 /** What a role does all the time. Returns the deletions that are being gathered. */
 async function upkeep(ctx: Context, gathering: Gathering | null): Promise<Gathering | null> {
   if (ctx.stance?.kind === 'leading') {
-    await overrideAll(ctx);
+    await overrideAll(ctx, effectiveLease(ctx.config).lease_duration * 2);
     return null;
   }
   if (ctx.stance?.kind !== 'following' || !settledConnection(ctx)) return gathering;

@@ -1,11 +1,11 @@
 /** What a rewind or a clone would throw away is copied first (DESIGN 12). */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { copyFile, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultSegmentSize, formatLsn, parseHistoryFileName, parseWalFileName } from '../../core/lsn.ts';
 import type { Fork, Lsn, Outcome } from '../../core/postgres.ts';
-import { makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
+import { GROUP_READABLE, makeDir, syncDir, writeDurably } from '../../platform/files.ts';
 import { readControl } from './control.ts';
 import { type Dumps, dumpDatabases } from './dump.ts';
 import { position } from './facts.ts';
@@ -57,7 +57,8 @@ export async function saveDivergence(
         dumps: dumps.dumped,
         ...(dumps.left === undefined ? {} : { not_dumped: dumps.left }),
       };
-      writeDurably(join(partial, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, PRIVATE);
+      // The agent, another user of the folder's group on a VM, lists and exports what is here.
+      writeDurably(join(partial, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, GROUP_READABLE);
       await rename(partial, dir);
       syncDir(o.divergedDir);
     } catch (error) {
@@ -127,6 +128,7 @@ async function copyWal(
   for (const file of (await readdir(from)).sort()) {
     if (!isDiverging(file, fork, end, segmentSize)) continue;
     await copyFile(join(from, file), join(to, file));
+    await chmod(join(to, file), GROUP_READABLE);
     saved.push({ file: `wal/${file}`, ...(await fingerprint(join(to, file))) });
   }
   return saved;

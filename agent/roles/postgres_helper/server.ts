@@ -71,13 +71,17 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         send({ t: 'refused', why: thrown instanceof Error ? thrown.message : String(thrown) });
       }
     };
+    const handle = (opened: Session, message: ToHelper): void => {
+      if (message.t === 'call') opened.call(message);
+      else if (message.t === 'cancel') opened.cancel(message.id);
+    };
     const take = (message: ToHelper): void => {
       // What an agent that was replaced still had to say is not done any more.
       if (current !== socket) return;
-      if (message.t === 'open') turn = turn.then(() => open(message));
-      else if (message.t === 'ping') send({ t: 'pong' });
-      else if (message.t === 'call') session?.call(message);
-      else if (message.t === 'cancel') session?.cancel(message.id);
+      if (message.t === 'ping') send({ t: 'pong' });
+      else if (session !== null) handle(session, message);
+      else if (message.t === 'open') turn = turn.then(() => open(message));
+      else turn = turn.then(() => (session === null ? undefined : handle(session, message)));
     };
     const read = frames((message) => take(message as ToHelper));
     socket.on('data', (chunk) => {

@@ -14,8 +14,8 @@ export type Session = {
   end(): void;
 };
 
-/** After these the result of an ended task says nothing of the data directory any more. */
-const changing: ReadonlySet<Method> = new Set(['adopt', 'startStandby', 'startPrimary']);
+/** Nothing may write the data directory meanwhile, a copy that a former agent asked for least of all. */
+const exclusive: ReadonlySet<Method> = new Set(['adopt', 'startStandby', 'startPrimary', 'wipe']);
 
 export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgent) => void): Session {
   const watchers = new Map<number, Watcher>();
@@ -29,6 +29,7 @@ export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgen
     try {
       return await tasks.join(
         key,
+        method === 'saveDivergence' ? 'reading' : 'data',
         (progress, signal) => {
           if (method === 'saveDivergence')
             return pg.saveDivergence(args[0] as { epoch: number; fork: Fork | null; reason: string });
@@ -55,8 +56,7 @@ export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgen
       if (left <= 0) throw new Error('the call came too late');
       if (manner.ms !== undefined) args[manner.ms] = Math.min(Number(args[manner.ms]), left);
     }
-    if (method === 'wipe') await tasks.clear();
-    if (changing.has(method)) tasks.settle();
+    if (exclusive.has(method)) await tasks.clear();
     return await (pg[method] as AnyMethod)(...args);
   };
 

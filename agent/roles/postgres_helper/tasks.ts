@@ -9,8 +9,12 @@ export type Work = (progress: Progress, signal: AbortSignal) => Promise<Outcome>
 
 export type Watcher = { progress: Progress };
 
+/** `data`: it writes the data directory, so nothing else may be done to that meanwhile; it can be cancelled. */
+export type Kind = 'data' | 'reading';
+
 type Task = {
   key: string;
+  kind: Kind;
   abort: AbortController;
   watchers: Set<Watcher>;
   result: Promise<Outcome>;
@@ -20,14 +24,12 @@ type Task = {
 
 export interface Tasks {
   /** The outcome of the task named `key`, which is started unless it runs. One of another name is cancelled first. */
-  join(key: string, work: Work, watcher: Watcher): Promise<Outcome>;
+  join(key: string, kind: Kind, work: Work, watcher: Watcher): Promise<Outcome>;
   /** This watcher wants the task ended. */
   cancel(watcher: Watcher): void;
   /** This watcher is gone; the task goes on for a while. */
   leave(watcher: Watcher): void;
-  /** Drops a result that nobody took: something else was done since. */
-  settle(): void;
-  /** Cancels what runs and waits for its end. */
+  /** Cancels what writes the data directory and waits for its end; drops a result that nobody took. */
   clear(): Promise<void>;
   readonly running: boolean;
 }
@@ -39,7 +41,7 @@ export function createTasks(patience = 60_000): Tasks {
     const task = current;
     if (task === null) return;
     task.abort.abort();
-    await task.result;
+    if (task.kind === 'data') await task.result;
     forget(task);
   };
   const forget = (task: Task): void => {
@@ -53,11 +55,12 @@ export function createTasks(patience = 60_000): Tasks {
       if (task.over) forget(task);
     }, patience);
   };
-  const start = (key: string, work: Work): Task => {
+  const start = (key: string, kind: Kind, work: Work): Task => {
     const abort = new AbortController();
     const watchers = new Set<Watcher>();
     const task: Task = {
       key,
+      kind,
       abort,
       watchers,
       over: false,
@@ -78,10 +81,10 @@ export function createTasks(patience = 60_000): Tasks {
   };
 
   return {
-    async join(key, work, watcher) {
+    async join(key, kind, work, watcher) {
       // One that is being cancelled is never joined: it ends, and the work is begun anew.
       while (current !== null && (current.key !== key || current.abort.signal.aborted)) await end();
-      const task = current ?? start(key, work);
+      const task = current ?? start(key, kind, work);
       current = task;
       task.watchers.add(watcher);
       if (task.alone !== null) clearTimeout(task.alone);
@@ -97,9 +100,6 @@ export function createTasks(patience = 60_000): Tasks {
       const task = current;
       if (task === null || !task.watchers.delete(watcher)) return;
       if (task.watchers.size === 0) leaveAlone(task);
-    },
-    settle() {
-      if (current?.over) forget(current);
     },
     clear: end,
     get running() {

@@ -40,7 +40,7 @@ export class Bench {
     await vm.must(FOREIGN);
     await vm.must(`systemd-run -q --unit=lab-echo python3 ${PLACE}/echo.py ${PORT} ${DATABASE_PORT}`);
     const binary = await buildAgent(lab);
-    await installAgent(vm, binary, `host_ip: ${vm.ip}\nnode_name: n1\nfiles: { enabled: false }\n`);
+    await installAgent(vm, binary, 'log: { level: info }\n');
     // The database's port is the echo's here; the lease helper ends whatever that unit runs.
     await vm.writeFile(
       '/etc/systemd/system/cloudify-postgresql.service',

@@ -1,0 +1,63 @@
+/** The security of a join, or of a start: how the cluster is spoken to, what is asked for, and what is written down. */
+import { AgentError } from '../errors.ts';
+import type { CallTls } from '../http/peer_calls.ts';
+import type { PeerSelf } from '../http/peers.ts';
+import type { Admission, AdmitRequest } from '../http/port.ts';
+import type { Parts } from '../parts.ts';
+import { acceptAdmission, prepareJoin } from './admission.ts';
+import { securityStore } from './store.ts';
+
+type Own = Pick<Parts, 'config' | 'security'>;
+
+/** What this node shows its peers; undefined in a plain cluster and before it has certificates. */
+export function peerSelf({ config, security }: Own): PeerSelf | undefined {
+  const own = security.current();
+  return own === undefined
+    ? undefined
+    : { node: config.node_name, token: own.secrets.peerToken, tls: own.tls };
+}
+
+/** For calls of a node that has its certificates. */
+export const memberCalls = (own: Own): CallTls | undefined =>
+  own.config.api.tls ? { fingerprint: '', self: () => peerSelf(own) } : undefined;
+
+/** For the Consul client of a node: asked at each call, because start and join make what it shows. */
+export const consulAccess = ({ security }: Own) => ({
+  tls: () => security.current()?.tls,
+  token: () => security.current()?.secrets.consulToken,
+});
+
+export interface JoinSecurity {
+  readonly calls: CallTls | undefined;
+  readonly request: Pick<AdmitRequest, 'security'>;
+  /** Writes what the active answered. Throws operator `admission_wrong`, and `plain_cluster` when it uses no TLS. */
+  accept(admission: Admission): void;
+}
+
+/** One per join, kept while it goes on: asked again, it asks with the same keys. Throws as `prepareJoin`. */
+export async function joinSecurity(own: Own, token: string | undefined): Promise<JoinSecurity> {
+  if (!own.config.api.tls) return { calls: undefined, request: {}, accept: () => {} };
+  const join = await prepareJoin(own.config, token);
+  return {
+    calls: { fingerprint: join.fingerprint, self: () => peerSelf(own) },
+    request: { security: join.request },
+    accept({ security }) {
+      if (security === undefined)
+        throw new AgentError({
+          class: 'operator',
+          code: 'plain_cluster',
+          message: 'the cluster gave no certificates',
+          hint: "is 'api.tls' the same on all managers?",
+        });
+      acceptAdmission(own.config, join, security);
+      own.security.reload();
+    },
+  };
+}
+
+/** For a join that is undone. */
+export function forgetSecurity({ config, security }: Own): void {
+  if (!config.api.tls) return;
+  securityStore(config).forget();
+  security.reload();
+}
