@@ -177,6 +177,8 @@ export function createAgent(
         if (left !== undefined) await entering.clear(await partsFor(named(left)));
         return false;
       }
+      // From the membership on its data may be a vote's: nothing may ever take it for a join's leftovers.
+      joiningStore(config).forget();
       const node = named({
         nodeName: known.nodeName,
         hostIp: known.hostIp,

@@ -26,18 +26,24 @@ export type EnteringParts = {
   entered(): void;
 };
 
+/** For Consul to find its leader and to leave it, ms each. */
+const LEAVE = 15_000;
+
 export type Entering = ReturnType<typeof enteringOf>;
 
 export function enteringOf({ memberships, joining, log, become, leave, cluster, entered }: EnteringParts) {
   /** Takes away everything a join made here. The manager was empty before it: nothing of its own is lost. */
   async function clear(parts: Parts): Promise<void> {
     const { config, pg, consul, files, machine } = parts;
+    // First: an agent that finds no membership and the mark of the join begins here again.
+    memberships.forget();
     const wiped = await pg.wipe();
     if (wiped.kind !== 'done')
       throw new AgentError({ class: 'transient', code: 'database_not_wiped', message: wiped.why });
+    if (!(await consul.leave(LEAVE)))
+      log.warn('Consul did not confirm that it left: the others count this server until it joins again');
     await consul.wipe();
     await files.wipe();
-    memberships.forget();
     durableStore(config).forget();
     forgetSecurity(parts);
     await machine.give();

@@ -9,12 +9,16 @@ import { agentLog } from './log.ts';
 import { acquireLock } from './platform/lockfile.ts';
 import { startNotify } from './platform/notify.ts';
 import { agentFiles, makeAgentDirs } from './platform/paths.ts';
+import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
 import { renewInTime } from './security/renewal_timer.ts';
 import { temporaryTls } from './security/temporary.ts';
 import { commit, version } from './version.ts';
+
+/** How long a machine that goes down waits for the handover, ms. */
+const SHUTDOWN = 6000;
 
 /** Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent. */
 export async function runAgent(configPath: string): Promise<number> {
@@ -64,6 +68,8 @@ export async function runAgent(configPath: string): Promise<number> {
     const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
     await notifier.stopping();
+    // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H).
+    if (agent.cluster !== null && (await machineStops())) await agent.cluster.shutdown(SHUTDOWN);
   } finally {
     stopRenewal();
     log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');

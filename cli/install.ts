@@ -1,3 +1,4 @@
+import { usageError } from '../agent/errors.ts';
 import { command } from './command.ts';
 
 export default command({
@@ -16,6 +17,7 @@ export default command({
     const { changeLine, install, installChanges, realMachine, requireRoot } = await import(
       '../agent/install/index.ts'
     );
+    if (args.config !== undefined) throw usageError('install has no --config', `write --from=${args.config}`);
     requireRoot('agent install');
     const options = args.from === undefined ? {} : { from: args.from };
     const dry = args['dry-run'] === true;

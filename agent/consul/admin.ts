@@ -16,21 +16,25 @@ export interface ConsulAdmin {
   readonly kv: ConsulKv;
   /** The first server reads its files again: certificates and tokens. It may be repeated. */
   reload(options?: CallOptions): Promise<Done | Unknown>;
+  /** The first server goes out of Raft and ends. */
+  leave(options?: CallOptions): Promise<Done | Unknown>;
 }
 
 /** `options.token` is the management token; in a plain cluster there is none, and `acl` and `keyring` are not used. */
 export function createConsulAdmin(options: TransportOptions): ConsulAdmin {
   const transport = new ConsulTransport(options);
+  async function order(what: string, options: CallOptions): Promise<Done | Unknown> {
+    const call = { method: 'PUT', path: `/v1/agent/${what}`, repeatable: true } as const;
+    const reply = await transport.call(call, { ...options, target: 'local' });
+    if (reply.kind === 'unknown') return reply;
+    return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
+  }
   return {
     acl: new ConsulAcl(transport),
     keyring: new ConsulKeyring(transport),
     catalog: new HttpCatalog(transport),
     kv: new HttpKv(transport),
-    async reload(options = {}) {
-      const call = { method: 'PUT', path: '/v1/agent/reload', repeatable: true } as const;
-      const reply = await transport.call(call, { ...options, target: 'local' });
-      if (reply.kind === 'unknown') return reply;
-      return reply.status === 200 ? { kind: 'ok' } : unexpected(reply, true);
-    },
+    reload: (options = {}) => order('reload', options),
+    leave: (options = {}) => order('leave', options),
   };
 }

@@ -8,8 +8,6 @@ import process from 'node:process';
 import { type Config, effectiveLease, loadConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
-import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
-import { SETS_FILE } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
 import { POSTGRES_UNIT } from '../trampoline/policy.ts';
 import { createEntries } from './entries.ts';
@@ -17,6 +15,7 @@ import { createGate, type GateHands } from './gate.ts';
 import { createIpsetPipe } from './ipset_pipe.ts';
 import { endLocal, type LocalParts } from './local.ts';
 import { deadlineMarker } from './marker.ts';
+import { createRules } from './rules.ts';
 import { listen, serve } from './server.ts';
 
 /** Somebody else's firewall program may throw our hooks out; looked at this often, ms. */
@@ -46,39 +45,29 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   refuseForeign(configPath);
   const { config } = loadConfig(configPath);
   const { lease_socket: socket } = config.firewall;
-  const rulesDir = config.paths.firewall_dir;
   const pipe = createIpsetPipe();
   const entries = createEntries(clientPorts(config), pipe);
   const marker = deadlineMarker(join(dirname(socket), 'deadline'));
   const failing = (what: string) => (thrown: unknown) =>
     say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  const hooks = async (): Promise<void> => {
-    const mended = await ensureHooks();
-    if (mended.length > 0) say('warn', `our chains were not hooked in first place: ${mended.join(', ')}`);
-  };
+  const rules = createRules(config.paths.firewall_dir, say);
   const gate = createGate(effectiveLease(config).renew_deadline / 1000, {
     now: () => boottime() + TICK,
     after: (seconds, callback) => {
       const timer = setTimeout(callback, Math.ceil(seconds * 1000));
       return () => clearTimeout(timer);
     },
-    rules: async () => {
-      await applyRole(rulesDir, 'active').catch(async () => {
-        await applySets(rulesDir, SETS_FILE);
-        await applyRole(rulesDir, 'active');
-      });
-      void hooks().catch(failing('hooking in the rules'));
-    },
+    rules: rules.opening,
     open: entries.open,
     shut: entries.shut,
     mark: marker.write,
     fenceDown: async () => {
       await Promise.all([
-        applyRole(rulesDir, 'fenced').catch(failing('applying the fenced rules')),
+        rules.apply('fenced').catch(failing('applying the fenced rules')),
         endLocal(localParts(config), (line) => say('error', line)),
       ]);
     },
-    closed: () => void applyRole(rulesDir, 'standby').catch(failing('applying the rules of a standby')),
+    closed: () => void rules.apply('standby').catch(failing('applying the rules of a standby')),
     say,
   });
   const server = serve(gate, say);
@@ -86,7 +75,7 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   await listen(server, socket, groupId(config.user));
   say('info', `the kernel lease is held here, at most ${effectiveLease(config).renew_deadline} ms at a time`);
   const watch = setInterval(() => {
-    if (gate.deadline !== null) void hooks().catch(failing('hooking in the rules'));
+    if (gate.deadline !== null) rules.hook();
   }, HOOKS_EVERY);
   await new Promise<void>((done) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done());

@@ -10,9 +10,9 @@ import {
   renderServerConfig,
 } from '../consul/server_config.ts';
 import { AgentError } from '../errors.ts';
-import { sleep } from '../platform/clock.ts';
 import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
+import { hasLeader, waitFor } from './consul_wait.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
 import { callTrampoline } from './trampoline_client.ts';
 
@@ -41,6 +41,11 @@ export type ConsulServer = {
   configure(): void;
   /** Calls that a node's own token does not allow, at the local server. */
   admin(): ConsulAdmin;
+  /**
+   * Out of Raft by its own will, so that those who stay keep their quorum: two voters of which one is wiped have none. False
+   * when it was not confirmed within `ms`. Nothing to do without data.
+   */
+  leave(ms: number): Promise<boolean>;
   stop(): Promise<void>;
   /** Stops it and removes its data and configuration: for a join that is undone. */
   wipe(): Promise<void>;
@@ -90,24 +95,12 @@ export function createConsulServer(
     }, LONGEST_PAUSE * 2).unref();
   });
 
-  async function wait(
-    ms: number,
-    what: () => Promise<boolean>,
-    code: string,
-    message: string,
-  ): Promise<void> {
-    const until = performance.now() + ms;
-    while (performance.now() < until) {
-      if (await what()) return;
-      await sleep(100);
-    }
-    throw new AgentError({
-      class: 'transient',
+  const wait = (ms: number, what: () => Promise<boolean>, code: string, message: string) =>
+    waitFor(ms, what, {
       code,
       message,
       hint: `see the log of consul, and that ${consulBind(config)} is reachable`,
     });
-  }
 
   let joined: readonly string[] = [];
   function configure(): void {
@@ -211,6 +204,20 @@ export function createConsulServer(
         hint: 'run the command again',
       });
     },
+    async leave(ms) {
+      if (!hasData()) return true;
+      await driver.start(unit);
+      const { catalog, leave } = admin();
+      try {
+        const led = async () => hasLeader(await catalog.leader({ target: 'local' }));
+        await wait(ms, led, 'consul_no_leader', 'Consul knows no leader');
+      } catch {
+        return false;
+      }
+      wanted = false;
+      const left = await leave({ deadlineMs: ms, attemptMs: ms });
+      return left.kind === 'ok';
+    },
     async stop() {
       wanted = false;
       await driver.stop(unit);
@@ -229,8 +236,4 @@ export function createConsulServer(
       rmSync(consul.config_dir, { recursive: true, force: true });
     },
   };
-}
-
-function hasLeader(answer: { kind: string; value?: string | undefined }): boolean {
-  return answer.kind === 'ok' && answer.value !== undefined && answer.value !== '';
 }

@@ -117,7 +117,7 @@ if (asServerUser(import.meta.path)) {
         );
         expect(outcome).toEqual(done);
         console.log(`joined a running copy: ${took.toFixed(0)} ms`);
-        expect(a.log().match(/BASE_BACKUP/g) ?? []).toHaveLength(1);
+        expect(a.log().match(/command: BASE_BACKUP/g) ?? []).toHaveLength(1);
         expect(await second.setUpstream(a.upstream, 2000)).toEqual(done);
         expect(await second.startStandby(10_000)).toEqual(done);
         expect(await second.wipe()).toEqual(done);

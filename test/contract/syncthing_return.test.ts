@@ -129,6 +129,26 @@ when(
   },
 );
 
+when('what the new active has overruled already is archived too, deletions included', async () => {
+  const [one, two, three] = await cluster();
+  await two.files.lead(MS);
+  await three.files.follow('n2', MS);
+  writeFileSync(join(one.data, 'late'), 'by the old active');
+  writeFileSync(join(one.data, 'shared'), 'changed by the old active');
+  const overruled = () => {
+    const [folder] = one.files.status().folders;
+    return folder?.needDeletes === 1 && folder.needItems === 1;
+  };
+  expect(await eventually(overruled, 60_000)).toBe(true);
+  await one.files.follow('n2', MS);
+  expect(await complete(one)).toBe(true);
+  expect(await eventually(() => text(one.data, 'late') === null)).toBe(true);
+  expect(text(one.data, 'shared')).toBe('shared');
+  const dir = join(manifests(one.diverged)[0]?.dir ?? '', 'files/data');
+  expect(text(dir, 'late')).toBe('by the old active');
+  expect(text(dir, 'shared')).toBe('changed by the old active');
+});
+
 when(
   'Syncthing killed on the active comes back receive-only by itself, and is the active again when told so',
   async () => {

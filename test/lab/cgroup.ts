@@ -63,6 +63,13 @@ export function freeze(machine: string, frozen: boolean): void {
   if (existsSync(path)) writeFileSync(path, frozen ? on : off);
 }
 
+export function isFrozen(machine: string): boolean {
+  const [path, yes] = unified()
+    ? [join(TOP, machine, 'cgroup.freeze'), '1']
+    : [join(TOP, 'freezer', machine, 'freezer.state'), 'FROZEN'];
+  return existsSync(path) && readFileSync(path, 'utf8').trim() === yes;
+}
+
 /** A VM that gets too little of the machine: `share` of one core; null takes the limit off. */
 export function starve(machine: string, share: number | null): void {
   const period = 100_000;

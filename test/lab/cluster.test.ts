@@ -40,6 +40,13 @@ describe.skipIf(reasons.length > 0)('a cluster on VMs', () => {
         } catch (cause) {
           console.log(await cluster.lastWords());
           throw cause;
+        } finally {
+          // What one event broke is not to fail the next.
+          await lab.heal();
+          for (const vm of lab.machines) {
+            vm.thaw();
+            await vm.boot();
+          }
         }
       },
       limit,

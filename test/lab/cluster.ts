@@ -47,16 +47,17 @@ export class Cluster {
     return JSON.parse(await this.agent(id, [...args, '--json'], timeout)) as T;
   }
 
-  /** What some VM that is on says of the cluster; undefined while none can say. */
-  async status(from?: string): Promise<ClusterStatus | undefined> {
-    const ids = from === undefined ? [...this.#members] : [from];
-    for (const id of ids.filter((each) => this.lab.node(each).init !== undefined)) {
-      const { code, stdout } = await this.lab
-        .node(id)
-        .exec([AGENT, 'cluster', 'status', '--json'], { timeout: 5000 });
-      if (code === 0) return JSON.parse(stdout) as ClusterStatus;
-    }
-    return undefined;
+  /** What the VMs that are awake say of the cluster: the newest epoch, as one that is cut off knows only the past. */
+  async status(): Promise<ClusterStatus | undefined> {
+    const asked = [...this.#members].map((id) => this.lab.node(id)).filter(({ awake }) => awake);
+    const told = await Promise.all(
+      asked.map(async (vm) => {
+        const { code, stdout } = await vm.exec([AGENT, 'cluster', 'status', '--json'], { timeout: 5000 });
+        return code === 0 ? [JSON.parse(stdout) as ClusterStatus] : [];
+      }),
+    );
+    const newest = (one: ClusterStatus) => (one.error === null ? 1e6 : 0) + (one.epoch ?? 0);
+    return told.flat().sort((a, b) => newest(b) - newest(a))[0];
   }
 
   /** Waits until every member is on, well, and all but the active are voters. Returns the active. */
@@ -151,9 +152,9 @@ export class Cluster {
   async lastWords(lines = 30): Promise<string> {
     const parts = await Promise.all(
       this.lab.machines.map(async (vm) => {
-        if (vm.init === undefined) return `${vm.id} is off`;
+        if (!vm.awake) return `${vm.id} is off or frozen`;
         const { stdout } = await vm.exec(
-          `journalctl --no-pager -n ${lines} -u 'cloudify-*' | grep -v -E 'pam_|sudo\\['; systemctl --failed --no-legend`,
+          `journalctl --no-pager -n ${lines} -u cloudify-agent -u 'cloudify-p*' -u cloudify-lease | grep -v -E 'pam_|sudo\\['; systemctl --failed --no-legend`,
         );
         return `${vm.id}:\n${stdout}`;
       }),

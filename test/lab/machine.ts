@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fateOf, freeze, killAll, makeCgroup, pidsOf, starve } from './cgroup.ts';
+import { fateOf, freeze, isFrozen, killAll, makeCgroup, pidsOf, starve } from './cgroup.ts';
 import { type Done, type Input, must, run, until } from './host.ts';
 import type { NodePlace } from './names.ts';
 import { dropPort, freshPort, silence } from './network.ts';
@@ -143,6 +143,11 @@ export class Machine {
       10,
     );
     dropPort(this.place);
+  }
+
+  /** On, and not frozen: a command would be carried out. */
+  get awake(): boolean {
+    return this.init !== undefined && !isFrozen(this.place.machine);
   }
 
   freeze(): void {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { makeCluster } from './cluster.ts';
 import { createLab, type Lab, openLab } from './lab.ts';
 import { labPaths } from './names.ts';
 import { missing } from './probe.ts';
@@ -18,6 +19,7 @@ const usage =
   () => `usage: npm run lab -- COMMAND [--name NAME] ...     (the name is "hand" unless told otherwise)
   SCENARIO                       runs a scenario in a lab of its own: ${named().join(', ') || 'none yet'}
   up [--nodes N]                 boots N VMs (3) that stay until "down"
+  cluster [--nodes N]            the same, then makes managers and a cluster of them
   down [--all]                   takes it away
   ls                             the labs that are there
   exec [--user USER] NODE CMD... runs it in n1, n2...; a single word goes through sh
@@ -56,12 +58,13 @@ async function demand(): Promise<void> {
   process.exit(3);
 }
 
-async function up(): Promise<void> {
+async function up(): Promise<Lab> {
   await demand();
   const started = performance.now();
   const lab = await createLab({ name, nodes: Number(options.get('nodes') ?? 3), keep: true, say });
   for (const { id, ip, ip6 } of lab.machines) say(`${id} ${ip} ${ip6}`);
   say(`up after ${((performance.now() - started) / 1000).toFixed(1)} s; "down --name ${name}" takes it away`);
+  return lab;
 }
 
 function list(): void {
@@ -80,6 +83,7 @@ async function cut(lab: Lab): Promise<void> {
 const [first = '', ...others] = rest;
 const byHand: Record<string, () => unknown> = {
   up,
+  cluster: async () => makeCluster(await up(), { say }),
   down: () => {
     for (const lab of options.has('all') ? labNames() : [name]) reap(labPaths(lab));
   },

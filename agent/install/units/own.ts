@@ -14,7 +14,6 @@ const NEVER_NEEDED =
 const sudoCalls: Section = [
   ['CapabilityBoundingSet', NEVER_NEEDED],
   ['ProtectHome', 'read-only'],
-  ['ProtectControlGroups', 'yes'],
   ['PrivateTmp', 'yes'],
 ];
 

@@ -30,6 +30,8 @@ export function postgresUnit(config: Config): string {
       ['Description', 'PostgreSQL of the Cloudify cluster'],
       ['After', 'network.target'],
       ['RequiresMountsFor', pathWord(dataDir)],
+      // How often it may be started is the agent's to say: systemd would refuse the sixth start in ten seconds.
+      ['StartLimitIntervalSec', 0],
     ],
     [
       ['Type', 'notify'],
@@ -64,6 +66,7 @@ export function consulUnit(config: Config): string {
       ['Description', 'Consul server of the Cloudify cluster'],
       ['After', 'network.target'],
       ['RequiresMountsFor', pathWord(config.consul.data_dir)],
+      ['StartLimitIntervalSec', 0],
     ],
     [
       ['Type', 'exec'],
@@ -101,6 +104,7 @@ export function syncthingUnit(config: Config): string | undefined {
       ['Description', 'Syncthing of the Cloudify cluster'],
       ['After', 'network.target'],
       ['RequiresMountsFor', [home, ...folders.map(({ path }) => path)].map(pathWord).join(' ')],
+      ['StartLimitIntervalSec', 0],
     ],
     [
       ['Type', 'exec'],

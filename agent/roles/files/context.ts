@@ -13,6 +13,8 @@ import { type Stance, settingsOf } from './settings.ts';
 export const CALL = 3_000;
 /** A new connection brings the index in several messages: it is complete when nothing came for this long, ms. */
 const QUIET = 2_000;
+/** An active that writes all the time is never quiet, ms. */
+const NEVER_QUIET = 30_000;
 
 export type Context = {
   readonly config: NodeConfig;
@@ -33,6 +35,8 @@ export type Context = {
   /** When the followed node was first seen connected, and when it last told of changes; monotonic ms. */
   connectedAt: number | null;
   indexAt: number;
+  /** The connection (by `connectedAt`) whose index has come. */
+  settledOn: number | null;
   held: readonly HeldDeletions[];
   /** The archive of a former active is being made. */
   returning: boolean;
@@ -107,16 +111,20 @@ export function take(ctx: Context, stance: Stance): void {
 
 /** Has the followed node told all it has? Once complete, a copy stays one while nobody is connected. */
 export function heard(ctx: Context): boolean {
-  const { stance, connectedAt, home } = ctx;
+  const { stance, home } = ctx;
   if (stance === null) return home.memory.synced;
   if (stance.kind === 'leading') return true;
   if (home.memory.synced) return true;
-  return stance.kind === 'following' && settledConnection(ctx, connectedAt);
+  return stance.kind === 'following' && settledConnection(ctx);
 }
 
-/** Connected, and quiet for a while: the index of the other side is here. */
-export function settledConnection(ctx: Context, connectedAt = ctx.connectedAt): boolean {
-  return connectedAt !== null && now() - Math.max(connectedAt, ctx.indexAt) > QUIET;
+/** Connected, and quiet for a while since: the index of the other side is here. Holds until the connection ends. */
+export function settledConnection(ctx: Context): boolean {
+  const { connectedAt, indexAt } = ctx;
+  if (connectedAt === null) return false;
+  const quiet = now() - Math.max(connectedAt, indexAt) > QUIET || now() - connectedAt > NEVER_QUIET;
+  if (quiet) ctx.settledOn = connectedAt;
+  return ctx.settledOn === connectedAt;
 }
 
 export function judged(ctx: Context): Judged {

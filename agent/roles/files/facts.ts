@@ -102,7 +102,10 @@ export function factsOf({ seen, silent, heard, held, busy, stuck }: Judged, now:
   const mode = modeOf(folders);
   const broken = folders.filter((folder) => folder.error !== null).length;
   const counts = {
-    needItems: sum(folders, ({ needItems, needDeletes }) => needItems + needDeletes),
+    // Deletions are carried out a little later and lack nothing; held ones wait for a word, and somebody must see it.
+    needItems:
+      sum(folders, ({ needItems }) => needItems) +
+      held.reduce((total, { deletions }) => total + deletions, 0),
     needBytes: sum(folders, ({ needBytes }) => needBytes),
     errors: sum(folders, ({ errors }) => errors) + broken + stuck,
     mode,

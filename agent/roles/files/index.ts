@@ -37,8 +37,8 @@ export function syncthingUnit(config: Pick<NodeConfig, 'files'>): ServiceUnit {
     unit: 'cloudify-syncthing.service',
     command: syncthingBinary(config) ?? 'syncthing',
     args: ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--no-upgrade', '--no-default-folder'],
-    // One process instead of two: who watches over it is the driver. No second of measuring which hash is fastest.
-    env: { STNOUPGRADE: '1', STMONITORED: '1', STHASHING: 'standard', HOME: home },
+    // One process instead of two: who watches over it is the driver.
+    env: { STNOUPGRADE: '1', STMONITORED: '1', HOME: home },
     stopSignal: 'SIGTERM',
     stopTimeout: 15_000,
   };
@@ -62,6 +62,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     silent: 'Syncthing was not started yet',
     connectedAt: null,
     indexAt: 0,
+    settledOn: null,
     held: [],
     returning: false,
     otherwise: new Map(),

@@ -9,7 +9,7 @@ export type FileFacts = {
    * Of the active: `complete`, unless a folder cannot be used. `off`: no files are replicated.
    */
   state: 'off' | 'complete' | 'behind' | 'unknown';
-  /** Items (files, folders, links, deletions held or to be done) and bytes this node still lacks. */
+  /** Items (files, folders, links, held deletions) and bytes this node still lacks. */
   needItems: number;
   needBytes: number;
   /** Items and folders that Syncthing gave up on, and local changes that no revert takes away. */

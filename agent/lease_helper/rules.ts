@@ -1,0 +1,49 @@
+/** Which rules are in force, as the helper's own doing: one change at a time, in order. */
+import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
+import { type FirewallRole, SETS_FILE } from '../roles/firewall/names.ts';
+import type { GateHands } from './gate.ts';
+
+export function createRules(dir: string, say: GateHands['say']) {
+  /** What this process put in force last; null: it does not know. */
+  let known: FirewallRole | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+  const failing = (what: string) => (thrown: unknown) =>
+    say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+
+  const apply = (role: FirewallRole): Promise<void> => {
+    const work = queue.then(async () => {
+      known = null;
+      await applyRole(dir, role).catch(async () => {
+        // The sets may have gone with somebody's cleaning: the rules cannot name what is not there.
+        await applySets(dir, SETS_FILE);
+        await applyRole(dir, role);
+      });
+      known = role;
+    });
+    queue = work.catch(() => {});
+    return work;
+  };
+
+  /** Whoever else cleans up the tables does not know our chains. */
+  function hook(): void {
+    queue = queue.then(ensureHooks).then((mended) => {
+      if (mended.length > 0) say('warn', `our chains were not hooked in first place: ${mended.join(', ')}`);
+    }, failing('hooking in the rules'));
+  }
+
+  return {
+    apply,
+    hook,
+    /**
+     * Rules that go by the lease. Those of a standby do: then nothing is waited for, and the active's come after. If
+     * somebody else applied the fenced ones meanwhile, clients wait that much longer.
+     */
+    async opening(): Promise<void> {
+      const ready = known === 'standby' || known === 'active';
+      const applied = apply('active');
+      hook();
+      if (ready) applied.catch(failing('applying the rules of an active'));
+      else await applied;
+    },
+  };
+}

@@ -1,0 +1,168 @@
+/** Three managers with TLS, tokens and ACLs, as on machines of their own: who comes in, who is kept out, and what renewal costs. */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../agent/config.ts';
+import { createConsulClient } from '../../agent/consul/client.ts';
+import { createPeers } from '../../agent/http/peers.ts';
+import { loadSecurity, type Security } from '../../agent/security/store.ts';
+import { startAgent } from '../../cli/dev/agents.ts';
+import { agentOn, prepare } from '../../cli/dev/cluster.ts';
+import { CLIENT, PORTS } from '../../cli/dev/layout.ts';
+import { LEDGER_TABLE } from '../ledger/ledger.ts';
+import { freeAddress } from './addresses.ts';
+import { eventually, TestCluster } from './harness.ts';
+
+let t: TestCluster;
+const TLS = { api: { tls: true } };
+
+const agent = (name: string, ...args: string[]) => agentOn(t.cluster, t.node(name), args);
+const host = (name: string): string => t.node(name).address;
+
+async function token(): Promise<string> {
+  const { stdout, code } = await agent('n1', 'cluster', 'token', 'create', '--ttl', '10min');
+  expect(code).toBe(0);
+  return stdout.trim();
+}
+const join_ = (name: string, text: string) => agent(name, 'cluster', 'join', '--token', text, host('n1'));
+
+function securityOf(name: string): Security {
+  const found = loadSecurity(loadConfig(t.node(name).config).config);
+  if (found === undefined) throw new Error(`${name} has no certificates`);
+  return found;
+}
+
+beforeAll(async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'agent-test-'));
+  t = new TestCluster(
+    await prepare({
+      dir,
+      nodes: 4,
+      first: await freeAddress(),
+      runtime: 'bun',
+      preset: 'fast',
+      options: TLS,
+    }),
+  );
+  for (const node of t.nodes) await startAgent(node, t.cluster.settings.program, t.cluster.user);
+  const started = await agent('n1', 'cluster', 'start');
+  if (started.code !== 0) throw new Error(`${started.stderr}\n${t.logs()}`);
+}, 120_000);
+afterAll(() => t?.down(), 60_000);
+
+test('a manager joins with a token once: none, an altered or a used one is refused and leaves nothing behind', async () => {
+  const good = await token();
+  const altered = `${good.slice(0, 12)}${good[12] === 'A' ? 'B' : 'A'}${good.slice(13)}`;
+  const foreign = `${good.slice(0, -4)}AAAA`;
+  for (const [text, said] of [
+    [altered, 'altered or revoked'],
+    [foreign, 'not of the cluster'],
+    [good.slice(0, 40), 'cut off or altered'],
+  ] as const) {
+    const refused = await join_('n4', text);
+    expect([refused.code, refused.stderr.includes(said)]).toEqual([1, true]);
+  }
+  const without = await agent('n4', 'cluster', 'join', host('n1'));
+  expect(without.stderr).toContain('a join token is needed');
+
+  const joined = await join_('n2', good);
+  if (joined.code !== 0) throw new Error(`${joined.stderr}\n${t.logs()}`);
+  const replayed = await join_('n4', good);
+  expect(replayed.code).toBe(1);
+  expect(replayed.stderr).toContain('was used already, by n2');
+  expect(readdirSync(t.node('n4').dir)).not.toContain('pgdata');
+}, 120_000);
+
+test('a third joins, and every connection between the databases is by certificate', async () => {
+  const joined = await join_('n3', await token());
+  if (joined.code !== 0) throw new Error(`${joined.stderr}\n${t.logs()}`);
+  expect(await t.settled(60_000, ['n1', 'n2', 'n3'])).toBe('n1');
+  // A change of the list of voters ends all walsenders for a moment.
+  await eventually('two standbys by certificate', 10_000, async () => {
+    const seen = await t.sql(
+      'n1',
+      'select count(*), bool_and(ssl), count(distinct client_dn) from pg_stat_replication join pg_stat_ssl using (pid)',
+    );
+    return seen === '2|t|2';
+  });
+  await t.clientSql(`${LEDGER_TABLE}; GRANT ALL ON ledger TO ${CLIENT.user}`);
+}, 120_000);
+
+test('certificates are renewed on every node without a role change, a restart or a lost write', async () => {
+  const ledger = t.ledger();
+  try {
+    await ledger.acknowledgedAfter(await ledger.mark(), 10_000);
+    const since = await ledger.mark();
+    const servers = ['n1', 'n2', 'n3'].map((name) => t.postmasterPid(name));
+    const consuls = ['n1', 'n2', 'n3'].map((name) => t.pids(name, 'consul'));
+    const before = securityOf('n1').certificate;
+    for (const name of ['n1', 'n2', 'n3']) {
+      const renewed = await agent(name, 'cluster', 'certificates', '--renew');
+      expect([renewed.code, renewed.stderr]).toEqual([0, '']);
+    }
+    const after = securityOf('n1').certificate;
+    expect([after.name === before.name, after.fingerprint === before.fingerprint]).toEqual([true, false]);
+    await ledger.acknowledgedAfter(await ledger.mark(), 10_000);
+    expect(await t.settled(30_000, ['n1', 'n2', 'n3'])).toBe('n1');
+    expect(['n1', 'n2', 'n3'].map((name) => t.postmasterPid(name))).toEqual(servers);
+    expect(['n1', 'n2', 'n3'].map((name) => t.pids(name, 'consul'))).toEqual(consuls);
+    expect((await t.status())?.epoch).toBe(1);
+    expect((await ledger.downtime(since)).ms).toBeLessThan(1000);
+    await t.switchTo('n2');
+    await t.switchTo('n1');
+    await t.settled(60_000, ['n1', 'n2', 'n3']);
+    await ledger.stopWriting();
+    expect(await ledger.balance('n1')).toMatchObject({ lost: [], phantoms: [] });
+    expect(await ledger.overlaps()).toEqual([]);
+  } finally {
+    await ledger.close();
+  }
+}, 120_000);
+
+test('a killed active is replaced, and comes back as a standby', async () => {
+  await t.killManager('n1');
+  const active = await eventually('another active', 20_000, async () => {
+    const now = (await t.status())?.active;
+    return now !== 'n1' && now;
+  });
+  expect(['n2', 'n3']).toContain(active);
+  await t.startAgent('n1');
+  expect(await t.settled(60_000, ['n1', 'n2', 'n3'])).toBe(active);
+}, 120_000);
+
+test('a removed node is kept out: its Consul token, its peer token and its gossip key are worth nothing', async () => {
+  const active = await t.activeName();
+  const gone = ['n2', 'n3'].find((name) => name !== active) ?? 'n3';
+  const key = securityOf(active).secrets.gossipKey;
+  const { tls, secrets } = securityOf(gone);
+  const consul = createConsulClient({
+    servers: [`https://${host(active)}:8501`],
+    tls: () => tls,
+    token: secrets.consulToken,
+  });
+  const peers = createPeers(
+    (name) => ({ host: host(name), port: PORTS.api }),
+    () => 'unused',
+    () => ({ node: gone, token: secrets.peerToken, tls }),
+  );
+  expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('ok');
+  expect(await peers.lags(active, 2000)).not.toBeNull();
+
+  const removed = await agent(active, 'cluster', 'nodes', 'remove', gone);
+  if (removed.code !== 0) throw new Error(`${removed.stderr}\n${t.logs()}`);
+  expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('unknown');
+  expect(await peers.lags(active, 2000)).toBeNull();
+  expect(securityOf(active).secrets.gossipKey).not.toBe(key);
+  expect(securityOf(gone).secrets.gossipKey).toBe(key);
+  const other = ['n1', 'n2', 'n3'].find((name) => name !== gone && name !== active) ?? 'n1';
+  await eventually(
+    `${other} has the new key in its files`,
+    20_000,
+    () => securityOf(other).secrets.gossipKey !== key,
+  );
+  expect(
+    await t.sql(active, `select count(*) from pg_stat_replication where application_name like '${gone}%'`),
+  ).toBe('0');
+  expect(await t.settled(60_000, [active, other])).toBe(active);
+}, 120_000);
