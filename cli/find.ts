@@ -27,12 +27,23 @@ const takesValue = (option: string): boolean => {
   return definition !== undefined && definition.type === 'string';
 };
 
+/** Those that people are told of. */
+async function shown(commands: SubCommandsDef): Promise<string[]> {
+  const names: string[] = [];
+  for (const [name, command] of Object.entries(commands)) {
+    const { meta } = await resolved<CommandDef>(command as CommandDef);
+    if ((await resolved(meta ?? {})).hidden !== true) names.push(name);
+  }
+  return names;
+}
+
 async function unknownCommand(
   word: string,
   path: readonly string[],
-  known: readonly string[],
+  commands: SubCommandsDef,
 ): Promise<Error> {
   const { nearest } = await import('../agent/config/problems.ts');
+  const known = await shown(commands);
   const guess = nearest(word, known);
   return usageError(
     `'${path.join(' ')}' has no command '${word}'`,
@@ -55,7 +66,7 @@ export async function findCommand(root: CommandDef, argv: readonly string[]): Pr
       continue;
     }
     const next = Object.hasOwn(known, word) ? known[word] : undefined;
-    if (next === undefined) throw await unknownCommand(word, path, Object.keys(known));
+    if (next === undefined) throw await unknownCommand(word, path, known);
     command = await resolved<CommandDef>(next as CommandDef);
     path.push(word);
   }

@@ -11,7 +11,7 @@ describe('bad usage ends with exit code 2 and says what would be right', () => {
     ['cluster nods', "agent: 'agent cluster' has no command 'nods' /   did you mean 'agent cluster nodes'?"],
     [
       'frobnicate',
-      "agent: 'agent' has no command 'frobnicate' /   it has: run, status, logs, cluster, doctor, dev, completion",
+      "agent: 'agent' has no command 'frobnicate' /   it has: run, status, logs, cluster, doctor, hash-password, install, uninstall, teardown, dev, completion",
     ],
     [
       'cluster nodes list --wach',

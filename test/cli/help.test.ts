@@ -15,17 +15,21 @@ describe('help', () => {
     "
     one active and its standbys out of three or more managers (agent vVERSION)
 
-    USAGE agent run|status|logs|cluster|doctor|dev|completion
+    USAGE agent run|status|logs|cluster|doctor|hash-password|install|uninstall|teardown|dev|completion
 
     COMMANDS
 
-             run    be the agent of this manager (under systemd, or in a terminal)
-          status    this manager's role, database, services and checks
-            logs    the agent's log, newest last
-         cluster    make, enter, watch and steer the cluster
-          doctor    what is missing or wrong on this machine, with the mend
-             dev    a cluster of managers on this machine, in one folder, without root
-      completion    completion of commands and options for a shell, to be sourced
+                run    be the agent of this manager (under systemd, or in a terminal)
+             status    this manager's role, database, services and checks
+               logs    the agent's log, newest last
+            cluster    make, enter, watch and steer the cluster
+             doctor    what is missing or wrong on this machine, with the mend
+      hash-password    make the password_hash of a user under 'api.users', from a password on standard input
+            install    prepare this manager: users, folders, units, sudo, rules; may be repeated, also to upgrade
+          uninstall    take away what install made; never the database
+           teardown    make this manager a stand-alone one again: its data, its own units and settings, no cluster
+                dev    a cluster of managers on this machine, in one folder, without root
+         completion    completion of commands and options for a shell, to be sourced
 
     Use agent <command> --help for more information about a command.
     "
@@ -35,20 +39,22 @@ describe('help', () => {
     "
     make, enter, watch and steer the cluster (agent cluster)
 
-    USAGE agent cluster start|join|status|nodes|set-active|history|pause|resume|maintenance|reinit
+    USAGE agent cluster start|join|status|nodes|token|set-active|history|pause|resume|maintenance|reinit|certificates
 
     COMMANDS
 
-            start    make a cluster whose first active is this manager; its data is kept
-             join    bring this manager, which must be empty, into a cluster as a standby
-           status    the cluster as a whole: who is active, what confirms commits, what it survives
-            nodes    the managers of the cluster
-       set-active    switch over: make another manager the active, without losing a write
-          history    who was active, since when, why, and what each change cost
-            pause    no automatic role change until resumed; the active stays as long as its lease can be renewed
-           resume    end a pause: role changes are automatic again
-      maintenance    leave a node alone while it is worked on; it is not made the active meanwhile
-           reinit    throw a standby's database away and copy it again from the active
+             start    make a cluster whose first active is this manager; its data is kept
+              join    bring this manager, which must be empty, into a cluster as a standby
+            status    the cluster as a whole: who is active, what confirms commits, what it survives
+             nodes    the managers of the cluster
+             token    join tokens: each lets one manager in, once
+        set-active    switch over: make another manager the active, without losing a write
+           history    who was active, since when, why, and what each change cost
+             pause    no automatic role change until resumed; the active stays as long as its lease can be renewed
+            resume    end a pause: role changes are automatic again
+       maintenance    leave a node alone while it is worked on; it is not made the active meanwhile
+            reinit    throw a standby's database away and copy it again from the active
+      certificates    when this manager's certificates end; renew them, without a restart or a role change
 
     Use agent cluster <command> --help for more information about a command.
     "

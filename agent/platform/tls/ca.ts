@@ -35,7 +35,11 @@ const SKEW = DAY;
 export const CA_DAYS = 20 * 365;
 export const NODE_DAYS = 2 * 365;
 
-const load = async () => (await import('./x509.ts')).x509;
+/** What the library needs comes first, by an import of its own: a bundler does not keep the order within one file. */
+const load = async () => {
+  await import('reflect-metadata');
+  return (await import('./x509.ts')).x509;
+};
 
 /** 16 random bytes, positive, as RFC 5280 wants it. */
 const serial = (): string => {
