@@ -70,6 +70,10 @@ export function policyOf(config: NodeConfig): Policy {
     primaryStartTimeout: config.postgres.primary_start_timeout,
     restartWindow: config.postgres.restart_window,
     stopTimeout: Math.min(config.postgres.stop_timeout, 10_000),
+    servicesStop: Math.max(
+      defaultPolicy.servicesStop,
+      ...config.services.filter((s) => s.active_only && !s.warm).map((s) => s.stop_timeout),
+    ),
     failsafe: config.failsafe,
     synchronousMode: config.synchronous_mode,
     maximumLagOnFailover: config.maximum_lag_on_failover,

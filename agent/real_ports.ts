@@ -100,7 +100,7 @@ export function realPorts(o: RealParts): RealPorts {
     services: {
       facts: () => services.facts(),
       up: () => services.up(),
-      down: () => services.down(),
+      down: (ms) => services.down(ms),
       repair: (names) => services.repair(names),
     },
     files: o.files ?? FILES_OFF,

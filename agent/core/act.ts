@@ -71,7 +71,7 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       countRepair(n);
       return said(yield* call('services', 'up', n.policy.stopTimeout));
     case 'services_down':
-      return said(yield* call('services', 'down', n.policy.stopTimeout));
+      return said(yield* call('services', 'down', n.policy.servicesStop));
     case 'repair':
       countRepair(n);
       return said(yield* call('services', 'repair', action.names, n.policy.stopTimeout));

@@ -170,7 +170,7 @@ export function factsOf(
     hadStandby: n.hadStandby,
     startFailed: n.startFailedAt !== null,
     closedFor: n.closedSince === null ? 0 : now - n.closedSince,
-    repairDue: now - n.repairedAt >= pauseAfter(n.repairs),
+    repairDue: !n.startingServices && now - n.repairedAt >= pauseAfter(n.repairs),
     repairs: n.repairs,
     filesDue: filesDue(n),
     wants: n.wants,

@@ -118,6 +118,8 @@ export type NodeContext = {
   serving: boolean;
   /** How often this node failed as active, one soon after the other: each time it is left out longer. */
   failures: number;
+  /** Services are being started beside main. */
+  startingServices: boolean;
   /** The one long task (rewind, basebackup) that runs beside main, and from whom it reads. */
   task: { what: 'rewind' | 'reclone'; from: string; began: number } | null;
   /** Until when the kernel lets clients in, as far as it confirmed; own clock. */
@@ -188,6 +190,7 @@ export function createContext(
     serving: false,
     failures: 0,
     task: null,
+    startingServices: false,
     openUntil: Number.NEGATIVE_INFINITY,
     filesTold: { what: null, at: Number.NEGATIVE_INFINITY, tries: 0 },
     outageSince: null,

@@ -11,6 +11,8 @@ export type Policy = {
   /** How long after an opening failing checks do not count yet: their runs may be of the time before. */
   checksSettle: number;
   stopTimeout: number;
+  /** How long the active-only services may take to stop, all together, before they are killed. */
+  servicesStop: number;
   /** How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before it degrades. */
   openWait: number;
   /** How long a holder that cannot open goes on renewing (PROTOCOL D.9). */
@@ -51,6 +53,7 @@ export const defaultPolicy: Policy = {
   restartWindow: 60000,
   checksSettle: 5000,
   stopTimeout: 5000,
+  servicesStop: 5000,
   openWait: 3000,
   holdWithoutOpen: 15000,
   cooldown: 10000,

@@ -104,6 +104,7 @@ export type Ports = {
     facts(): ServiceFacts;
     /** Start the active-only services in order; returns when all run or one failed. */
     up(ms: number): Outcome;
+    /** Stops them within `ms`, killing what is left; an `up` under way ends, and starts nothing any more. */
     down(ms: number): Outcome;
     repair(names: string[], ms: number): Outcome;
   };

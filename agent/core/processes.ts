@@ -16,7 +16,7 @@ import { answerFailsafe, askFailsafe } from './procedures/failsafe.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { hookRunner } from './procedures/hooks.ts';
 import type { Result } from './procedures/promote.ts';
-import { longTask } from './procedures/task.ts';
+import { longTask, startServices } from './procedures/task.ts';
 import { answerVote } from './procedures/vote.ts';
 import { stateOf } from './state.ts';
 
@@ -158,6 +158,8 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     let acted = false;
     const queue = [...decision.actions];
     for (const action of queue) {
+      // The guard may have begun to fence while this tick looked at the world.
+      if (n.interrupted) break;
       n.acting = action.do;
       const result = yield* untilInterrupted(n, carryOut(n, action, hooks));
       n.acting = null;
@@ -190,8 +192,12 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
 }
 
 function* carryOut(n: NodeContext, action: Action, hooks: Hooks): Procedure<Result> {
-  if (action.do !== 'rebuild' || hooks.spawn === undefined) return yield* act(n, action, hooks.newClone);
-  if (n.task === null) hooks.spawn(longTask(n, action.how, hooks.newClone));
+  const { spawn, newClone } = hooks;
+  if (spawn !== undefined && action.do === 'rebuild') {
+    if (n.task === null) spawn(longTask(n, action.how, newClone));
+  } else if (spawn !== undefined && (action.do === 'services_up' || action.do === 'repair')) {
+    if (!n.startingServices) spawn(startServices(n, act(n, action, newClone)));
+  } else return yield* act(n, action, newClone);
   return { ok: true };
 }
 

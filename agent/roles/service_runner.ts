@@ -24,12 +24,17 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
   const activeOnly = ordered.filter((s) => s.active_only && !s.warm);
   const always = ordered.filter((s) => !s.active_only || s.warm);
 
+  /** Each `down` ends what was being started: nothing is begun after it that an earlier `up` had still before it. */
+  let downs = 0;
+
   const each = async (
     list: readonly ServiceConfig[],
     act: (unit: ServiceUnit) => Promise<unknown>,
+    goOn: () => boolean = () => true,
   ): Promise<Outcome> => {
     const failures: string[] = [];
     for (const service of list) {
+      if (!goOn()) return { kind: 'failed', why: `${service.name} was not started: a stop was asked for` };
       try {
         await act(unitOf(service));
       } catch (thrown) {
@@ -56,8 +61,24 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
       }
       return facts;
     },
-    up: (): Promise<Outcome> => each(activeOnly, (unit) => driver.start(unit)),
-    down: (): Promise<Outcome> => each([...activeOnly].reverse(), (unit) => driver.stop(unit)),
+    up: (): Promise<Outcome> => {
+      const began = downs;
+      return each(
+        activeOnly,
+        (unit) => driver.start(unit),
+        () => downs === began,
+      );
+    },
+    /** Each has its own time to stop, all of them together `ms`; what is left of it then is killed. */
+    down: (ms: number): Promise<Outcome> => {
+      downs += 1;
+      const end = performance.now() + ms;
+      return each([...activeOnly].reverse(), (unit) =>
+        driver.stop(unit, {
+          timeout: Math.max(100, Math.min(unit.stopTimeout ?? ms, end - performance.now())),
+        }),
+      );
+    },
     repair: (names: string[]): Promise<Outcome> =>
       each(
         always.filter((s) => names.includes(s.name)),

@@ -12,12 +12,16 @@ const STRAGGLER = 250;
 export function servicesPort(world: World, node: SimNode): Handlers<'services'> {
   const random = world.latency;
   const { services } = node;
+  let downs = 0;
   const change = (running: boolean) => {
     return (agent: Agent, reply: Reply, [ms]: [number]): unknown => {
+      if (!running) downs += 1;
+      const began = downs;
       const took =
         services.running === running && !services.broken ? random.range(1, 5) : random.skewed(80, 2500);
       if (took > ms) return void agent.later(ms, () => reply({ kind: 'failed', why: 'not in time' }));
       return void agent.later(took, () => {
+        if (running && began !== downs) return reply({ kind: 'failed', why: 'a stop was asked for' });
         if (running && services.broken) return reply({ kind: 'failed', why: 'worker exited' });
         services.running = running;
         reply(DONE);

@@ -26,7 +26,7 @@ export function* fenceDown(n: NodeContext, why: string): Procedure<void> {
         level: 'error',
         message: `PostgreSQL did not stop: ${stopped.why}`,
       });
-    yield* call('services', 'down', n.policy.stopTimeout);
+    yield* call('services', 'down', n.policy.servicesStop);
   } finally {
     n.fencing -= 1;
   }

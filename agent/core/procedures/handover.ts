@@ -10,11 +10,15 @@ import { type Result, reopen, startInPlace } from './promote.ts';
 
 const POLL = 10;
 
+/** A unit that systemd has to stop after the agent does not stop for it: it is killed soon. */
+const SHUTDOWN = { target: 500, checkpoint: 1000, services: 1500, files: 500 };
+
 /** How long each step before the stop may take: an operator can wait, a machine that goes down cannot. */
-function bounds(n: NodeContext, why: HandoverKind): { target: number; checkpoint: number; files: number } {
-  const { switchoverWait, filesWait } = n.policy;
-  if (why === 'shutdown') return { target: 500, checkpoint: 1000, files: 500 };
+function bounds(n: NodeContext, why: HandoverKind): typeof SHUTDOWN {
+  const { switchoverWait, filesWait, servicesStop } = n.policy;
+  if (why === 'shutdown') return SHUTDOWN;
   return {
+    services: servicesStop,
     target: Math.min(switchoverWait, 10_000),
     checkpoint: switchoverWait,
     files: Math.min(switchoverWait, why === 'requested' ? filesWait : 2000),
@@ -45,7 +49,7 @@ export function* handover(
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
   n.fence = closed.kind === 'done' ? 'closed' : 'unknown';
   if (closed.kind !== 'done') return yield* stay(n, `clients could not be shut out: ${closed.why}`);
-  const down = yield* call('services', 'down', n.policy.stopTimeout);
+  const down = yield* call('services', 'down', bound.services);
   if (down.kind !== 'done') return yield* stay(n, `services did not stop: ${down.why}`);
   const lacks = yield* settleFiles(n, target, bound.files);
   if (lacks !== null && why === 'requested') return yield* stay(n, lacks);
@@ -83,7 +87,8 @@ export function* release(
     n.renewing = false;
     return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
   }
-  yield* call('services', 'down', n.policy.stopTimeout);
+  const ms = n.stopping === 'shutdown' ? SHUTDOWN.services : n.policy.servicesStop;
+  yield* call('services', 'down', ms);
   n.mandate = null;
   n.cooldownUntil = n.now() + n.policy.cooldown;
   const given = yield* giveAway(

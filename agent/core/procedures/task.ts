@@ -27,3 +27,15 @@ export function* longTask(
     n.wake();
   }
 }
+
+/** A service may take a minute to start; the database may need main meanwhile. */
+export function* startServices(n: NodeContext, start: Procedure<Result>): Procedure<void> {
+  n.startingServices = true;
+  try {
+    const done = yield* start;
+    if (!done.ok) n.log({ component: 'handler-runner', level: 'warn', message: `services: ${done.why}` });
+  } finally {
+    n.startingServices = false;
+    n.wake();
+  }
+}

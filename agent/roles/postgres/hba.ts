@@ -1,10 +1,10 @@
 /** pg_hba.conf, fenced and open, and pg_ident.conf. The first line that matches a connection decides; no line is a refusal. */
 
-import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import { hbaFile, identFile, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
 import type { TlsSettings } from './tls.ts';
+import { writeText } from './write_text.ts';
 
 const AGENT_MAP = 'cloudify_agent';
 const MEMBERS_MAP = 'cloudify_members';
@@ -69,6 +69,6 @@ export function renderIdent(o: PgOptions, tls: TlsSettings | undefined, original
 export async function writeAccess(o: PgOptions, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<void> {
   const read = async (path: string | undefined) => (path === undefined ? null : await readText(path));
   const [hba, ident] = [await read(o.originalHba), await read(o.originalIdent)];
-  writeDurably(identFile(o), renderIdent(o, settings.tls, ident), PRIVATE);
-  writeDurably(hbaFile(o), renderHba(o, settings, hba), PRIVATE);
+  await writeText(identFile(o), renderIdent(o, settings.tls, ident));
+  await writeText(hbaFile(o), renderHba(o, settings, hba));
 }

@@ -17,6 +17,7 @@ import { passFile, renderPassFile } from './conninfo.ts';
 import { writeAccess } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
+import { writeText } from './write_text.ts';
 
 export interface SettingsStore {
   get(): Promise<Settings>;
@@ -25,7 +26,7 @@ export interface SettingsStore {
    * side: closed before the mark says fenced, open after it no longer does.
    */
   change(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
-  /** Write every file anew, for a start. */
+  /** Bring every file up to date, for a start. */
   writeAll(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
   /** The files are gone: begin anew. */
   forget(): void;
@@ -50,6 +51,13 @@ export function createSettings(o: PgOptions): SettingsStore {
     current = next;
     return next;
   };
+  /** The settings, when all their files say already what `part` wants: a start then waits for no disk. */
+  const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
+    const next = { ...(await load()), ...part };
+    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next)) return null;
+    await writeAccess(o, next);
+    return next;
+  };
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = queue.then(work);
     queue = result.catch(() => {});
@@ -64,9 +72,9 @@ export function createSettings(o: PgOptions): SettingsStore {
         const own = join(o.dataDir, 'postgresql.conf');
         makeDir(o.confDir, 0o700);
         const original = o.originalConfig ?? (existsSync(own) ? own : null);
-        writeDurably(passFile(o), renderPassFile(o), PRIVATE);
-        writeDurably(mainConf(o), renderMainConf(o, original), PRIVATE);
-        return await write(part);
+        await writeText(passFile(o), renderPassFile(o));
+        await writeText(mainConf(o), renderMainConf(o, original));
+        return (await unchanged(part)) ?? (await write(part));
       }),
     forget: () => {
       current = null;
