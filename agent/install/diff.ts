@@ -49,7 +49,8 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
       const seen = sight.look(wanted.path);
       if (seen === undefined) return [wanted.path, 'is to be made'];
       if (seen.type !== 'folder') return [wanted.path, `is a ${seen.type}, should be a folder`];
-      return [wanted.path, ownership(seen, wanted)];
+      const mode = seen.mode === wanted.orMode ? seen.mode : wanted.mode;
+      return [wanted.path, ownership(seen, { ...wanted, mode })];
     }
     case 'file':
       return [wanted.path, file(sight, wanted)];

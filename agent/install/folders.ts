@@ -34,8 +34,8 @@ export function folders(config: Config): WantedFolder[] {
     folder(paths.state_dir, user, group, 0o2750),
     folder(postgresConfDir(config), POSTGRES_USER, user, 0o2750),
     folder(consul.data_dir, consulOwner, user, 0o2750),
-    // The agent writes configuration and certificate, Syncthing its index.
-    folder(config.files.home_dir, user, syncthingOwner, 0o2770),
+    // The agent writes configuration and certificate, Syncthing its index. It shuts its home at each start.
+    { ...folder(config.files.home_dir, user, syncthingOwner, 0o2770), orMode: 0o700 },
     folder(paths.diverged_dir, user, group, 0o2770),
     folder(dirname(paths.log_file), user, group, 0o2750),
     folder(ROOT_STATE_DIR, 'root', 'root', 0o700),

@@ -1,7 +1,7 @@
 /** What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at boot. */
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { ALL_SETS, HOOKS } from '../roles/firewall/names.ts';
+import { ALL_SETS, deadlineFile, HOOKS } from '../roles/firewall/names.ts';
 import { firewallFiles, removalCommands } from '../roles/firewall/render.ts';
 import { renderPolicy } from '../trampoline/policy.ts';
 import type { Machine } from './machine.ts';
@@ -42,13 +42,22 @@ async function present(machine: Machine): Promise<string[]> {
   return [...chains, ...ALL_SETS.filter((set) => sets.split('\n').includes(set))];
 }
 
-/** Our chains, what jumps to them, and our sets; nothing else of the machine's rules. */
-export function removeRules(machine: Machine): Step {
+/**
+ * Our chains, what jumps to them, and our sets; nothing else of the machine's rules. The helper is stopped by then, and the
+ * deadline it left goes too: the next one would find it passed, shut the ports and stop the services.
+ */
+export function removeRules(config: Config, machine: Machine): Step {
+  const deadline = deadlineFile(config.firewall.lease_socket);
+  const ours = async (): Promise<string[]> => [
+    ...(await present(machine)),
+    ...(machine.look(deadline) === undefined ? [] : [deadline]),
+  ];
   return {
     what: "remove the cluster's firewall rules",
-    needed: async () => (await present(machine)).join(', ') || undefined,
+    needed: async () => (await ours()).join(', ') || undefined,
     async act() {
-      const before = await present(machine);
+      const before = await ours();
+      await machine.remove(deadline);
       // It counts as run already, and would do nothing the next time.
       await machine.run(['systemctl', 'stop', '--', UNITS.firewall]).catch(() => {});
       for (const { argv, repeat } of removalCommands()) {
@@ -60,7 +69,7 @@ export function removeRules(machine: Machine): Step {
           if (!done) break;
         }
       }
-      const left = await present(machine);
+      const left = await ours();
       if (left.length > 0) throw new Error(`still there: ${left.join(', ')}`);
       return before.join(', ');
     },

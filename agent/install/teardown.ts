@@ -115,7 +115,7 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
   const work = [
     parts,
     ...(options.skipDatabase === true ? [] : [database(config, machine)]),
-    removeRules(machine),
+    removeRules(config, machine),
     setAside(config, machine, options.stamp),
     giveUnits(config, machine),
   ];

@@ -151,7 +151,7 @@ export function uninstallSteps(config: Config, machine: Machine, purge: boolean)
   const made = madeBefore(machine);
   return [
     units(machine),
-    removeRules(machine),
+    removeRules(config, machine),
     files(config, machine, purge),
     dirs(config, machine, purge),
     users(config, machine, made),

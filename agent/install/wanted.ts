@@ -10,6 +10,8 @@ export interface Ownership {
 export interface WantedFolder extends Ownership {
   readonly kind: 'folder';
   readonly path: string;
+  /** A mode that its own program gives it, and that is right as well. */
+  readonly orMode?: number;
 }
 
 export interface WantedFile extends Ownership {

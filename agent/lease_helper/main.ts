@@ -3,11 +3,11 @@
  * thing: client ports are open until the deadline it was told last, and not a moment longer.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { type Config, effectiveLease, loadConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
+import { deadlineFile } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
 import { POSTGRES_UNIT } from '../trampoline/policy.ts';
 import { createEntries } from './entries.ts';
@@ -47,7 +47,7 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const { lease_socket: socket } = config.firewall;
   const pipe = createIpsetPipe();
   const entries = createEntries(clientPorts(config), pipe);
-  const marker = deadlineMarker(join(dirname(socket), 'deadline'));
+  const marker = deadlineMarker(deadlineFile(socket));
   const failing = (what: string) => (thrown: unknown) =>
     say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   const rules = createRules(config.paths.firewall_dir, say);

@@ -2,7 +2,7 @@
  * `npm run bench`: the numbers of one machine. Downtime is the longest gap between two acknowledged writes anywhere, with one
  * client per manager writing a row every 20 ms. Prints a table, and writes .bench/results.json.
  *
- * --runs N (5), --rest SECONDS (30), --only switchover,postmaster,manager,manager-fast,rest,cli
+ * --lab: on three VMs instead (lab.ts). --runs N (5), --rest SECONDS (30), --only switchover,postmaster,manager,manager-fast,rest,cli
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -21,11 +21,18 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
     rest: { type: 'string', default: '30' },
-    only: { type: 'string', default: 'switchover,postmaster,manager,manager-fast,rest,cli' },
+    only: { type: 'string' },
+    lab: { type: 'boolean', default: false },
   },
 });
 const runs = Number(values.runs);
-const wanted = new Set(values.only.split(','));
+const HERE = 'switchover,postmaster,manager,manager-fast,rest,cli';
+const LAB = 'rest,cli,switchover,postmaster,unstartable,hung,powercut,cutoff,agent,consul,fast';
+const wanted = new Set((values.only ?? (values.lab ? LAB : HERE)).split(','));
+if (values.lab) {
+  const { labBench } = await import('./lab.ts');
+  process.exit(await labBench({ runs, restSeconds: Number(values.rest), only: wanted }));
+}
 
 const progress = (line: string) => process.stderr.write(`  ${line}\n`);
 

@@ -38,6 +38,13 @@ const GOALS: Readonly<Record<string, Goal>> = {
     target: 4000,
     peer: '12.7-13.6 / 20.0-24.0 s',
   },
+  unstartable: { title: 'postmaster that cannot start again', target: 6000, peer: '' },
+  hung: { title: 'hung database on the active', target: 3500, peer: '' },
+  powercut: { title: 'active VM killed, preset default', target: 7000, peer: '12.7-13.6 / 20.0-24.0 s' },
+  'powercut-fast': { title: 'active VM killed, preset fast', target: 4000, peer: '12.7-13.6 / 20.0-24.0 s' },
+  cutoff: { title: 'active VM cut off, preset default', target: 7000, peer: '15.7-never / 21.7-26.1 s' },
+  agent: { title: 'agent restarted on the active: longest gap, no role change', target: 400, peer: '' },
+  consul: { title: 'each Consul restarted in turn: longest gap, no role change', target: 400, peer: '' },
   'agent cluster nodes list': { title: 'agent cluster nodes list', target: 80, peer: '217 ms' },
   'agent --version': { title: 'agent --version', target: 80, peer: '' },
 };

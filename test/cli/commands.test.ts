@@ -339,6 +339,29 @@ describe('what is asked for', () => {
     expect((await on.cli('cluster set-active m2 --timeout 20')).code).toBe(5);
   });
 
+  test('a join token is printed alone, so that it can be passed on, and is in no list', async () => {
+    const made = await on.cli('cluster token create --ttl 10min');
+    expect(made.out).toBe('aaaa0001.secret.pin\n');
+    expect(made.err).toContain('for one manager, until 2026-11-22T11:00:00.000Z');
+    const listed = await on.cli('cluster token list');
+    expect(listed.out).toContain('aaaa0001  open');
+    expect(listed.out).not.toContain('secret');
+    expect((await on.cli('cluster token revoke aaaa0001')).code).toBe(0);
+    expect(on.agent.asked).toEqual([
+      ['createToken', 600_000, 'socket'],
+      ['revokeToken', 'aaaa0001'],
+    ]);
+  });
+
+  test('certificates are shown, and renewed when asked; what does not use them yet is a failure', async () => {
+    expect((await on.cli('cluster certificates')).out).toContain('agent        2028-11-22T10:00:00.000Z');
+    expect(on.agent.asked).toEqual([]);
+    expect((await on.cli('cluster certificates --renew')).code).toBe(0);
+    on.agent.renewCertificates = async () => ['consul: no answer'];
+    const partly = await on.cli('cluster certificates --renew');
+    expect([partly.code, partly.err.includes('consul: no answer')]).toEqual([1, true]);
+  });
+
   test('pause, resume and reinit are filed', async () => {
     expect((await on.cli('cluster pause')).out).toBe("paused, until 'agent cluster resume'\n");
     expect((await on.cli('cluster pause --for 10min')).out).toBe('paused for 10 min 0 s\n');

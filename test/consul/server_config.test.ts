@@ -36,3 +36,33 @@ test('durations are read as Go writes them, and nothing else is', () => {
   ]);
   expect(['', '10', 's', '10 s', '-1s', 'x1s'].every((text) => Number.isNaN(goDurationMs(text)))).toBe(true);
 });
+
+test('without security nothing of TLS, tokens or encryption is in the file', () => {
+  for (const key of ['acl', 'encrypt', 'verify_incoming', 'ca_file']) expect(config[key]).toBeUndefined();
+  expect(config.ports.https).toBeUndefined();
+});
+
+test('with it everything is verified both ways, denied by default, and HTTPS is on the own address alone', () => {
+  const secured = JSON.parse(
+    renderServerConfig({
+      ...node,
+      security: {
+        tls: { ca: '/s/ca.pem', cert: '/s/cert.pem', key: '/s/key.pem' },
+        gossipKey: 'Zw==',
+        tokens: { management: 'm', node: 'n' },
+      },
+    }).content,
+  );
+  expect(secured).toMatchObject({
+    verify_incoming: true,
+    verify_outgoing: true,
+    verify_server_hostname: true,
+    encrypt: 'Zw==',
+    // A keyring file in the data folder would win over a key that was changed meanwhile.
+    disable_keyring_file: true,
+    addresses: { https: '192.0.2.1' },
+    acl: { enabled: true, default_policy: 'deny', tokens: { master: 'm', agent: 'n' } },
+  });
+  expect(secured.acl.tokens.default).toBeUndefined();
+  expect([secured.ports.https, secured.client_addr]).toEqual([8501, '127.0.0.1']);
+});

@@ -91,6 +91,13 @@ if (asServerUser(import.meta.path)) {
         kind: 'failed',
         why: expect.stringContaining('certificate verify failed'),
       });
+      const forged = { ...certificateOf.x, caPem: certificateOf.b.caPem };
+      expect(await stranger.pg.setCertificates({ ...forged, members: both })).toEqual(done);
+      const other = await stranger.pg.basebackup(a.upstream, () => {}, new AbortController().signal);
+      expect(other).toMatchObject({ kind: 'failed', why: expect.stringContaining('unknown ca') });
+      expect(await stranger.pg.setCertificates({ ...issue('b', '1', -1), members: both })).toEqual(done);
+      const late = await stranger.pg.basebackup(a.upstream, () => {}, new AbortController().signal);
+      expect(late).toMatchObject({ kind: 'failed', why: expect.stringMatching(/expired/) });
       // The right authority, another's name: the node that answers is not the one that was meant.
       const wrong = conninfoTo(
         b.options,

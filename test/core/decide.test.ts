@@ -85,6 +85,12 @@ const situations: [string, Facts, number, string[]][] = [
   ['cluster paused, active: voters kept true', activeFacts({ paused: true }), 320, ['sync_step']],
   ['cluster paused, active with a request', activeFacts({ paused: true, request }), 545, ['handover']],
   [
+    'cluster paused, active with a request that waits for its target',
+    activeFacts({ paused: true, request: { ...request, waiting: 'it lacks files' } }),
+    320,
+    ['sync_step'],
+  ],
+  [
     'cluster paused, the lease was handed over to it',
     facts({ paused: true, lease: { state: 'offered', holder: 'b' } }),
     500,

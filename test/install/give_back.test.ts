@@ -158,6 +158,13 @@ describe('teardown', () => {
   });
 });
 
+test('teardown leaves no deadline of the lease: the next helper would find it passed, and stop the services', async () => {
+  clustered('primary');
+  machine.lay('/run/cloudify-lease/deadline', '100.00');
+  await tearDown();
+  expect(machine.look('/run/cloudify-lease/deadline')).toBeUndefined();
+});
+
 describe('uninstall', () => {
   const uninstall = (purge: boolean) => doSteps(uninstallSteps(config, machine, purge), () => {});
 

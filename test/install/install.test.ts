@@ -84,6 +84,15 @@ describe('install', () => {
     ]);
   });
 
+  test("lets Syncthing's home be as shut as Syncthing makes it", async () => {
+    await run();
+    const home = { type: 'folder', owner: 'cfyuser', group: 'cfyuser_syncthing' } as const;
+    machine.paths.set('/var/lib/cloudify/syncthing', { ...home, mode: 0o700 });
+    expect(await lines()).toEqual([]);
+    machine.paths.set('/var/lib/cloudify/syncthing', { ...home, mode: 0o777 });
+    expect(await lines()).toEqual(['/var/lib/cloudify/syncthing has mode 0777, should have 2770']);
+  });
+
   test('never touches an agent.yaml that is there, but gives it back its owner', async () => {
     const text = machine.read(CONFIG_FILE);
     await run();

@@ -19,7 +19,7 @@ function story(seed: number): string {
 test('the same seed tells the same story, to the last event', () => {
   for (const seed of [11, 12, 13]) expect(story(seed)).toBe(story(seed));
   expect(story(11)).not.toBe(story(12));
-});
+}, 30_000);
 
 test('a trace changes nothing', () => {
   const seed = 21;
@@ -40,12 +40,12 @@ test(`every invariant holds in ${SEEDS} seeds of 10 virtual minutes`, async () =
     .map((r) => `--seed ${r.seed} --trace: ${r.violations[0]?.invariant}: ${r.violations[0]?.detail}`);
   expect(failed).toEqual([]);
   expect(results).toHaveLength(SEEDS);
-  // Two minutes on two cores, whatever else the machine has to do meanwhile.
+  // Two and a half minutes on two cores, whatever else the machine has to do meanwhile.
   const cpu = process.cpuUsage(cpuBefore);
-  expect((cpu.user + cpu.system) / 1e6).toBeLessThan(240);
+  expect((cpu.user + cpu.system) / 1e6).toBeLessThan(300);
   // The runs are worth something only when much went wrong in them and was mended.
   const sum = (of: (r: RunResult) => number) => results.reduce((total, r) => total + of(r), 0);
   expect(sum((r) => r.stats.takeovers)).toBeGreaterThan(5 * SEEDS);
   expect(sum((r) => r.stats.handovers)).toBeGreaterThan(2 * SEEDS);
   expect(sum((r) => r.stats.acknowledged)).toBeGreaterThan(500 * SEEDS);
-}, 290_000);
+}, 400_000);

@@ -2,6 +2,9 @@
 import type { Facts } from '../facts.ts';
 import { elsewhere, filesFirst, holds, isDown, isPrimary, type Rule, seconds, syncIsOurs } from '../rule.ts';
 
+/** A request that can be carried out or refused now; one that waits for its target leaves everything as it is. */
+const answerable = (f: Facts) =>
+  f.request !== null && (f.request.waiting === null || f.request.unfit !== null || f.request.expired);
 /** What it copies is nobody's any more whom this node could follow. */
 const outdated = (f: Facts) => f.lease.state === 'other' && f.lease.holder !== f.task?.from;
 
@@ -60,7 +63,7 @@ export const starting: Rule[] = [
     situation: 'cluster paused',
     from: 'any',
     to: 'any',
-    when: (f) => f.paused && f.lease.state !== 'offered' && !(holds(f) && f.request !== null),
+    when: (f) => f.paused && f.lease.state !== 'offered' && !(holds(f) && answerable(f)),
     reason: () => 'the cluster is paused: the lease is kept, no role is changed',
     // The voters are kept true all the same: a lone active would block every commit otherwise.
     does: ['sync_step'],

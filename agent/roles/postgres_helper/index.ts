@@ -30,7 +30,8 @@ export function helperPostgres(
  */
 export async function runPostgresHelper(
   configPath: string,
-  driver: ServiceDriver = systemdDriver(),
+  // The end of the server shows by its closed connection at once; looking for it costs, ten times a second.
+  driver: ServiceDriver = systemdDriver({ watchEvery: 1000 }),
   socketPath: string = HELPER_SOCKET,
 ): Promise<number> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
