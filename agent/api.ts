@@ -11,6 +11,7 @@ import { securityApi } from './security/api.ts';
 import { healthOf, statusOf } from './status.ts';
 
 const REQUEST_LIFE = 60_000;
+const ACCEPT = 30_000;
 
 export function createApi(agent: Agent): AgentApi {
   const startedAt = new Date().toISOString();
@@ -127,6 +128,17 @@ export function createApi(agent: Agent): AgentApi {
       const row = nodes.find((one) => one.name === name);
       if (row === undefined) throw unsettled();
       return row;
+    },
+
+    files() {
+      member();
+      const { files } = agent.parts ?? {};
+      if (files === undefined) throw unsettled();
+      return { facts: files.facts(), status: files.status() };
+    },
+    async acceptDeletions() {
+      member();
+      return (await agent.parts?.files.accept(ACCEPT)) ?? 0;
     },
 
     async reinit(name) {

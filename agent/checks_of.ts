@@ -42,8 +42,8 @@ export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log
       activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp ?? null,
       fence: () => node.fence,
       services: () =>
-        // Started beside main, in order, and each within its own time: until then none of them is missing.
-        node.startingServices || (node.acting !== null && CHANGING.has(node.acting))
+        // Started beside main, in order, each within its own time: in the first try none of them is missing yet.
+        (node.startingServices && node.repairs <= 1) || (node.acting !== null && CHANGING.has(node.acting))
           ? 'changing'
           : (cluster.last()?.facts.services ?? null),
       lastBeat: () => node.tickAt,

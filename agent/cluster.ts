@@ -24,6 +24,7 @@ import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
 import { followGossip, gossipPartsOf } from './security/gossip.ts';
 import { consulAccess, peerSelf } from './security/joining.ts';
+import { stopOnceOut } from './security/removed.ts';
 import { version } from './version.ts';
 
 export type ClusterParts = {
@@ -173,7 +174,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     doors: parts.parts.doors,
     // Its server would hear the new gossip key and stay a member of Consul; the data is kept.
     ...(config.consul.tls && config.consul.mode !== 'external'
-      ? { whenRemoved: () => parts.parts.consul.stop() }
+      ? { whenRemoved: stopOnceOut(parts.parts, consul.catalog, systemClock.now) }
       : {}),
     chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
     log: log.for('handler-runner'),

@@ -29,6 +29,14 @@ const token = defineCommand({
   }),
 });
 
+const files = defineCommand({
+  meta: { name: 'files', description: 'the replicated files of this manager' },
+  subCommands: lazy({
+    status: () => import('./cluster/files_status.ts'),
+    accept: () => import('./cluster/files_accept.ts'),
+  }),
+});
+
 const cluster = defineCommand({
   meta: { name: 'cluster', description: 'make, enter, watch and steer the cluster' },
   subCommands: {
@@ -38,6 +46,7 @@ const cluster = defineCommand({
       status: () => import('./cluster/status.ts'),
     }),
     nodes,
+    files,
     token,
     ...lazy({
       'set-active': () => import('./cluster/set_active.ts'),

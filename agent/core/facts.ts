@@ -88,6 +88,8 @@ export type Facts = {
   closedFor: number;
   /** May services be started again already? After each try the pause doubles. */
   repairDue: boolean;
+  /** Services are being started, or were just now: their check says nothing of them yet. */
+  servicesSettle: boolean;
   /** Starts of services in place since they last were well. */
   repairs: number;
   /** The files do not do yet what this node's role wants of them, and it is time to say so (again). */
@@ -171,6 +173,9 @@ export function factsOf(
     startFailed: n.startFailedAt !== null,
     closedFor: n.closedSince === null ? 0 : now - n.closedSince,
     repairDue: !n.startingServices && now - n.repairedAt >= pauseAfter(n.repairs),
+    servicesSettle:
+      n.repairs <= n.policy.serviceRestarts + 1 &&
+      (n.startingServices || now - n.servicesUpAt < 2 * n.policy.checksSettle),
     repairs: n.repairs,
     filesDue: filesDue(n),
     wants: n.wants,

@@ -120,6 +120,8 @@ export type NodeContext = {
   failures: number;
   /** Services are being started beside main. */
   startingServices: boolean;
+  /** When they last had all been started, own clock. */
+  servicesUpAt: number;
   /** The one long task (rewind, basebackup) that runs beside main, and from whom it reads. */
   task: { what: 'rewind' | 'reclone'; from: string; began: number } | null;
   /** Until when the kernel lets clients in, as far as it confirmed; own clock. */
@@ -191,6 +193,7 @@ export function createContext(
     failures: 0,
     task: null,
     startingServices: false,
+    servicesUpAt: Number.NEGATIVE_INFINITY,
     openUntil: Number.NEGATIVE_INFINITY,
     filesTold: { what: null, at: Number.NEGATIVE_INFINITY, tries: 0 },
     outageSince: null,

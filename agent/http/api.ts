@@ -72,6 +72,11 @@ export function apiRoutes(api: AgentApi): Hono {
     const { node, timeout } = await readBody(c, setActiveBody);
     return c.json(await api.setActive(node, timeout), 202);
   });
+  app.get('/files', (c) => c.json(api.files()));
+  app.post('/files/accept', async (c) => {
+    await readBody(c, nothingBody);
+    return c.json({ deletions: await api.acceptDeletions() });
+  });
   app.post('/pause', async (c) => {
     await api.pause((await readBody(c, pauseBody)).for);
     return c.json({});

@@ -3,6 +3,7 @@ import type { HistoryRecord } from '../core/records.ts';
 import type { TokenRow } from '../security/tokens.ts';
 import { type ClientOptions, createClient, type HttpClient } from './client.ts';
 import type {
+  AgentApi,
   AgentStatus,
   ClusterStatus,
   JoinOptions,
@@ -59,6 +60,8 @@ export function agentClient(http: HttpClient) {
     remove: (name: string) => http.call<Operation>({ method: 'DELETE', path: node(name), ms: SLOW_CALL }),
     update: (name: string, change: NodeChange) =>
       http.call<NodeRow>({ method: 'PATCH', path: node(name), body: change }),
+    files: () => get<ReturnType<AgentApi['files']>>('/api/v1/files'),
+    acceptDeletions: () => post<{ deletions: number }>('/api/v1/files/accept', {}, SLOW_CALL),
     createToken: (ttlMs: number) =>
       post<{ token: string; row: TokenRow }>('/api/v1/tokens', { ttl: ttlMs / 1000 }),
     tokens: async () => (await get<{ items: TokenRow[] }>('/api/v1/tokens')).items,

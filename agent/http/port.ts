@@ -1,6 +1,7 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, NodeRecord, SyncRecord } from '../core/records.ts';
+import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
 
@@ -151,6 +152,10 @@ export interface AgentApi {
   onLog(callback: (line: LogLine) => void): () => void;
 
   /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
+  /** The replicated files of this node. */
+  files(): { facts: FileFacts; status: FilesStatus };
+  /** The operator's word on this node: held deletions are carried out. How many. */
+  acceptDeletions(): Promise<number>;
   createToken(ttlMs: number, by: string): Promise<{ token: string; row: TokenRow }>;
   tokens(): Promise<TokenRow[]>;
   /** Throws `not_found`. */

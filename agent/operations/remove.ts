@@ -47,7 +47,12 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
     await parts.consul.admin().catalog.forceLeave(name, { prune: true });
     await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
   });
-  await step('keys', () => shutOut(parts, consul.kv, name));
+  await step('keys', async () => {
+    await shutOut(parts, consul.kv, name);
+    // A server that lived on may have been taken in again meanwhile.
+    await outOfConsul(parts, (server) => server.node === name);
+    await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+  });
   await step('slot', async () => {
     const others = Object.keys(node.view?.nodes ?? {}).filter(
       (other) => other !== node.name && other !== name,

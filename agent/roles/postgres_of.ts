@@ -76,7 +76,7 @@ export function originals({ postgres }: Pick<NodeConfig, 'postgres'>): Partial<P
   };
 }
 
-function starterOf(
+export function starterOf(
   driver: ServiceDriver,
   logFile: string,
   systemd: boolean,
@@ -89,11 +89,16 @@ function starterOf(
     return { name: UNIT, command: program ?? 'postgres', args, logFile, stopSignal: 'SIGINT' };
   };
   let pid: number | null = null;
+  /** The process that was told to end. */
+  let told: number | null = null;
   const callbacks: (() => void)[] = [];
   driver.onExit((exit) => {
     if (exit.name !== UNIT) return;
+    if (!exit.expected && exit.pid !== told)
+      say(`the server ended${exit.signal === undefined ? '' : ` by ${exit.signal}`}`);
+    // News of an old one may come when the next one runs already.
+    if (exit.pid !== pid) return;
     pid = null;
-    if (!exit.expected) say(`the server ended${exit.signal === undefined ? '' : ` by ${exit.signal}`}`);
     for (const callback of callbacks) callback();
   });
   // Takes up a server that an earlier agent started.
@@ -102,12 +107,14 @@ function starterOf(
   });
   return {
     async start(command) {
+      pid = null;
       const status = await driver.start(unitFor(command));
       pid = status.pid ?? null;
     },
     pid: () => pid,
     kill(signal) {
       if (pid === null) return;
+      if (signal !== 'SIGHUP') told = pid;
       try {
         process.kill(pid, signal);
       } catch {

@@ -15,7 +15,7 @@ const other = (cluster: Cluster, than: string): string =>
 async function unmoved(cluster: Cluster, ledger: Ledger, run: (active: string) => Promise<void>) {
   const active = await cluster.settled(SETTLED);
   const epoch = (await cluster.status())?.epoch;
-  const since = await underLoad(ledger);
+  const since = await underLoad(ledger, active);
   await run(active);
   const again = await ledger.acknowledgedAfter(await ledger.mark(), 30_000, active);
   const { ms } = await ledger.downtime(since, again);

@@ -370,6 +370,12 @@ describe('what is asked for', () => {
     expect(on.agent.asked).toEqual([['pause', null], ['pause', 600_000], ['resume'], ['reinit', 'm3']]);
   });
 
+  test('files status names what is held, and accept carries it out', async () => {
+    expect((await on.cli('cluster files status')).out).toContain('resources: 900 of 1000 items were deleted');
+    expect((await on.cli('cluster files accept')).out).toBe('900 items are deleted here, too\n');
+    expect(on.agent.asked).toEqual([['acceptDeletions']]);
+  });
+
   test('nodes update and maintenance change the options of a node; what is no option is refused', async () => {
     expect((await on.cli('cluster nodes update m3 --priority 50 --nofailover true')).out).toBe(
       'm3: priority 50, nofailover true\n',

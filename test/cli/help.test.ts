@@ -39,7 +39,7 @@ describe('help', () => {
     "
     make, enter, watch and steer the cluster (agent cluster)
 
-    USAGE agent cluster start|join|status|nodes|token|set-active|history|pause|resume|maintenance|reinit|certificates
+    USAGE agent cluster start|join|status|nodes|files|token|set-active|history|pause|resume|maintenance|reinit|certificates
 
     COMMANDS
 
@@ -47,6 +47,7 @@ describe('help', () => {
               join    bring this manager, which must be empty, into a cluster as a standby
             status    the cluster as a whole: who is active, what confirms commits, what it survives
              nodes    the managers of the cluster
+             files    the replicated files of this manager
              token    join tokens: each lets one manager in, once
         set-active    switch over: make another manager the active, without losing a write
            history    who was active, since when, why, and what each change cost
@@ -72,7 +73,7 @@ describe('help', () => {
 
     OPTIONS
 
-                        --token=<T>    a join token of the cluster
+                        --token=<T>    a join token of the cluster; '-' reads it from standard input
              --cluster-host-ip=<IP>    the address of this manager in the cluster; else host_ip of the configuration
          --cluster-node-name=<NAME>    the name of this manager in the cluster; else node_name of the configuration
       --options=<K=V;K=V|FILE|JSON>    settings laid over the configuration; may be repeated
@@ -83,9 +84,10 @@ describe('help', () => {
                           --verbose    say more: calls, causes, details
                          -h, --help    show this
 
-    EXAMPLE
+    EXAMPLES
 
-      agent cluster join --cluster-host-ip 10.0.0.12 --cluster-node-name m2 10.0.0.11
+      agent cluster join --cluster-host-ip 10.0.0.12 --cluster-node-name m2 --token TOKEN 10.0.0.11
+      ssh m1 agent cluster token create | agent cluster join --token - 10.0.0.11
     "
   `));
   test('agent cluster nodes list', async () =>

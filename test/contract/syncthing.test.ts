@@ -101,6 +101,21 @@ when('a change on a standby is archived with its content, and reverted', async (
   expect(saved.some((file) => file.path === 'file2' && file.state === 'deleted')).toBe(true);
 });
 
+when('a local change that no revert takes away is told, not reverted for ever', async () => {
+  const dir = join(two().data, 'stays');
+  mkdirSync(dir);
+  // Syncthing deletes no folder that holds what is ignored.
+  writeFileSync(join(dir, 'own.skip'), 'ignored');
+  expect(await eventually(() => two().files.facts().errors > 0)).toBe(true);
+  expect(two().files.facts().state).toBe('behind');
+  expect(two().files.status().notes.join()).toContain('1 local changes in folder data stay');
+  const archives = manifests(two().diverged).length;
+  rmSync(dir, { recursive: true });
+  expect(await complete(two())).toBe(true);
+  expect(two().files.facts().errors).toBe(0);
+  expect(manifests(two().diverged).length).toBe(archives);
+});
+
 when('a few deletions on the active reach the standbys', async () => {
   rmSync(join(one().data, 'file3'));
   expect(await eventually(() => text(two().data, 'file3') === null)).toBe(true);

@@ -104,6 +104,7 @@ export function facts(over: FactsOver = {}): Facts {
     closedFor: 0,
     repairDue: true,
     repairs: 0,
+    servicesSettle: false,
     filesDue: null,
     wants: 'nothing',
   };

@@ -367,6 +367,16 @@ describe('precedence: of two situations at once the graver one wins', () => {
       555,
     ],
     [
+      'services that are being started before what their check says of them',
+      activeFacts({ checks: { failing: ['services'] }, servicesSettle: true, repairs: 1 }),
+      570,
+    ],
+    [
+      'another failing check all the same',
+      activeFacts({ checks: { failing: ['services', 'disk'] }, servicesSettle: true }),
+      550,
+    ],
+    [
       'a failing database elsewhere is not repaired by starting services first',
       activeFacts({ checks: { failing: ['services', 'disk'] }, services: { missing: ['worker'] } }),
       550,

@@ -105,6 +105,7 @@ export function randomFacts(random: () => number): Facts {
     recentRestarts: one(0, 0, 1, 2),
     filesDue: one(null, null, null, 'lead', 'follow'),
     repairs: one(0, 1),
+    servicesSettle: random() < 0.2,
     hadStandby: random() < 0.7,
     startFailed: rarely(0.2),
     closedFor: one(0, 1000, 20_000),

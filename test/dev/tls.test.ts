@@ -111,9 +111,14 @@ test('certificates are renewed on every node without a role change, a restart or
     expect(t.nodes.map(({ name }) => t.pids(name, 'consul'))).toEqual(consuls);
     expect((await t.status())?.epoch).toBe(1);
     expect((await ledger.downtime(since)).ms).toBeLessThan(1000);
-    await t.switchTo('n2');
-    await t.switchTo('n1');
-    await t.settled(60_000);
+    // Connections that were open keep what they began with: new ones show that the new certificates fit together.
+    await t.sql('n1', 'select pg_terminate_backend(pid) from pg_stat_replication');
+    await eventually(
+      'the standbys are back',
+      20_000,
+      async () => (await t.sql('n1', 'select count(*) from pg_stat_replication')) === '3',
+    );
+    await ledger.acknowledgedAfter(await ledger.mark(), 10_000);
     await ledger.stopWriting();
     expect(await ledger.balance('n1')).toMatchObject({ lost: [], phantoms: [] });
     expect(await ledger.overlaps()).toEqual([]);
@@ -124,7 +129,7 @@ test('certificates are renewed on every node without a role change, a restart or
 
 test('a killed active is replaced, and comes back as a standby', async () => {
   await t.killManager('n1');
-  const active = await eventually('another active', 20_000, async () => {
+  const active = await eventually('another active', 40_000, async () => {
     const now = (await t.status())?.active;
     return now !== 'n1' && now;
   });
@@ -155,8 +160,13 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   expect(await peers.lags(active, 2000)).not.toBeNull();
 
   await t.killManager(away);
-  const removed = await agent(active, 'cluster', 'nodes', 'remove', gone);
-  if (removed.code !== 0) throw new Error(`${removed.stderr}\n${t.logs()}`);
+  // If that one led Raft, nothing can be written for a moment, and the command says to run it again.
+  await eventually(
+    `${gone} removed`,
+    100_000,
+    async () => (await agent(active, 'cluster', 'nodes', 'remove', gone)).code === 0,
+    500,
+  );
   expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('unknown');
   expect(await peers.lags(active, 2000)).toBeNull();
   expect(t.pids(gone, 'consul')).toEqual([]);

@@ -290,6 +290,21 @@ export class FakeAgent implements AgentApi {
   wantReclone: AgentApi['wantReclone'] = async () => this.#ask('wantReclone');
 
   tokenRows: TokenRow[] = [];
+  files: AgentApi['files'] = () => ({
+    facts: { state: 'behind', needItems: 2, needBytes: 2048, errors: 0, mode: 'receiveonly' },
+    status: {
+      silent: null,
+      seenAt: 1,
+      connected: true,
+      folders: [],
+      held: [{ folder: 'resources', deletions: 900, of: 1000 }],
+      notes: [],
+    },
+  });
+  acceptDeletions: AgentApi['acceptDeletions'] = async () => {
+    this.#ask('acceptDeletions');
+    return 900;
+  };
   createToken: AgentApi['createToken'] = async (ttlMs, by) => {
     this.#ask('createToken', ttlMs, by);
     const row: TokenRow = {

@@ -50,11 +50,12 @@ test('the agent stops before what it runs when the machine goes down', () => {
   expect(after).toContain('rabbitmq-server.service');
 });
 
-test('the boot rules come before the network, and after whoever clears rules at boot', () => {
+test('the boot rules come before the network, after whoever clears rules at boot, and are unhooked when given back', () => {
   const unit = bootUnit(makeConfig());
-  expect(unit).toMatch(/^Before=network-pre\.target /m);
+  expect(unit).toMatch(/^Before=network-pre\.target$/m);
   expect(unit).toMatch(/^After=.*nftables\.service/m);
   expect(unit.match(/^ExecStart=/gm)?.length).toBe(3);
+  expect(unit).toMatch(/^ExecStop=-.*iptables.* CLOUDIFY-IN/m);
 });
 
 test('sudoers: the agent may call the trampoline, PostgreSQL its own three verbs, and nobody takes an environment along', () => {

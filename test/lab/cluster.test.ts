@@ -110,7 +110,7 @@ describe.skipIf(reasons.length > 0)('a cluster on VMs', () => {
     const active = await cluster.settled();
     const standby = lab.machines.find(({ id }) => id !== active);
     const epoch = (await cluster.status())?.epoch;
-    const since = await underLoad(ledger);
+    const since = await underLoad(ledger, active);
     await standby?.powerCut();
     await Bun.sleep(3000);
     const again = await ledger.acknowledgedAfter(await ledger.mark(), 20_000, active);

@@ -10,9 +10,9 @@ export interface Change {
   readonly downtime: number;
 }
 
-/** A write is acknowledged now; gives the moment. */
-export async function underLoad(ledger: Ledger): Promise<number> {
-  await ledger.acknowledgedAfter(await ledger.mark(), 30_000);
+/** `active` acknowledges writes now; gives the moment. */
+export async function underLoad(ledger: Ledger, active: string): Promise<number> {
+  await ledger.acknowledgedAfter(await ledger.mark(), 30_000, active);
   return ledger.mark();
 }
 
@@ -39,7 +39,7 @@ export async function lose(
   what: (active: string) => Promise<void> | void,
 ): Promise<Change> {
   const from = await cluster.settled();
-  const since = await underLoad(ledger);
+  const since = await underLoad(ledger, from);
   await what(from);
   return takenOver(cluster, ledger, from, since);
 }
@@ -55,7 +55,7 @@ export const freezeActive = (cluster: Cluster, ledger: Ledger): Promise<Change> 
 
 export async function switchover(cluster: Cluster, ledger: Ledger, to: string): Promise<Change> {
   const from = await cluster.settled();
-  const since = await underLoad(ledger);
+  const since = await underLoad(ledger, from);
   await cluster.agent(to, ['cluster', 'set-active', to, '--timeout', '60'], 70_000);
   const again = await ledger.acknowledgedAfter(await ledger.mark(), 30_000, to);
   return { from, to, downtime: (await ledger.downtime(since, again)).ms };

@@ -192,6 +192,8 @@ export function* open(n: NodeContext, promoted: Record<string, string> | null = 
   n.promoted = promoted;
   n.openUntil = right.until;
   n.openedAt = n.now();
+  // A former reign's tries do not count: its services were stopped since, not found dead.
+  if (promoted !== null) n.repairs = 0;
   // What was renewed while it opened, the keeper did not pass on.
   if (n.lease.right !== null && n.lease.right.until > right.until) yield* extend(n);
   n.closedSince = null;

@@ -33,7 +33,8 @@ export function* startServices(n: NodeContext, start: Procedure<Result>): Proced
   n.startingServices = true;
   try {
     const done = yield* start;
-    if (!done.ok) n.log({ component: 'handler-runner', level: 'warn', message: `services: ${done.why}` });
+    if (done.ok) n.servicesUpAt = n.now();
+    else n.log({ component: 'handler-runner', level: 'warn', message: `services: ${done.why}` });
   } finally {
     n.startingServices = false;
     n.wake();

@@ -6,11 +6,15 @@ import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } f
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
 /** Failed since the database was opened: what failed before is of another life of it. */
-const fails = (f: Facts) => f.checks.failing.length > 0 && f.openFor >= f.policy.checksSettle;
-const databaseFails = (f: Facts) => fails(f) && f.checks.failing.some((c) => databaseChecks.includes(c));
+const failing = (f: Facts) =>
+  f.openFor < f.policy.checksSettle
+    ? []
+    : f.checks.failing.filter((check) => check !== 'services' || !f.servicesSettle);
+const fails = (f: Facts) => failing(f).length > 0;
+const databaseFails = (f: Facts) => failing(f).some((c) => databaseChecks.includes(c));
 /** A service that does not run is started in place first, so often. */
 const repairable = (f: Facts) =>
-  f.checks.failing.every((check) => check === 'services') &&
+  failing(f).every((check) => check === 'services') &&
   f.services.missing.length + f.services.missingAlways.length > 0 &&
   f.repairs < f.policy.serviceRestarts;
 /** The only member has nobody to give way to, and goes on trying. */
@@ -127,9 +131,9 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'fenced',
     when: (f) => holds(f) && databaseFails(f) && !alone(f),
-    reason: (f) => `${f.checks.failing.join(', ')} failed: releasing the lease`,
+    reason: (f) => `${failing(f).join(', ')} failed: releasing the lease`,
     does: ['release'],
-    actions: (f) => [{ do: 'release', reason: `${f.checks.failing.join(', ')} failed` }],
+    actions: (f) => [{ do: 'release', reason: `${failing(f).join(', ')} failed` }],
   },
   {
     id: 535,
@@ -137,7 +141,7 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && databaseFails(f),
-    reason: (f) => `${f.checks.failing.join(', ')} failed: starting the database again`,
+    reason: (f) => `${failing(f).join(', ')} failed: starting the database again`,
     does: ['start_in_place'],
     actions: () => [{ do: 'start_in_place' }],
   },
@@ -169,13 +173,13 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'standby',
     when: (f) => holds(f) && fails(f) && f.fit !== null && !repairable(f),
-    reason: (f) => `${f.checks.failing.join(', ')} failed: handing over to ${f.fit}`,
+    reason: (f) => `${failing(f).join(', ')} failed: handing over to ${f.fit}`,
     does: ['handover'],
     actions: (f) => [
       {
         do: 'handover',
         to: f.fit ?? '',
-        reason: `${f.checks.failing.join(', ')} failed`,
+        reason: `${failing(f).join(', ')} failed`,
         why: 'failing',
       },
     ],
@@ -213,7 +217,7 @@ export const holder: Rule[] = [
     to: 'active',
     when: (f) => holds(f) && fails(f),
     reason: (f) =>
-      `DEGRADED: ${f.checks.failing.join(', ')} failed; ${f.fit === null ? 'no standby is fit' : 'repaired in place first'}: staying active`,
+      `DEGRADED: ${failing(f).join(', ')} failed; ${f.fit === null ? 'no standby is fit' : 'repaired in place first'}: staying active`,
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],
   },

@@ -1,6 +1,6 @@
 /** The fenced rules at boot, before the network: until its agent knows the role, a machine shows no client anything. */
 import type { Config } from '../../config.ts';
-import { bootExec } from '../../roles/firewall/render.ts';
+import { bootExec, bootStopExec } from '../../roles/firewall/render.ts';
 import { execLine, pathWord, unitText } from './text.ts';
 
 /** Whoever loads rules at boot by throwing all others away comes first. */
@@ -14,8 +14,8 @@ export function bootUnit(config: Config): string {
       ['Description', 'Cloudify cluster: no clients until the role is known'],
       ['DefaultDependencies', 'no'],
       ['Wants', 'network-pre.target'],
-      ['Before', 'network-pre.target shutdown.target'],
-      ['Conflicts', 'shutdown.target'],
+      // Not stopped at a shutdown: the rules stay until the kernel ends.
+      ['Before', 'network-pre.target'],
       ['After', `local-fs.target systemd-modules-load.service ${OTHERS}`],
       ['RequiresMountsFor', pathWord(config.paths.firewall_dir)],
     ],
@@ -23,6 +23,7 @@ export function bootUnit(config: Config): string {
       ['Type', 'oneshot'],
       ['RemainAfterExit', 'yes'],
       ...bootExec(config).map((argv) => ['ExecStart', execLine(argv)] as const),
+      ...bootStopExec().map((argv) => ['ExecStop', `-${execLine(argv)}`] as const),
       ['TimeoutStartSec', 30],
     ],
     'multi-user.target',

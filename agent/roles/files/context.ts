@@ -43,7 +43,7 @@ export type Context = {
   /** Reverts that left local changes, by folder. */
   /** Since when others have something that this active has not, by folder; monotonic ms. */
   readonly otherwise: Map<string, number>;
-  readonly reverts: Map<string, { tries: number; version: number }>;
+  readonly reverts: Map<string, { tries: number; dir: string; version: number }>;
   readonly notes: Map<string, string>;
 };
 

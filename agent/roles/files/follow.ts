@@ -100,26 +100,24 @@ export async function revertChanges(ctx: Context): Promise<void> {
       continue;
     }
     if (folder.state !== 'idle' || folder.needItems > 0 || ctx.turn.signal.aborted) continue;
-    const tries = before?.version === folder.version ? before.tries : 0;
-    if (tries >= 3) continue;
+    if (before !== undefined && before.tries >= 3 && before.version === folder.version) continue;
     const items = await localChanges(ctx.rest(), folder.id, CALL * 10);
     if (items.length === 0) continue;
-    const dir = await archive(ctx.config, {
-      items,
-      reason: 'changes made on a standby',
-      epoch: ctx.epoch(),
-      copy: true,
-    });
-    ctx.log.warn(
-      `files: ${items.length} local changes in folder ${folder.id} are saved in ${dir} and reverted`,
-    );
+    const reason = 'changes made on a standby';
+    const dir = await archive(ctx.config, { items, reason, epoch: ctx.epoch(), copy: true });
+    if (ctx.turn.signal.aborted) return;
+    // The same changes go into the same archive: that tells a revert that left them from new ones.
+    const tries = before?.dir === dir ? before.tries + 1 : 1;
+    if (tries === 1)
+      ctx.log.warn(
+        `files: ${items.length} local changes in folder ${folder.id} are saved in ${dir} and reverted`,
+      );
     await ctx.rest().send('POST', query('db/revert', { folder: folder.id }), CALL * 10);
     const after = (await look(ctx)).folders.find(({ id }) => id === folder.id);
-    ctx.reverts.set(folder.id, { tries: tries + 1, version: after?.version ?? 0 });
-    if (tries + 1 >= 3)
-      ctx.notes.set(
-        `revert ${folder.id}`,
-        `${after?.localChanges ?? items.length} local changes in folder ${folder.id} stay after ${tries + 1} reverts`,
-      );
+    ctx.reverts.set(folder.id, { tries, dir, version: after?.version ?? 0 });
+    if (tries < 3) continue;
+    const note = `${after?.localChanges ?? items.length} local changes in folder ${folder.id} stay after reverts (ignored files in their folders?)`;
+    if (ctx.notes.get(`revert ${folder.id}`) !== note) ctx.log.warn(`files: ${note}`);
+    ctx.notes.set(`revert ${folder.id}`, note);
   }
 }

@@ -71,6 +71,8 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
   };
   let wanted = false;
   let pause = FIRST_PAUSE;
+  /** The members that Syncthing was told of last. */
+  let told = '';
   let watching: { stop: AbortController; ended: Promise<void> } | null = null;
 
   /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
@@ -122,8 +124,13 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     deviceId: () => home.deviceId(),
     async setMembers(members) {
       const sorted = [...members].sort((a, b) => (a.node < b.node ? -1 : 1));
-      home.remember({ members: sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address })) });
-      if (ctx.stance !== null && (await answers())) await applyStance(ctx);
+      const next = sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address }));
+      home.remember({ members: next });
+      // Asked again and again by the housekeeping. What a silent Syncthing missed it is told when it answers again.
+      const text = JSON.stringify(next);
+      if (told === text || ctx.stance === null || !(await answers())) return;
+      await applyStance(ctx);
+      told = text;
     },
     async start() {
       if (syncthingBinary(config) === undefined) throw missing();

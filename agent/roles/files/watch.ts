@@ -73,7 +73,7 @@ async function upkeep(ctx: Context, gathering: Gathering | null): Promise<Gather
     folders.every(({ needItems, localChanges, state }) => needItems + localChanges === 0 && state === 'idle')
   )
     ctx.home.remember({ synced: true });
-  if (folders.some(({ localChanges }) => localChanges > 0))
+  if (ctx.reverts.size > 0 || folders.some(({ localChanges }) => localChanges > 0))
     await revertChanges(ctx).catch((thrown) => ctx.notes.set('archive', failed(thrown).why));
   return await guardDeletions(ctx, gathering);
 }
