@@ -82,6 +82,11 @@ export function createAgent(
       membership: joined,
       log,
       parts: made,
+      remember(hosts) {
+        if (membership === null || membership.consulServers.join() === hosts.join()) return;
+        membership = { ...membership, consulServers: [...hosts] };
+        memberships.save(membership);
+      },
       checks: () => summary(),
       progress: (step) => log.for('postgres').debug(step.what, step.bytes ?? ''),
     });

@@ -32,6 +32,8 @@ export type ClusterParts = {
   membership: Membership;
   log: Log;
   parts: Parts;
+  /** Makes the members' addresses durable. */
+  remember?: (hosts: readonly string[]) => void;
   /** The check-runner's word; asked anew at every tick. */
   checks: () => CheckSummary;
   progress: Progress;
@@ -172,6 +174,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     pg,
     clients: [consul, watchConsul],
     doors: parts.parts.doors,
+    ...(parts.remember === undefined ? {} : { remember: parts.remember }),
     // Its server would hear the new gossip key and stay a member of Consul; the data is kept.
     ...(config.consul.tls && config.consul.mode !== 'external'
       ? { whenRemoved: stopOnceOut(parts.parts, consul.catalog, systemClock.now) }

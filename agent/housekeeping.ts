@@ -27,6 +27,8 @@ export type HousekeepingParts = {
   clients: readonly ConsulClient[];
   /** Each is told the list when it has changed, and again until it succeeded. */
   doors: readonly { name: string; letIn(admitted: Admitted): Promise<void> }[];
+  /** The addresses of all members have changed: kept for the next start, when those of the join may all be gone. */
+  remember?: (hosts: readonly string[]) => void;
   /** Done once this node has seen its own tombstone, and again until it succeeded. */
   whenRemoved?: () => Promise<void>;
   /** Done every ten seconds; whatever it throws is left to the next time. */
@@ -68,6 +70,8 @@ export function housekeeping(o: HousekeepingParts) {
     const wanted = urls.join();
     if (told.get('consul urls') === wanted) return;
     told.set('consul urls', wanted);
+    const members = Object.values(node.view?.nodes ?? {}).map((record) => record.hostIp);
+    if (members.includes(membership.hostIp)) o.remember?.(members.sort());
     for (const client of clients) client.transport.setServers(urls);
   }
 

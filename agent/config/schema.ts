@@ -12,7 +12,6 @@ import {
   nodeName,
   port,
   positiveDuration,
-  strings,
   text,
   unixName,
 } from './fields.ts';

@@ -111,7 +111,7 @@ export function factsOf(
   const holderHost = record === null ? undefined : view?.nodes[record.holder]?.hostIp;
   const facts: Omit<Facts, 'request' | 'fit'> = {
     node: n.name,
-    policy: n.policy,
+    policy: { ...n.policy, nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover },
     age: now - n.bornAt,
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
     lease: {

@@ -9,7 +9,7 @@ import { fingerprintOf } from '../platform/tls/read.ts';
 
 const LIMIT = 64 * 1024;
 
-function fetchUnverified(url: URL, ms: number): Promise<string> {
+function fetchUnverified(url: string, ms: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = request(
       url,
@@ -34,7 +34,7 @@ function fetchUnverified(url: URL, ms: number): Promise<string> {
 export async function fetchPinnedCa(target: string, fingerprint: string, ms: number): Promise<string> {
   let certificate: unknown;
   try {
-    const text = await fetchUnverified(new URL(`https://${target}/api/v1/peer/ca`), ms);
+    const text = await fetchUnverified(`https://${target}/api/v1/peer/ca`, ms);
     ({ certificate } = JSON.parse(text) as { certificate?: unknown });
   } catch (cause) {
     throw new AgentError({

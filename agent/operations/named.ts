@@ -2,14 +2,31 @@
 import {
   type Config,
   type ConfigInput,
+  effectiveLease,
   makeConfig,
   type NodeConfig,
   requireNode,
   withOptions,
 } from '../config.ts';
+import { usageError } from '../errors.ts';
 import type { StartOptions } from '../http/port.ts';
 
-/** `input` is the file as written, `config` what it means. Throws ConfigError, or `node_not_named` (operator). */
+/** What units, firewall, lease and the database's own user go by: they read agent.yaml alone, which is root's. */
+const FILE_ONLY = [
+  'driver',
+  'user',
+  'group',
+  'paths',
+  'firewall',
+  'services',
+  'files',
+  'consul',
+  'postgres',
+] as const;
+/** Read by the agent itself. */
+const AGENTS_OWN: readonly string[] = ['primary_start_timeout', 'restart_window', 'stop_timeout', 'rewind'];
+
+/** `input` is the file as written, `config` what it means. Throws ConfigError, usage, or `node_not_named` (operator). */
 export function namedConfig(input: ConfigInput, config: Config, options: StartOptions): NodeConfig {
   const over = {
     ...options.options,
@@ -17,7 +34,33 @@ export function namedConfig(input: ConfigInput, config: Config, options: StartOp
     ...(options.hostIp === undefined ? {} : { host_ip: options.hostIp }),
     ...(options.publicIp === undefined ? {} : { public_ip: options.publicIp }),
   };
-  return requireNode(
-    Object.keys(over).length === 0 ? config : makeConfig(withOptions(input, over), 'options'),
+  if (Object.keys(over).length === 0) return requireNode(config);
+  if (config.driver === 'systemd') refuseFileOnly(options.options ?? {}, config);
+  const made = makeConfig(withOptions(input, over), 'options');
+  if (config.driver === 'systemd') refuseLongerLease(made, config);
+  return requireNode(made);
+}
+
+function refuseFileOnly(options: Record<string, unknown>, config: Config): void {
+  const tree = withOptions({}, options) as Record<string, Record<string, unknown>>;
+  const wrong = FILE_ONLY.filter(
+    (key) =>
+      key in tree &&
+      !(key === 'postgres' && Object.keys(tree.postgres ?? {}).every((name) => AGENTS_OWN.includes(name))),
+  );
+  if (wrong.length === 0) return;
+  throw usageError(
+    `not by --options on a machine with units: ${wrong.join(', ')}`,
+    `write it into ${config.paths.config} and run 'agent install'`,
+  );
+}
+
+/** The kernel lease is held by root for as long as the file says; a longer right could never be opened. */
+function refuseLongerLease(made: Config, config: Config): void {
+  const [asked, file] = [effectiveLease(made).renew_deadline, effectiveLease(config).renew_deadline];
+  if (asked <= file) return;
+  throw usageError(
+    `a renew_deadline of ${asked} ms is longer than the ${file} ms of ${config.paths.config}`,
+    "set the lease there on every manager, then 'agent install' and 'systemctl restart cloudify-lease'",
   );
 }

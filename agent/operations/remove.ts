@@ -48,6 +48,7 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
     await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
   });
   await step('keys', async () => {
+    if (parts.security.current() === undefined) return;
     await shutOut(parts, consul.kv, name);
     // A server that lived on may have been taken in again meanwhile.
     await outOfConsul(parts, (server) => server.node === name);

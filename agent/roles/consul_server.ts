@@ -72,7 +72,8 @@ export function createConsulServer(
     const token = security()?.tokens.management;
     return createConsulAdmin({
       servers: [localConsulUrl(config)],
-      deadlineMs: 1000,
+      // An election may be under way.
+      deadlineMs: 5000,
       attemptMs: 1000,
       ...(token === undefined ? {} : { token }),
     });

@@ -48,9 +48,9 @@ describe('a switchover', () => {
     const { stage, n } = active();
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(true);
     expect(story(stage)).toEqual([
-      'fence.close',
       'services.down',
       'files.settle',
+      'fence.close',
       'pg.stop',
       'txn next_master',
     ]);
@@ -65,6 +65,13 @@ describe('a switchover', () => {
     });
     expect(story(stage).filter((s) => s.startsWith('pg'))).toEqual([]);
     expect([n.fence, stage.store.lease.holder]).toEqual(['open', 'a']);
+  });
+  test('clients that could not be shut out cancel it: the server that never stopped is not started', () => {
+    const { stage, n } = active();
+    stage.on('fence.close', failed);
+    expect(stage.run(handover(n, 'b', 'test')).ok).toBe(false);
+    expect(story(stage).filter((s) => s.startsWith('pg'))).toEqual([]);
+    expect(stage.store.lease.holder).toBe('a');
   });
   test.each(['failing', 'shutdown'] as const)(
     '%s: files that do not settle hold it up briefly only',

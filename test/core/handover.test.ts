@@ -29,13 +29,19 @@ const story = (stage: Stage) =>
 const holder = (stage: Stage) => [stage.store.lease.holder, stage.store.lease.instance];
 
 describe('switchover', () => {
-  test('checkpoint, fence, services, clean stop, target has replayed, handed over: in this order', () => {
+  test('a database that does not serve is shut before its services are waited for', () => {
+    const { stage, n } = active();
+    n.pg = { ...primary(), accepting: false };
+    expect(stage.run(handover(n, 'b', 'test', 'failing')).ok).toBe(true);
+    expect(story(stage).slice(0, 3)).toEqual(['pg.checkpoint', 'fence.close', 'services.down']);
+  });
+  test('services, checkpoint, fence, clean stop, target has replayed, handed over: in this order', () => {
     const { stage, n } = active();
     expect(stage.run(handover(n, 'b', 'test'))).toEqual({ ok: true });
     expect(story(stage)).toEqual([
+      'services.down',
       'pg.checkpoint',
       'fence.close',
-      'services.down',
       'pg.stop',
       'peers.state',
       'txn next_master',
@@ -78,7 +84,7 @@ describe('cancelled before the stop: nothing has happened', () => {
     const { stage, n } = active();
     stage.on('pg.checkpoint', () => ({ kind: 'failed', why: 'timeout' }));
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(false);
-    expect(story(stage)).toEqual(['pg.checkpoint']);
+    expect(story(stage)).toEqual(['services.down', 'pg.checkpoint']);
   });
 });
 

@@ -275,7 +275,7 @@ export const mutants: Mutant[] = [
   ),
   inProcedure('handover', 'files')(
     'H files settle before the database stops',
-    "if (lacks !== null && why === 'requested') return yield* stay(n, lacks);",
+    "if (lacks !== null && why === 'requested') return lacks;",
     '',
   ),
   inProcedure('handover', 'files')(

@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly say?: (line: string) => void;
   /** How many of the VMs enter, from n1 on; default all. The others have the agent installed. */
   readonly members?: number;
+  /** By which addresses the managers and the ledger know each other; default 4. */
+  readonly version?: 4 | 6;
 }
 
 const settledRow = ({ checks, online }: NodeRow): boolean =>
@@ -24,7 +26,10 @@ export class Cluster {
   readonly #say: (line: string) => void;
   readonly #members: Set<string>;
 
-  constructor(lab: Lab, members: readonly string[], say: (line: string) => void) {
+  readonly #version: 4 | 6;
+
+  constructor(lab: Lab, members: readonly string[], say: (line: string) => void, version: 4 | 6 = 4) {
+    this.#version = version;
     this.lab = lab;
     this.#members = new Set(members);
     this.#say = say;
@@ -87,8 +92,13 @@ export class Cluster {
     return this.lab.node(id);
   }
 
+  #address(id: string): string {
+    const { ip, ip6 } = this.lab.node(id);
+    return this.#version === 4 ? ip : ip6;
+  }
+
   start(id = 'n1'): Promise<string> {
-    const { ip } = this.lab.node(id);
+    const ip = this.#address(id);
     this.#members.add(id);
     return this.agent(
       id,
@@ -105,26 +115,25 @@ export class Cluster {
   }
 
   async join(id: string, through = 'n1'): Promise<string> {
-    const [vm, entry] = [this.lab.node(id), this.lab.node(through)];
     const token = await this.token(through);
     const who = [
       '--cluster-host-ip',
-      vm.ip,
+      this.#address(id),
       '--cluster-node-name',
       id,
       ...(token ? ['--token', token] : []),
       '--timeout',
       '120',
     ];
-    const said = await this.agent(id, ['cluster', 'join', ...who, entry.ip], 130_000);
+    const said = await this.agent(id, ['cluster', 'join', ...who, this.#address(through)], 130_000);
     this.#members.add(id);
     return said;
   }
 
   /** Writers to every VM, from outside. Close it. */
-  ledger(version: 4 | 6 = 4): Ledger {
+  ledger(): Ledger {
     return new Ledger({
-      nodes: ledgerAddresses(this.lab, version),
+      nodes: ledgerAddresses(this.lab, this.#version),
       through: this.lab.asClient([]),
       refusedEvery: 100,
     });
@@ -165,7 +174,7 @@ export class Cluster {
 
 /** Managers, the agent installed on each, n1 started, the others joined one after the other, settled. */
 export async function makeCluster(lab: Lab, options: ClusterOptions = {}): Promise<Cluster> {
-  const cluster = new Cluster(lab, [], options.say ?? (() => {}));
+  const cluster = new Cluster(lab, [], options.say ?? (() => {}), options.version);
   const entering = lab.machines.slice(0, options.members ?? lab.machines.length);
   await cluster.step('managers', () => makeManagers(lab));
   const binary = await cluster.step('build', () => buildAgent(lab));

@@ -35,25 +35,31 @@ export function* handover(
   const bound = bounds(n, why);
   if (!(yield* targetReady(n, target, bound.target)))
     return { ok: false, why: `${target} has not caught up` };
-  // What the clean stop would have to write is written while clients still work.
-  const written = yield* call('pg', 'checkpoint', bound.checkpoint);
-  if (written.kind !== 'done' && why !== 'shutdown')
-    return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
   if (why === 'shutdown') hookLater(n, 'pre-demote', { target });
   else {
     const hook = yield* call('hooks', 'run', 'pre-demote', { target });
     if (hook.kind !== 'done') warn(n, `pre-demote: ${hook.why}`);
   }
+  // While the database serves, a broker that takes seconds to stop costs its clients nothing: the services come first, and
+  // what is off until then is only them. Cancelled, main starts them again.
+  const serves = n.fence === 'open' && n.pg?.role === 'primary' && n.pg.accepting;
+  if (serves) {
+    const quiet = yield* quieten(n, target, bound, why, reason);
+    if (quiet !== null) return { ok: false, why: quiet };
+  }
+  // What the clean stop would have to write is written while clients still work.
+  const written = yield* call('pg', 'checkpoint', bound.checkpoint);
+  if (written.kind !== 'done' && why !== 'shutdown')
+    return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
   const closedAt = n.now();
   n.outageSince = closedAt;
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
   n.fence = closed.kind === 'done' ? 'closed' : 'unknown';
   if (closed.kind !== 'done') return yield* stay(n, `clients could not be shut out: ${closed.why}`);
-  const down = yield* call('services', 'down', bound.services);
-  if (down.kind !== 'done') return yield* stay(n, `services did not stop: ${down.why}`);
-  const lacks = yield* settleFiles(n, target, bound.files);
-  if (lacks !== null && why === 'requested') return yield* stay(n, lacks);
-  if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);
+  if (!serves) {
+    const quiet = yield* quieten(n, target, bound, why, reason);
+    if (quiet !== null) return yield* stay(n, quiet);
+  }
   const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') {
     // Not confirmed: nobody may be told to go on. Fenced, the lease runs out.
@@ -72,6 +78,22 @@ export function* handover(
   demoted(n, { to: target, reason });
   // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not renewed.
   return given === 'ok' ? { ok: true } : { ok: false, why: `handover ${given}` };
+}
+
+/** Services stopped, and the files that they wrote are at the target. Null, or why it is off. */
+function* quieten(
+  n: NodeContext,
+  target: string,
+  bound: ReturnType<typeof bounds>,
+  why: HandoverKind,
+  reason: string,
+): Procedure<string | null> {
+  const down = yield* call('services', 'down', bound.services);
+  if (down.kind !== 'done') return `services did not stop: ${down.why}`;
+  const lacks = yield* settleFiles(n, target, bound.files);
+  if (lacks !== null && why === 'requested') return lacks;
+  if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);
+  return null;
 }
 
 /** Release after a confirmed stop, so that the best candidate by votes goes on at once. */

@@ -62,13 +62,20 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
       shut = false;
       const opened = await caught(lease.renew(until, ms));
       if (opened.kind !== 'done') return opened;
+      // A fence-down came in between: what it shut stays shut.
+      if (shut) {
+        await caught(lease.close());
+        return failed('it was closed meanwhile');
+      }
       if (now() >= until) {
         await close(ms);
         return failed('the right ran out while opening');
       }
       const let_in = await caught(server.unfence(Math.max(1, ms - (now() - began))));
       if (let_in.kind !== 'done') await caught(lease.close());
-      return let_in;
+      if (!shut) return let_in;
+      await close(ms);
+      return failed('it was closed meanwhile');
     },
     async extend(until) {
       if (shut) return failed('it was closed');
