@@ -11,7 +11,7 @@ import type { JoinOptions, LogLine, Operation, StartOptions } from './http/port.
 import { durableStore, joiningStore, type Membership, membershipStore } from './identity.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
-import { namedConfig } from './operations/named.ts';
+import { namedConfig, refuseOptions } from './operations/named.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
@@ -85,6 +85,11 @@ export function createAgent(
       remember(hosts) {
         if (membership === null || membership.consulServers.join() === hosts.join()) return;
         membership = { ...membership, consulServers: [...hosts] };
+        memberships.save(membership);
+      },
+      whenRemoved() {
+        if (membership === null) return;
+        membership = { ...membership, removed: true };
         memberships.save(membership);
       },
       checks: () => summary(),
@@ -190,18 +195,24 @@ export function createAgent(
         ...(known.publicIp === null ? {} : { publicIp: known.publicIp }),
         options: known.options,
       });
+      if (known.removed) {
+        log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
+        return false;
+      }
       await entering.resume(await partsFor(node), known);
       return true;
     },
 
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
+      refuseOptions(input, config, options);
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
     },
 
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
+      refuseOptions(input, config, options);
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);
       return tracker.begin('join', (steps) => entering.join(made, options, steps));

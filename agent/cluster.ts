@@ -32,6 +32,8 @@ export type ClusterParts = {
   membership: Membership;
   log: Log;
   parts: Parts;
+  /** The cluster has let this node go: to be made durable. */
+  whenRemoved?: () => void;
   /** Makes the members' addresses durable. */
   remember?: (hosts: readonly string[]) => void;
   /** The check-runner's word; asked anew at every tick. */
@@ -167,6 +169,7 @@ export function createCluster(parts: ClusterParts): Cluster {
       for (const callback of callbacks) callback(decision, facts);
     },
   });
+  const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
   const house = housekeeping({
     config,
     membership,
@@ -177,7 +180,12 @@ export function createCluster(parts: ClusterParts): Cluster {
     ...(parts.remember === undefined ? {} : { remember: parts.remember }),
     // Its server would hear the new gossip key and stay a member of Consul; the data is kept.
     ...(config.consul.tls && config.consul.mode !== 'external'
-      ? { whenRemoved: stopOnceOut(parts.parts, consul.catalog, systemClock.now) }
+      ? {
+          whenRemoved: async () => {
+            await out();
+            parts.whenRemoved?.();
+          },
+        }
       : {}),
     chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
     log: log.for('handler-runner'),

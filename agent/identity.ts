@@ -69,6 +69,8 @@ const membershipSchema = v.object({
   options: v.optional(v.record(v.string(), v.unknown()), {}),
   /** False until the active has entered this node: an agent that dies in between asks again. */
   entered: v.optional(v.boolean(), true),
+  /** The cluster removed this node, and its Consul has ended: nothing of the cluster runs here any more. */
+  removed: v.optional(v.boolean(), false),
 });
 export type Membership = v.InferOutput<typeof membershipSchema>;
 

@@ -37,9 +37,7 @@ export const localConsulUrl = ({ consul }: Config): string =>
 
 /** Another member's Consul API. */
 export const memberConsulUrl = ({ consul }: Config, host: string): string =>
-  consul.tls
-    ? `https://${hostPort(host, consul.https_port)}`
-    : `http://${hostPort(host, consul.http_port)}`;
+  consul.tls ? `https://${hostPort(host, consul.https_port)}` : `http://${hostPort(host, consul.http_port)}`;
 
 /** Base URLs of Consul's HTTP API, the local server first. */
 export function consulUrls(config: Config): string[] {

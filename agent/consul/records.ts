@@ -66,6 +66,7 @@ export const nodeRecord: v.GenericSchema<NodeRecord> = v.object({
   options: v.object({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
   deviceId: v.optional(v.string()),
   certificate: v.optional(v.object({ name: v.string(), fingerprint: v.string() })),
+  leaving: v.optional(v.boolean()),
   proof: v.optional(v.string()),
 });
 

@@ -60,6 +60,8 @@ export type NodeRecord = {
   deviceId?: string | undefined;
   /** Common name and fingerprint of its certificates; left out in a plain cluster. */
   certificate?: { name: string; fingerprint: string } | undefined;
+  /** It is being removed: no voter any more, and its key goes next. */
+  leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
   proof?: string | undefined;
 };

@@ -119,6 +119,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
           consulServers: [...new Set([...admission.consulServers, config.host_ip])],
           options: {},
           entered: false,
+          removed: false,
         },
         clone,
       );

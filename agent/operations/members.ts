@@ -139,7 +139,8 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         {
           cluster,
           parts,
-          write: (ops) => write(ops, (view) => view.nodes[name] === undefined),
+          write: (ops) =>
+            write(ops, (view) => view.nodes[name] === undefined || view.nodes[name]?.leaving === true),
           reserved: () => Object.keys(node.view?.joining ?? {}),
         },
         name,

@@ -34,11 +34,16 @@ export function namedConfig(input: ConfigInput, config: Config, options: StartOp
     ...(options.hostIp === undefined ? {} : { host_ip: options.hostIp }),
     ...(options.publicIp === undefined ? {} : { public_ip: options.publicIp }),
   };
-  if (Object.keys(over).length === 0) return requireNode(config);
-  if (config.driver === 'systemd') refuseFileOnly(options.options ?? {}, config);
-  const made = makeConfig(withOptions(input, over), 'options');
-  if (config.driver === 'systemd') refuseLongerLease(made, config);
-  return requireNode(made);
+  return requireNode(
+    Object.keys(over).length === 0 ? config : makeConfig(withOptions(input, over), 'options'),
+  );
+}
+
+/** For new options, not for those of an earlier start: throws what could not take effect. */
+export function refuseOptions(input: ConfigInput, config: Config, { options = {} }: StartOptions): void {
+  if (config.driver !== 'systemd' || Object.keys(options).length === 0) return;
+  refuseFileOnly(options, config);
+  refuseLongerLease(makeConfig(withOptions(input, options), 'options'), config);
 }
 
 function refuseFileOnly(options: Record<string, unknown>, config: Config): void {

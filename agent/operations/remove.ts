@@ -30,17 +30,22 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
   await step('out of the voters', async () => {
     const record = node.view?.nodes[name];
     if (record !== undefined) {
-      const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
-      await o.write([
-        { verb: 'delete', key: `nodes/${name}` },
-        { verb: 'set', key: `removed/${name}`, value: tombstone },
-      ]);
+      await o.write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, leaving: true } }]);
     }
     const until = performance.now() + VOTERS;
     while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
       if (performance.now() > until) throw again('still_going', `${name} is still among the voters`);
       await new Promise((done) => setTimeout(done, 100));
     }
+  });
+  await step('out of the cluster', async () => {
+    const record = node.view?.nodes[name];
+    if (record === undefined) return;
+    const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
+    await o.write([
+      { verb: 'delete', key: `nodes/${name}` },
+      { verb: 'set', key: `removed/${name}`, value: tombstone },
+    ]);
   });
   await step('out of Consul', async () => {
     await outOfConsul(parts, (server) => server.node === name);

@@ -96,6 +96,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       consulServers: [config.host_ip],
       options: {},
       entered: true,
+      removed: false,
     });
     const until = performance.now() + OPEN;
     for (;;) {

@@ -214,6 +214,19 @@ describe('asking for votes', () => {
       refused: { a: 'no answer' },
     });
   });
+  test('a node that answers at the address of another does not count twice', () => {
+    const { stage, n } = voterNode();
+    stage.on('peers.votes', () => ({
+      a: { kind: 'vote', vote: vote('c') },
+      c: { kind: 'vote', vote: vote('c') },
+    }));
+    stage.run(gatherVotes(n));
+    expect(n.ballot).toMatchObject({
+      votes: { c: vote('c') },
+      refused: { a: 'c answers at its address' },
+    });
+    expect(Object.keys(n.ballot?.votes ?? {})).toEqual(['c']);
+  });
   test('without an own vote nobody is asked, and no ballot stands', () => {
     const { stage, n } = voterNode();
     stage.now -= 1;

@@ -1,9 +1,12 @@
 import { expect, test } from 'bun:test';
 import { type ConfigInput, makeConfig } from '../../agent/config.ts';
-import { namedConfig } from '../../agent/operations/named.ts';
+import { namedConfig, refuseOptions } from '../../agent/operations/named.ts';
 
 const input: ConfigInput = { driver: 'systemd', node_name: 'm1', host_ip: '10.0.0.11' };
-const named = (options: Record<string, unknown>) => namedConfig(input, makeConfig(input), { options });
+const named = (options: Record<string, unknown>) => {
+  refuseOptions(input, makeConfig(input), { options });
+  return namedConfig(input, makeConfig(input), { options });
+};
 
 test('what only root and the database user read is refused as an option, with where it belongs', () => {
   for (const options of [
@@ -28,5 +31,6 @@ test('a lease that root would not hold is refused, a shorter one is taken', () =
 test('where services are children, everything may be an option', () => {
   const child: ConfigInput = { ...input, driver: 'child' };
   const options = { 'postgres.port': 5433 };
+  refuseOptions(child, makeConfig(child), { options });
   expect(namedConfig(child, makeConfig(child), { options }).postgres.port).toBe(5433);
 });

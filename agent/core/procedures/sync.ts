@@ -122,7 +122,8 @@ function factsOf(
   );
   if (streams || sync.voters.length === 0) n.lonelySince = null;
   else n.lonelySince ??= n.now();
-  const members = Object.keys(n.view?.nodes ?? {});
+  // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F).
+  const members = Object.entries(n.view?.nodes ?? {}).flatMap(([name, node]) => (node.leaving ? [] : [name]));
   const clones: SyncFacts['clones'] = {};
   for (const node of members) {
     const state = n.view?.states[node];

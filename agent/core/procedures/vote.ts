@@ -98,7 +98,10 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
   const peers = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
   const replies = yield* call('peers', 'votes', peers, { index, candidate: n.name }, n.policy.voteTimeout);
   for (const [node, reply] of Object.entries(replies)) {
-    if (reply.kind === 'vote') ballot.votes[node] = reply.vote;
+    // Two records with one address would have the same copy counted twice.
+    if (reply.kind === 'vote' && reply.vote.node !== node)
+      ballot.refused[node] = `${reply.vote.node} answers at its address`;
+    else if (reply.kind === 'vote') ballot.votes[node] = reply.vote;
     else ballot.refused[node] = reply.kind === 'refused' ? reply.why : 'no answer';
   }
   n.ballot = ballot;

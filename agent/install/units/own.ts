@@ -31,13 +31,13 @@ const helper = (config: Config, name: string): string =>
 export function agentUnit(config: Config): string {
   const { paths, user, group } = config;
   const others = [...OWN_SERVICES.filter((name) => name !== UNITS.agent), ...PARTS, UNITS.firewall];
-  // What it runs stops after it when the machine goes down: it hands over first. So does D-Bus, which tells it that it does.
-  const manager = config.services.flatMap(({ unit }) => unit ?? []);
+  // The database stops after it when the machine goes down: it hands over first. So does D-Bus, which tells it that it does. Not
+  // the manager's services: an agent that is restarted while its broker starts would wait for that, and lose the lease.
   return unitText(
     [
       ['Description', 'Cloudify cluster agent'],
       ['Wants', `network-online.target ${UNITS.lease} ${UNITS.postgresHelper}`],
-      ['After', ['network-online.target', 'dbus.socket', 'dbus.service', ...others, ...manager].join(' ')],
+      ['After', ['network-online.target', 'dbus.socket', 'dbus.service', ...others].join(' ')],
       ...forever,
     ],
     [

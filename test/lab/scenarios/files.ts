@@ -88,7 +88,7 @@ try {
     `head -c 300M /dev/urandom >${DIR}/late-large && for n in $(seq 500); do echo $n >${DIR}/late-$n; done; ls ${DIR} | grep ^late | wc -l`,
     { user: 'mgmtworker', timeout: 120_000 },
   );
-  target.powerCut();
+  await target.powerCut();
   const all = ['late-large', ...Array.from({ length: 500 }, (_, n) => `late-${n + 1}`)];
   const next = await cluster.step('another active', () =>
     until('another active', 60_000, async () => {
