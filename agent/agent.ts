@@ -206,6 +206,7 @@ export function createAgent(
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
       refuseOptions(input, config, options);
+      entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
     },
@@ -213,6 +214,7 @@ export function createAgent(
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
       refuseOptions(input, config, options);
+      entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);
       return tracker.begin('join', (steps) => entering.join(made, options, steps));

@@ -37,9 +37,18 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
     const { config, pg, consul, files, machine } = parts;
     // First: an agent that finds no membership and the mark of the join begins here again.
     memberships.forget();
-    const wiped = await pg.wipe();
-    if (wiped.kind !== 'done')
-      throw new AgentError({ class: 'transient', code: 'database_not_wiped', message: wiped.why });
+    const mark = joining.load();
+    if (mark !== undefined && !mark.wiped) {
+      const { systemId } = await pg.inspect();
+      if (systemId !== null && systemId !== mark.systemId) {
+        log.error('the database here is not the one that the join copied: it is left alone');
+      } else {
+        const wiped = await pg.wipe();
+        if (wiped.kind !== 'done')
+          throw new AgentError({ class: 'transient', code: 'database_not_wiped', message: wiped.why });
+      }
+      joining.save({ ...mark, wiped: true });
+    }
     if (!(await consul.leave(LEAVE)))
       log.warn('Consul did not confirm that it left: the others count this server until it joins again');
     await consul.wipe();
@@ -53,6 +62,17 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
   return {
     refuseUnlessEmpty: (parts: Parts): Promise<void> => refuseUnlessEmpty(parts),
 
+    /** A join whose undoing did not get to its end: nothing new is begun over it. */
+    refuseUnfinished(): void {
+      if (joining.load() === undefined) return;
+      throw new AgentError({
+        class: 'operator',
+        code: 'join_not_undone',
+        message: 'an earlier join was not undone to its end',
+        hint: "'systemctl restart cloudify-agent' goes on with that; 'agent logs' says what stands in the way",
+      });
+    },
+
     async clear(parts: Parts): Promise<void> {
       log.warn('an earlier join was interrupted: what it made here is taken away');
       await clear(parts);
@@ -62,6 +82,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       const { config, consul } = parts;
       if (config.consul.mode !== 'external') {
         if (consul.hasData()) {
+          // Every node's firewall begins with no peers: when all were off, nobody would ever hear of the others.
+          await parts
+            .reach(membership.consulServers)
+            .catch((thrown: unknown) => log.error('the members are not let in yet:', thrown));
           await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
@@ -113,7 +137,8 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
           request: { ...admitRequestOf(config), ...(await device(files)), ...security.request },
           admit: calls.admit,
           enrol: (address, secret) => calls.enrol(address, secret, config.node_name),
-          begin: () => joining.save({ nodeName: config.node_name, hostIp: config.host_ip }),
+          begin: (systemId) =>
+            joining.save({ nodeName: config.node_name, hostIp: config.host_ip, systemId, wiped: false }),
           accept: security.accept,
           become: (membership, clone) => become(parts, { ...membership, options, entered: false }, clone),
           entered() {

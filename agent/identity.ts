@@ -83,15 +83,24 @@ export function membershipStore(config: Config) {
   };
 }
 
-const joiningSchema = v.object({ at: v.string(), nodeName: v.string(), hostIp: v.string() });
+const joiningSchema = v.object({
+  at: v.string(),
+  nodeName: v.string(),
+  hostIp: v.string(),
+  /** Of the database that is copied: no other one may be taken for what the join left. */
+  systemId: v.string(),
+  /** The copy is gone: whatever database is here now is somebody's own. */
+  wiped: v.optional(v.boolean(), false),
+});
+export type Joining = v.InferOutput<typeof joiningSchema>;
 
 /** The mark of a join under way: found by the next agent, everything the join made is taken away again. */
 export function joiningStore(config: Config) {
   const path = agentFiles(config).state('joining');
   return {
-    load: (): v.InferOutput<typeof joiningSchema> | undefined => readJson(path, joiningSchema),
-    save: (node: { nodeName: string; hostIp: string }): void =>
-      writeJson(path, { at: new Date().toISOString(), ...node }),
+    load: (): Joining | undefined => readJson(path, joiningSchema),
+    save: (joining: Omit<Joining, 'at'>): void =>
+      writeJson(path, { at: new Date().toISOString(), ...joining }),
     forget: (): void => removeDurably(path),
   };
 }

@@ -30,6 +30,8 @@ export type Parts = {
   readonly files: Files;
   /** What lets members in: the firewall, PostgreSQL, Syncthing. */
   readonly doors: HousekeepingParts['doors'];
+  /** Lets these addresses through the firewall, before anything is known of the cluster. */
+  reach(hosts: readonly string[]): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -38,7 +40,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
   const say = (line: string) => log.for('postgres').info(line);
   const pg = systemd ? helperPostgres(config, HELPER_SOCKET, say) : postgresOf(config, driver, say);
   const security = liveSecurity(config);
-  const { fence, doors, dispose } = wall(config, pg);
+  const { fence, doors, reach, dispose } = wall(config, pg);
   const files = config.files.enabled
     ? createFilesRole(config, driver, {
         log: log.for('handler-runner'),
@@ -50,6 +52,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
     pg,
     security,
     fence,
+    reach,
     files,
     consul: createConsulServer(config, driver, () => security.current()?.consul),
     services: createServiceRunner(config.services, driver),
@@ -66,22 +69,20 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
 /** The firewall with its kernel lease where there is one. */
 function wall(config: NodeConfig, pg: Postgres) {
   const { now } = systemClock;
-  if (!config.firewall.enabled) return { fence: serverFence(pg, now), doors: [], dispose: () => {} };
+  if (!config.firewall.enabled)
+    return { fence: serverFence(pg, now), doors: [], reach: async () => {}, dispose: () => {} };
   const lease = createKernelLease({ socketPath: config.firewall.lease_socket, now });
   const firewall = createFirewall(callTrampoline);
+  // Not this node's own address: what comes from there are clients.
+  const reach = (hosts: readonly string[]) => firewall.peers(hosts.filter((host) => host !== config.host_ip));
   const door: HousekeepingParts['doors'][number] = {
     name: 'firewall',
-    // Not this node's own address: what comes from there are clients.
-    letIn: (admitted) =>
-      firewall.peers(
-        Object.values(admitted)
-          .map((node) => node.hostIp)
-          .filter((address) => address !== config.host_ip),
-      ),
+    letIn: (admitted) => reach(Object.values(admitted).map((node) => node.hostIp)),
   };
   return {
     fence: firewallFence(pg, lease, now),
     doors: [door],
+    reach,
     dispose: () => lease.dispose(),
   };
 }

@@ -154,6 +154,12 @@ export function createGate(longest: number, hands: GateHands) {
   return {
     renew: (until: number): Promise<Reply> => answered(() => renew(until)),
     close: (): Promise<Reply> => answered(close),
+    /** The database could not be shut to its clients: it is ended with everything else, as at a deadline. */
+    end: (): Promise<Reply> =>
+      answered(async () => {
+        if (fencing === null) await expire('told to end what is local');
+        return 'closed';
+      }),
     /**
      * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
      * expired unless the lease's holder is heard at once. Without one, whatever is open is shut.

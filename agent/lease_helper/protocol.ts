@@ -1,13 +1,17 @@
 /** What the helper is told, line by line. Everything that is not exactly this is nothing at all. Pure. */
 
-export type Order = { readonly do: 'renew'; readonly deadline: number } | { readonly do: 'close' };
+export type Order =
+  | { readonly do: 'renew'; readonly deadline: number }
+  | { readonly do: 'close' }
+  /** As at a deadline: ports shut, and what no port leads to is ended. */
+  | { readonly do: 'end' };
 
 /** No order is longer. */
 export const LONGEST = 32;
 
 /** CLOCK_BOOTTIME seconds with two decimals, as /proc/uptime has them. Undefined: not an order. */
 export function parseOrder(line: string): Order | undefined {
-  if (line === 'close') return { do: 'close' };
+  if (line === 'close' || line === 'end') return { do: line };
   const found = /^renew (0|[1-9]\d{0,9})\.(\d\d)$/.exec(line);
   return found ? { do: 'renew', deadline: Number(`${found[1]}.${found[2]}`) } : undefined;
 }

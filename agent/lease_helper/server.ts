@@ -12,13 +12,13 @@ const PENDING = 16;
 
 type Say = (level: 'info' | 'warn' | 'error', line: string) => void;
 
-export function serve(gate: Pick<Gate, 'renew' | 'close'>, say: Say): Server {
+export function serve(gate: Pick<Gate, 'renew' | 'close' | 'end'>, say: Say): Server {
   const server = createServer((socket) => attend(socket, gate, say));
   server.maxConnections = CONNECTIONS;
   return server;
 }
 
-function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close'>, say: Say): void {
+function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close' | 'end'>, say: Say): void {
   const cut = lineCutter();
   let pending = 0;
   const hangUp = (why: string): void => {
@@ -35,7 +35,7 @@ function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close'>, say: Say): 
       if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
       pending += 1;
       if (pending > PENDING) return hangUp('too many orders at once');
-      const done = order.do === 'close' ? gate.close() : gate.renew(order.deadline);
+      const done = order.do === 'renew' ? gate.renew(order.deadline) : gate[order.do]();
       void done.then((reply) => {
         pending -= 1;
         if (!socket.destroyed) socket.write(`${reply}\n`);

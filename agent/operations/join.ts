@@ -20,7 +20,7 @@ export type JoinParts = {
   admit(address: string, request: AdmitRequest): Promise<Admission>;
   enrol(address: string, secret: string): Promise<void>;
   /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
-  begin(): void;
+  begin(systemId: string): void;
   /** Writes the certificates and secrets that came with the admission. */
   accept(admission: Admission): void;
   /** Make clone id and membership durable and run the core. */
@@ -74,11 +74,13 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
   const admission = await step('asking to be admitted', () => admitSomewhere(parts));
   let entering = false;
   try {
-    parts.begin();
+    parts.begin(admission.systemId);
     parts.accept(admission);
     const clone = newClone();
     await step('taking over the machine', async () => {
       await machine.take();
+      // Not a member of anything here: what an earlier cluster left must not meet the servers of this one.
+      await consul.wipe();
       // Its own doors, before it knows the list of members from Consul.
       for (const door of doors) await door.letIn(admission.members);
     });
@@ -185,12 +187,24 @@ export async function enrolSurely(
   enrol: (address: string) => Promise<void>,
 ): Promise<void> {
   const until = performance.now() + ENROLMENT;
+  let maybe = false;
   for (let turn = 0; ; turn++) {
     try {
       return await enrol(addresses[turn % addresses.length] ?? '');
     } catch (thrown) {
-      const unknown = thrown instanceof AgentError && thrown.class === 'transient';
-      if (!unknown || performance.now() > until) throw thrown;
+      const refused = thrown instanceof AgentError && thrown.class !== 'transient';
+      // After one try whose outcome nobody knows, no later refusal says that it was not written.
+      if (refused && !maybe) throw thrown;
+      maybe = true;
+      if (performance.now() > until) {
+        throw new AgentError({
+          class: 'transient',
+          code: 'enrolment_unknown',
+          message: 'the cluster did not say whether this node is in it',
+          hint: "it asks again when its agent restarts; see 'agent cluster nodes list' on another node",
+          cause: thrown,
+        });
+      }
       await new Promise((done) => setTimeout(done, 500));
     }
   }

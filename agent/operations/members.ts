@@ -79,9 +79,10 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
       refuseRequest(request, node.view, node.policy, Date.now());
+      // The token first: until then whoever asks is nobody.
+      const secured = await admitSecured(parts, cluster.consul.kv, request);
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, (server) => server.address === address);
-      const secured = await admitSecured(parts, cluster.consul.kv, request);
       const reservation = reservationOf(request, secured.record);
       await write(
         [{ verb: 'set', key: `joining/${request.nodeName}`, value: reservation }],

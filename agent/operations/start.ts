@@ -69,6 +69,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       pausedUntil: null,
       synchronousMode: config.synchronous_mode,
     };
+    await refuseOtherName(kv, `${prefix}nodes/`, config.node_name);
     await create(kv, `${prefix}cluster`, cluster);
     await create(kv, `${prefix}config`, settings);
     const deviceId = files.enabled ? { deviceId: await files.deviceId() } : {};
@@ -120,6 +121,15 @@ export function nodeRecordOf(config: NodeConfig): NodeRecord {
     version,
     options: { priority: config.tags.priority, nofailover: config.tags.nofailover, maintenance: false },
   };
+}
+
+/** A start that was interrupted goes on under its name: two records of one manager would count as two. */
+async function refuseOtherName(kv: ConsulKv, prefix: string, own: string): Promise<void> {
+  const found = await kv.recurse(prefix);
+  if (found.kind !== 'ok') throw unsettled();
+  const other = found.entries.map(({ key }) => key.slice(prefix.length)).find((name) => name !== own);
+  if (other === undefined) return;
+  throw refused('other_name', `an earlier start here began as ${other}: go on with --cluster-node-name ${other}`);
 }
 
 /** Create the key; that it exists already is what a repeated start finds. */

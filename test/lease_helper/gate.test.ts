@@ -157,6 +157,16 @@ describe('a renewal', () => {
 });
 
 describe('the deadline', () => {
+  test('is not waited for when the agent says that the database could not be shut', async () => {
+    const { gate, world, now } = bench();
+    await gate.renew(now() + 3.5);
+    expect(await gate.end()).toBe('closed');
+    await gate.settled();
+    expect(world.fencedDown).toBe(1);
+    expect(world.open()).toBe(false);
+    expect(gate.deadline).toBeNull();
+  });
+
   test('is forgotten after an orderly close: a standby keeps its server', async () => {
     const { gate, world, pass, now } = bench();
     await gate.renew(now() + 3);

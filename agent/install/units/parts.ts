@@ -1,10 +1,11 @@
 /** The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a boot. */
+import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
-import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
+import { consulUser, POSTGRES_LOG, POSTGRES_RUN_DIR, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
 import { execLine, pathWord, SEALED, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
@@ -121,11 +122,35 @@ export function syncthingUnit(config: Config): string | undefined {
       // Files of other owners are read and written, and keep their owners.
       ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
       ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
-      ['NoNewPrivileges', 'yes'],
-      ['ProtectSystem', 'strict'],
+      ...SEALED,
+      // With these capabilities and a command of its own (Syncthing can be told to run one) it could be root otherwise.
+      ['InaccessiblePaths', secretPlaces(config)],
       ['ReadWritePaths', [home, ...folders.map(({ path }) => `-${path}`)].map(pathWord).join(' ')],
-      ['PrivateTmp', 'yes'],
       ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX AF_NETLINK'],
     ],
   );
 }
+
+/** What a file system capability must not reach: others' secrets, and sockets that obey whoever can open them. */
+const secretPlaces = ({ paths, consul, postgres, firewall }: Config): string =>
+  [
+    '/etc/shadow',
+    '/etc/gshadow',
+    '/etc/sudoers',
+    '/etc/sudoers.d',
+    paths.ssl_dir,
+    paths.state_dir,
+    paths.run_dir,
+    paths.diverged_dir,
+    consul.data_dir,
+    consul.config_dir,
+    postgres.data_dir,
+    dirname(firewall.lease_socket),
+    POSTGRES_RUN_DIR,
+    postgres.socket_dir,
+    '/run/dbus',
+    '/run/systemd/private',
+    '/run/docker.sock',
+  ]
+    .map((path) => pathWord(`-${path}`))
+    .join(' ');

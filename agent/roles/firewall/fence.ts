@@ -49,6 +49,8 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
     const server_ = caught(server.fence(ms));
     if (patience > 0) await Promise.race([server_, new Promise<void>((done) => setTimeout(done, patience))]);
     const outcomes = await Promise.all([caught(lease.close(ms)), server_]);
+    // Members' machines reach the database past the firewall: one that did not shut them out is not left to itself.
+    if (outcomes[1].kind === 'failed') await caught(lease.end());
     const whys = outcomes.flatMap((one) => (one.kind === 'failed' ? [one.why] : []));
     return whys.length === 0 ? { kind: 'done' } : failed(whys.join('; '));
   }

@@ -11,6 +11,8 @@ export interface KernelLease {
   renew(untilMs: number, ms?: number): Promise<Outcome>;
   /** Shuts them. Done: there is no entry in the kernel any more. */
   close(ms?: number): Promise<Outcome>;
+  /** As at a deadline: shut, and a server that may write is ended by systemd with the active-only services. */
+  end(ms?: number): Promise<Outcome>;
   /** Lets go of the connection; what is open stays so until its deadline. */
   dispose(): void;
 }
@@ -105,18 +107,21 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
     return failed(reply === null ? 'the helper does not answer' : reply);
   }
 
+  async function shut(line: string, ms: number): Promise<Outcome> {
+    told = 0;
+    const reply = await order(
+      () => line,
+      ms,
+      () => told === 0,
+    );
+    if (reply === 'closed') return DONE;
+    return failed(reply === null ? 'the helper does not answer' : reply);
+  }
+
   return {
     renew,
-    async close(ms = DEADLINE) {
-      told = 0;
-      const reply = await order(
-        () => 'close\n',
-        ms,
-        () => told === 0,
-      );
-      if (reply === 'closed') return DONE;
-      return failed(reply === null ? 'the helper does not answer' : reply);
-    },
+    close: (ms = DEADLINE) => shut('close\n', ms),
+    end: (ms = DEADLINE) => shut('end\n', ms),
     dispose() {
       disposed = true;
       lost();

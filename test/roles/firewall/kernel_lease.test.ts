@@ -38,6 +38,10 @@ async function helper(path: string, reply: () => Reply = () => 'ok') {
         orders.push('close');
         return 'closed';
       },
+      end: async () => {
+        orders.push('end');
+        return 'closed';
+      },
     },
     () => {},
   );
