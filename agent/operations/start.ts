@@ -129,7 +129,10 @@ async function refuseOtherName(kv: ConsulKv, prefix: string, own: string): Promi
   if (found.kind !== 'ok') throw unsettled();
   const other = found.entries.map(({ key }) => key.slice(prefix.length)).find((name) => name !== own);
   if (other === undefined) return;
-  throw refused('other_name', `an earlier start here began as ${other}: go on with --cluster-node-name ${other}`);
+  throw refused(
+    'other_name',
+    `an earlier start here began as ${other}: go on with --cluster-node-name ${other}`,
+  );
 }
 
 /** Create the key; that it exists already is what a repeated start finds. */

@@ -5,7 +5,14 @@ import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
-import { consulUser, POSTGRES_LOG, POSTGRES_RUN_DIR, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
+import {
+  consulUser,
+  POSTGRES_LOG,
+  POSTGRES_RUN_DIR,
+  POSTGRES_USER,
+  postgresConfDir,
+  syncthingUser,
+} from '../names.ts';
 import { execLine, pathWord, SEALED, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
