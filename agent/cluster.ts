@@ -194,6 +194,8 @@ export function createCluster(parts: ClusterParts): Cluster {
   pg.onLost(() => nap.wake());
   const running = pg
     .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+    // The helper learns it again with its next connection; the core does not wait for that.
+    .catch((thrown: unknown) => log.for('postgres').error(thrown))
     .then(() =>
       Promise.all([
         supervise(core.watcher, ports, abort.signal, crashed('consul-watcher')),

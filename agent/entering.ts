@@ -97,9 +97,18 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       if (membership.entered) return;
       const calls = createPeerCalls(config.api.port, memberCalls(parts));
       const others = membership.consulServers.filter((host) => host !== config.host_ip);
-      void enrolSurely(others, (address) => calls.enrol(address, membership.secret, config.node_name))
-        .then(entered)
-        .catch((thrown: unknown) => log.error('the cluster did not enter this node:', thrown));
+      // Until it is known: it votes in Raft already, and is no node before its record is there.
+      void (async () => {
+        for (;;) {
+          try {
+            await enrolSurely(others, (address) => calls.enrol(address, membership.secret, config.node_name));
+            return entered();
+          } catch (thrown) {
+            log.error('the cluster did not enter this node:', thrown);
+            if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || cluster() === null) return;
+          }
+        }
+      })();
     },
 
     start(parts: Parts, { options = {} }: StartOptions, steps: Steps): Promise<void> {

@@ -11,6 +11,8 @@ export interface GateHands {
   after(seconds: number, callback: () => void): () => void;
   /** Rules that go by the entries; before the first entry is made. Rejects when they are not in force. */
   rules(): Promise<void>;
+  /** The ports are open, after they were shut. */
+  opened(): void;
   /** Entries for all client ports, with this timeout. Rejects unless they are there. */
   open(seconds: number): Promise<void>;
   /** No entry any more. Rejects unless they are gone. */
@@ -118,7 +120,10 @@ export function createGate(longest: number, hands: GateHands) {
       // The rules may have taken a while.
       const left = opening ? timeoutFor(until, hands.now()) : seconds;
       if (left < 1 || !(await openFor(until, left))) return 'closed';
-      if (opening) hands.say('info', 'client ports open');
+      if (opening) {
+        hands.say('info', 'client ports open');
+        hands.opened();
+      }
       return 'ok';
     } catch (thrown) {
       // It never was open: there is nothing to end at a deadline.

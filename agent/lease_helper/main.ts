@@ -58,6 +58,7 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
       return () => clearTimeout(timer);
     },
     rules: rules.opening,
+    opened: rules.opened,
     open: entries.open,
     shut: entries.shut,
     mark: marker.write,

@@ -35,15 +35,16 @@ export function createRules(dir: string, say: GateHands['say']) {
     apply,
     hook,
     /**
-     * Rules that go by the lease. Those of a standby do: then nothing is waited for, and the active's come after. If
-     * somebody else applied the fenced ones meanwhile, clients wait that much longer.
+     * Rules that go by the lease, and refuse aloud without it: those of a standby. The active's drop in silence, which costs a
+     * client that knocks too early the second until it knocks again; they come once the ports are open. If somebody
+     * else applied the fenced ones meanwhile, clients wait that much longer.
      */
     async opening(): Promise<void> {
-      const ready = known === 'standby' || known === 'active';
-      const applied = apply('active');
+      if (known !== 'standby' && known !== 'active') await apply('standby');
+    },
+    opened(): void {
+      apply('active').catch(failing('applying the rules of an active'));
       hook();
-      if (ready) applied.catch(failing('applying the rules of an active'));
-      else await applied;
     },
   };
 }

@@ -121,6 +121,8 @@ export function starterOf(
         // gone already: its exit is on the way
       }
     },
+    // The job outlives who filed it: systemd alone knows of it. A child is there when its start is over.
+    ...(systemd ? { revoke: (ms: number) => driver.stop(unitFor([]), { timeout: ms }) } : {}),
     onExit: (callback) => {
       callbacks.push(callback);
     },

@@ -47,6 +47,7 @@ function bench(longest = 4) {
       world.fencedDown += 1;
     },
     closed: () => log.push('closed'),
+    opened: () => log.push('opened'),
     say: (_level, line) => log.push(line),
   };
   const gate = createGate(longest, hands);

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { originals, starterOf } from '../../agent/roles/postgres_of.ts';
 import type { ServiceDriver, ServiceExit, ServiceUnit } from '../../agent/roles/services/driver.ts';
+import { systemdDriver } from '../../agent/roles/services/systemd.ts';
+import { type Deeds, down, type FakeUnit, fakeSystemd, up } from './systemd_fake.ts';
 
 /** A driver whose processes are numbers. */
 function stage() {
@@ -59,6 +61,61 @@ describe('the starter', () => {
     starter.kill('SIGINT');
     s.end(pid);
     expect(s.said).toEqual([]);
+  });
+});
+
+describe('a start on a VM that is filed and has no process', () => {
+  const POSTGRES = 'cloudify-postgresql.service';
+  const filed = (unit: FakeUnit) => void Object.assign(unit, { job: 7 });
+  function vm(first: Partial<FakeUnit>, deeds: Deeds) {
+    const systemd = fakeSystemd(POSTGRES, first, deeds);
+    const starter = starterOf(systemdDriver(systemd.options), '/log', true, () => {});
+    return { ...systemd, revoke: async (ms: number) => await starter.revoke?.(ms), starter };
+  }
+
+  test('is taken back, though an earlier helper filed it', async () => {
+    const { revoke, calls, unit } = vm({ job: 7 }, { stop: down });
+    await revoke(1000);
+    expect(calls).toEqual([`service stop ${POSTGRES}`]);
+    expect([unit.job, unit.active]).toEqual([0, 'inactive']);
+  });
+
+  test('is taken back while it is waited for, and never has a process then', async () => {
+    const { starter, revoke, calls, later } = vm({}, { start: filed, stop: down });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    later.push(...Array.from({ length: 3 }, () => (unit: FakeUnit) => unit.job !== 0 && resolve()));
+    const start = starter.start(['postgres']).catch((error) => error.code);
+    await promise;
+    await revoke(1000);
+    expect(await start).toBe('service_start_cancelled');
+    expect(calls).toEqual([`service start ${POSTGRES}`, `service stop ${POSTGRES}`]);
+    expect(starter.pid()).toBeNull();
+  });
+
+  test('costs one question where there is none', async () => {
+    const { revoke, calls, shows } = vm({}, {});
+    await Promise.resolve();
+    const before = shows.length;
+    await revoke(1000);
+    expect([calls, shows.length - before <= 1]).toEqual([[], true]);
+  });
+
+  test('and came to its process meanwhile is ended', async () => {
+    const { revoke, unit, later } = vm(
+      { job: 7 },
+      {
+        stop: (it) => {
+          later.push(down);
+          up(it);
+        },
+      },
+    );
+    await revoke(1000);
+    expect(unit.mainPid).toBe(0);
+  });
+
+  test('of a child process needs no taking back', () => {
+    expect(stage().starter(false).revoke).toBeUndefined();
   });
 });
 

@@ -186,8 +186,12 @@ function nobodyCanConfirm(world: World): boolean {
   if (world.options.policy.synchronousMode !== 'strict') return false;
   const best = world.nodes.reduce((a, b) => (b.server.branch.tli > a.server.branch.tli ? b : a)).server;
   const members = world.store.view.nodes;
-  const able = world.nodes.filter(({ name, server, machine }) => {
+  // Rule 720: it has a newer timeline than `sync` says, and may not take the promoted one's word before `sync` names it.
+  const waits = (node: SimNode) => node.agent?.context?.lastRule === 720;
+  const able = world.nodes.filter((node) => {
+    const { name, server, machine } = node;
     return (
+      !waits(node) &&
       members[name] !== undefined &&
       machine.on &&
       server !== best &&

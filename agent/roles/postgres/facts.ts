@@ -132,8 +132,10 @@ export async function facts(server: Server, ms: number): Promise<PgFacts> {
     server.settings.get(),
     peekControl(o.dataDir),
   ]);
-  const process =
-    pid === 'unknown' ? pid : pid !== null || serverProcesses(o.dataDir).length > 0 ? 'running' : 'stopped';
+  const runs = pid !== null || serverProcesses(o.dataDir).length > 0;
+  // One that is about to be there is not gone.
+  const absent = server.turns.launching() ? 'unknown' : 'stopped';
+  const process = pid === 'unknown' ? pid : runs ? 'running' : absent;
   const base: PgFacts = {
     data,
     process,

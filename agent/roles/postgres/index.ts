@@ -16,8 +16,10 @@ import { createSettings } from './settings.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
+import { deadline } from './time.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
 import { setCertificates } from './tls.ts';
+import { createTurns } from './turns.ts';
 import { setUpstream } from './upstream.ts';
 import { inspect, wipe } from './wipe.ts';
 
@@ -25,8 +27,17 @@ export { type PgOptions, pgDefaults, type Starter } from './options.ts';
 export type { Postgres, Progress } from './port.ts';
 export { slotName } from './slot_name.ts';
 
+/** Milliseconds that a start may take to its process when the driver is closed. */
+const CLOSING = 10_000;
+
 export function createPostgres(o: PgOptions): Postgres {
-  const server: Server = { o, settings: createSettings(o), link: createLink(o), loss: createLossWatch() };
+  const server: Server = {
+    o,
+    settings: createSettings(o),
+    link: createLink(o),
+    loss: createLossWatch(),
+    turns: createTurns(),
+  };
   server.link.onMade(server.loss.arm);
   server.link.onBroken(server.loss.sign);
   o.starter.onExit(() => {
@@ -65,6 +76,8 @@ export function createPostgres(o: PgOptions): Postgres {
     onLost: (callback) => server.loss.onLost(callback),
     close: async () => {
       server.loss.want(true);
+      // Who takes over, another driver perhaps, finds its process.
+      await server.turns.launched(deadline(CLOSING));
       server.link.drop();
     },
   };

@@ -1,14 +1,15 @@
-/** Start and stop. */
+/** Start. */
 
 import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome, StopOutcome } from '../../core/postgres.ts';
+import type { Outcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { alive } from '../../platform/procfs.ts';
 import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
+import { endServer } from './ending.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
 import type { PgOptions } from './options.ts';
@@ -17,6 +18,10 @@ import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
+import { OVERTAKEN, type Turn } from './turns.ts';
+
+/** Milliseconds for the end of a server that should not have been started. */
+const UNDOING = 2000;
 
 const standbySignal = (o: PgOptions): string => join(o.dataDir, 'standby.signal');
 
@@ -26,22 +31,53 @@ export function putStandbySignal(o: PgOptions): void {
 
 export async function start(server: Server, role: 'standby' | 'primary', ms: number): Promise<Outcome> {
   const end = deadline(ms);
-  return await attempt(`start as ${role}`, async () => {
-    const running = await postmasterPid(server.o);
-    if (running !== null) return await alreadyRunning(server, running, role, end);
-    const ready = await prepare(server, role, end);
-    if (ready.kind !== 'done') return ready;
-    const first = await launch(server, end);
-    const ended = (await postmasterPid(server.o)) === null;
-    if (first.kind === 'done' || role === 'primary' || !ended || !(await raiseFloors(server))) return first;
-    return await launch(server, end);
-  });
+  const work = (turn: Turn) => attempt(`start as ${role}`, () => startNow(server, role, end, turn));
+  return await server.turns.start(end, work, () => undo(server));
 }
 
-async function launch({ o, link }: Server, end: Deadline): Promise<Outcome> {
-  await o.starter.start(serverCommand(o));
-  const pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
-  return pid === null ? failed(await complaint(o)) : await accepting({ o, link }, pid, end);
+async function startNow(
+  server: Server,
+  role: 'standby' | 'primary',
+  end: Deadline,
+  turn: Turn,
+): Promise<Outcome> {
+  const running = await postmasterPid(server.o);
+  if (running !== null) return await alreadyRunning(server, running, role, end, turn);
+  const first = await launched(server, end, turn, () => prepare(server, role, end));
+  const ended = (await postmasterPid(server.o)) === null;
+  if (first.kind === 'done' || role === 'primary' || !ended) return first;
+  const again = async (): Promise<Outcome> => ((await raiseFloors(server)) ? DONE : first);
+  return await launched(server, end, turn, again);
+}
+
+/** Prepares and starts, with no stop between, and waits until it accepts connections. */
+async function launched(
+  server: Server,
+  end: Deadline,
+  turn: Turn,
+  prepared: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const { o } = server;
+  let pid = null as number | null;
+  const begun = await turn.launch(async () => {
+    const ready = await prepared();
+    if (ready.kind !== 'done') return ready;
+    if (turn.stale()) return failed(OVERTAKEN);
+    await o.starter.start(serverCommand(o));
+    pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
+    return pid === null ? failed(await complaint(o)) : DONE;
+  });
+  return begun.kind === 'done' && pid !== null ? await accepting(server, pid, end, turn) : begun;
+}
+
+/** Nobody may be left with a server that a stop forbade and gave up waiting for. */
+async function undo(server: Server): Promise<void> {
+  server.loss.want(true);
+  const left = await attempt('stop', async () => {
+    const why = await endServer(server, 'fast', deadline(UNDOING));
+    return why === null ? DONE : failed(why);
+  });
+  if (left.kind !== 'done') server.loss.want(false);
 }
 
 /** True when there was something to raise: the start is worth another try. */
@@ -74,17 +110,19 @@ async function alreadyRunning(
   pid: number,
   role: 'standby' | 'primary',
   end: Deadline,
+  turn: Turn,
 ): Promise<Outcome> {
-  const up = await accepting(server, pid, end);
+  const up = await accepting(server, pid, end, turn);
   if (up.kind !== 'done') return up;
   const [row] = await server.link.query('select pg_is_in_recovery() as r', Math.max(1, end.left()));
   const is = row?.r === true ? 'standby' : 'primary';
   return is === role ? DONE : failed(`it runs as a ${is} already`);
 }
 
-async function accepting(server: Pick<Server, 'o' | 'link'>, pid: number, end: Deadline): Promise<Outcome> {
+async function accepting(server: Server, pid: number, end: Deadline, turn: Turn): Promise<Outcome> {
   let last = 'it still starts';
   const up = await poll(end, 8, async () => {
+    if (turn.stale()) return failed(OVERTAKEN);
     if (!alive(pid)) return failed(await complaint(server.o));
     // Its own word first: knocking at a server that recovers costs it a process each time.
     if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
@@ -121,19 +159,4 @@ async function complaint(o: PgOptions): Promise<string> {
   } catch {
     return general;
   }
-}
-
-export async function stopped(server: Server, thenStandby: boolean): Promise<StopOutcome> {
-  const { o } = server;
-  if ((await dataState(o)) === 'empty')
-    return { kind: 'stopped', clean: false, checkpoint: null, timeline: 0 };
-  if (thenStandby) putStandbySignal(o);
-  const control = await readControl(o);
-  const primary = control.state === 'shut down';
-  return {
-    kind: 'stopped',
-    clean: primary || control.state === 'shut down in recovery',
-    checkpoint: primary ? control.checkpoint : null,
-    timeline: control.timeline,
-  };
 }

@@ -11,6 +11,11 @@ export interface Starter {
   pid(): number | null;
   /** Signal the postmaster. Nothing happens when there is none. */
   kill(signal: NodeJS.Signals): void;
+  /**
+   * Take back a start that was asked for and has no process yet, also one of an earlier starter, and end what came of it within
+   * `ms`, killing it then. Resolves once that is confirmed. Absent where nothing outlives `start` but the process.
+   */
+  revoke?(ms: number): Promise<void>;
   /** Called at each end of the postmaster, expected or not. */
   onExit(callback: () => void): void;
 }

@@ -66,7 +66,9 @@ export interface Postgres {
   startPrimary(ms: number): Promise<Outcome>;
   /**
    * fast: clean stop, other clients terminated; immediate: no checkpoint. After `ms` the processes are killed.
-   * 'stopped' is confirmed by there being no process of the data directory left. standby.signal is put in afterwards when `thenStandby`.
+   * 'stopped' is confirmed by there being no process of the data directory left and none on its way: starts that were asked
+   * for before come to nothing, later ones wait; failed when one cannot be waited out in `ms`. standby.signal is put in
+   * afterwards when `thenStandby`.
    */
   stop(mode: 'fast' | 'immediate', ms: number, thenStandby: boolean): Promise<StopOutcome>;
   checkpoint(ms: number): Promise<Outcome>;

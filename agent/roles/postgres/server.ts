@@ -3,12 +3,14 @@ import type { Outcome } from '../../core/postgres.ts';
 import type { Link } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { SettingsStore } from './settings.ts';
+import type { Turns } from './turns.ts';
 
 export type Server = {
   o: PgOptions;
   settings: SettingsStore;
   link: Link;
   loss: LossWatch;
+  turns: Turns;
 };
 
 export const DONE: Outcome = { kind: 'done' };

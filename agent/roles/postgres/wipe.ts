@@ -6,11 +6,11 @@ import type { Outcome } from '../../core/postgres.ts';
 import { syncDir } from '../../platform/files.ts';
 import { cloneDir } from './basebackup.ts';
 import { peekControl } from './control.ts';
+import { endServer } from './ending.ts';
 import type { Inspection } from './port.ts';
-import { serverProcesses } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { stop } from './stop.ts';
+import { deadline } from './time.ts';
 
 const STOP = 10_000;
 
@@ -25,17 +25,22 @@ export async function inspect({ o }: Server): Promise<Inspection> {
 }
 
 export async function wipe(server: Server): Promise<Outcome> {
-  const { o, settings } = server;
-  return await attempt('wipe', async () => {
-    const stopped = await stop(server, 'immediate', STOP, false);
-    // Its control file may be broken: that no process is left is what counts.
-    if (stopped.kind !== 'stopped' && serverProcesses(o.dataDir).length > 0) return failed(stopped.why);
-    await rm(cloneDir(o), { recursive: true, force: true });
-    await empty(o.dataDir);
-    await empty(o.confDir);
-    settings.forget();
-    return DONE;
-  });
+  const { o, settings, loss } = server;
+  return await server.turns.stop(() =>
+    attempt('wipe', async () => {
+      loss.want(true);
+      const left = await endServer(server, 'immediate', deadline(STOP));
+      if (left !== null) {
+        loss.want(false);
+        return failed(left);
+      }
+      await rm(cloneDir(o), { recursive: true, force: true });
+      await empty(o.dataDir);
+      await empty(o.confDir);
+      settings.forget();
+      return DONE;
+    }),
+  );
 }
 
 /** The folder itself stays: it may be a mount, and its place need not be ours to make again. */

@@ -35,6 +35,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     const wanted = o.driverFor(names, (line) => tell({ t: 'said', line }));
     if (driver?.key === wanted.key) return driver.pg;
     if (driver !== null) {
+      tasks.outdate();
       await tasks.clear();
       await driver.pg.close();
       driver = null;

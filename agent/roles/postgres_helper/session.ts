@@ -17,6 +17,9 @@ export type Session = {
 /** Nothing may write the data directory meanwhile, a copy that a former agent asked for least of all. */
 const exclusive: ReadonlySet<Method> = new Set(['adopt', 'startStandby', 'startPrimary', 'wipe']);
 
+/** What makes the starts before it out of date. */
+const ending: ReadonlySet<Method> = new Set(['stop', 'wipe']);
+
 export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgent) => void): Session {
   const watchers = new Map<number, Watcher>();
 
@@ -51,12 +54,18 @@ export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgen
     const args = [...message.args];
     const manner = manners[method];
     if (manner.task) return await task(message);
-    if (until !== null && !manner.late) {
-      const left = until - uptime();
-      if (left <= 0) throw new Error('the call came too late');
-      if (manner.ms !== undefined) args[manner.ms] = Math.min(Number(args[manner.ms]), left);
-    }
-    if (exclusive.has(method)) await tasks.clear();
+    if (ending.has(method)) tasks.outdate();
+    const left = () => {
+      const rest = until === null ? Number.POSITIVE_INFINITY : until - uptime();
+      if (rest <= 0 && !manner.late) throw new Error('the call came too late');
+      return rest;
+    };
+    left();
+    // Clearing takes as long as the task takes to end: what is left is what is left behind it.
+    const current = !exclusive.has(method) || (await tasks.clear());
+    if (!current && !ending.has(method)) throw new Error('a stop was asked for meanwhile');
+    const rest = left();
+    if (manner.ms !== undefined && !manner.late) args[manner.ms] = Math.min(Number(args[manner.ms]), rest);
     return await (pg[method] as AnyMethod)(...args);
   };
 

@@ -29,13 +29,19 @@ export interface Tasks {
   cancel(watcher: Watcher): void;
   /** This watcher is gone; the task goes on for a while. */
   leave(watcher: Watcher): void;
-  /** Cancels what writes the data directory and waits for its end; drops a result that nobody took. */
-  clear(): Promise<void>;
+  /**
+   * Cancels what writes the data directory and waits for its end; drops a result that nobody took. False when `outdate` was
+   * called meanwhile, of whatever connection.
+   */
+  clear(): Promise<boolean>;
+  /** A start that still waits for `clear` is out of date: a stop was asked for. */
+  outdate(): void;
   readonly running: boolean;
 }
 
 export function createTasks(patience = 60_000): Tasks {
   let current: Task | null = null;
+  let generation = 0;
 
   const end = async (): Promise<void> => {
     const task = current;
@@ -101,7 +107,14 @@ export function createTasks(patience = 60_000): Tasks {
       if (task === null || !task.watchers.delete(watcher)) return;
       if (task.watchers.size === 0) leaveAlone(task);
     },
-    clear: end,
+    async clear() {
+      const mine = generation;
+      await end();
+      return generation === mine;
+    },
+    outdate() {
+      generation++;
+    },
     get running() {
       return current !== null && !current.over;
     },

@@ -22,6 +22,8 @@ export class FakeDriver {
   facts: PgFacts = { ...unknownFacts, data: 'ok' };
   /** When set, calls wait for it. */
   hold: Promise<void> | null = null;
+  /** When set, a cancelled copy takes as long to end. */
+  ending: Promise<void> | null = null;
   lost = () => {};
 
   readonly port: Postgres = {
@@ -78,7 +80,11 @@ export class FakeDriver {
     this.calls.push([method, from]);
     return new Promise((end) => {
       this.copies.push({ progress, signal, end });
-      signal.addEventListener('abort', () => end({ kind: 'failed', why: 'cancelled' }), { once: true });
+      const cancelled = async () => {
+        await this.ending;
+        end({ kind: 'failed', why: 'cancelled' });
+      };
+      signal.addEventListener('abort', () => void cancelled(), { once: true });
     });
   }
 }

@@ -1,0 +1,94 @@
+/** End the server's processes, and know that none is left and none on its way. */
+import { alive } from '../../platform/procfs.ts';
+import { peekControl } from './control.ts';
+import {
+  childrenOf,
+  killLeftovers,
+  postmasterPid,
+  processTitle,
+  serverProcesses,
+  signal,
+} from './process.ts';
+import { failed, type Server } from './server.ts';
+import { type Deadline, deadline, poll, within } from './time.ts';
+
+export type Mode = 'fast' | 'immediate';
+
+/** How long the standbys have to take the shutdown checkpoint before their walsenders are ended. */
+const drain = 1000;
+/** How much longer than its time the killing may take. */
+const KILLING = 2000;
+
+/** Null when confirmed, else what is in its way. Part of a stop's turn. */
+export async function endServer(server: Server, mode: Mode, end: Deadline): Promise<string | null> {
+  const { o, turns } = server;
+  const pid = await postmasterPid(o);
+  if (pid !== null) await endPostmaster(server, pid, mode, end);
+  // One that ran is gone with its processes. Where none ran, or one was being started, another may be on its way.
+  const coming = pid === null || turns.launching() ? await endComing(server, mode, end) : null;
+  // A frozen or stubborn server is killed, and so are children that outlived their postmaster.
+  const left = serverProcesses(o.dataDir).length;
+  if (left > 0 && !(await killLeftovers(o, deadline(KILLING)))) return 'processes of the server do not end';
+  // Another user's processes do not show where they work: the postmaster itself is asked for once more.
+  if (pid !== null && alive(pid)) return 'the postmaster does not end';
+  return coming;
+}
+
+async function endPostmaster(server: Server, pid: number, mode: Mode, end: Deadline): Promise<void> {
+  server.link.drop();
+  ask(server, pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+  const release = mode === 'fast' ? stuckSenders(server.o.dataDir, pid) : async () => {};
+  await poll(end, 5, async () => {
+    if (!alive(pid)) return true;
+    await release();
+    return null;
+  });
+}
+
+/** A start of this driver is let come to its process, one that was filed elsewhere is taken back. */
+async function endComing(server: Server, mode: Mode, end: Deadline): Promise<string | null> {
+  const { o, turns } = server;
+  try {
+    const revoked = o.starter.revoke?.(end.left());
+    if (revoked !== undefined) await within(end.left() + KILLING, 'taking back its start', revoked);
+  } catch (thrown) {
+    return failed(thrown).why;
+  }
+  if (!(await turns.launched(end))) return 'a start is under way and does not end';
+  const pid = await postmasterPid(o);
+  if (pid === null) return null;
+  await endPostmaster(server, pid, mode, end);
+  if (!alive(pid)) return null;
+  signal(pid, 'SIGKILL');
+  return (await poll(deadline(KILLING), 5, async () => (alive(pid) ? null : true)))
+    ? null
+    : 'the postmaster does not end';
+}
+
+function ask(server: Server, pid: number, name: NodeJS.Signals): void {
+  const { starter } = server.o;
+  if (starter.pid() === pid) starter.kill(name);
+  else signal(pid, name);
+}
+
+/**
+ * A clean stop ends when every walsender has sent the shutdown checkpoint and had it confirmed; one whose peer is
+ * gone without a word holds it up until its timeout. Once the checkpoint is on disk and the living had
+ * their time, the others are ended, and killed if that does not help. The stop stays a clean one.
+ */
+function stuckSenders(dataDir: string, postmaster: number): () => Promise<void> {
+  let since: number | null = null;
+  let ended = false;
+  return async () => {
+    if (since === null) {
+      if ((await peekControl(dataDir))?.down) since = performance.now();
+      return;
+    }
+    const waited = performance.now() - since;
+    if (waited < drain || (ended && waited < 1.5 * drain)) return;
+    for (const child of childrenOf(postmaster)) {
+      if (processTitle(child.pid).includes('walsender')) signal(child.pid, ended ? 'SIGKILL' : 'SIGTERM');
+    }
+    ended = true;
+  };
+}
