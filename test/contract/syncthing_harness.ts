@@ -119,7 +119,7 @@ function node(base: string, name: string, address: string, over: ConfigInput['fi
 /** Polls until it is so; 30 s at most. */
 export const eventually = async (
   condition: () => boolean | Promise<boolean>,
-  timeout = 30_000,
+  timeout = 75_000,
 ): Promise<boolean> => (await until(condition, { timeout, every: 50 })) === true;
 
 /** The names of the visible content, sorted. */

@@ -11,7 +11,7 @@ import {
   text,
 } from './syncthing_harness.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(200_000);
 const when = test.skipIf(!hasSyncthing);
 const MS = 10_000;
 

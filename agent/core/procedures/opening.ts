@@ -2,7 +2,7 @@
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { SyncList } from '../postgres.ts';
-import type { Voter } from '../records.ts';
+import { standbyName, type Voter } from '../records.ts';
 import { listOf, sameList } from './cover.ts';
 
 const CARRY = 2000;
@@ -50,6 +50,7 @@ export function openingVoters(n: NodeContext): Opening {
   if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
   // Nobody listed is left: whoever else has a copy is waited for, before it is opened without confirmation.
   if (voters.length === 0) voters = otherCopies(n);
+  voters = [...voters, ...streaming(n, voters)];
   const k = Math.min(quorumSize(n), voters.length);
   return k === 0 ? { voters: [], k } : { voters, k };
 }
@@ -58,6 +59,17 @@ export function openingVoters(n: NodeContext): Opening {
 export function quorumSize(n: NodeContext): number {
   return Math.floor(Object.keys(n.view?.nodes ?? {}).length / 2);
 }
+
+/**
+ * Copies that follow this promotion already, asked for again because nobody listed confirmed it: neither did they vote nor were
+ * they voters, and what they confirm is on them all the same. In strict mode it would never open otherwise.
+ */
+const streaming = (n: NodeContext, voters: readonly Voter[]): Voter[] =>
+  otherCopies(n).filter(
+    (copy) =>
+      !voters.some(({ node }) => node === copy.node) &&
+      n.pg?.walSenders.some(({ name, state }) => name === standbyName(copy) && state === 'streaming'),
+  );
 
 function otherCopies(n: NodeContext): Voter[] {
   return Object.keys(n.view?.nodes ?? {}).flatMap((node) => {

@@ -1,0 +1,38 @@
+import { expect, test } from 'bun:test';
+import { openingVoters } from '../../agent/core/procedures/opening.ts';
+import { node, nodeRecord, pgFacts, stateRecord, syncRecord, vote, voter } from './build.ts';
+import { Stage } from './stage.ts';
+
+/** `b` won by its own vote as the last leader; `c` was no voter. */
+function winner(senders: { name: string; state: string }[], wants: 'nothing' | 'reclone' = 'nothing') {
+  const stage = new Stage();
+  const walSenders = senders.map((sender) => ({ ...sender, flush: 1n, replay: 1n }));
+  const n = node('b', stage, {
+    mandate: { kind: 'votes', epoch: 6, votes: [vote('b')] },
+    pg: pgFacts({ walSenders }),
+  });
+  stage.sees(n);
+  if (n.view === null) throw new Error('no view');
+  n.view.nodes = { a: nodeRecord('a'), b: nodeRecord('b'), c: nodeRecord('c') };
+  n.view.states = { a: stateRecord('a'), c: stateRecord('c', { wants }) };
+  n.view.sync = { value: syncRecord({ leader: 'b', voters: [voter('a')] }), index: 1 };
+  return n;
+}
+
+test('a promotion asks those who were voters', () => {
+  expect(openingVoters(winner([]))).toEqual({ voters: [voter('a')], k: 1 });
+});
+
+test('a copy that follows it already may confirm as well, though it neither voted nor was a voter', () => {
+  const both = { voters: [voter('a'), voter('c')], k: 1 };
+  expect(openingVoters(winner([{ name: 'c_c1', state: 'streaming' }]))).toEqual(both);
+});
+
+test('not under another clone, while it only catches up, or when it is to be copied again', () => {
+  for (const n of [
+    winner([{ name: 'c_c0', state: 'streaming' }]),
+    winner([{ name: 'c_c1', state: 'catchup' }]),
+    winner([{ name: 'c_c1', state: 'streaming' }], 'reclone'),
+  ])
+    expect(openingVoters(n).voters).toEqual([voter('a')]);
+});
