@@ -113,7 +113,7 @@ describe.skipIf(reasons.length > 0)('interrupted', () => {
     const vm = lab.node('n2');
     const args = await joinArgs(vm);
     await begun(vm, args, 'asking to be admitted');
-    lab.cutOff('n2');
+    await lab.cutOff('n2');
     await until('it gives up', 90_000, async () => /^failed/m.test((await vm.exec(`cat ${LOG}`)).stdout));
     await lab.heal();
     await asFound(vm);
