@@ -65,7 +65,7 @@ describe.skipIf(reasons.length > 0)('interrupted', () => {
       const seen = await status(vm);
       return code !== 0 && seen !== undefined && !seen.initialized;
     });
-    const script = `ls -A ${DATA_DIR} /var/lib/cloudify/consul 2>/dev/null | grep -v ':$' | grep . ; ls /var/lib/cloudify/agent/membership.json 2>/dev/null; iptables -S | grep CLOUDIFY; systemctl is-active cloudify-consul cloudify-postgresql | grep -x active`;
+    const script = `ls -A ${DATA_DIR} /var/lib/cloudify/consul 2>/dev/null | grep -v ':$' | grep . ; ls /var/lib/cloudify/agent/membership.json 2>/dev/null; iptables -S | grep -E "^-A (INPUT|OUTPUT) .*CLOUDIFY"; systemctl is-active cloudify-consul cloudify-postgresql | grep -x active`;
     expect((await vm.exec(script)).stdout.trim()).toBe('');
     expect((await vm.must('systemctl is-enabled mgmtworker.service')).trim()).toBe('enabled');
   }
