@@ -39,7 +39,9 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
   const lags = seen ?? lagsOf(cluster);
   const alive =
     members.kind === 'ok' ? members.value.filter((m) => m.status === 'alive').map((m) => m.name) : null;
-  const servers = members.kind === 'ok' ? members.value.filter((m) => m.server).length : 0;
+  // Who has left by its own will is remembered by Serf for a while, and no server any more.
+  const counts = (m: { server: boolean; status: string }) => m.server && m.status !== 'left';
+  const servers = members.kind === 'ok' ? members.value.filter(counts).length : 0;
   const config = view.config?.value;
   const request = view.request?.value;
   return {
