@@ -27,6 +27,7 @@ export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
   reason: v.string(),
   from: v.nullable(v.string()),
   clean: v.nullable(v.object({ timeline: whole, lsn })),
+  stood: v.optional(v.object({ timeline: whole, lsn, history: forks })),
   closedForMs: v.nullable(v.number()),
 });
 
@@ -85,6 +86,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   wants: v.picklist(['nothing', 'rewind', 'reclone']),
   failing: v.array(v.string()),
   cooldown: v.boolean(),
+  unready: v.optional(v.array(v.string())),
   checks: v.record(v.string(), v.object({ ok: v.boolean(), output: v.string() })),
   files: v.optional(
     v.object({

@@ -3,14 +3,17 @@ import type { Action, HandoverKind } from './actions.ts';
 import { acceptOffer, confirm, refresh, renewWith, takeOver } from './lease.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure } from './ports.ts';
+import type { Fork, Lsn } from './postgres.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { followFiles, leadFiles } from './procedures/files.ts';
 import { handover, release } from './procedures/handover.ts';
-import { carriedList, carryList } from './procedures/opening.ts';
+import { carriedList, carryList, NOBODY } from './procedures/opening.ts';
 import { finishPromotion, promote, type Result, reopen, startInPlace } from './procedures/promote.ts';
 import { rebuild } from './procedures/rejoin.ts';
+import { makeSlots } from './procedures/slots.ts';
 import { syncStep } from './procedures/sync.ts';
-import { follow, gatherVotes } from './procedures/vote.ts';
+import { cut, follow, gatherVotes } from './procedures/vote.ts';
+import { lsnText, type Stood } from './records.ts';
 
 const OK: Result = { ok: true };
 /** The database that a cluster begins with may have been shut down uncleanly, and be large. */
@@ -25,8 +28,8 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       return OK;
     case 'start_standby': {
       // Cut first: whom it may follow is decided once it runs and its position is known.
-      const cut = yield* call('pg', 'setUpstream', null, 2000);
-      if (cut.kind !== 'done') return { ok: false, why: cut.why };
+      const alone = yield* call('pg', 'setUpstream', null, 2000);
+      if (alone.kind !== 'done') return { ok: false, why: alone.why };
       yield* carryList(n);
       return said(yield* call('pg', 'startStandby', START_STANDBY));
     }
@@ -53,6 +56,10 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
       return yield* release(n, action.reason);
     case 'refuse_request':
       return yield* refuseRequest(n, action.why);
+    case 'cut':
+      return (yield* cut(n)) ? OK : { ok: false, why: 'the replication could not be cut' };
+    case 'ensure_slots':
+      return yield* makeSlots(n);
     case 'follow':
       return (yield* follow(n)) ? OK : { ok: false, why: 'not following yet' };
     case 'want':
@@ -98,6 +105,15 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
   }
 }
 
+function stoodAt(timeline: number, lsn: Lsn, history: Fork[]): Stood {
+  return { timeline, lsn: lsnText(lsn), history: history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) })) };
+}
+
+/** Its data is the cluster's from now on: what it was to a former holder says nothing any more. */
+function notDiverged(n: NodeContext): void {
+  if (n.wants === 'rewind') n.wants = 'nothing';
+}
+
 function countRepair(n: NodeContext): void {
   n.repairs += 1;
   n.repairedAt = n.now();
@@ -116,13 +132,16 @@ function* acquire(n: NodeContext, reason: string): Procedure<Result> {
   const closedFor = opened ? 0 : (record?.closedForMs ?? 0);
   const founding = (n.view?.sync ?? null) === null;
   if (ballot === null && !founding) return { ok: false, why: 'no votes' };
-  const outcome = yield* takeOver(n, ballot?.index ?? n.lease.index, ballot?.syncIndex ?? 0, reason);
+  const stood =
+    ballot === null ? undefined : stoodAt(ballot.own.timeline, ballot.own.lsn, ballot.own.history);
+  const outcome = yield* takeOver(n, ballot?.index ?? n.lease.index, ballot?.syncIndex ?? 0, reason, stood);
   n.ballot = null;
   const right = n.lease.right;
   if (outcome !== 'ok' || right === null) return { ok: false, why: `the lease was not taken: ${outcome}` };
   n.closedSince = n.now();
   n.outageSince = founding ? null : before - closedFor;
   n.renewing = true;
+  notDiverged(n);
   n.mandate =
     founding || ballot === null
       ? { kind: 'founder', epoch: right.epoch }
@@ -138,13 +157,18 @@ function* acquire(n: NodeContext, reason: string): Procedure<Result> {
 function* accept(n: NodeContext): Procedure<Result> {
   const offer = n.lease.record;
   const seen = n.lease.firstSeen;
-  const outcome = yield* acceptOffer(n);
+  // The former active has stopped: nothing comes in any more, and what was just seen is where this node stands.
+  const at = n.pg?.position ?? null;
+  const history = at === null ? null : yield* call('pg', 'history', at.timeline);
+  const known = at?.settled === true && history !== null;
+  const outcome = yield* acceptOffer(n, known ? stoodAt(at.timeline, at.lsn, history) : undefined);
   const right = n.lease.right;
   if (outcome !== 'ok' || right === null || offer === null)
     return { ok: false, why: `the handover was not accepted: ${outcome}` };
   n.closedSince = n.now();
   n.outageSince = offer.closedForMs === null ? null : seen - offer.closedForMs;
   n.renewing = true;
+  notDiverged(n);
   if (offer.clean !== null && offer.from !== null) {
     n.mandate = {
       kind: 'handover',
@@ -167,7 +191,7 @@ function* found(n: NodeContext): Procedure<Result> {
     return { ok: false, why: 'the lease was not confirmed before the start' };
   const started = yield* call('pg', 'startPrimary', FOUND);
   if (started.kind !== 'done') return { ok: false, why: started.why };
-  return yield* finishPromotion(n, { voters: [], k: 0 });
+  return yield* finishPromotion(n, NOBODY);
 }
 
 /** Out for a while, each time for longer: a fault that every node has is not passed round. */

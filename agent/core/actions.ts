@@ -13,6 +13,8 @@ export type Action =
   | { do: 'release'; reason: string }
   | { do: 'refuse_request'; why: string }
   | { do: 'follow' }
+  | { do: 'cut' }
+  | { do: 'ensure_slots' }
   | { do: 'want'; what: 'nothing' | 'rewind' | 'reclone' }
   | { do: 'rebuild'; how: 'rewind' | 'reclone' }
   | { do: 'cancel_task' }

@@ -34,6 +34,13 @@ export function commonEnd(a: Branch, b: Branch): Fork | null {
   }
 }
 
+/** Is all of `own` in the log of a server that stood at `base`? What came later on its branch does not count. */
+export function isPrefix(own: Branch & { lsn: Lsn }, base: Branch & { lsn: Lsn }): boolean {
+  const end = commonEnd(own, base);
+  if (end === null) return own.lsn <= base.lsn;
+  return own.timeline === end.tli && own.lsn <= end.lsn && own.lsn <= base.lsn;
+}
+
 /**
  * May a server at `own` follow one on `leader`, or did it write what the leader never had? Give the *replayed*
  * position for following: what was received of an unfinished record is overwritten, not lost. It must be

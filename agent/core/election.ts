@@ -3,10 +3,11 @@
  * that meet them only delays.
  */
 
+import { compareBranch } from './branch.ts';
 import type { Ballot } from './node.ts';
 import type { Vote } from './ports.ts';
 import type { Fork, Lsn } from './postgres.ts';
-import { type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';
+import { forksOf, type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';
 
 /** Timeline numbers are reserved under the epoch of their promotion (PROTOCOL E.1), so the higher one is the later branch. */
 export function compareBranches(a: Vote, b: Vote): number {
@@ -39,7 +40,9 @@ export function mayPromote(
   // Commits that voters confirmed were acknowledged as such: what the mode is now does not change that.
   if (sync.voters.length > 0) mode = mode === 'off' ? 'quorum' : mode;
   const leader = all.find((v) => v.node === sync.leader && v.timeline >= sync.timeline);
-  const listed = all.filter((v) => sync.voters.some((w) => w.node === v.node && w.clone === v.clone));
+  const listed = all.filter(
+    (v) => sync.voters.some((w) => w.node === v.node && w.clone === v.clone) && onBranch(v, sync),
+  );
   const ahead = all.find((v) => compareBranches(v, ballot.own) > 0);
   if (ahead !== undefined && !(mode === 'off' && withinLag(ahead, ballot.own, maximumLag))) {
     return { kind: 'must-not', reason: `${ahead.node} is ahead`, missing: [] };
@@ -47,6 +50,9 @@ export function mayPromote(
   if (leader !== undefined) return { kind: 'may', reason: `${leader.node}, the last leader, voted` };
   if (mode === 'off')
     return { kind: 'may', reason: 'asynchronous mode: nobody who answers is further ahead than allowed' };
+  // Every acknowledged write is behind the beginning of that timeline: whoever lacks it lacks them all.
+  if (ballot.own.timeline < sync.timeline)
+    return { kind: 'must-not', reason: `the own data ends before timeline ${sync.timeline}`, missing: [] };
   const need = votesNeeded(sync);
   if (sync.voters.length > 0 && listed.length >= need) {
     return { kind: 'may', reason: `${listed.length} of ${sync.voters.length} voters voted, ${need} needed` };
@@ -61,6 +67,17 @@ export function mayPromote(
         : `${listed.length} of ${need} needed votes: no answer from ${missing.join(', ')}`,
     missing,
   };
+}
+
+/**
+ * A copy that has not come to the timeline that `sync` names counts as a voter only while all of it is on the branch: it then
+ * certainly confirmed nothing since. One with a tail of its own may have seemed to (PROTOCOL D.4).
+ */
+function onBranch(vote: Vote, sync: SyncRecord): boolean {
+  if (vote.timeline >= sync.timeline) return true;
+  return (
+    compareBranch(vote, { timeline: sync.timeline, history: forksOf(sync.history) }).kind === 'contained'
+  );
 }
 
 function withinLag(ahead: Vote, own: Vote, lag: number): boolean {

@@ -1,7 +1,8 @@
 /** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
 
-import { branchOf, type OwnBranch } from './branch_of.ts';
+import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
+import { filesDue, pauseAfter } from './files_due.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
@@ -9,6 +10,7 @@ import type { FileFacts, ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { sameList } from './procedures/cover.ts';
 import { carriedList } from './procedures/opening.ts';
+import { slotsWanted } from './procedures/slots.ts';
 import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 
@@ -48,6 +50,8 @@ export type Facts = {
   pg: PgFacts;
   /** null: not known (no sync record, or no position). */
   branch: OwnBranch | null;
+  /** The own data against the branch of the lease's holder: only a prefix of it may follow. */
+  towards: Towards;
   fence: 'closed' | 'open' | 'unknown';
   services: ServiceFacts;
   files: FileFacts;
@@ -74,8 +78,10 @@ export type Facts = {
   mayFollow: boolean;
   /** Does this standby carry the list of voters that a promotion after a handover would open with? */
   carries: boolean;
-  /** Is the configured upstream the holder's address? */
+  /** Is the configured upstream the holder's address, and was the own branch compared with this holder's? */
   followsHolder: boolean;
+  /** Is a replication slot missing for a member, as far as is known? */
+  slotsDue: boolean;
   cooldown: number;
   /** How long ago clients were let in, ms: checks that began to fail before say nothing about the server as it is now. */
   openFor: number;
@@ -128,6 +134,7 @@ export function factsOf(
     foreign: foreignness(n, pg),
     pg,
     branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.branchHistory, sync) : null,
+    towards: towards(n, pg),
     fence: n.fence,
     services,
     files: n.files,
@@ -165,7 +172,11 @@ export function factsOf(
     task: null,
     ...derived,
     carries: carries(n, pg),
-    followsHolder: pg.upstreamHost !== null && pg.upstreamHost === holderHost,
+    followsHolder:
+      pg.upstreamHost !== null &&
+      pg.upstreamHost === holderHost &&
+      (n.comparedEpoch === record?.epoch || pg.role === 'unknown'),
+    slotsDue: pg.accepting && n.slotsMade !== slotsWanted(n),
     cooldown: Math.max(0, n.cooldownUntil - now),
     openFor: now - n.openedAt,
     recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,
@@ -183,31 +194,6 @@ export function factsOf(
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
 }
 
-const FIRST_PAUSE = 250;
-const LONGEST_PAUSE = 30_000;
-
-/** None before the first try: what ended is started again at once, what ends again and again is not. */
-function pauseAfter(tries: number): number {
-  return tries === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1));
-}
-
-/**
- * Told once under each epoch led, and for each active followed: that they are send-only already says nothing of what
- * somebody else led in between. Told again when they are seen to do something else.
- */
-function filesDue(n: NodeContext): Facts['filesDue'] {
-  const { files, filesTold } = n;
-  if (files.state === 'off' || n.now() - filesTold.at < pauseAfter(filesTold.tries)) return null;
-  const leads = leaseState(n) === 'mine';
-  if (leads) return filesTold.what === leading(n) && files.mode === 'sendonly' ? null : 'lead';
-  const record = n.lease.record;
-  if (record === null || record.holder === '') return null;
-  return filesTold.what === following(record.holder) && files.mode === 'receiveonly' ? null : 'follow';
-}
-
-export const leading = (n: NodeContext): string => `lead under epoch ${n.lease.right?.epoch ?? 0}`;
-export const following = (node: string | null): string => `follow ${node ?? ''}`;
-
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
 export function isPaused(n: NodeContext): boolean {
   const config = n.view?.config?.value;
@@ -218,6 +204,13 @@ export function isPaused(n: NodeContext): boolean {
 /** Goes last among candidates: its checks fail, or it failed as active not long ago. */
 const isUnwell = (state: StateRecord | undefined): boolean =>
   state !== undefined && (state.failing.length > 0 || state.cooldown);
+
+function towards(n: NodeContext, pg: PgFacts): Towards {
+  const record = n.lease.record;
+  const own = pg.position;
+  if (record === null || own === null || pg.role !== 'standby' || n.branchHistory === null) return 'unknown';
+  return towardsHolder(own, n.branchHistory, record, n.view?.sync?.value ?? null, n.view?.history ?? []);
+}
 
 function carries(n: NodeContext, pg: PgFacts): boolean {
   const wanted = carriedList(n);

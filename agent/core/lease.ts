@@ -5,7 +5,7 @@
 import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
-import type { LeaseRecord, SyncRecord, View } from './records.ts';
+import type { LeaseRecord, Stood, SyncRecord, View } from './records.ts';
 
 const LEASE = 'next_master';
 /**
@@ -170,6 +170,7 @@ export function* takeOver(
   index: number,
   syncIndex: number,
   reason: string,
+  stood?: Stood,
 ): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     if (n.lease.index !== index) return 'lost';
@@ -184,6 +185,7 @@ export function* takeOver(
       reason,
       from: old === null ? null : old.holder === '' ? old.from : old.holder,
       clean: null,
+      ...(stood === undefined ? {} : { stood }),
       closedForMs: null,
     };
     const outcome = yield* write(n, taken, syncIndex > 0 ? check : [], false);
@@ -193,11 +195,12 @@ export function* takeOver(
 }
 
 /** The lease was handed to us: make it a right of our own. */
-export function* acceptOffer(n: NodeContext): Procedure<LeaseOutcome> {
+export function* acceptOffer(n: NodeContext, stood?: Stood): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     const offer = n.lease.record;
     if (offer === null || offer.holder !== n.name || offer.instance !== '') return 'lost';
-    return yield* write(n, { ...offer, instance: n.instance, seq: offer.seq + 1 }, syncCheck(n), true);
+    const accepted = { ...offer, instance: n.instance, seq: offer.seq + 1 };
+    return yield* write(n, stood === undefined ? accepted : { ...accepted, stood }, syncCheck(n), true);
   });
 }
 

@@ -114,6 +114,10 @@ export type NodeContext = {
   promoted: Record<string, string> | null;
   /** Whom the database was last told to follow, for the hooks. */
   followed: string | null;
+  /** The epoch under which the own branch was last found to be a prefix of the holder's; null: not compared since the start. */
+  comparedEpoch: number | null;
+  /** For which members, and on which copy, the replication slots were last made sure of. */
+  slotsMade: string | null;
   /** Has clients let in as the active, since it was promoted or found itself to be. */
   serving: boolean;
   /** How often this node failed as active, one soon after the other: each time it is left out longer. */
@@ -189,6 +193,8 @@ export function createContext(
     hooksDue: [],
     promoted: null,
     followed: null,
+    comparedEpoch: null,
+    slotsMade: null,
     serving: false,
     failures: 0,
     task: null,

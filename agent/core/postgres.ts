@@ -16,10 +16,21 @@ export type WalSender = {
   /** application_name: NODE_CLONE. */
   name: string;
   state: string;
+  /** How far WAL was sent over this connection; null before anything was. */
+  sent: Lsn | null;
   /** Flushed position the standby reported, or null before its first report. */
   flush: Lsn | null;
   replay: Lsn | null;
 };
+
+/**
+ * How far the standby behind this walsender has what *this* server wrote; null when that is not known. A standby on another
+ * branch is served up to the fork, and reports the end of its own tail as flushed: past what it was ever sent (PROTOCOL D.4).
+ */
+export function confirmedBy(sender: WalSender): Lsn | null {
+  const { state, sent, flush } = sender;
+  return state === 'streaming' && sent !== null && flush !== null && flush <= sent ? flush : null;
+}
 
 export type Position = {
   timeline: number;
@@ -28,6 +39,8 @@ export type Position = {
   replayed: Lsn;
   /** False until startup has replayed all that is on disk: an LSN read before that is too low (PROTOCOL D.2). */
   settled: boolean;
+  /** Everything that was received is replayed, and startup waits for more: what lies past `replayed` is no whole record. */
+  idle?: boolean;
 };
 
 /** A line of a timeline history file: timeline `tli` was left at `lsn`. */

@@ -20,9 +20,16 @@ export type LeaseRecord = {
   from: string | null;
   /** A confirmed clean stop of `from`: whoever has replayed past `lsn` on `timeline` needs no votes (PROTOCOL D.8). */
   clean: { timeline: number; lsn: LsnText } | null;
+  /**
+   * Where the holder's data stood when it took the lease: nobody whose own data is no prefix of that follows it before `sync`
+   * tells its branch (PROTOCOL D.6). Left out by a founder, and by agents that know none.
+   */
+  stood?: Stood | undefined;
   /** In a handover or release: how long clients had been shut out already, for the measured downtime. */
   closedForMs: number | null;
 };
+
+export type Stood = { timeline: number; lsn: LsnText; history: { tli: number; lsn: LsnText }[] };
 
 export type ClusterRecord = { schema: 1; id: string; incarnation: number; systemId: string };
 
@@ -80,6 +87,8 @@ export type StateRecord = {
   failing: string[];
   /** It failed as active not long ago: no automatic handover goes to it, a requested one does. */
   cooldown: boolean;
+  /** What a promotion here would still have to make first; left out: nothing, or not known (an older agent). */
+  unready?: string[] | undefined;
   checks: Record<string, { ok: boolean; output: string }>;
   /** What this node lacks of the replicated files; left out by agents that know none. */
   files?: FilesRecord | undefined;

@@ -3,6 +3,12 @@ import type { Facts } from './facts.ts';
 import type { NodeContext } from './node.ts';
 import { lsnText, type StateRecord } from './records.ts';
 
+/** What a promotion here would have to make before clients could be let in. */
+const unready = (f: Facts): string[] => [
+  ...(f.slotsDue ? ['replication slots for the members'] : []),
+  ...(f.carries ? [] : ['the list of voters']),
+];
+
 /** What this node says of itself under state/NAME. */
 export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateRecord {
   const active =
@@ -24,6 +30,7 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     wants: f.rebuilding !== null ? 'reclone' : n.wants,
     failing: f.checks.failing,
     cooldown: n.failedUntil > n.now(),
+    ...(active || unready(f).length === 0 ? {} : { unready: unready(f) }),
     checks: f.checks.all,
     files: {
       state: f.files.state,

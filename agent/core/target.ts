@@ -46,10 +46,15 @@ export function bestStandby(n: NodeContext, pg: PgFacts): string | null {
   );
   const priority = (node: string) => n.view?.nodes[node]?.options.priority ?? 100;
   const lacking = (node: string) => filesLacking(n.view?.states[node]);
+  const unready = (node: string) => n.view?.states[node]?.unready?.length ?? 0;
   const order = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1);
   return (
     fit.sort(
-      (a, b) => order(lacking(a), lacking(b)) || order(priority(b), priority(a)) || (a < b ? -1 : 1),
+      (a, b) =>
+        order(unready(a), unready(b)) ||
+        order(lacking(a), lacking(b)) ||
+        order(priority(b), priority(a)) ||
+        (a < b ? -1 : 1),
     )[0] ?? null
   );
 }
@@ -72,6 +77,8 @@ function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
   const own = pg.position?.lsn ?? null;
   if (replay !== null && own !== null && own - replay > BigInt(n.policy.switchoverLag))
     return `it is ${own - replay} bytes behind`;
+  const unready = n.view?.states[target]?.unready ?? [];
+  if (unready.length > 0) return `it does not have ${unready.join(' and ')} yet`;
   const files = n.view?.states[target]?.files;
   if (n.files.state === 'off' || files === undefined) return null;
   if (files.state === 'behind') return `it lacks ${files.needItems} files (${files.needBytes} bytes)`;

@@ -11,6 +11,7 @@ import type {
   NodeRecord,
   RequestRecord,
   StateRecord,
+  Stood,
   SyncRecord,
 } from '../../agent/core/records.ts';
 import type { Stage } from './stage.ts';
@@ -76,6 +77,7 @@ export function facts(over: FactsOver = {}): Facts {
     foreign: 'no',
     pg: pgFacts(),
     branch: { kind: 'contained' },
+    towards: 'prefix',
     fence: 'closed',
     services: { running: [], missing: ['worker'], missingAlways: [] },
     files: NO_FILES,
@@ -96,6 +98,7 @@ export function facts(over: FactsOver = {}): Facts {
     failsafe: false,
     carries: true,
     followsHolder: true,
+    slotsDue: false,
     cooldown: 0,
     openFor: 60_000,
     recentRestarts: 0,
@@ -143,6 +146,14 @@ export function activeFacts(over: FactsOver = {}): Facts {
   };
 }
 
+/** Where everybody stands at rest. */
+export const stood = (over: Partial<Stood> = {}): Stood => ({
+  timeline: 3,
+  lsn: '1000',
+  history: [{ tli: 1, lsn: '500' }],
+  ...over,
+});
+
 export function leaseRecord(over: Partial<LeaseRecord> = {}): LeaseRecord {
   return {
     schema: 1,
@@ -153,6 +164,7 @@ export function leaseRecord(over: Partial<LeaseRecord> = {}): LeaseRecord {
     reason: 'test',
     from: null,
     clean: null,
+    stood: stood(),
     closedForMs: null,
     ...over,
   };

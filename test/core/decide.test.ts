@@ -19,6 +19,7 @@ const free: FactsOver = {
   pg: pgFacts({ streaming: false }),
 };
 const expired: FactsOver = { lease: { still: 6100 } };
+const unlisted = { sync: { leader: false, epoch: 5, voter: false, voters: 2 } };
 const returned: FactsOver = {
   pg: pgFacts({ streaming: false, upstreamHost: null }),
   branch: { kind: 'diverged', fork: { tli: 3, lsn: 900n } },
@@ -259,10 +260,35 @@ const situations: [string, Facts, number, string[]][] = [
   ['best candidate, lease run out', facts({ ...expired, ballot: ballot() }), 650, ['acquire']],
   [
     'copied database that needs WAL of the active before it answers',
-    facts({ pg: { role: 'unknown' }, followsHolder: false }),
+    facts({ ...unlisted, pg: { role: 'unknown' }, followsHolder: false }),
     695,
     ['follow'],
   ],
+  [
+    'a voter that does not answer reads from nobody: what it confirmed it has',
+    facts({ pg: { role: 'unknown' }, followsHolder: false }),
+    700,
+    [],
+  ],
+  [
+    'ahead of the holder, which has not opened yet',
+    facts({ towards: 'foreign', followsHolder: false }),
+    717,
+    ['cut', 'want'],
+  ],
+  [
+    'ahead of the holder, cut off and said so already',
+    facts({ towards: 'foreign', wants: 'rewind', pg: { upstreamHost: null } }),
+    717,
+    [],
+  ],
+  [
+    'not known to be a prefix of the holder',
+    facts({ towards: 'unknown', followsHolder: false }),
+    727,
+    ['cut'],
+  ],
+  ['a slot is missing', facts({ slotsDue: true }), 743, ['ensure_slots']],
   ['database does not answer yet', facts({ pg: { role: 'unknown' } }), 700, []],
   ['returned, diverged, may wipe', facts({ ...returned, mayWipe: true }), 710, ['rebuild']],
   ['asked to be cloned again, may wipe', facts({ wants: 'reclone', mayWipe: true }), 710, ['rebuild']],

@@ -48,6 +48,37 @@ describe('need', () => {
   });
 });
 
+describe('voters behind the timeline that `sync` names', () => {
+  const newer = syncRecord({
+    timeline: 4,
+    history: [
+      { tli: 1, lsn: '500' },
+      { tli: 3, lsn: '1000' },
+    ],
+    voters: [voter('b'), voter('c')],
+  });
+  const on4 = (node: string) =>
+    vote(node, {
+      timeline: 4,
+      lsn: 2000n,
+      history: [
+        { tli: 1, lsn: 500n },
+        { tli: 3, lsn: 1000n },
+      ],
+    });
+  test('one that is a prefix of it certainly confirmed nothing since, and counts', () => {
+    expect(verdict(ballot(on4('b'), vote('c', { lsn: 1000n })), newer).kind).toBe('may');
+  });
+  test('one with a tail of its own may have seemed to: it does not count', () => {
+    expect(verdict(ballot(on4('b'), vote('c', { lsn: 1001n })), newer).kind).toBe('must-not');
+  });
+  test('none of them may be promoted, though it be the only one listed', () => {
+    const alone = { ...newer, voters: [voter('b')] };
+    expect(verdict(ballot(vote('b', { lsn: 1000n })), alone).kind).toBe('must-not');
+    expect(verdict(ballot(on4('b')), alone).kind).toBe('may');
+  });
+});
+
 describe('which votes count', () => {
   test('not those of nodes that are not listed', () => {
     const sync = syncRecord({ voters: [voter('b'), voter('c')] });

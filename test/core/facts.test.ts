@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'bun:test';
-import { branchOf } from '../../agent/core/branch_of.ts';
+import { branchOf, type Towards } from '../../agent/core/branch_of.ts';
 import { factsOf } from '../../agent/core/facts.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
-import type { PgFacts } from '../../agent/core/postgres.ts';
+import type { PgFacts, Position } from '../../agent/core/postgres.ts';
+import type { LeaseRecord } from '../../agent/core/records.ts';
 import { unfitnessSeen } from '../../agent/core/unfit.ts';
 import {
   durable,
+  historyRecord,
   leaseRecord,
   node,
   nodeRecord,
@@ -13,6 +15,7 @@ import {
   primary,
   requestRecord,
   stateRecord,
+  stood,
   stopped,
   syncRecord,
   voter,
@@ -20,7 +23,7 @@ import {
 import { Stage } from './stage.ts';
 
 const services = { running: [], missing: [], missingAlways: [] };
-const streams = (name: string) => ({ name, state: 'streaming', flush: 1000n, replay: 1000n });
+const streams = (name: string) => ({ name, state: 'streaming', sent: 1000n, flush: 1000n, replay: 1000n });
 const ours = primary({ walSenders: [streams('b_b1'), streams('c_c1')] });
 
 function seenBy(
@@ -192,6 +195,53 @@ describe('the own branch', () => {
     expect(branchOf(at(3, 900n, false), history, sync)).toBeNull());
 });
 
+describe('the own data against the holder', () => {
+  const at = (over: Partial<Position>) => ({
+    pg: pgFacts({ position: { timeline: 3, lsn: 1000n, replayed: 1000n, settled: true, ...over } }),
+  });
+  const taken = { holder: 'c', instance: 'boot-c', epoch: 6, from: 'a', stood: stood({ lsn: '1000' }) };
+  const forks = [{ tli: 1, lsn: 500n }];
+  test.each<[string, Partial<Position>, Partial<LeaseRecord>, Towards]>([
+    ['level with the holder when it took the lease', {}, taken, 'prefix'],
+    ['behind it', { lsn: 900n, replayed: 900n }, taken, 'prefix'],
+    ['ahead of it', { lsn: 1100n, replayed: 1100n }, taken, 'foreign'],
+    ['past it by an unfinished record', { lsn: 1010n, idle: true }, taken, 'prefix'],
+    ['past it, and not all of that replayed yet', { lsn: 1010n, idle: false }, taken, 'unknown'],
+    ['on an older timeline, before it was left', { timeline: 1, lsn: 500n, replayed: 500n }, taken, 'prefix'],
+    ['on an older timeline, past that', { timeline: 1, lsn: 501n, replayed: 501n }, taken, 'foreign'],
+    ['on a later timeline than the holder', { timeline: 4 }, taken, 'foreign'],
+    ['not settled', { settled: false }, taken, 'unknown'],
+    ['of a holder that does not tell where it stood', {}, { ...taken, stood: undefined }, 'unknown'],
+  ])('%s', (_, position, record, expected) => {
+    const { pg } = at(position);
+    const branchHistory = position.timeline === 1 ? [] : forks;
+    expect(seenBy('b', lease(record), pg, { branchHistory }).facts.towards).toBe(expected);
+  });
+  test('on the timeline that this promotion reserved: it can only have it from the holder', () => {
+    const change = (s: Stage) => {
+      lease(taken)(s);
+      s.store.put('history/6', historyRecord({ epoch: 6, holder: 'c', timeline: 9 }));
+    };
+    const branchHistory = [...forks, { tli: 3, lsn: 990n }];
+    const { pg } = at({ timeline: 9, lsn: 5000n, replayed: 5000n });
+    expect(seenBy('b', change, pg, { branchHistory }).facts.towards).toBe('prefix');
+  });
+  test('once the holder has opened, `sync` tells its branch', () => {
+    const change = (s: Stage) => {
+      lease({ ...taken, stood: stood({ lsn: '1000' }) })(s);
+      const history = [
+        { tli: 1, lsn: '500' },
+        { tli: 3, lsn: '990' },
+      ];
+      s.store.put('sync', syncRecord({ leader: 'c', epoch: 6, timeline: 9, history }));
+    };
+    const seen = (lsn: bigint) =>
+      seenBy('b', change, at({ lsn, replayed: lsn }).pg, { branchHistory: forks });
+    expect(seen(990n).facts.towards).toBe('prefix');
+    expect(seen(995n).facts.towards).toBe('foreign');
+  });
+});
+
 describe('facts', () => {
   test('are frozen, and the own vote list and clone decide who is a voter', () => {
     const { facts } = seenBy('b');
@@ -201,7 +251,13 @@ describe('facts', () => {
     expect(cloned.facts.sync?.voter).toBe(false);
   });
   test('following is told by the address of the holder, not of the active', () => {
-    expect(seenBy('b').facts.followsHolder).toBe(true);
+    expect(seenBy('b', undefined, undefined, { comparedEpoch: 5 }).facts.followsHolder).toBe(true);
+  });
+  test('an upstream that was set under an earlier epoch was not compared with this holder', () => {
+    expect(seenBy('b').facts.followsHolder).toBe(false);
+    expect(seenBy('b', undefined, undefined, { comparedEpoch: 4 }).facts.followsHolder).toBe(false);
+  });
+  test('following another than the holder is no following', () => {
     expect(seenBy('b', lease({ holder: 'c', epoch: 6 })).facts.followsHolder).toBe(false);
     expect(seenBy('b', () => {}, stopped({ upstreamHost: null })).facts.followsHolder).toBe(false);
   });

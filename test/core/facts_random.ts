@@ -54,6 +54,15 @@ export function randomFacts(random: () => number): Facts {
       standbySignal: random() < 0.5,
       streaming: random() < 0.5,
     }),
+    towards: one(
+      'prefix' as const,
+      'prefix' as const,
+      'prefix' as const,
+      'foreign' as const,
+      'unknown' as const,
+    ),
+    slotsDue: rarely(),
+    policy: { synchronousMode: rarely(0.2) ? 'strict' : 'quorum' },
     branch: one(
       null,
       { kind: 'contained' as const },

@@ -11,7 +11,7 @@ import { leaseRecord, node, pgFacts, primary, requestRecord, stateRecord } from 
 import { Stage } from './stage.ts';
 
 const services = { running: [], missing: [], missingAlways: [] };
-const streams = { name: 'b_b1', state: 'streaming', flush: 1000n, replay: 1000n };
+const streams = { name: 'b_b1', state: 'streaming', sent: 1000n, flush: 1000n, replay: 1000n };
 const files = (over: Partial<FileFacts> = {}): FileFacts => ({
   state: 'complete',
   needItems: 0,

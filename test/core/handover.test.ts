@@ -4,7 +4,7 @@ import { handover, release } from '../../agent/core/procedures/handover.ts';
 import { node, primary } from './build.ts';
 import { Stage } from './stage.ts';
 
-const streams = { name: 'b_b1', state: 'streaming', flush: 1000n, replay: 1000n };
+const streams = { name: 'b_b1', state: 'streaming', sent: 1000n, flush: 1000n, replay: 1000n };
 
 /** `a`, active; `b` streams and will replay the shutdown checkpoint at 1040. */
 function active() {

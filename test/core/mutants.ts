@@ -33,6 +33,8 @@ const sync = inProcedure('sync', 'sync');
 const promote = inProcedure('promote', 'promote');
 const handover = inProcedure('handover', 'handover');
 const rejoin = inProcedure('rejoin', 'rejoin');
+const opening = inProcedure('opening', 'opening');
+const confirmation = inProcedure('confirmation', 'promote');
 const election = (point: string, from: string, to: string): Mutant => ({
   point,
   file: 'election.ts',
@@ -133,7 +135,13 @@ export const mutants: Mutant[] = [
     'sync.voters.length > 0 && listed.length >= need',
     'listed.length >= Math.min(need, sync.voters.length)',
   ),
-  cover('D.4 flushed up to the goal', 's.flush !== null && s.flush >= at', 's.flush !== null'),
+  cover('D.4 flushed up to the goal', '(confirmedBy(s) ?? -1n) >= at', 's.flush !== null'),
+  cover('D.4 not of another branch', 'confirmedBy(s) ?? -1n', 's.flush ?? -1n'),
+  sync(
+    'D.4 not listed from another branch',
+    's.name === standbyName(v) ? confirmedBy(s) : null',
+    's.name === standbyName(v) ? s.flush : null',
+  ),
   cover(
     'D.4 on this timeline',
     'goal !== null && goal.timeline !== seen.timeline',
@@ -175,15 +183,34 @@ export const mutants: Mutant[] = [
     "if (reserved !== 'ok') return",
     "if (reserved === 'lost') return",
   ),
-  promote(
+  confirmation(
     'D.6 covered before `sync`',
-    'if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {',
-    'if (n.lease.right === null) {',
+    'const have = yield* confirming(n, list, n.policy.openWait);',
+    'const have: string[] | null = list.names;',
   ),
   vote(
     'D.6 standbys follow the holder',
     'const upstream = upstreamOf(n, record.holder);',
     'const upstream = upstreamOf(n, n.view?.active?.value.node ?? record.holder);',
+  ),
+  vote('D.6 only a prefix follows', "if (towards !== 'prefix' ||", 'if ('),
+  vote(
+    'D.6 cut before it is compared',
+    'if (!quiet.includes(facts.upstreamHost))',
+    'if (quiet.length === 0)',
+  ),
+  vote('D.6 an unlisted copy alone follows unread', "isCountedOn(n) ? 'unknown' : 'prefix'", "'prefix'"),
+  opening('D.6 lists nobody it has not compared', 'votes.filter((v) => isPrefix(v, own))', 'votes'),
+  confirmation(
+    'D.6 of those not compared only who confirmed',
+    'if (have === null || opening.compared) return have === null ? null : opening;',
+    'if (have === null) return null; if (n.now() > 0) return opening;',
+  ),
+  election('D.3 a voter with a tail of its own', ' && onBranch(v, sync)', ''),
+  election(
+    'D.3 not from before the timeline of sync',
+    'if (ballot.own.timeline < sync.timeline)',
+    'if (need < 0)',
   ),
   promote('D.6 one promotion per mandate', 'n.mandate = null;', ''),
   promote(
@@ -208,7 +235,7 @@ export const mutants: Mutant[] = [
   ),
   cover(
     'D.10 counted once',
-    'list.names.filter((name) => names.has(name)).length >= list.k',
+    'have.length >= list.k',
     'seen.senders.filter((s) => s.flush !== null && s.flush >= at).length >= list.k',
   ),
   promote(

@@ -6,7 +6,7 @@ import { Stage } from './stage.ts';
 /** `b` won by its own vote as the last leader; `c` was no voter. */
 function winner(senders: { name: string; state: string }[], wants: 'nothing' | 'reclone' = 'nothing') {
   const stage = new Stage();
-  const walSenders = senders.map((sender) => ({ ...sender, flush: 1n, replay: 1n }));
+  const walSenders = senders.map((sender) => ({ ...sender, sent: 1n, flush: 1n, replay: 1n }));
   const n = node('b', stage, {
     mandate: { kind: 'votes', epoch: 6, votes: [vote('b')] },
     pg: pgFacts({ walSenders }),
@@ -20,11 +20,11 @@ function winner(senders: { name: string; state: string }[], wants: 'nothing' | '
 }
 
 test('a promotion asks those who were voters', () => {
-  expect(openingVoters(winner([]))).toEqual({ voters: [voter('a')], k: 1 });
+  expect(openingVoters(winner([]))).toEqual({ voters: [voter('a')], k: 1, compared: false });
 });
 
 test('a copy that follows it already may confirm as well, though it neither voted nor was a voter', () => {
-  const both = { voters: [voter('a'), voter('c')], k: 1 };
+  const both = { voters: [voter('a'), voter('c')], k: 1, compared: false };
   expect(openingVoters(winner([{ name: 'c_c1', state: 'streaming' }]))).toEqual(both);
 });
 
@@ -35,4 +35,12 @@ test('not under another clone, while it only catches up, or when it is to be cop
     winner([{ name: 'c_c1', state: 'streaming' }], 'reclone'),
   ])
     expect(openingVoters(n).voters).toEqual([voter('a')]);
+});
+
+test('a voter with a tail of its own is not listed: it cannot follow, and would confirm what it does not have', () => {
+  const n = winner([]);
+  const ahead = vote('c', { timeline: 1, history: [], lsn: 501n });
+  const level = vote('a', { lsn: 1000n });
+  n.mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), level, ahead] };
+  expect(openingVoters(n)).toEqual({ voters: [voter('a')], k: 1, compared: true });
 });

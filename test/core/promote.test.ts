@@ -10,6 +10,7 @@ import {
   node,
   pgFacts,
   primary,
+  stateRecord,
   stopped,
   syncRecord,
   vote,
@@ -17,7 +18,13 @@ import {
 } from './build.ts';
 import { Stage } from './stage.ts';
 
-const sender = (name: string, flush = 1000n) => ({ name, state: 'streaming', flush, replay: flush });
+const sender = (name: string, flush = 1000n) => ({
+  name,
+  state: 'streaming',
+  sent: flush,
+  flush,
+  replay: flush,
+});
 const votes: Mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] };
 
 /** `b` has just taken the lease (epoch 6) from `a`; `sync` still names `a`. */
@@ -198,6 +205,42 @@ describe('no standby confirms the promotion', () => {
     expect(stage.store.sync.leader).toBe('a');
     expect(story(stage)).not.toContain('fence.open');
   });
+  test('strict, every other copy has to be rewound: `sync` names this leader, which stays shut until one confirms', () => {
+    const { stage, n } = silent();
+    n.policy.synchronousMode = 'strict';
+    for (const name of ['a', 'c']) stage.store.put(`state/${name}`, stateRecord(name, { wants: 'rewind' }));
+    stage.sees(n);
+    expect(stage.run(promote(n)).ok).toBe(false);
+    expect(stage.store.sync).toMatchObject({ leader: 'b', epoch: 6, timeline: 4, voters: [], k: 0 });
+    expect(story(stage)).not.toContain('fence.open');
+    expect(stage.store.get('active') ?? null).toBeNull();
+    n.view = stage.store.view();
+    expect(stage.run(reopen(n)).ok).toBe(false);
+    expect(story(stage)).not.toContain('fence.open');
+  });
+  test('strict, one other copy may still come and confirm: it is waited for', () => {
+    const { stage, n } = silent();
+    n.policy.synchronousMode = 'strict';
+    stage.store.put('state/a', stateRecord('a', { wants: 'rewind' }));
+    stage.sees(n);
+    expect(stage.run(promote(n)).ok).toBe(false);
+    expect(stage.store.sync.leader).toBe('a');
+  });
+  test('of voters that were never compared only those that confirmed are listed', () => {
+    const { stage, n } = winner({ kind: 'votes', epoch: 6, votes: [vote('b')] });
+    const voters = [voter('a'), voter('c')];
+    stage.store.put('sync', syncRecord({ leader: 'b', epoch: 5, voters }));
+    stage.sees(n);
+    const ahead = { ...sender('a_a1', 9000n), sent: 1000n };
+    stage.on('pg.replication', () => ({
+      insert: 1100n,
+      timeline: 4,
+      senders: [ahead, sender('c_c1', 1100n)],
+    }));
+    expect(stage.run(promote(n)).ok).toBe(true);
+    expect(stage.store.sync.voters).toEqual([voter('c')]);
+    expect(stage.args('pg.setSyncList').at(-1)?.[0]).toEqual({ names: ['c_c1'], k: 1 });
+  });
   test('an unknown outcome of that write loosens nothing and opens nothing', () => {
     const { stage, n } = silent();
     stage.on('consul.txn', (ops) =>
@@ -247,14 +290,27 @@ describe('finishing a promotion', () => {
 describe('among whom the first commits are confirmed', () => {
   const opening = (mandate: Mandate | null) => openingVoters(winner(mandate).n);
   test('those who voted, without oneself', () =>
-    expect(opening(votes)).toEqual({ voters: [voter('c')], k: 1 }));
+    expect(opening(votes)).toEqual({ voters: [voter('c')], k: 1, compared: true }));
   test('in a handover the voters before, and the former active', () =>
     expect(opening({ kind: 'handover', epoch: 6, timeline: 3, lsn: 1n, from: 'a' })).toEqual({
       voters: [voter('c'), voter('a')],
       k: 1,
+      compared: true,
     }));
   test('nobody voted (a last leader that came back alone): the voters of before', () =>
-    expect(opening({ kind: 'votes', epoch: 6, votes: [vote('b')] })).toEqual({ voters: [voter('c')], k: 1 }));
+    expect(opening({ kind: 'votes', epoch: 6, votes: [vote('b')] })).toEqual({
+      voters: [voter('c')],
+      k: 1,
+      compared: false,
+    }));
+  test('not those whose copy has a tail of its own past what this one has', () => {
+    const ahead = vote('c', { timeline: 1, history: [], lsn: 600n });
+    expect(opening({ kind: 'votes', epoch: 6, votes: [vote('b'), ahead] })).toEqual({
+      voters: [voter('c')],
+      k: 1,
+      compared: false,
+    });
+  });
   test('not those that are no members any more', () =>
     expect(opening({ kind: 'votes', epoch: 6, votes: [vote('b'), vote('c'), vote('d')] }).voters).toEqual([
       voter('c'),
@@ -262,7 +318,7 @@ describe('among whom the first commits are confirmed', () => {
   test('mode off: nobody', () => {
     const { n } = winner();
     n.policy.synchronousMode = 'off';
-    expect(openingVoters(n)).toEqual({ voters: [], k: 0 });
+    expect(openingVoters(n)).toEqual({ voters: [], k: 0, compared: true });
   });
 });
 

@@ -3,6 +3,7 @@ import { renewWith } from '../../agent/core/lease.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import type { TxnOp, TxnResult } from '../../agent/core/ports.ts';
 import type { SyncList, WalSender } from '../../agent/core/postgres.ts';
+import { covered } from '../../agent/core/procedures/cover.ts';
 import { nextSyncStep, type SyncFacts, syncStep } from '../../agent/core/procedures/sync.ts';
 import type { SyncRecord } from '../../agent/core/records.ts';
 import { node, primary, stateRecord, syncRecord, voter } from './build.ts';
@@ -11,6 +12,7 @@ import { Stage } from './stage.ts';
 const sender = (name: string, over: Partial<WalSender> = {}): WalSender => ({
   name,
   state: 'streaming',
+  sent: over.flush ?? 1000n,
   flush: 1000n,
   replay: 1000n,
   ...over,
@@ -44,6 +46,7 @@ describe('the next step', () => {
   test.each([
     ['far behind', sender('c_c1', { flush: 1000n })],
     ['not streaming yet', sender('c_c1', { state: 'catchup', flush: 900_000_000n })],
+    ['on a branch of its own', sender('c_c1', { sent: 899_999_000n, flush: 900_000_500n })],
     ['without a report', sender('c_c1', { flush: null })],
     ['streaming as an older clone', sender('c_c0', { flush: 900_000_000n })],
   ])('a member that is %s is not: its confirmation would hold commits up', (_, c) => {
@@ -197,6 +200,11 @@ describe('what goes wrong on the way', () => {
     expect(stage.run(syncStep(n))).toContain('not finished');
     expect(steps(stage)).not.toContain(KEY);
     expect(stage.store.sync.voters).toEqual([]);
+  });
+  test('what a standby on a branch of its own reports as flushed, past what it was sent, covers nothing', () => {
+    const foreign = sender('b_b1', { sent: 1000n, flush: 5000n });
+    const { stage, n } = active(syncRecord(), { names: ['b_b1'], k: 1 }, [foreign]);
+    expect(stage.run(covered(n, { names: ['b_b1'], k: 1 }, 500))).toBe(false);
   });
   test('covered on another timeline is not covered', () => {
     const { stage, n } = active(syncRecord({ voters: [], k: 0 }), null, [sender('b_b1', { flush: 990n })]);

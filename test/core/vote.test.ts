@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import type { NodeContext } from '../../agent/core/node.ts';
 import type { Call } from '../../agent/core/ports.ts';
+import type { PgFacts, Position, Upstream } from '../../agent/core/postgres.ts';
 import { answerVote, follow, gatherVotes, mayFollow } from '../../agent/core/procedures/vote.ts';
-import { durable, leaseRecord, node, pgFacts, primary, stopped, vote } from './build.ts';
+import type { LeaseRecord } from '../../agent/core/records.ts';
+import { durable, hostOf, leaseRecord, node, pgFacts, primary, stopped, syncRecord, vote } from './build.ts';
 import { Stage } from './stage.ts';
 
 /** `b`, a standby that has seen the lease of `a` stand still for renew_deadline. */
@@ -164,7 +166,8 @@ describe('following', () => {
     stage.sees(n);
     expect(stage.run(follow(n))).toBe(true);
     expect(stage.args('pg.setUpstream')[0]?.[0]).toEqual({ node: 'a', host: '10.0.0.a', port: 5432 });
-    expect(stage.trace).toEqual(['time.lock', 'pg.setUpstream', 'unlock upstream']);
+    expect(stage.trace).toEqual(['time.lock', 'pg.facts', 'pg.history', 'pg.setUpstream', 'unlock upstream']);
+    expect(n.comparedEpoch).toBe(5);
   });
   test('goes to the holder in `next_master`, not to `active`, which is written last', () => {
     const stage = new Stage();
@@ -173,7 +176,7 @@ describe('following', () => {
     const n = node('b', stage);
     stage.sees(n);
     stage.run(follow(n));
-    expect(stage.args('pg.setUpstream')[0]?.[0]).toMatchObject({ node: 'c' });
+    expect(stage.args('pg.setUpstream').at(-1)?.[0]).toMatchObject({ node: 'c' });
   });
   test.each<[string, (s: Stage, n: NodeContext) => void]>([
     [
@@ -193,6 +196,85 @@ describe('following', () => {
     stage.sees(n);
     expect(stage.run(follow(n))).toBe(false);
     expect(stage.args('pg.setUpstream')).toEqual([]);
+  });
+});
+
+describe('following only what the own data is a prefix of', () => {
+  const position = (lsn: bigint, over: Partial<Position> = {}) => ({
+    timeline: 3,
+    lsn,
+    replayed: lsn,
+    settled: true,
+    ...over,
+  });
+  /** `c` took the lease from `a` where it stood at 1000. */
+  function overtaken(over: Partial<LeaseRecord> = {}, pg: Partial<PgFacts> = {}) {
+    const stage = new Stage();
+    const record = leaseRecord({ holder: 'c', instance: 'boot-c', epoch: 6, from: 'a', ...over });
+    stage.store.put('next_master', record);
+    const n = node('b', stage);
+    stage.sees(n);
+    stage.on('pg.facts', () => pgFacts({ upstreamHost: null, ...pg }));
+    const upstreams = () => stage.args('pg.setUpstream').map(([to]) => (to as Upstream | null)?.node ?? null);
+    return { stage, n, upstreams };
+  }
+  test('ahead of where the holder stood: it is cut, and follows nobody', () => {
+    const { stage, n, upstreams } = overtaken({}, { position: position(1001n) });
+    expect(stage.run(follow(n))).toBe(false);
+    expect(upstreams()).toEqual([null]);
+    expect(n.comparedEpoch).toBeNull();
+  });
+  test('not told where the holder stands (an older agent): not before it has opened', () => {
+    const { stage, n, upstreams } = overtaken({ stood: undefined });
+    expect(stage.run(follow(n))).toBe(false);
+    expect(upstreams()).toEqual([null]);
+    stage.store.put('sync', syncRecord({ leader: 'c', epoch: 6 }));
+    stage.sees(n);
+    expect(stage.run(follow(n))).toBe(true);
+  });
+  test('what it still reads from another is cut before the position is compared', () => {
+    const { stage, n, upstreams } = overtaken({}, { upstreamHost: hostOf('a') });
+    let cut = false;
+    stage.on('pg.setUpstream', (to) => {
+      cut ||= to === null;
+      return { kind: 'done' };
+    });
+    // What came in meanwhile shows only then.
+    stage.on('pg.facts', () =>
+      pgFacts({ upstreamHost: cut ? null : hostOf('a'), position: position(cut ? 1200n : 1000n) }),
+    );
+    expect(stage.run(follow(n))).toBe(false);
+    expect(upstreams()).toEqual([null, null]);
+  });
+  test('after a clean handover the former active is at rest: nothing is cut, so that nothing waits for it', () => {
+    const clean = { timeline: 3, lsn: '990' };
+    const { stage, n, upstreams } = overtaken({ clean }, { upstreamHost: hostOf('a') });
+    expect(stage.run(follow(n))).toBe(true);
+    expect(upstreams()).toEqual(['c']);
+  });
+  test('a lease that moved on while the data was compared is followed by nobody', () => {
+    const { stage, n, upstreams } = overtaken();
+    stage.on('pg.history', () => {
+      stage.store.put('next_master', leaseRecord({ holder: 'a', epoch: 7 }));
+      stage.sees(n);
+      return [{ tli: 1, lsn: 500n }];
+    });
+    expect(stage.run(follow(n))).toBe(false);
+    expect(upstreams()).toEqual([null]);
+  });
+  test('a copy that does not answer may need the WAL of the holder, unless commits count on it', () => {
+    const silent = { role: 'unknown' as const, position: null };
+    const listed = overtaken({}, silent);
+    expect(listed.stage.run(follow(listed.n))).toBe(false);
+    const fresh = overtaken({}, silent);
+    fresh.n.durable = durable('b', { clone: 'b2' });
+    expect(fresh.stage.run(follow(fresh.n))).toBe(true);
+  });
+  test('what was just copied from the holder has nothing of its own', () => {
+    const { stage, n, upstreams } = overtaken({}, { process: 'stopped', role: 'unknown', position: null });
+    expect(stage.run(follow(n, 'a'))).toBe(false);
+    expect(stage.run(follow(n, 'c'))).toBe(true);
+    expect(upstreams()).toEqual([null, 'c']);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Brings walreceivers together with their upstream: the retries of `wal_retrieve_retry_interval` = 100ms, without polling for what cannot be. */
-import { Link, refusal, sameHistory, type Wire } from './link.ts';
+import { Link, refusal, sameHistory, servedUpTo, type Wire } from './link.ts';
 import type { Server } from './server.ts';
 
 export class Connector {
@@ -79,6 +79,13 @@ export class Connector {
     if (why === null) {
       if (!sameHistory(up, server)) server.events.foreign(server, up);
       new Link(this.wire, up, server);
+      return;
+    }
+    const until = servedUpTo(up, server);
+    if (until !== null) {
+      server.events.note(server, `is served by ${up.name} up to ${until.toString(16)} only: it is ahead`);
+      new Link(this.wire, up, server, until);
+      this.soon(server, 1000);
       return;
     }
     server.events.note(server, `cannot stream from ${up.name}: ${why}`);

@@ -21,6 +21,8 @@ export class Link {
   readonly down: Server;
   readonly name: string;
   flush: number | null = null;
+  /** How far the walsender has sent, whatever became of it. */
+  sentTo = 0;
   private wire: Wire;
   private upProc: Proc;
   private downProc: Proc;
@@ -32,7 +34,8 @@ export class Link {
   /** A chunk or report that could not get through, to be tried again when the network changes. */
   private stuck: (() => void) | null = null;
 
-  constructor(wire: Wire, up: Server, down: Server) {
+  /** `until`: the standby is ahead of where its timeline was left, and gets what lies before that, no more. */
+  constructor(wire: Wire, up: Server, down: Server, until: number | null = null) {
     this.wire = wire;
     this.up = up;
     this.down = down;
@@ -42,7 +45,18 @@ export class Link {
     this.upProc.senders.push(this);
     this.downProc.receiver = this;
     this.report(down.flushed, false);
-    this.pump();
+    if (until === null) this.pump();
+    else this.endSoon(until);
+  }
+
+  /** Nothing is left to send but what lies before the fork. */
+  private endSoon(until: number): void {
+    this.busy = true;
+    this.sentTo = until;
+    const path = this.wire.network.delay(this.up.machine.index, this.down.machine.index);
+    this.wire.scheduler.after(path + this.up.random.skewed(1, 60), () =>
+      this.up.machine.soon(() => this.dropAtSender()),
+    );
   }
 
   get streaming(): boolean {
@@ -77,6 +91,7 @@ export class Link {
     const branch = this.up.branch;
     const at = this.up.flushed;
     this.sent = at;
+    this.sentTo = at;
     this.sentBranch = branch.id;
     scheduler.after(network.delay(from, to) + (lag[to] as number), () => {
       if (!this.senderAlive && !this.receiverAlive) return;
@@ -154,6 +169,20 @@ export class Link {
       else scheduler.after(timeout, () => machine.soon(drop));
     });
   }
+}
+
+const SEGMENT = 16 * 1024 * 1024;
+
+/**
+ * A standby that is ahead of where its timeline was left is served all the same while both lie in one WAL segment: up to there,
+ * and every 100 ms anew. Its walsender streams for a moment, and what it reports as flushed is on a branch of its own (seen on
+ * PostgreSQL 15). Where it was left; null when it is not served.
+ */
+export function servedUpTo(up: Server, down: Server): number | null {
+  if (up.branch.tli <= down.branch.tli) return null;
+  const part = segment(up.branch, up.flushed, down.branch.tli);
+  if (part === null || down.flushed <= part.end) return null;
+  return Math.floor(part.end / SEGMENT) === Math.floor(down.flushed / SEGMENT) ? part.end : null;
 }
 
 /** Why a standby's request to stream is refused, by the numbers PostgreSQL itself goes by; null when it is served. */

@@ -37,7 +37,8 @@ function position(node: SimNode, now: number): PgFacts['position'] {
     return { timeline, lsn: low, replayed: low, settled: false };
   }
   const replayed = server.replayed(now);
-  return { timeline, lsn: BigInt(server.flushed), replayed: BigInt(replayed), settled: true };
+  const idle = replayed === server.flushed;
+  return { timeline, lsn: BigInt(server.flushed), replayed: BigInt(replayed), settled: true, idle };
 }
 
 export function hungFacts(node: SimNode): PgFacts {
@@ -59,6 +60,7 @@ export function sendersOf(node: SimNode, now: number): PgFacts['walSenders'] {
     return {
       name: link.name,
       state: 'streaming',
+      sent: BigInt(link.sentTo),
       flush: flush === null ? null : BigInt(flush),
       replay: replay === null ? null : BigInt(replay),
     };

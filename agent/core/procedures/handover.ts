@@ -3,7 +3,7 @@ import type { HandoverKind } from '../actions.ts';
 import { giveAway } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
-import type { Lsn } from '../postgres.ts';
+import { confirmedBy, type Lsn } from '../postgres.ts';
 import { lsnText } from '../records.ts';
 import { demoted, hookLater } from './hooks.ts';
 import { type Result, reopen, startInPlace } from './promote.ts';
@@ -148,7 +148,8 @@ function* targetReady(n: NodeContext, target: string, ms: number): Procedure<boo
   while (n.now() < until) {
     const seen = yield* call('pg', 'replication', 1000);
     const sender = seen?.senders.find((s) => s.name === `${target}_${clone}`);
-    if (seen !== null && sender?.replay != null && seen.insert - sender.replay <= lag) return true;
+    const follows = sender !== undefined && confirmedBy(sender) !== null;
+    if (seen !== null && follows && sender.replay !== null && seen.insert - sender.replay <= lag) return true;
     yield* call('time', 'sleep', 50);
   }
   return false;

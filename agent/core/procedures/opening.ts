@@ -1,7 +1,8 @@
-/** Among whom the first commits of a promotion must be confirmed, before `sync` names the new leader. Pure. */
+/** Among whom the first commits of a promotion must be confirmed, before `sync` names the new leader. */
+import { isPrefix } from '../branch.ts';
 import type { NodeContext } from '../node.ts';
-import { call, type Procedure } from '../ports.ts';
-import type { SyncList } from '../postgres.ts';
+import { call, type Procedure, type Vote } from '../ports.ts';
+import { confirmedBy, type SyncList } from '../postgres.ts';
 import { standbyName, type Voter } from '../records.ts';
 import { listOf, sameList } from './cover.ts';
 
@@ -32,27 +33,41 @@ function handoverVoters(n: NodeContext, from: string, clone: string | undefined)
   const voters = [...(n.view?.sync?.value.voters ?? [])];
   if (clone !== undefined && !voters.some((v) => v.node === from)) voters.push({ node: from, clone });
   const others = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
-  return { voters: others, k: Math.min(quorumSize(n), others.length) };
+  return { voters: others, k: Math.min(quorumSize(n), others.length), compared: true };
 }
 
-export type Opening = { voters: Voter[]; k: number };
+/**
+ * `compared`: the branch of each of them is known to be a prefix of this one's. Where not, only those that were seen to
+ * confirm may be listed in the end.
+ */
+export type Opening = { voters: Voter[]; k: number; compared: boolean };
+
+export const NOBODY: Opening = { voters: [], k: 0, compared: true };
 
 /** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
 export function openingVoters(n: NodeContext): Opening {
-  if (n.policy.synchronousMode === 'off') return { voters: [], k: 0 };
+  if (n.policy.synchronousMode === 'off') return NOBODY;
   const sync = n.view?.sync?.value ?? null;
   const mandate = n.mandate;
   if (mandate?.kind === 'handover')
     return handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone);
   let voters: Voter[] = [];
-  if (mandate?.kind === 'votes') voters = mandate.votes.map(({ node, clone }) => ({ node, clone }));
+  if (mandate?.kind === 'votes') voters = ownPrefixes(n, mandate.votes);
   voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
+  const compared = voters.length > 0;
   if (voters.length === 0) voters = (sync?.voters ?? []).filter((v) => v.node !== n.name);
   // Nobody listed is left: whoever else has a copy is waited for, before it is opened without confirmation.
   if (voters.length === 0) voters = otherCopies(n);
   voters = [...voters, ...streaming(n, voters)];
   const k = Math.min(quorumSize(n), voters.length);
-  return k === 0 ? { voters: [], k } : { voters, k };
+  return k === 0 ? NOBODY : { voters, k, compared };
+}
+
+/** Those voters whose copy is a prefix of the own one, as they stood when they voted: the others cannot follow. */
+function ownPrefixes(n: NodeContext, votes: readonly Vote[]): Voter[] {
+  const own = votes.find((v) => v.node === n.name);
+  if (own === undefined) return [];
+  return votes.filter((v) => isPrefix(v, own)).map(({ node, clone }) => ({ node, clone }));
 }
 
 /** k = floor(members / 2): how many standbys must confirm a commit (PROTOCOL D). */
@@ -68,7 +83,7 @@ const streaming = (n: NodeContext, voters: readonly Voter[]): Voter[] =>
   otherCopies(n).filter(
     (copy) =>
       !voters.some(({ node }) => node === copy.node) &&
-      n.pg?.walSenders.some(({ name, state }) => name === standbyName(copy) && state === 'streaming'),
+      n.pg?.walSenders.some((s) => s.name === standbyName(copy) && confirmedBy(s) !== null),
   );
 
 function otherCopies(n: NodeContext): Voter[] {

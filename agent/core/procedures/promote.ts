@@ -7,10 +7,12 @@ import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
 import { lsnText, type SyncRecord } from '../records.ts';
+import { confirmedVoters, staysShut } from './confirmation.ts';
 import { covered, listOf, sameList } from './cover.ts';
 import { extend } from './extend.ts';
-import { type Opening, openingVoters, quorumSize } from './opening.ts';
+import { NOBODY, type Opening, openingVoters, quorumSize } from './opening.ts';
 import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
+import { makeSlots } from './slots.ts';
 
 export type Result = { ok: true } | { ok: false; why: string };
 const failed = (why: string): Result => ({ ok: false, why });
@@ -51,6 +53,8 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const done = yield* call('hooks', 'run', 'pre-promote', { epoch: `${right.epoch}` });
   if (done.kind !== 'done')
     n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
+  const slots = yield* makeSlots(n);
+  if (!slots.ok) n.log({ component: 'handler-runner', level: 'warn', message: slots.why });
   if (!(yield* confirm(n, n.policy.worstCase.promote)))
     return failed('the lease was not confirmed before the promotion');
   const promoted = yield* call('pg', 'promote', 10_000);
@@ -70,27 +74,26 @@ function* cutOff(_n: NodeContext): Procedure<boolean> {
 export function* finishPromotion(n: NodeContext, opening: Opening = openingVoters(n)): Procedure<Result> {
   const right = n.lease.right;
   if (right === null) return failed('no lease');
-  let { voters, k } = opening;
-  if (n.policy.synchronousMode === 'strict' && voters.length === 0 && quorumSize(n) > 0) {
+  if (n.policy.synchronousMode === 'strict' && opening.voters.length === 0 && quorumSize(n) > 0) {
     return failed('there is no standby that could confirm, and the mode is strict');
   }
-  const effective = yield* call('pg', 'setSyncList', listOf(voters, k), 3000);
+  const effective = yield* call('pg', 'setSyncList', listOf(opening.voters, opening.k), 3000);
   if (effective.kind !== 'done') return failed(effective.why);
   const state = yield* call('pg', 'replication', 1000);
   if (state === null) return failed('the server does not answer');
   const history = yield* call('pg', 'history', state.timeline);
   // Written without it, `sync` would make every standby look diverged.
   if (history === null) return failed('the history of the own timeline cannot be read');
-  if (!(yield* covered(n, listOf(voters, k), n.policy.openWait))) {
-    if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
+  const confirmed = yield* confirmedVoters(n, opening);
+  if (confirmed === null && n.policy.synchronousMode === 'strict')
+    return failed(yield* staysShut(n, state.timeline, history));
+  if (confirmed === null)
     n.log({
       component: 'handler-runner',
       level: 'warn',
       message: 'DEGRADED: no standby confirms; opening without synchronous replication',
     });
-    voters = [];
-    k = 0;
-  }
+  const { voters, k } = confirmed ?? NOBODY;
   const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
   const sync: SyncRecord = {
     schema: 1,
@@ -153,6 +156,8 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     return failed(`the voters were not confirmed: ${present}`);
   }
   const list = listOf(sync.voters, sync.k);
+  if (list === null && n.policy.synchronousMode === 'strict' && quorumSize(n) > 0)
+    return failed('no standby is a voter yet, and the mode is strict');
   if (!(yield* covered(n, list, n.policy.openWait))) {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
     if (!(yield* refresh(n))) return failed('Consul does not answer');

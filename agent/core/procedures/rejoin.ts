@@ -47,7 +47,7 @@ export function* rebuild(
   yield* call('store', 'save', n.durable);
   yield* carryList(n);
   // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept connections.
-  yield* follow(n);
+  yield* follow(n, upstream.node);
   const started = yield* call('pg', 'startStandby', START);
   return started.kind === 'done' ? { ok: true } : { ok: false, why: started.why };
 }

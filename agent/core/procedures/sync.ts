@@ -5,7 +5,7 @@
 import { confirm, refresh, renewWith } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
-import type { SyncList, WalSender } from '../postgres.ts';
+import { confirmedBy, type SyncList, type WalSender } from '../postgres.ts';
 import { type Kv, type SyncRecord, standbyName, type Voter } from '../records.ts';
 import { covered, listOf, sameList } from './cover.ts';
 import { quorumSize } from './opening.ts';
@@ -42,13 +42,10 @@ export type SyncFacts = {
 export function nextSyncStep(f: SyncFacts): SyncStep {
   const { sync } = f;
   const near = (v: Voter) =>
-    f.senders.some(
-      (s) =>
-        s.name === standbyName(v) &&
-        s.state === 'streaming' &&
-        s.flush !== null &&
-        f.insert - s.flush <= NEAR,
-    );
+    f.senders.some((s) => {
+      const flush = s.name === standbyName(v) ? confirmedBy(s) : null;
+      return flush !== null && f.insert - flush <= NEAR;
+    });
   const listed = (v: Voter) => sync.voters.some((w) => w.node === v.node && w.clone === v.clone);
   if (f.mode === 'off')
     return sync.voters.length > 0 ? { do: 'empty', why: 'synchronous_mode is off' } : restored(f);
@@ -118,7 +115,7 @@ function factsOf(
   seen: { insert: bigint; senders: WalSender[] },
 ): SyncFacts {
   const streams = sync.voters.some((v) =>
-    seen.senders.some((s) => s.name === standbyName(v) && s.state === 'streaming'),
+    seen.senders.some((s) => s.name === standbyName(v) && confirmedBy(s) !== null),
   );
   if (streams || sync.voters.length === 0) n.lonelySince = null;
   else n.lonelySince ??= n.now();

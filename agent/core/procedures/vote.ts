@@ -2,6 +2,7 @@
  * A vote is a cut (PROTOCOL D.1): the voter stops streaming from the old active, durably, before it says how far it is.
  * Otherwise a thawed active would go on getting its commits confirmed.
  */
+import { type Towards, towardsHolder } from '../branch_of.ts';
 import { refresh } from '../lease.ts';
 import { stillFor } from '../lease_view.ts';
 import type { Ballot, NodeContext } from '../node.ts';
@@ -107,8 +108,12 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
   n.ballot = ballot;
 }
 
-/** Read from the holder of the lease, as far as the own vote allows. */
-export function* follow(n: NodeContext): Procedure<boolean> {
+/**
+ * Read from the holder of the lease, as far as the own vote allows, and only once the own branch is known to be a prefix of
+ * the holder's (PROTOCOL D.6): PostgreSQL serves one that is ahead up to the fork, and counts the end of its foreign tail as
+ * confirmed. `copiedFrom`: the stopped server's data was just copied from there, and has nothing of its own.
+ */
+export function* follow(n: NodeContext, copiedFrom: string | null = null): Procedure<boolean> {
   yield* call('time', 'lock', 'upstream');
   try {
     const record = n.lease.record;
@@ -116,12 +121,59 @@ export function* follow(n: NodeContext): Procedure<boolean> {
     if (!mayFollow(n, record, n.lease.index)) return false;
     const upstream = upstreamOf(n, record.holder);
     if (upstream === null) return false;
+    const copied = copiedFrom === record.holder;
+    const towards = copied ? 'prefix' : yield* towardsUpstream(n, record, upstream);
+    const epoch = n.lease.record?.epoch;
+    if (towards !== 'prefix' || epoch !== record.epoch || !mayFollow(n, record, n.lease.index)) {
+      yield* call('pg', 'setUpstream', null, CUT_DEADLINE);
+      return false;
+    }
     const done = yield* call('pg', 'setUpstream', upstream, CUT_DEADLINE);
-    if (done.kind === 'done' && n.followed !== record.holder) {
+    if (done.kind !== 'done') return false;
+    n.comparedEpoch = record.epoch;
+    if (n.followed !== record.holder) {
       n.followed = record.holder;
       hookLater(n, 'follow', { active: record.holder, epoch: `${record.epoch}` });
     }
-    return done.kind === 'done';
+    return true;
+  } finally {
+    n.unlock('upstream');
+  }
+}
+
+/** Where the own data stands towards the holder's, read while nobody else's can come in. */
+function* towardsUpstream(n: NodeContext, record: LeaseRecord, upstream: Upstream): Procedure<Towards> {
+  let facts = yield* call('pg', 'facts', 500);
+  const from = record.from === null ? undefined : n.view?.nodes[record.from]?.hostIp;
+  const quiet = [null, upstream.host, ...(record.clean === null ? [] : [from])];
+  if (!quiet.includes(facts.upstreamHost)) {
+    const cut = yield* call('pg', 'setUpstream', null, CUT_DEADLINE);
+    if (cut.kind !== 'done') return 'unknown';
+    facts = yield* call('pg', 'facts', 500);
+  }
+  // A fresh copy may need the holder's WAL before it answers at all. No commit counts on one that is not listed.
+  if (facts.process === 'running' && facts.role === 'unknown' && facts.standbySignal)
+    return isCountedOn(n) ? 'unknown' : 'prefix';
+  const at = facts.position;
+  if (facts.role !== 'standby' || at === null) return 'unknown';
+  const history = yield* call('pg', 'history', at.timeline);
+  if (history === null) return 'unknown';
+  const view = n.view;
+  return towardsHolder(at, history, record, view?.sync?.value ?? null, view?.history ?? []);
+}
+
+/** Does `sync` name this node, or its present copy? */
+function isCountedOn(n: NodeContext): boolean {
+  const sync = n.view?.sync?.value;
+  if (sync === undefined || sync.leader === n.name) return true;
+  return sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);
+}
+
+/** Read from nobody: the own data is not the holder's, or not known to be. */
+export function* cut(n: NodeContext): Procedure<boolean> {
+  yield* call('time', 'lock', 'upstream');
+  try {
+    return (yield* call('pg', 'setUpstream', null, CUT_DEADLINE)).kind === 'done';
   } finally {
     n.unlock('upstream');
   }

@@ -21,6 +21,8 @@ const repairable = (f: Facts) =>
 const mayWait = (f: Facts) => alone(f) || f.closedFor <= f.policy.holdWithoutOpen;
 const refusal = (f: Facts) =>
   f.request?.unfit ?? `the request expired${f.request?.waiting ? `: ${f.request.waiting}` : ''}`;
+/** Strict, and no standby is listed: the first that follows is listed before anybody is let in. */
+const unconfirmed = (f: Facts) => f.policy.synchronousMode === 'strict' && f.sync?.voters === 0 && !alone(f);
 const worn = (f: Facts) => f.startFailed || f.recentRestarts >= 1;
 
 export const holder: Rule[] = [
@@ -80,9 +82,12 @@ export const holder: Rule[] = [
     from: 'holder',
     to: 'active',
     when: (f) => holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && mayWait(f),
-    reason: () => 'primary: letting clients in once the voters have all of it',
-    does: ['reopen'],
-    actions: () => [{ do: 'reopen' }],
+    reason: (f) =>
+      unconfirmed(f)
+        ? 'primary: strict, and shut until a standby confirms'
+        : 'primary: letting clients in once the voters have all of it',
+    does: ['reopen', 'sync_step'],
+    actions: (f) => [{ do: unconfirmed(f) ? 'sync_step' : 'reopen' }],
   },
   {
     id: 516,
@@ -233,7 +238,7 @@ export const holder: Rule[] = [
         : f.request === null
           ? 'active'
           : `active; the switchover to ${f.request.target} waits: ${f.request.waiting}`,
-    does: ['sync_step'],
-    actions: () => [{ do: 'sync_step' }],
+    does: ['ensure_slots', 'sync_step'],
+    actions: (f) => [...(f.slotsDue ? [{ do: 'ensure_slots' } as const] : []), { do: 'sync_step' }],
   },
 ];

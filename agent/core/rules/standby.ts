@@ -13,6 +13,7 @@ export const standby: Rule[] = [
       f.pg.role === 'unknown' &&
       f.pg.standbySignal &&
       f.sync?.leader === false &&
+      !f.sync.voter &&
       f.mayFollow &&
       !f.followsHolder,
     reason: (f) => `the database does not answer yet: letting it read from ${f.lease.holder}`,
@@ -59,6 +60,20 @@ export const standby: Rule[] = [
     actions: (f) => (f.wants === 'nothing' ? [{ do: 'want', what: 'rewind' }] : []),
   },
   {
+    id: 717,
+    situation: 'its data is not all in the log of the holder, or not known to be',
+    from: 'standby',
+    to: 'standby',
+    when: (f) => f.lease.state === 'other' && isStandby(f) && f.towards === 'foreign',
+    reason: (f) =>
+      `has WAL that ${f.lease.holder} never had: reading from nobody until ${f.lease.holder} has opened, then it is saved and rewound`,
+    does: ['cut', 'want'],
+    actions: (f) => [
+      ...(f.pg.upstreamHost === null ? [] : [{ do: 'cut' } as const]),
+      ...(f.wants === 'nothing' ? [{ do: 'want', what: 'rewind' } as const] : []),
+    ],
+  },
+  {
     id: 720,
     situation: 'promoted once, but never written down as leader; another node is',
     from: 'standby',
@@ -67,7 +82,7 @@ export const standby: Rule[] = [
     reason: (f) => `this timeline is newer than the cluster's: waiting for ${f.lease.holder} to open`,
     // The holder may have grown out of this very timeline, and wait for confirmation; where not, the server refuses.
     does: ['follow'],
-    actions: (f) => (f.mayFollow && !f.followsHolder ? [{ do: 'follow' }] : []),
+    actions: (f) => (f.mayFollow && !f.followsHolder && f.towards === 'prefix' ? [{ do: 'follow' }] : []),
   },
   {
     id: 725,
@@ -78,6 +93,18 @@ export const standby: Rule[] = [
     reason: () => 'a standby again: its own lease ran out, and is being renewed or left to others',
     does: [],
     actions: () => [],
+  },
+  {
+    id: 727,
+    situation: 'standby that does not know yet whether all its data is in the log of the holder',
+    from: 'standby',
+    to: 'standby',
+    when: (f) =>
+      f.lease.state === 'other' && isStandby(f) && !f.followsHolder && f.mayFollow && f.towards === 'unknown',
+    reason: (f) =>
+      `cannot tell yet whether its data is all in the log of ${f.lease.holder}: reading from nobody until it can`,
+    does: ['cut'],
+    actions: (f) => (f.pg.upstreamHost === null ? [] : [{ do: 'cut' }]),
   },
   {
     id: 730,
@@ -121,6 +148,16 @@ export const standby: Rule[] = [
     reason: (f) => `its files follow ${f.lease.holder}`,
     does: ['files_follow'],
     actions: () => [{ do: 'files_follow' }],
+  },
+  {
+    id: 743,
+    situation: 'standby without a replication slot for each member',
+    from: 'standby',
+    to: 'standby',
+    when: (f) => isStandby(f) && f.slotsDue,
+    reason: () => 'making the replication slots that a promotion here would need',
+    does: ['ensure_slots'],
+    actions: () => [{ do: 'ensure_slots' }],
   },
   {
     id: 745,

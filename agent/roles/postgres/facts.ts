@@ -26,7 +26,13 @@ type Seen = {
   receiver: { status: string; tli: number } | null;
   startup: string | null;
   clients: number;
-  senders: { name: string; state: string; flush: string | null; replay: string | null }[];
+  senders: {
+    name: string;
+    state: string;
+    sent: string | null;
+    flush: string | null;
+    replay: string | null;
+  }[];
 };
 
 const query = (server: Server): string => `
@@ -44,7 +50,7 @@ const query = (server: Server): string => `
     'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
     'clients', (select count(*) from pg_stat_activity a where ${isClient(server)}),
     'senders', (select coalesce(json_agg(json_build_object('name', application_name, 'state', state,
-        'flush', flush_lsn, 'replay', replay_lsn)), '[]') from pg_stat_replication where not ${systemSenders(server)})
+        'sent', sent_lsn, 'flush', flush_lsn, 'replay', replay_lsn)), '[]') from pg_stat_replication where not ${systemSenders(server)})
   ) as seen from (select pg_is_in_recovery() as r) as x`;
 
 async function look(server: Server, ms: number): Promise<Seen> {
@@ -79,10 +85,11 @@ async function positionOf(server: Server, seen: Seen, ms: number): Promise<Posit
   const replayed = lsnOf(seen.replayed) ?? 0n;
   const received = lsnOf(seen.received);
   // Streaming begins only when startup found nothing more on disk, so a received position settles it for good.
-  const settled = received !== null || settledWaits.includes(seen.startup ?? '');
+  const idle = settledWaits.includes(seen.startup ?? '');
+  const settled = received !== null || idle;
   if (seen.receiver?.status === 'streaming' && received !== null) {
     const lsn = received > replayed ? received : replayed;
-    return { timeline: seen.receiver.tli, lsn, replayed, settled };
+    return { timeline: seen.receiver.tli, lsn, replayed, settled, idle };
   }
   const [row] = await server.link.fresh('IDENTIFY_SYSTEM', ms, true);
   if (!row) return null;
@@ -94,12 +101,14 @@ async function positionOf(server: Server, seen: Seen, ms: number): Promise<Posit
     lsn: told > replayed ? told : replayed,
     replayed,
     settled: settled && all,
+    idle: idle && all,
   };
 }
 
 const senderOf = (s: Seen['senders'][number]): WalSender => ({
   name: s.name,
   state: s.state,
+  sent: lsnOf(s.sent),
   flush: lsnOf(s.flush),
   replay: lsnOf(s.replay),
 });

@@ -1,0 +1,29 @@
+/** Whether it is time to tell the files what this node's role wants of them, and how long after a try in vain. Pure. */
+import type { Facts } from './facts.ts';
+import { isMine } from './lease_view.ts';
+import type { NodeContext } from './node.ts';
+
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 30_000;
+
+/** None before the first try: what ended is started again at once, what ends again and again is not. */
+export function pauseAfter(tries: number): number {
+  return tries === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1));
+}
+
+/**
+ * Told once under each epoch led, and for each active followed: that they are send-only already says nothing of what
+ * somebody else led in between. Told again when they are seen to do something else.
+ */
+export function filesDue(n: NodeContext): Facts['filesDue'] {
+  const { files, filesTold } = n;
+  if (files.state === 'off' || n.now() - filesTold.at < pauseAfter(filesTold.tries)) return null;
+  const leads = isMine(n.lease, n.name, n.instance) && (n.renewing || n.lease.right !== null);
+  if (leads) return filesTold.what === leading(n) && files.mode === 'sendonly' ? null : 'lead';
+  const record = n.lease.record;
+  if (record === null || record.holder === '') return null;
+  return filesTold.what === following(record.holder) && files.mode === 'receiveonly' ? null : 'follow';
+}
+
+export const leading = (n: NodeContext): string => `lead under epoch ${n.lease.right?.epoch ?? 0}`;
+export const following = (node: string | null): string => `follow ${node ?? ''}`;

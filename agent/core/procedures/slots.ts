@@ -1,0 +1,24 @@
+/**
+ * One replication slot per member on every node, before it can be a candidate or a target (PROTOCOL E.3): a standby whose
+ * slot is missing at a promotion cannot follow, and cannot confirm.
+ */
+import type { NodeContext } from '../node.ts';
+import { call, type Procedure } from '../ports.ts';
+import type { Result } from './promote.ts';
+
+const DEADLINE = 2000;
+
+/** For whom there must be slots, and on which copy of the database: a new copy has none. */
+export function slotsWanted(n: NodeContext): string {
+  return [n.durable.clone, ...Object.keys(n.view?.nodes ?? {}).sort()].join(' ');
+}
+
+export function* makeSlots(n: NodeContext): Procedure<Result> {
+  const wanted = slotsWanted(n);
+  if (n.slotsMade === wanted) return { ok: true };
+  const others = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
+  const made = yield* call('pg', 'ensureSlots', others, DEADLINE);
+  if (made.kind !== 'done') return { ok: false, why: `replication slots: ${made.why}` };
+  n.slotsMade = wanted;
+  return { ok: true };
+}
