@@ -217,6 +217,14 @@ describe('no standby confirms the promotion', () => {
     n.view = stage.store.view();
     expect(stage.run(reopen(n)).ok).toBe(false);
     expect(story(stage)).not.toContain('fence.open');
+    // One was rewound, and is listed: now it opens, and says where clients go.
+    const listed = { ...stage.store.sync, voters: [voter('c')], k: 1 };
+    stage.store.put('sync', listed);
+    n.view = stage.store.view();
+    stage.on('pg.replication', () => ({ insert: 1100n, timeline: 4, senders: [sender('c_c1', 1100n)] }));
+    expect(stage.run(reopen(n)).ok).toBe(true);
+    expect(stage.store.get('active')?.value).toMatchObject({ node: 'b', epoch: 6, timeline: 4 });
+    expect(stage.store.get<HistoryRecord>('history/6')?.value.opened).not.toBeNull();
   });
   test('strict, one other copy may still come and confirm: it is waited for', () => {
     const { stage, n } = silent();
@@ -325,6 +333,7 @@ describe('among whom the first commits are confirmed', () => {
 /** `a`, the leader that `sync` names, whose postmaster has died. */
 function fallen() {
   const stage = new Stage();
+  stage.store.put('active', { schema: 1, node: 'a', epoch: 5, hostIp: '10.0.0.a', timeline: 3, since: '' });
   const n = node('a', stage, { fence: 'open', pg: stopped() });
   stage.sees(n);
   stage.run(renewWith(n, []));

@@ -26,7 +26,7 @@ export function* confirmedVoters(
 }
 
 /** Strict, and nobody can confirm: each other copy left this branch, and may be rewound only once `sync` names this node. */
-function everyOtherWaitsForRewind(n: NodeContext): boolean {
+export function everyOtherWaitsForRewind(n: NodeContext): boolean {
   const others = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
   return others.length > 0 && others.every((name) => n.view?.states[name]?.wants === 'rewind');
 }

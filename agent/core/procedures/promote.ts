@@ -7,7 +7,7 @@ import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
 import { lsnText, type SyncRecord } from '../records.ts';
-import { confirmedVoters, staysShut } from './confirmation.ts';
+import { confirmedVoters, everyOtherWaitsForRewind, staysShut } from './confirmation.ts';
 import { covered, listOf, sameList } from './cover.ts';
 import { extend } from './extend.ts';
 import { NOBODY, type Opening, openingVoters, quorumSize } from './opening.ts';
@@ -74,9 +74,10 @@ function* cutOff(_n: NodeContext): Procedure<boolean> {
 export function* finishPromotion(n: NodeContext, opening: Opening = openingVoters(n)): Procedure<Result> {
   const right = n.lease.right;
   if (right === null) return failed('no lease');
-  if (n.policy.synchronousMode === 'strict' && opening.voters.length === 0 && quorumSize(n) > 0) {
+  const strict = n.policy.synchronousMode === 'strict';
+  const nobody = strict && opening.voters.length === 0 && quorumSize(n) > 0;
+  if (nobody && !everyOtherWaitsForRewind(n))
     return failed('there is no standby that could confirm, and the mode is strict');
-  }
   const effective = yield* call('pg', 'setSyncList', listOf(opening.voters, opening.k), 3000);
   if (effective.kind !== 'done') return failed(effective.why);
   const state = yield* call('pg', 'replication', 1000);
@@ -84,9 +85,8 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   const history = yield* call('pg', 'history', state.timeline);
   // Written without it, `sync` would make every standby look diverged.
   if (history === null) return failed('the history of the own timeline cannot be read');
-  const confirmed = yield* confirmedVoters(n, opening);
-  if (confirmed === null && n.policy.synchronousMode === 'strict')
-    return failed(yield* staysShut(n, state.timeline, history));
+  const confirmed = nobody ? null : yield* confirmedVoters(n, opening);
+  if (confirmed === null && strict) return failed(yield* staysShut(n, state.timeline, history));
   if (confirmed === null)
     n.log({
       component: 'handler-runner',
@@ -179,7 +179,28 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
     if (loosened.kind !== 'done') return failed(loosened.why);
   }
-  return yield* open(n);
+  const announced = yield* announceLate(n);
+  if (announced === 'unwritten') return failed('`active` was not written');
+  return yield* open(n, announced);
+}
+
+/**
+ * A promotion that `sync` names already and `active` does not: it stayed shut until somebody confirmed (staysShut). Told to the
+ * hooks as one; null when there is nothing to announce.
+ */
+function* announceLate(n: NodeContext): Procedure<Record<string, string> | null | 'unwritten'> {
+  const sync = n.view?.sync?.value;
+  const epoch = n.lease.right?.epoch;
+  if (sync === undefined || epoch === undefined || n.view?.active?.value.epoch === epoch) return null;
+  const state = yield* call('pg', 'replication', 1000);
+  if (state === null) return 'unwritten';
+  const opened = { insert: state.insert, forks: sync.history };
+  const written = yield* renewWith(n, [
+    { verb: 'set', key: 'active', value: activeRecord(n, sync.timeline) },
+    historyOp(n, epoch, sync.timeline, opened),
+  ]);
+  yield* refresh(n);
+  return written === 'ok' ? { epoch: `${epoch}`, timeline: `${sync.timeline}` } : 'unwritten';
 }
 
 /** `promoted`: told to the hooks when this is the end of a promotion, and not the same active again. */

@@ -1,6 +1,6 @@
 /** Whom this server reads from: repointed and cut without a restart. */
 import type { Outcome, Upstream } from '../../core/postgres.ts';
-import { postmasterPid } from './process.ts';
+import { postmasterPid, signal } from './process.ts';
 import { apply, isLoaded, unlessStopped } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { deadline, poll } from './time.ts';
@@ -28,15 +28,20 @@ export async function setUpstream(server: Server, upstream: Upstream | null, ms:
   return written ? await unlessStopped(server, outcome) : outcome;
 }
 
-/** Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. */
+/**
+ * Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. One that waits for
+ * startup's word, at the end of a timeline that its upstream has left, is told nothing any more, and is ended here (PostgreSQL 15).
+ */
 async function receiverGone(server: Server, end: ReturnType<typeof deadline>): Promise<Outcome> {
   let clear = 0;
   const gone = await poll(end, 8, async () => {
-    const [row] = await server.link.query(
-      "select count(*)::int as n from pg_stat_activity where backend_type = 'walreceiver'",
+    const left = await server.link.query(
+      `select a.pid, r.status from pg_stat_activity a left join pg_stat_wal_receiver r using (pid)
+       where a.backend_type = 'walreceiver'`,
       Math.max(1, end.left()),
     );
-    clear = row?.n === 0 ? clear + 1 : 0;
+    for (const row of left) if (row.status === 'waiting') signal(Number(row.pid), 'SIGTERM');
+    clear = left.length === 0 ? clear + 1 : 0;
     return clear >= 3 ? true : null;
   });
   return gone ? DONE : failed('the walreceiver is still there');
