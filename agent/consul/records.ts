@@ -15,6 +15,7 @@ import type {
 
 const schema = v.literal(1);
 const whole = v.pipe(v.number(), v.integer());
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const lsn = v.pipe(v.string(), v.regex(/^\d+$/));
 const forks = v.array(v.object({ tli: whole, lsn }));
 
@@ -28,6 +29,7 @@ export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
   from: v.nullable(v.string()),
   clean: v.nullable(v.object({ timeline: whole, lsn })),
   closedForMs: v.nullable(v.number()),
+  times: v.optional(v.object({ renewDeadline: positive, leaseDuration: positive })),
 });
 
 export const clusterRecord: v.GenericSchema<ClusterRecord> = v.object({
@@ -133,4 +135,5 @@ export const configRecord: v.GenericSchema<ConfigRecord> = v.object({
   paused: v.boolean(),
   pausedUntil: v.nullable(v.number()),
   synchronousMode: v.picklist(['quorum', 'strict', 'off']),
+  lease: v.optional(v.unknown()),
 });

@@ -2,6 +2,7 @@
 
 import { branchOf, type OwnBranch } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
+import { seenTimes } from './lease_times.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
@@ -111,7 +112,12 @@ export function factsOf(
   const holderHost = record === null ? undefined : view?.nodes[record.holder]?.hostIp;
   const facts: Omit<Facts, 'request' | 'fit'> = {
     node: n.name,
-    policy: { ...n.policy, nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover },
+    // Who waits for a holder goes by what its record says, whatever the settings here are.
+    policy: {
+      ...n.policy,
+      ...seenTimes(n, record),
+      nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover,
+    },
     age: now - n.bornAt,
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
     lease: {

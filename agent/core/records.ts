@@ -22,7 +22,12 @@ export type LeaseRecord = {
   clean: { timeline: number; lsn: LsnText } | null;
   /** In a handover or release: how long clients had been shut out already, for the measured downtime. */
   closedForMs: number | null;
+  /** By which the writer goes, and all who wait for it; left out by agents that go by their own file. */
+  times?: RecordTimes | undefined;
 };
+
+/** Milliseconds. */
+export type RecordTimes = { renewDeadline: number; leaseDuration: number };
 
 export type ClusterRecord = { schema: 1; id: string; incarnation: number; systemId: string };
 
@@ -133,6 +138,20 @@ export type ConfigRecord = {
   paused: boolean;
   pausedUntil: number | null;
   synchronousMode: 'quorum' | 'strict' | 'off';
+  /** The lease's times, a ClusterLease; whatever is there is checked where it is taken (lease_times.ts). Left out: each node's file. */
+  lease?: unknown;
+};
+
+/** `lease` in the `config` key, as the agent writes it. Milliseconds. */
+export type ClusterLease = {
+  retryPeriod: number;
+  renewDeadline: number;
+  leaseDuration: number;
+  fencingTime: number;
+  /** One more with each change. */
+  version: number;
+  by: string;
+  at: string;
 };
 
 export type Kv<T> = { value: T; index: number };

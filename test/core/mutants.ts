@@ -49,7 +49,7 @@ const guard = (point: string, from: string, to: string): Mutant => ({
 });
 
 export const mutants: Mutant[] = [
-  lease('B.1 the right counts from before sending', 'until: sent +', 'until: n.now() +'),
+  lease('B.1 the right counts from before sending', 'sent + rightOf', 'n.now() + rightOf'),
   lease(
     'B.1 giving away ends the own right first',
     'n.lease = { ...n.lease, right: null };\n    const next',
@@ -105,7 +105,7 @@ export const mutants: Mutant[] = [
     to: 'if (cluster.incarnation < 0)',
     test: 'facts',
   },
-  vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < n.policy.renewDeadline', 'n.now() < 0'),
+  vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < renewDeadline', 'n.now() < 0'),
   vote('D.1 written down first', "yield* call('store', 'save', n.durable);", ''),
   vote(
     'D.1 the cut is seen',
@@ -263,11 +263,7 @@ export const mutants: Mutant[] = [
     'if (!mayFollow(n, record, n.lease.index)) return false;',
     '',
   ),
-  inProcedure('failsafe', 'failsafe')(
-    'G.2 from before asking',
-    'asked + n.policy.renewDeadline',
-    'n.now() + n.policy.renewDeadline',
-  ),
+  inProcedure('failsafe', 'failsafe')('G.2 from before asking', 'asked + lasts', 'n.now() + lasts'),
   inProcedure('failsafe', 'failsafe')(
     'G.2 the member’s clock starts anew',
     'n.lease = { ...n.lease, firstSeen: n.now() };',
