@@ -100,6 +100,14 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   reason: v.string(),
   agentVersion: v.string(),
   at: v.string(),
+  fileTimes: v.optional(
+    v.object({
+      retryPeriod: positive,
+      renewDeadline: positive,
+      leaseDuration: positive,
+      fencingTime: positive,
+    }),
+  ),
 });
 
 export const requestRecord: v.GenericSchema<RequestRecord> = v.object({

@@ -112,7 +112,6 @@ export function factsOf(
   const holderHost = record === null ? undefined : view?.nodes[record.holder]?.hostIp;
   const facts: Omit<Facts, 'request' | 'fit'> = {
     node: n.name,
-    // Who waits for a holder goes by what its record says, whatever the settings here are.
     policy: {
       ...n.policy,
       ...seenTimes(n, record),

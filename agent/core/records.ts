@@ -92,6 +92,10 @@ export type StateRecord = {
   reason: string;
   agentVersion: string;
   at: string;
+  /** The lease times of its own file, where they are not those that it goes by. */
+  fileTimes?:
+    | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }
+    | undefined;
 };
 
 export type FilesRecord = {

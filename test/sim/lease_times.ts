@@ -35,7 +35,8 @@ export function otherFile(world: World, node: SimNode, factor: number, down: num
 export function setTimes(world: World, factor: number): void {
   const { store, scheduler } = world;
   const times = timesOf({ ...world.options.policy, ...scaled(world, factor) });
-  if (timesProblem(times) !== null) throw new Error(`no times: ${timesProblem(times)}`);
+  // As the command does. A world whose own policy is unsafe has no safe ones.
+  if (timesProblem(times) !== null) return;
   const held = store.view.config;
   const before = held?.value.lease as ClusterLease | undefined;
   if (before !== undefined && sameTimes(before, times)) return;
