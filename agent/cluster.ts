@@ -163,6 +163,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
     decided(decision, facts) {
       last = { decision, facts };
+      parts.parts.limitLease(node.policy.renewDeadline);
       for (const callback of callbacks) callback(decision, facts);
     },
   });
