@@ -29,7 +29,13 @@ export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
   from: v.nullable(v.string()),
   clean: v.nullable(v.object({ timeline: whole, lsn })),
   closedForMs: v.nullable(v.number()),
-  times: v.optional(v.object({ renewDeadline: positive, leaseDuration: positive })),
+  // Times that cannot be are no reason to wait less: such a record is not understood.
+  times: v.optional(
+    v.pipe(
+      v.object({ renewDeadline: positive, leaseDuration: positive }),
+      v.check((times) => times.renewDeadline < times.leaseDuration),
+    ),
+  ),
 });
 
 export const clusterRecord: v.GenericSchema<ClusterRecord> = v.object({

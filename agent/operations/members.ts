@@ -145,7 +145,14 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         [{ verb: 'cas', key: 'config', value, index }],
         (view) => (view.config?.value.version ?? 0) >= value.version,
       );
-      return leaseReport(node);
+      const report = leaseReport(node);
+      if (node.view?.config?.value.version === value.version) return report;
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_unknown',
+        message: 'the lease times are written, but were not read back yet',
+        hint: "see 'agent cluster lease show'",
+      });
     },
 
     remove: (name: string, steps: Steps): Promise<void> =>

@@ -466,4 +466,17 @@ describe('cluster lease', () => {
     );
     expect((await on.cli('cluster status')).out).toContain('the file of m3 says 3/12/18 s');
   });
+  test('doctor says so too, and nothing where no agent answers', async () => {
+    on.agent.statusNow = agentStatus({ leaseNote: 'lease times of this file differ' });
+    const { out } = await on.cli('doctor --json');
+    expect(JSON.parse(out)).toContainEqual({
+      id: 'lease_times',
+      state: 'warn',
+      what: 'lease times of this file differ',
+      mend: expect.stringContaining("'agent cluster lease set'"),
+    });
+    const alone = await runAlone(['doctor', '--json', '--socket', '/nowhere/agent.sock']);
+    expect(alone.out).toStartWith('[');
+    expect(alone.out).not.toContain('lease_times');
+  });
 });

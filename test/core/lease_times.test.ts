@@ -137,6 +137,7 @@ describe('the right of the holder', () => {
   });
   test('of the process before this one is reckoned with', () => {
     const stage = new Stage();
+    stage.now = 50_000;
     stage.store.put('next_master', leaseRecord({ times: { renewDeadline: 12_000, leaseDuration: 18_000 } }));
     const n = node('a', stage);
     sees(stage, n, FAST);
@@ -153,6 +154,16 @@ describe('the right of the holder', () => {
     sees(stage, n, FAST);
     stage.run(renewWith(n, []));
     expect(stage.store.lease.times).toEqual({ renewDeadline: 12_000, leaseDuration: 18_000 });
+  });
+  test('is by what was sent, though the setting became longer before the answer came', () => {
+    const { stage, n } = holder();
+    stage.once('consul.txn', (ops) => {
+      n.policy = { ...n.policy, ...TRIPLE };
+      return stage.store.txn(ops);
+    });
+    const sent = stage.now;
+    stage.run(renewWith(n, []));
+    expect(n.lease.right?.until).toBe(sent + 4000);
   });
   test('an unknown write that was settled counts by what it said', () => {
     const { stage, n } = holder(TRIPLE);
