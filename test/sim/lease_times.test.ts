@@ -6,7 +6,9 @@ import { bootCluster } from './boot.ts';
 import { realCore } from './core.ts';
 import { otherFile, setTimes } from './lease_times.ts';
 import { type BrokenCore, loadBroken } from './mutate.ts';
+import { edit } from './mutation.ts';
 import { timesMutations } from './mutations_times.ts';
+import { runSeed } from './run.ts';
 import type { Core, SimNode } from './sim_node.ts';
 import { World } from './world.ts';
 
@@ -113,3 +115,27 @@ test('set by command while it serves: longer at once, shorter when no longer rig
     expect(world.checker.violations).toEqual([]);
   }
 }, 120_000);
+
+test('versions mixed, every file the same, no times in the config key: as safe as before', async () => {
+  const none = timesMutations.find((m) => m.id === 'B.8 none')?.edits ?? [];
+  const silent = edit(
+    'lease.ts',
+    'seq: Math.max(next.seq, fresh), times }',
+    'seq: Math.max(next.seq, fresh), times: undefined }',
+  );
+  const older = await loadBroken([...none, silent]);
+  try {
+    const mixed: Core = (context, hooks) =>
+      (context.name === 'm1' || context.name === 'm4' ? older.core : realCore)(context, hooks);
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const { violations } = runSeed({
+        seed,
+        core: mixed,
+        theme: seed % 2 === 0 ? 'random' : 'frozen active',
+      });
+      expect(violations).toEqual([]);
+    }
+  } finally {
+    older.remove();
+  }
+}, 300_000);
