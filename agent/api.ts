@@ -7,6 +7,7 @@ import { unfitnessSeen } from './core/unfit.ts';
 import { AgentError } from './errors.ts';
 import type { AgentApi } from './http/port.ts';
 import { newId } from './identity.ts';
+import { leaseReport } from './operations/lease_times.ts';
 import { securityApi } from './security/api.ts';
 import { healthOf, statusOf } from './status.ts';
 
@@ -118,6 +119,13 @@ export function createApi(agent: Agent): AgentApi {
       if (members === null) throw unsettled();
       await members.mayRemove(name);
       return agent.tracker.begin('remove', (steps) => members.remove(name, steps));
+    },
+
+    lease: () => leaseReport(member().node),
+    async setLease(change, by) {
+      member();
+      if (agent.members === null) throw unsettled();
+      return await agent.members.setLease(change, by);
     },
 
     async updateNode(name, change) {

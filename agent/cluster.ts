@@ -6,6 +6,7 @@ import { effectiveLease, type NodeConfig } from './config.ts';
 import { type ConsulClient, createConsulClient } from './consul/client.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
+import { worstCaseOf } from './core/lease_times.ts';
 import { isMine } from './core/lease_view.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { Policy } from './core/policy.ts';
@@ -91,11 +92,7 @@ export function policyOf(config: NodeConfig): Policy {
     serviceRestarts: config.failover.service_restarts,
     switchoverWait: config.switchover.timeout,
     switchoverLag: config.switchover.maximum_lag,
-    worstCase: {
-      promote: Math.min(1500, lease.renew_deadline / 2),
-      start: Math.min(1500, lease.renew_deadline / 2),
-      open: Math.min(500, lease.renew_deadline / 4),
-    },
+    worstCase: worstCaseOf(lease.renew_deadline),
   };
 }
 
@@ -166,6 +163,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
     decided(decision, facts) {
       last = { decision, facts };
+      parts.parts.limitLease(node.policy.renewDeadline);
       for (const callback of callbacks) callback(decision, facts);
     },
   });

@@ -2,6 +2,7 @@
 import type { Cluster } from './cluster.ts';
 import { standbyName } from './core/records.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
+import { leaseReport } from './operations/lease_times.ts';
 
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
@@ -55,6 +56,7 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
     pausedUntil: config?.pausedUntil == null ? null : new Date(config.pausedUntil).toISOString(),
     sync: view.sync?.value ?? null,
     degraded: isDegraded(cluster),
+    lease: leaseReport(cluster.node),
     request:
       request === undefined
         ? null

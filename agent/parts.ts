@@ -1,5 +1,5 @@
 /** What a node is made of beside the core: the parts that start and join use before there is a cluster. */
-import type { NodeConfig } from './config.ts';
+import { effectiveLease, type NodeConfig } from './config.ts';
 import type { HousekeepingParts } from './housekeeping.ts';
 import type { Log } from './log.ts';
 import { systemClock } from './platform/clock.ts';
@@ -28,6 +28,8 @@ export type Parts = {
   readonly security: LiveSecurity;
   readonly fence: Fence;
   readonly files: Files;
+  /** The cluster's renew_deadline, ms, for what closes by itself. */
+  limitLease(ms: number): void;
   /** What lets members in: the firewall, PostgreSQL, Syncthing. */
   readonly doors: HousekeepingParts['doors'];
   /** Lets these addresses through the firewall, before anything is known of the cluster. */
@@ -40,7 +42,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
   const say = (line: string) => log.for('postgres').info(line);
   const pg = systemd ? helperPostgres(config, HELPER_SOCKET, say) : postgresOf(config, driver, say);
   const security = liveSecurity(config);
-  const { fence, doors, reach, dispose } = wall(config, pg);
+  const { fence, doors, reach, limitLease, dispose } = wall(config, pg);
   const files = config.files.enabled
     ? createFilesRole(config, driver, {
         log: log.for('handler-runner'),
@@ -53,6 +55,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
     security,
     fence,
     reach,
+    limitLease,
     files,
     consul: createConsulServer(config, driver, () => security.current()?.consul),
     services: createServiceRunner(config.services, driver),
@@ -70,8 +73,15 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
 function wall(config: NodeConfig, pg: Postgres) {
   const { now } = systemClock;
   if (!config.firewall.enabled)
-    return { fence: serverFence(pg, now), doors: [], reach: async () => {}, dispose: () => {} };
-  const lease = createKernelLease({ socketPath: config.firewall.lease_socket, now });
+    return {
+      fence: serverFence(pg, now),
+      doors: [],
+      reach: async () => {},
+      limitLease: () => {},
+      dispose: () => {},
+    };
+  const longest = effectiveLease(config).renew_deadline;
+  const lease = createKernelLease({ socketPath: config.firewall.lease_socket, longest, now });
   const firewall = createFirewall(callTrampoline);
   // Not this node's own address: what comes from there are clients.
   const reach = (hosts: readonly string[]) => firewall.peers(hosts.filter((host) => host !== config.host_ip));
@@ -83,6 +93,7 @@ function wall(config: NodeConfig, pg: Postgres) {
     fence: firewallFence(pg, lease, now),
     doors: [door],
     reach,
+    limitLease: lease.limit,
     dispose: () => lease.dispose(),
   };
 }

@@ -96,6 +96,7 @@ export async function statusOf(
     services: services === null ? [] : await serviceRows(services, active),
     checks: facts?.checks.all ?? {},
     degraded: isDegraded(cluster),
+    leaseNote: node?.timesNote ?? null,
     ...(config === null ? {} : {}),
   };
 }

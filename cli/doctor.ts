@@ -1,5 +1,6 @@
 import type { Finding } from '../agent/doctor.ts';
 import { EXIT } from '../agent/errors.ts';
+import type { AgentClient } from '../agent/http/client_api.ts';
 import { command } from './command.ts';
 import { configPath } from './socket.ts';
 import { type Color, paint } from './table.ts';
@@ -24,14 +25,27 @@ export function findingsText(findings: readonly Finding[], verbose: boolean, col
   return `${[...lines, sum].join('\n')}\n`;
 }
 
+/** What only a running agent knows: whose lease times hold. Without one there is nothing to say. */
+async function leaseFinding(agent: () => Promise<AgentClient>): Promise<Finding[]> {
+  try {
+    const { leaseNote } = await (await agent()).status();
+    if (leaseNote == null) return [];
+    const mend = "correct them in the file, or change the cluster's: 'agent cluster lease set'";
+    return [{ id: 'lease_times', state: 'warn', what: leaseNote, mend }];
+  } catch {
+    return [];
+  }
+}
+
 export default command({
   name: 'doctor',
   description: 'what is missing or wrong on this machine, with the mend',
   examples: ['agent doctor', 'agent doctor --verbose --config agent.yaml'],
   args: {},
-  async run({ args, print, terminal }) {
+  async run({ agent, args, print, terminal }) {
     const { doctorFile, healthy } = await import('../agent/doctor.ts');
     const findings = await doctorFile(configPath(args, terminal.env));
+    findings.push(...(await leaseFinding(agent)));
     print(findings, () => findingsText(findings, args.verbose === true, terminal.color));
     return healthy(findings) ? EXIT.done : EXIT.failed;
   },

@@ -43,3 +43,14 @@ export function lsn(text: string | null): string {
 /** ISO time to `2026-11-22 18:01:40Z`. */
 export const time = (iso: string | null): string =>
   iso === null ? '-' : iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
+
+/** `1/4/6 s, fencing 1.5 s`: how often the lease is renewed, its deadline, its duration. Milliseconds. */
+export function timesText(times: {
+  retryPeriod: number;
+  renewDeadline: number;
+  leaseDuration: number;
+  fencingTime: number;
+}): string {
+  const lease = [times.retryPeriod, times.renewDeadline, times.leaseDuration].map((ms) => ms / 1000);
+  return `${lease.join('/')} s, fencing ${times.fencingTime / 1000} s`;
+}

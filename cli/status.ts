@@ -50,6 +50,10 @@ export function statusText(status: AgentStatus, verbose: boolean, colored: boole
       ['role', membership(status)],
       ['because', status.reason === '' ? '' : `${status.reason} (rule ${status.rule})`],
       ['lease', status.leaseMs > 0 ? `epoch ${status.epoch}, ${duration(status.leaseMs)} left` : ''],
+      [
+        'lease times',
+        status.leaseNote == null ? '' : `${status.leaseNote}; change with 'agent cluster lease set'`,
+      ],
       ['clients', status.fence === 'open' ? 'let in' : status.fence === 'closed' ? 'shut out' : 'unknown'],
       ['database', database(status.database)],
       ['degraded', status.degraded ? 'yes: commits are not confirmed by any standby' : ''],

@@ -37,6 +37,14 @@ const files = defineCommand({
   }),
 });
 
+const lease = defineCommand({
+  meta: { name: 'lease', description: "the lease's times, which every node goes by" },
+  subCommands: lazy({
+    show: () => import('./cluster/lease_show.ts'),
+    set: () => import('./cluster/lease_set.ts'),
+  }),
+});
+
 const cluster = defineCommand({
   meta: { name: 'cluster', description: 'make, enter, watch and steer the cluster' },
   subCommands: {
@@ -47,6 +55,7 @@ const cluster = defineCommand({
     }),
     nodes,
     files,
+    lease,
     token,
     ...lazy({
       'set-active': () => import('./cluster/set_active.ts'),

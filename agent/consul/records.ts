@@ -15,6 +15,7 @@ import type {
 
 const schema = v.literal(1);
 const whole = v.pipe(v.number(), v.integer());
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const lsn = v.pipe(v.string(), v.regex(/^\d+$/));
 const forks = v.array(v.object({ tli: whole, lsn }));
 
@@ -29,6 +30,13 @@ export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
   clean: v.nullable(v.object({ timeline: whole, lsn })),
   stood: v.optional(v.object({ timeline: whole, lsn, history: forks })),
   closedForMs: v.nullable(v.number()),
+  // Times that cannot be are no reason to wait less: such a record is not understood.
+  times: v.optional(
+    v.pipe(
+      v.object({ renewDeadline: positive, leaseDuration: positive }),
+      v.check((times) => times.renewDeadline < times.leaseDuration),
+    ),
+  ),
 });
 
 export const clusterRecord: v.GenericSchema<ClusterRecord> = v.object({
@@ -100,6 +108,14 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   reason: v.string(),
   agentVersion: v.string(),
   at: v.string(),
+  fileTimes: v.optional(
+    v.object({
+      retryPeriod: positive,
+      renewDeadline: positive,
+      leaseDuration: positive,
+      fencingTime: positive,
+    }),
+  ),
 });
 
 export const requestRecord: v.GenericSchema<RequestRecord> = v.object({
@@ -135,4 +151,5 @@ export const configRecord: v.GenericSchema<ConfigRecord> = v.object({
   paused: v.boolean(),
   pausedUntil: v.nullable(v.number()),
   synchronousMode: v.picklist(['quorum', 'strict', 'off']),
+  lease: v.optional(v.unknown()),
 });

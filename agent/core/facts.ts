@@ -3,6 +3,7 @@
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';
 import { filesDue, pauseAfter } from './files_due.ts';
+import { seenTimes } from './lease_times.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
@@ -117,7 +118,11 @@ export function factsOf(
   const holderHost = record === null ? undefined : view?.nodes[record.holder]?.hostIp;
   const facts: Omit<Facts, 'request' | 'fit'> = {
     node: n.name,
-    policy: { ...n.policy, nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover },
+    policy: {
+      ...n.policy,
+      ...seenTimes(n, record),
+      nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover,
+    },
     age: now - n.bornAt,
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
     lease: {

@@ -2,6 +2,7 @@
  * The lease on `next_master` (DESIGN 5, PROTOCOL B). Every write of a holder is one transaction with a compare-and-set
  * of the lease, which is a renewal. The right to be active is counted from *before* the request was sent.
  */
+import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts';
 import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
@@ -36,6 +37,7 @@ export function receive(n: NodeContext, view: View): void {
   const mode = view.config?.value.synchronousMode;
   if (mode !== undefined && mode !== n.policy.synchronousMode)
     n.policy = { ...n.policy, synchronousMode: mode };
+  takeTimes(n, view);
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
   n.lease = observe(n.lease, view.lease, at);
@@ -87,8 +89,14 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     const index = n.lease.index;
     // Each attempt has a seq of its own: finding it settles that *this* request was committed, after `sent`.
     const fresh = n.lease.lastSeq === 0 ? next.seq + skip(n) : n.lease.lastSeq + 1;
-    next = { ...next, seq: Math.max(next.seq, fresh) };
-    n.lease = { ...n.lease, lastSeq: next.seq };
+    const times = nextTimes(n, sent);
+    next = { ...next, seq: Math.max(next.seq, fresh), times };
+    n.lease = { ...sending(n, times), lastSeq: next.seq };
+    const settled = () => {
+      n.lease = { ...n.lease, unsettledDeadline: times.renewDeadline };
+      if (grants) n.lease = grant(n.lease, next.epoch, sent + rightOf(n, times));
+      n.unsettled = false;
+    };
     const result = yield* call(
       'consul',
       'txn',
@@ -98,18 +106,14 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     if (result.kind === 'ok') {
       if (result.index > n.lease.index) accept(n, next, result.index);
       if (n.view !== null) n.view = withOwn(n.view, next, ops, result.index);
-      if (grants)
-        n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
-      n.unsettled = false;
+      settled();
       return 'ok';
     }
     if (!(yield* refresh(n))) return 'unknown';
     const seen = n.lease.record;
     if (seen !== null && same(seen, next)) {
       // It was committed after it was sent: the right counts from there, and the transaction's other writes are in too.
-      if (grants)
-        n.lease = { ...n.lease, right: { epoch: next.epoch, until: sent + n.policy.renewDeadline } };
-      n.unsettled = false;
+      settled();
       return 'ok';
     }
     if (result.kind === 'unknown') return 'unknown';

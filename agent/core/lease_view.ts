@@ -18,6 +18,10 @@ export type LeaseView = {
   right: { epoch: number; until: number } | null;
   /** The highest seq this process ever sent: no two attempts share one (PROTOCOL B.3). */
   lastSeq: number;
+  /** Own clock: no right that this process was ever given runs longer; null: it was given none. */
+  granted: number | null;
+  /** The shortest renew_deadline in a write whose outcome may still be unknown, ms. */
+  unsettledDeadline: number;
 };
 
 export function emptyLease(): LeaseView {
@@ -29,6 +33,8 @@ export function emptyLease(): LeaseView {
     incarnation: 0,
     right: null,
     lastSeq: 0,
+    granted: null,
+    unsettledDeadline: Number.POSITIVE_INFINITY,
   };
 }
 

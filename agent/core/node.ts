@@ -3,6 +3,7 @@
  * one step at a time, so that everything between two calls is atomic.
  */
 import type { CheckSummary } from './facts.ts';
+import { type LeaseTimes, timesOf } from './lease_times.ts';
 import { emptyLease, type LeaseView } from './lease_view.ts';
 import type { Policy } from './policy.ts';
 import { type FileFacts, type LockName, NO_FILES, type Ports, type Vote } from './ports.ts';
@@ -35,6 +36,10 @@ export type NodeContext = {
   readonly instance: string;
   readonly version: string;
   policy: Policy;
+  /** The lease times of this node's own file; `policy` has those of the cluster. */
+  readonly fileTimes: LeaseTimes;
+  /** What is not as the own file has it, for status; null: nothing. */
+  timesNote: string | null;
   /** This node's own monotonic clock, milliseconds. */
   now(): number;
   /** Wall clock, for people: only ever written into records, or compared with an expiry that makes a request go away. */
@@ -156,6 +161,8 @@ export function createContext(
 ): NodeContext {
   return {
     ...base,
+    fileTimes: timesOf(base.policy),
+    timesNote: null,
     lease: emptyLease(),
     view: null,
     viewAt: Number.NEGATIVE_INFINITY,

@@ -27,9 +27,14 @@ export type LeaseRecord = {
   stood?: Stood | undefined;
   /** In a handover or release: how long clients had been shut out already, for the measured downtime. */
   closedForMs: number | null;
+  /** By which the writer goes, and all who wait for it; left out by agents that go by their own file. */
+  times?: RecordTimes | undefined;
 };
 
 export type Stood = { timeline: number; lsn: LsnText; history: { tli: number; lsn: LsnText }[] };
+
+/** Milliseconds. */
+export type RecordTimes = { renewDeadline: number; leaseDuration: number };
 
 export type ClusterRecord = { schema: 1; id: string; incarnation: number; systemId: string };
 
@@ -96,6 +101,10 @@ export type StateRecord = {
   reason: string;
   agentVersion: string;
   at: string;
+  /** The lease times of its own file, where they are not those that it goes by. */
+  fileTimes?:
+    | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }
+    | undefined;
 };
 
 export type FilesRecord = {
@@ -142,6 +151,20 @@ export type ConfigRecord = {
   paused: boolean;
   pausedUntil: number | null;
   synchronousMode: 'quorum' | 'strict' | 'off';
+  /** The lease's times, a ClusterLease; whatever is there is checked where it is taken (lease_times.ts). Left out: each node's file. */
+  lease?: unknown;
+};
+
+/** `lease` in the `config` key, as the agent writes it. Milliseconds. */
+export type ClusterLease = {
+  retryPeriod: number;
+  renewDeadline: number;
+  leaseDuration: number;
+  fencingTime: number;
+  /** One more with each change. */
+  version: number;
+  by: string;
+  at: string;
 };
 
 export type Kv<T> = { value: T; index: number };

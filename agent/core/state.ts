@@ -42,5 +42,6 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     reason: decision.reason,
     agentVersion: n.version,
     at: n.wall().toISOString(),
+    ...(n.timesNote === null ? {} : { fileTimes: n.fileTimes }),
   };
 }

@@ -6,6 +6,7 @@ import {
   check,
   defined,
   joinBody,
+  leaseBody,
   logFollow,
   logLimit,
   nodeChangeBody,
@@ -86,6 +87,10 @@ export function apiRoutes(api: AgentApi): Hono {
     await api.resume();
     return c.json({});
   });
+  app.get('/lease', (c) => c.json(api.lease()));
+  app.post('/lease', async (c) =>
+    c.json(await api.setLease(defined(await readBody(c, leaseBody)), c.get('caller'))),
+  );
   app.patch('/nodes/:name', async (c) => {
     const change = defined(await readBody(c, nodeChangeBody));
     return c.json(await api.updateNode(c.req.param('name'), change));

@@ -7,6 +7,8 @@ import type {
   AgentStatus,
   ClusterStatus,
   JoinOptions,
+  LeaseChange,
+  LeaseReport,
   LogLine,
   NodeChange,
   NodeRow,
@@ -60,6 +62,13 @@ export function agentClient(http: HttpClient) {
     remove: (name: string) => http.call<Operation>({ method: 'DELETE', path: node(name), ms: SLOW_CALL }),
     update: (name: string, change: NodeChange) =>
       http.call<NodeRow>({ method: 'PATCH', path: node(name), body: change }),
+    lease: () => get<LeaseReport>('/api/v1/lease'),
+    setLease: ({ preset, multiplier, ...times }: LeaseChange) =>
+      post<LeaseReport>('/api/v1/lease', {
+        ...(preset === undefined ? {} : { preset }),
+        ...(multiplier === undefined ? {} : { multiplier }),
+        ...Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, `${ms}ms`])),
+      }),
     files: () => get<ReturnType<AgentApi['files']>>('/api/v1/files'),
     acceptDeletions: () => post<{ deletions: number }>('/api/v1/files/accept', {}, SLOW_CALL),
     createToken: (ttlMs: number) =>

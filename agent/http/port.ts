@@ -1,6 +1,8 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
+
+import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
-import type { HistoryRecord, NodeRecord, SyncRecord } from '../core/records.ts';
+import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
@@ -64,6 +66,8 @@ export type AgentStatus = {
   services: ServiceRow[];
   checks: Record<string, { ok: boolean; output: string }>;
   degraded: boolean;
+  /** What the lease times of the own file have to say; null: nothing. */
+  leaseNote?: string | null;
 };
 
 export type NodeRow = {
@@ -86,6 +90,26 @@ export type NodeRow = {
 
 export type NodeChange = { priority?: number; nofailover?: boolean; maintenance?: boolean };
 
+/** Milliseconds. `preset` and `multiplier` make all times anew; single ones lie over these, or over those that hold. */
+export type LeaseChange = { preset?: 'default' | 'fast'; multiplier?: number } & Partial<LeaseTimes>;
+
+/** The lease's times as this node sees them. */
+export type LeaseReport = {
+  used: LeaseTimes;
+  /** file: the cluster has none, or none that can be used. */
+  source: 'cluster' | 'file';
+  version: number | null;
+  by: string | null;
+  at: string | null;
+  /** What the lease itself says; null: its holder's agent is older. */
+  record: RecordTimes | null;
+  file: LeaseTimes;
+  /** What is not as this node's file has it; null: nothing. */
+  note: string | null;
+  /** Nodes whose files say otherwise. */
+  others: { node: string; file: LeaseTimes }[];
+};
+
 export type ClusterStatus = {
   initialized: boolean;
   id: string | null;
@@ -97,6 +121,7 @@ export type ClusterStatus = {
   pausedUntil: string | null;
   sync: SyncRecord | null;
   degraded: boolean;
+  lease?: LeaseReport;
   request: { id: string; target: string; refused: string | null } | null;
   quorum: { servers: number; alive: number; survives: number } | null;
   nodes: NodeRow[];
@@ -146,6 +171,9 @@ export interface AgentApi {
   remove(node: string): Promise<Operation>;
   /** On the active: change what the cluster knows of a node. The node goes by it from its next look on. */
   updateNode(node: string, change: NodeChange): Promise<NodeRow>;
+  lease(): LeaseReport;
+  /** On the active: change the lease's times, which every node goes by. Throws what stands against it, before anything changed. */
+  setLease(change: LeaseChange, by: string): Promise<LeaseReport>;
   /** Throw the data of a standby away and copy it again. */
   reinit(node: string): Promise<void>;
   logs(options: { since?: string; component?: string; limit?: number }): LogLine[];

@@ -7,6 +7,7 @@ import {
   integer,
   ipAddress,
   nodeName,
+  number,
   port,
   positiveDuration,
   text,
@@ -40,6 +41,17 @@ export const nodeChangeBody = v.pipe(
     priority: v.optional(integer(0, 1000)),
     nofailover: v.optional(flag()),
     maintenance: v.optional(flag()),
+  }),
+  v.check((change) => Object.keys(change).length > 0, 'must change something'),
+);
+export const leaseBody = v.pipe(
+  group({
+    preset: v.optional(choice(['default', 'fast'])),
+    multiplier: v.optional(number(1, 20)),
+    retryPeriod: v.optional(positiveDuration()),
+    renewDeadline: v.optional(positiveDuration()),
+    leaseDuration: v.optional(positiveDuration()),
+    fencingTime: v.optional(positiveDuration()),
   }),
   v.check((change) => Object.keys(change).length > 0, 'must change something'),
 );

@@ -26,8 +26,8 @@ export interface GateHands {
   say(level: 'info' | 'warn' | 'error', line: string): void;
 }
 
-/** ok: open until the deadline. closed: shut now. failed: not known to be as asked; the kernel's timeouts hold. */
-export type Reply = 'ok' | 'closed' | `refused: ${string}` | `failed: ${string}`;
+/** ok: open until the deadline. closed: shut now. limit: the one in force. failed: not known to be as asked; the kernel's timeouts hold. */
+export type Reply = 'ok' | 'closed' | `limit ${string}` | `refused: ${string}` | `failed: ${string}`;
 
 /** Clocks are read at two ends, in hundredths. */
 const SLACK = 0.05;
@@ -37,6 +37,8 @@ const GRACE = 0.3;
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 export function createGate(longest: number, hands: GateHands) {
+  /** How far ahead a deadline may be; `longest` is what root's file allows. */
+  let limit = longest;
   let deadline: number | null = null;
   let ends = 0;
   let cancel = () => {};
@@ -99,11 +101,8 @@ export function createGate(longest: number, hands: GateHands) {
 
   async function renew(until: number): Promise<Reply> {
     const now = hands.now();
-    if (until - now > longest + SLACK) {
-      hands.say(
-        'error',
-        `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${longest} s`,
-      );
+    if (until - now > limit + SLACK) {
+      hands.say('error', `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${limit} s`);
       return 'refused: too far ahead';
     }
     if (fencing !== null) return 'closed';
@@ -158,6 +157,17 @@ export function createGate(longest: number, hands: GateHands) {
 
   return {
     renew: (until: number): Promise<Reply> => answered(() => renew(until)),
+    /**
+     * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
+     * up to the file's. A deadline that runs already was right when it was told, and runs on.
+     */
+    limit: (seconds: number): Promise<Reply> =>
+      answered(async () => {
+        const next = Math.min(longest, seconds);
+        if (next !== limit) hands.say('info', `at most ${next} s at a time from now on`);
+        limit = next;
+        return `limit ${next.toFixed(2)}`;
+      }),
     close: (): Promise<Reply> => answered(close),
     /** The database could not be shut to its clients: it is ended with everything else, as at a deadline. */
     end: (): Promise<Reply> =>

@@ -2,6 +2,8 @@
 
 export type Order =
   | { readonly do: 'renew'; readonly deadline: number }
+  /** No deadline further ahead than this, seconds, and never further than root's own file says. */
+  | { readonly do: 'limit'; readonly seconds: number }
   | { readonly do: 'close' }
   /** As at a deadline: ports shut, and what no port leads to is ended. */
   | { readonly do: 'end' };
@@ -12,6 +14,11 @@ export const LONGEST = 32;
 /** CLOCK_BOOTTIME seconds with two decimals, as /proc/uptime has them. Undefined: not an order. */
 export function parseOrder(line: string): Order | undefined {
   if (line === 'close' || line === 'end') return { do: line };
+  const limit = /^limit (0|[1-9]\d{0,3})\.(\d\d)$/.exec(line);
+  if (limit) {
+    const seconds = Number(`${limit[1]}.${limit[2]}`);
+    return seconds > 0 ? { do: 'limit', seconds } : undefined;
+  }
   const found = /^renew (0|[1-9]\d{0,9})\.(\d\d)$/.exec(line);
   return found ? { do: 'renew', deadline: Number(`${found[1]}.${found[2]}`) } : undefined;
 }

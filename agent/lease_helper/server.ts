@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
-import type { Gate } from './gate.ts';
+import type { Gate, Reply } from './gate.ts';
 import { lineCutter, type Order, parseOrder } from './protocol.ts';
 
 /** The agent has one, and for a moment two when it is restarted. */
@@ -10,15 +10,23 @@ const CONNECTIONS = 8;
 /** Orders of one connection that wait for their turn. */
 const PENDING = 16;
 
+type Orders = Pick<Gate, 'renew' | 'limit' | 'close' | 'end'>;
+
+function carryOut(gate: Orders, order: Order): Promise<Reply> {
+  if (order.do === 'renew') return gate.renew(order.deadline);
+  if (order.do === 'limit') return gate.limit(order.seconds);
+  return gate[order.do]();
+}
+
 type Say = (level: 'info' | 'warn' | 'error', line: string) => void;
 
-export function serve(gate: Pick<Gate, 'renew' | 'close' | 'end'>, say: Say): Server {
+export function serve(gate: Orders, say: Say): Server {
   const server = createServer((socket) => attend(socket, gate, say));
   server.maxConnections = CONNECTIONS;
   return server;
 }
 
-function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close' | 'end'>, say: Say): void {
+function attend(socket: Socket, gate: Orders, say: Say): void {
   const cut = lineCutter();
   let pending = 0;
   const hangUp = (why: string): void => {
@@ -35,7 +43,7 @@ function attend(socket: Socket, gate: Pick<Gate, 'renew' | 'close' | 'end'>, say
       if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
       pending += 1;
       if (pending > PENDING) return hangUp('too many orders at once');
-      const done = order.do === 'renew' ? gate.renew(order.deadline) : gate[order.do]();
+      const done = carryOut(gate, order);
       void done.then((reply) => {
         pending -= 1;
         if (!socket.destroyed) socket.write(`${reply}\n`);

@@ -4,6 +4,7 @@ import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { AdmitRequest } from '../http/port.ts';
 import { version } from '../version.ts';
+import { isOlder } from './version_order.ts';
 
 /** A reservation counts for this long, in milliseconds, once somebody else wants its name or address. */
 const RESERVATION = 15 * 60_000;
@@ -34,7 +35,8 @@ export function refuseRequest(request: AdmitRequest, view: View | null, policy: 
     if (name === request.nodeName && node.hostIp !== request.hostIp)
       throw refuse('name_taken', `${name} is joining from ${node.hostIp}`);
   }
-  refuseLease(request.lease, policy);
+  // Since there are times of the cluster, every agent goes by them; an older one would go by its file.
+  if (isOlder(request.version, version)) refuseLease(request.lease, policy);
   if (majorMinor(request.version) !== majorMinor(version))
     throw refuse(
       'version_mismatch',

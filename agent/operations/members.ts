@@ -6,12 +6,13 @@ import { renewWith } from '../core/lease.ts';
 import type { TxnOp } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import type { Admission, AdmitRequest, NodeChange } from '../http/port.ts';
+import type { Admission, AdmitRequest, LeaseChange, LeaseReport, NodeChange } from '../http/port.ts';
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
 import { admitSecured, isThatNode, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
+import { leaseReport, withLease } from './lease_times.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import type { Steps } from './tracker.ts';
 
@@ -133,6 +134,25 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
         isDeepStrictEqual(view.nodes[name]?.options, options),
       );
+    },
+
+    /** Changes the cluster's lease times, on condition that nobody else changed the key meanwhile. */
+    async setLease(change: LeaseChange, by: string): Promise<LeaseReport> {
+      requireActive();
+      const value = withLease(change, node, by);
+      const index = node.view?.config?.index ?? 0;
+      await write(
+        [{ verb: 'cas', key: 'config', value, index }],
+        (view) => (view.config?.value.version ?? 0) >= value.version,
+      );
+      const report = leaseReport(node);
+      if (node.view?.config?.value.version === value.version) return report;
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_unknown',
+        message: 'the lease times are written, but were not read back yet',
+        hint: "see 'agent cluster lease show'",
+      });
     },
 
     remove: (name: string, steps: Steps): Promise<void> =>

@@ -12,6 +12,7 @@ import type { Parts } from '../parts.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { foundSecurity } from '../security/found.ts';
 import { version } from '../version.ts';
+import { foundersLease } from './lease_times.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -68,6 +69,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       paused: false,
       pausedUntil: null,
       synchronousMode: config.synchronous_mode,
+      ...foundersLease(config, new Date()),
     };
     await refuseOtherName(kv, `${prefix}nodes/`, config.node_name);
     await create(kv, `${prefix}cluster`, cluster);

@@ -1,6 +1,6 @@
 import type { ClusterStatus } from '../../agent/http/port.ts';
 import { command } from '../command.ts';
-import { time } from '../format.ts';
+import { time, timesText } from '../format.ts';
 import { facts } from '../table.ts';
 import { nodesTable } from './nodes_table.ts';
 import { requireCluster } from './require.ts';
@@ -27,6 +27,16 @@ function requested({ request }: ClusterStatus): string {
   return `switchover to ${request.target}${request.refused === null ? '' : `, refused: ${request.refused}`}`;
 }
 
+/** Only what is not as it should be. */
+function leaseTimes({ lease }: ClusterStatus): string {
+  if (lease === undefined) return '';
+  const { note, others } = lease;
+  if (note === null && others.length === 0) return '';
+  const differ = others.map(({ node, file }) => `the file of ${node} says ${timesText(file)}`);
+  const hint = "change with 'agent cluster lease set'";
+  return `${timesText(lease.used)}; ${differ.length > 0 ? differ.join(', ') : note}; ${hint}`;
+}
+
 export function clusterText(cluster: ClusterStatus, colored: boolean): string {
   const { id, active, epoch, since, error } = cluster;
   const head = facts([
@@ -35,6 +45,7 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['error', error ?? ''],
     ['replication', synchronous(cluster)],
     ['consul', survives(cluster)],
+    ['lease times', leaseTimes(cluster)],
     ['paused', paused(cluster)],
     ['request', requested(cluster)],
   ]);

@@ -422,3 +422,61 @@ describe('exit codes', () => {
     expect(JSON.parse(json.err)).toMatchObject({ error_code: 'agent_not_running' });
   });
 });
+
+describe('cluster lease', () => {
+  const TRIPLE = { retryPeriod: 3000, renewDeadline: 12_000, leaseDuration: 18_000, fencingTime: 1500 };
+  test('show says what holds, who set it, and which files say otherwise', async () => {
+    on.agent.leaseNow = { ...on.agent.leaseNow, others: [{ node: 'm3', file: TRIPLE }] };
+    const { code, out } = await on.cli('cluster lease show');
+    expect(code).toBe(0);
+    expect(out).toMatch(/lease times +1\/4\/6 s, fencing 1.5 s/);
+    expect(out).toMatch(/set +version 2, by socket, 2026-01-02/);
+    expect(out).toMatch(/other files +m3: 3\/12\/18 s/);
+    expect(JSON.parse((await on.cli('cluster lease show --json')).out)).toEqual(on.agent.leaseNow);
+  });
+  test('set sends what was given, in milliseconds', async () => {
+    expect((await on.cli('cluster lease set --preset fast --multiplier 2.5')).code).toBe(0);
+    expect((await on.cli('cluster lease set --renew-deadline 8 --lease-duration 12.5s')).code).toBe(0);
+    expect(on.agent.asked).toEqual([
+      ['setLease', { preset: 'fast', multiplier: 2.5 }, 'socket'],
+      ['setLease', { renewDeadline: 8000, leaseDuration: 12_500 }, 'socket'],
+    ]);
+  });
+  test.each([
+    '',
+    '--preset slow',
+    '--multiplier 0',
+    '--multiplier x',
+    '--multiplier 1e1',
+    '--retry-period soon',
+    '--what 1',
+  ])('set %p is refused before anything is asked', async (words) => {
+    const { code, err } = await on.cli(`cluster lease set ${words}`.trim());
+    expect([code, err.length > 0]).toEqual([2, true]);
+    expect(on.agent.asked).toEqual([]);
+  });
+  test('status and cluster status say when a file says otherwise, and nothing when none does', async () => {
+    expect((await on.cli('status')).out).not.toContain('lease times');
+    expect((await on.cli('cluster status')).out).not.toContain('lease times');
+    on.agent.statusNow = agentStatus({ leaseNote: 'lease times of this file differ' });
+    const lease = { ...on.agent.leaseNow, others: [{ node: 'm3', file: TRIPLE }] };
+    on.agent.cluster = async () => clusterStatus({ lease });
+    expect((await on.cli('status')).out).toContain(
+      "lease times of this file differ; change with 'agent cluster lease set'",
+    );
+    expect((await on.cli('cluster status')).out).toContain('the file of m3 says 3/12/18 s');
+  });
+  test('doctor says so too, and nothing where no agent answers', async () => {
+    on.agent.statusNow = agentStatus({ leaseNote: 'lease times of this file differ' });
+    const { out } = await on.cli('doctor --json');
+    expect(JSON.parse(out)).toContainEqual({
+      id: 'lease_times',
+      state: 'warn',
+      what: 'lease times of this file differ',
+      mend: expect.stringContaining("'agent cluster lease set'"),
+    });
+    const alone = await runAlone(['doctor', '--json', '--socket', '/nowhere/agent.sock']);
+    expect(alone.out).toStartWith('[');
+    expect(alone.out).not.toContain('lease_times');
+  });
+});

@@ -39,7 +39,7 @@ describe('help', () => {
     "
     make, enter, watch and steer the cluster (agent cluster)
 
-    USAGE agent cluster start|join|status|nodes|files|token|set-active|history|pause|resume|maintenance|reinit|certificates
+    USAGE agent cluster start|join|status|nodes|files|lease|token|set-active|history|pause|resume|maintenance|reinit|certificates
 
     COMMANDS
 
@@ -48,6 +48,7 @@ describe('help', () => {
             status    the cluster as a whole: who is active, what confirms commits, what it survives
              nodes    the managers of the cluster
              files    the replicated files of this manager
+             lease    the lease's times, which every node goes by
              token    join tokens: each lets one manager in, once
         set-active    switch over: make another manager the active, without losing a write
            history    who was active, since when, why, and what each change cost

@@ -50,8 +50,16 @@ const guard = (point: string, from: string, to: string): Mutant => ({
   test: 'processes',
 });
 
+const times = (point: string, from: string, to: string): Mutant => ({
+  point,
+  file: 'lease_times.ts',
+  from,
+  to,
+  test: 'lease_times',
+});
+
 export const mutants: Mutant[] = [
-  lease('B.1 the right counts from before sending', 'until: sent +', 'until: n.now() +'),
+  lease('B.1 the right counts from before sending', 'sent + rightOf', 'n.now() + rightOf'),
   lease(
     'B.1 giving away ends the own right first',
     'n.lease = { ...n.lease, right: null };\n    const next',
@@ -107,7 +115,36 @@ export const mutants: Mutant[] = [
     to: 'if (cluster.incarnation < 0)',
     test: 'facts',
   },
-  vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < n.policy.renewDeadline', 'n.now() < 0'),
+  times('B.8 no longer than the record says', 'renewDeadline, times.renewDeadline,', 'renewDeadline,'),
+  times('B.8 with room for the own fencing', 'times.leaseDuration - fencingTime - 1', 'times.leaseDuration'),
+  times('B.8 by the record, not the settings', 'record?.times ??', ''),
+  times('B.8 shorter ones in two steps', 'outstanding(n, held) <= sent + renewDeadline', 'sent >= 0'),
+  times('B.8 the process before', 'n.lease.firstSeen + held.renewDeadline', 'held.renewDeadline'),
+  times(
+    'B.8 an older record: the longest known',
+    'Math.max(n.policy.leaseDuration, ',
+    'Math.min(n.policy.leaseDuration, ',
+  ),
+  times(
+    'B.8 what is not usable is not used',
+    "found !== null && 'times' in found ? found.times",
+    "found !== null && 'times' in found && 1 > 2 ? found.times",
+  ),
+  {
+    point: 'B.8 a challenger goes by the record',
+    file: 'facts.ts',
+    from: '...seenTimes(n, record),',
+    to: '',
+    test: 'lease_times',
+  },
+  {
+    point: 'B.8 failsafe goes by the shortest that may be there',
+    file: 'procedures/failsafe.ts',
+    from: ', n.lease.unsettledDeadline)',
+    to: ')',
+    test: 'lease_times',
+  },
+  vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < renewDeadline', 'n.now() < 0'),
   vote('D.1 written down first', "yield* call('store', 'save', n.durable);", ''),
   vote(
     'D.1 the cut is seen',
@@ -290,11 +327,7 @@ export const mutants: Mutant[] = [
     'if (!mayFollow(n, record, n.lease.index)) return false;',
     '',
   ),
-  inProcedure('failsafe', 'failsafe')(
-    'G.2 from before asking',
-    'asked + n.policy.renewDeadline',
-    'n.now() + n.policy.renewDeadline',
-  ),
+  inProcedure('failsafe', 'failsafe')('G.2 from before asking', 'asked + lasts', 'n.now() + lasts'),
   inProcedure('failsafe', 'failsafe')(
     'G.2 the member’s clock starts anew',
     'n.lease = { ...n.lease, firstSeen: n.now() };',

@@ -7,6 +7,7 @@ import type {
   AgentStatus,
   ClusterStatus,
   Health,
+  LeaseReport,
   LogLine,
   NodeRow,
   Operation,
@@ -186,6 +187,19 @@ export const ADMISSION: Admission = {
   members: {},
 };
 
+const DEFAULT_TIMES = { retryPeriod: 1000, renewDeadline: 4000, leaseDuration: 6000, fencingTime: 1500 };
+export const LEASE: LeaseReport = {
+  used: DEFAULT_TIMES,
+  source: 'cluster',
+  version: 2,
+  by: 'socket',
+  at: '2026-01-02T03:04:05.678Z',
+  record: { renewDeadline: 4000, leaseDuration: 6000 },
+  file: DEFAULT_TIMES,
+  note: null,
+  others: [],
+};
+
 export class FakeAgent implements AgentApi {
   /** Every call that asked for something, in order. */
   readonly asked: unknown[][] = [];
@@ -255,6 +269,12 @@ export class FakeAgent implements AgentApi {
     this.#ask('updateNode', node, change);
     const options = { priority: 100, nofailover: false, maintenance: false, ...change };
     return nodeRow({ name: node, options });
+  };
+  leaseNow: LeaseReport = LEASE;
+  lease: AgentApi['lease'] = () => this.leaseNow;
+  setLease: AgentApi['setLease'] = async (change, by) => {
+    this.#ask('setLease', change, by);
+    return this.leaseNow;
   };
   reinit: AgentApi['reinit'] = async (node) => this.#ask('reinit', node);
 

@@ -54,6 +54,26 @@ describe('/api/v1', () => {
     expect((await get('/api/v1/operations/op-2')).status).toBe(404);
   });
 
+  test('lease times are read, and changed by whoever calls; a body that is none is refused', async () => {
+    const { agent, get, send } = testApp();
+    expect(await (await get('/api/v1/lease')).json()).toEqual(agent.leaseNow);
+    const change = { preset: 'fast', multiplier: 2, renewDeadline: '5s', leaseDuration: 9 };
+    expect((await send('POST', '/api/v1/lease', change)).status).toBe(200);
+    expect(agent.asked).toEqual([
+      ['setLease', { preset: 'fast', multiplier: 2, renewDeadline: 5000, leaseDuration: 9000 }, 'socket'],
+    ]);
+    for (const bad of [
+      {},
+      { preset: 'slow' },
+      { multiplier: 0.5 },
+      { multiplier: 21 },
+      { leaseDuration: -1 },
+      { lease: 1 },
+    ])
+      expect((await send('POST', '/api/v1/lease', bad)).status).toBe(400);
+    expect(agent.asked).toHaveLength(1);
+  });
+
   test('requests reach the agent with durations in milliseconds', async () => {
     const { agent, send } = testApp();
     await send('POST', '/api/v1/set-active', { node: 'm2', timeout: 5 });

@@ -240,3 +240,27 @@ describe('a helper that was restarted', () => {
     expect(world.fencedDown).toBe(0);
   });
 });
+
+describe("the cluster's own limit", () => {
+  test('refuses what is further ahead, and is never above that of the file', async () => {
+    const { gate, world, now } = bench(4);
+    expect(await gate.limit(2)).toBe('limit 2.00');
+    expect(await gate.renew(now() + 2.1)).toBe('refused: too far ahead');
+    expect(world.open()).toBe(false);
+    expect(await gate.renew(now() + 2)).toBe('ok');
+    expect(await gate.limit(3)).toBe('limit 3.00');
+    expect(await gate.renew(now() + 3)).toBe('ok');
+    expect(await gate.limit(60)).toBe('limit 4.00');
+    expect(await gate.renew(now() + 4.1)).toBe('refused: too far ahead');
+    expect(await gate.renew(now() + 4)).toBe('ok');
+  });
+  test('lets a deadline run on that was told before', async () => {
+    const { gate, world, pass, now } = bench(4);
+    await gate.renew(now() + 4);
+    await gate.limit(1);
+    await pass(3.5);
+    expect([world.open(), world.fencedDown]).toEqual([true, 0]);
+    await pass(1);
+    expect([world.open(), world.fencedDown]).toEqual([false, 1]);
+  });
+});

@@ -9,6 +9,9 @@ describe('orders', () => {
     expect(parseOrder('renew 12345.67')).toEqual({ do: 'renew', deadline: 12_345.67 });
     expect(parseOrder('renew 0.00')).toEqual({ do: 'renew', deadline: 0 });
     expect(parseOrder('close')).toEqual({ do: 'close' });
+    expect(parseOrder('limit 4.00')).toEqual({ do: 'limit', seconds: 4 });
+    expect(parseOrder('limit 0.25')).toEqual({ do: 'limit', seconds: 0.25 });
+    expect(parseOrder('limit 9999.99')).toEqual({ do: 'limit', seconds: 9999.99 });
   });
 
   test.each([
@@ -34,6 +37,17 @@ describe('orders', () => {
     'save -file /etc/passwd',
     'renew 1.00; id',
     'renew 1.00\r',
+    'limit',
+    'limit 4',
+    'limit 4.0',
+    'limit 0.00',
+    'limit 04.00',
+    'limit -4.00',
+    'limit 1e3.00',
+    'limit NaN',
+    'limit 10000.00',
+    'limit 4.00 ',
+    'limit off',
   ])('%p is no order', (line) => {
     expect(parseOrder(line)).toBeUndefined();
   });

@@ -155,9 +155,14 @@ export class Checker {
 
   private underRight(node: SimNode, _agent: Agent, what: string): void {
     // A machine that stood still together with its clock cannot know (PROTOCOL C.4).
-    if (this.world.scheduler.now - node.blindAt < node.policy.leaseDuration) return;
+    if (this.world.scheduler.now - node.blindAt < this.waits(node, this.lease.record)) return;
     if (!this.holds(node))
       this.fail(`${what} without a right`, `${node.name}; the lease is ${this.leaseText()}`);
+  }
+
+  /** How long a record stands before it may be replaced: what it says, whatever is in the challenger's file. */
+  private waits(node: SimNode, record: LeaseRecord | null): number {
+    return record?.times?.leaseDuration ?? node.policy.leaseDuration;
   }
 
   private holds(node: SimNode): boolean {
@@ -234,7 +239,7 @@ export class Checker {
     if (after.holder !== writer.name)
       this.fail('lease given by a stranger', `${writer.name} wrote ${this.leaseText()}`);
     const own = stood * writer.machine.rate;
-    if (own < writer.policy.leaseDuration - 1) {
+    if (own < this.waits(writer, before) - 1) {
       this.fail(
         'acquired too soon',
         `${writer.name} took the lease of ${before.holder} after ${own.toFixed(0)} ms`,

@@ -5,6 +5,7 @@
 import { edit, type Mutation } from './mutation.ts';
 import { branchMutations } from './mutations_branch.ts';
 import { replicationMutations } from './mutations_replication.ts';
+import { timesMutations } from './mutations_times.ts';
 
 export const mutations: Mutation[] = [
   {
@@ -13,8 +14,13 @@ export const mutations: Mutation[] = [
     edits: [
       edit(
         'procedures/vote.ts',
-        'stillFor(n.lease, n.now()) < n.policy.renewDeadline',
+        'stillFor(n.lease, n.now()) < renewDeadline',
         'stillFor(n.lease, n.now()) < 4000',
+      ),
+      edit(
+        'lease_times.ts',
+        'Math.min(renewDeadline, times.renewDeadline, times.leaseDuration - fencingTime - 1)',
+        'renewDeadline + 0 * fencingTime',
       ),
       edit('rule.ts', 'Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000)', '5000'),
     ],
@@ -41,9 +47,7 @@ export const mutations: Mutation[] = [
     id: 'B.1',
     what: 'the right is counted from after the reply',
     theme: 'frozen between calls',
-    edits: [
-      edit('lease.ts', 'until: sent + n.policy.renewDeadline', 'until: n.now() + n.policy.renewDeadline'),
-    ],
+    edits: [edit('lease.ts', 'sent + rightOf(n, times)', 'n.now() + rightOf(n, times)')],
   },
   {
     id: 'B.3 unknown',
@@ -118,6 +122,7 @@ export const mutations: Mutation[] = [
   },
   ...replicationMutations,
   ...branchMutations,
+  ...timesMutations,
   {
     id: '6 fence first',
     what: 'a release stops the database with clients let in',

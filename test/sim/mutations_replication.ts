@@ -35,7 +35,7 @@ export const replicationMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/vote.ts',
-        "record.holder !== '' && stillFor(n.lease, n.now()) < n.policy.renewDeadline",
+        "record.holder !== '' && stillFor(n.lease, n.now()) < renewDeadline",
         'false',
       ),
     ],

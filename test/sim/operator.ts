@@ -29,6 +29,7 @@ export function pause(world: World, paused: boolean): void {
   world.note('--', paused ? 'the cluster is paused' : 'the pause is lifted');
   const config: ConfigRecord = {
     schema: 1,
+    ...(before?.lease === undefined ? {} : { lease: before.lease }),
     version: (before?.version ?? 0) + 1,
     paused,
     pausedUntil: null,

@@ -34,7 +34,8 @@ export class SimNode {
   readonly server: Server;
   readonly fence: Fence;
   readonly files: Files;
-  readonly policy: Policy;
+  /** What its file says: an agent that is started goes by it. */
+  policy: Policy;
   readonly services = { running: false, broken: false, since: 0 };
   durable: Durable;
   trouble: Trouble = NO_TROUBLE;

@@ -12,6 +12,7 @@ import {
   shrinking,
 } from './aimed_themes.ts';
 import { aheadOfTheFork } from './branch_themes.ts';
+import { leaseTimes } from './lease_times.ts';
 import { randomFaults, restlessStandbys, type Theme } from './theme.ts';
 
 export const themes: Theme[] = [
@@ -32,4 +33,5 @@ export const themes: Theme[] = [
   foreignTail,
   lostTarget,
   aheadOfTheFork,
+  leaseTimes,
 ];

@@ -3,6 +3,7 @@
  * lease. Each acknowledgement restarts that member's own challenger clock, so the holder's right may run on from before
  * it asked. Nothing else is possible meanwhile: no voter list is loosened, no role changes, nothing is started writable.
  */
+import { grant, rightOf, seenTimes } from '../lease_times.ts';
 import { isMine } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type FailsafeRequest, type Procedure } from '../ports.ts';
@@ -21,7 +22,9 @@ export function* askFailsafe(n: NodeContext): Procedure<boolean> {
   const now = n.lease.right;
   if (now === null || now.epoch !== right.epoch || n.fencing > 0 || !isMine(n.lease, n.name, n.instance))
     return false;
-  n.lease = { ...n.lease, right: { ...now, until: Math.max(now.until, asked + n.policy.renewDeadline) } };
+  // By the record that the members may have seen last, the own latest write among them if its outcome is unknown.
+  const lasts = Math.min(rightOf(n, seenTimes(n, n.lease.record)), n.lease.unsettledDeadline);
+  n.lease = grant(n.lease, now.epoch, Math.max(now.until, asked + lasts));
   return true;
 }
 

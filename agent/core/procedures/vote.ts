@@ -4,6 +4,7 @@
  */
 import { type Towards, towardsHolder } from '../branch_of.ts';
 import { refresh } from '../lease.ts';
+import { seenTimes } from '../lease_times.ts';
 import { stillFor } from '../lease_view.ts';
 import type { Ballot, NodeContext } from '../node.ts';
 import { call, type Procedure, type Vote, type VoteReply, type VoteRequest } from '../ports.ts';
@@ -58,8 +59,9 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   )
     return `it voted on a newer lease already, at index ${given.index}`;
   // A released lease was written after a confirmed stop; an offered or held one must have stood still on our own clock.
-  if (record.holder !== '' && stillFor(n.lease, n.now()) < n.policy.renewDeadline) {
-    return `the lease has not stood still for ${n.policy.renewDeadline} ms here`;
+  const { renewDeadline } = seenTimes(n, record);
+  if (record.holder !== '' && stillFor(n.lease, n.now()) < renewDeadline) {
+    return `the lease has not stood still for ${renewDeadline} ms here`;
   }
   return null;
 }

@@ -9,6 +9,8 @@ export interface KernelLease {
    * kernel. A helper that is being restarted is waited for, `ms` at most; and told again by itself when the connection breaks.
    */
   renew(untilMs: number, ms?: number): Promise<Outcome>;
+  /** The cluster's deadline, ms: nothing is asked for that is further ahead, and the helper is told to believe nothing that is. */
+  limit(ms: number): void;
   /** Shuts them. Done: there is no entry in the kernel any more. */
   close(ms?: number): Promise<Outcome>;
   /** As at a deadline: shut, and a server that may write is ended by systemd with the active-only services. */
@@ -19,6 +21,8 @@ export interface KernelLease {
 
 export interface KernelLeaseOptions {
   readonly socketPath: string;
+  /** What the helper's own file allows, ms: a right that runs longer is told to it in pieces. */
+  readonly longest?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   /** CLOCK_BOOTTIME seconds. */
@@ -30,17 +34,33 @@ const DEADLINE = 200;
 const RESTART = 2000;
 /** Between attempts to reach a helper that is not there, ms. */
 const AGAIN = 25;
+/** A helper that hung up on `limit` may be an older one, which knows no such order: it is not told again for so long, ms. */
+const OLDER = 60_000;
+const TOO_FAR = 'refused: too far ahead';
 
 const failed = (why: string): Outcome => ({ kind: 'failed', why: `kernel lease: ${why}` });
 const DONE: Outcome = { kind: 'done' };
 
 export function createKernelLease(options: KernelLeaseOptions): KernelLease {
-  const { socketPath, now = () => performance.now(), boottime: boot = boottime } = options;
+  const {
+    socketPath,
+    longest = Number.POSITIVE_INFINITY,
+    now = () => performance.now(),
+    boottime: boot = boottime,
+  } = options;
   let socket: Socket | null = null;
   let waiting: ((reply: string | null) => void)[] = [];
   /** What the helper must know as long as it lasts. */
   let told = 0;
   let disposed = false;
+  /** The cluster's deadline; what the helper was told of it on this connection; what it answered that is in force. */
+  let wished = Number.POSITIVE_INFINITY;
+  let limited: number | null = null;
+  let allowed = Number.POSITIVE_INFINITY;
+  let lowered = false;
+  let limiting = false;
+  let olderUntil = Number.NEGATIVE_INFINITY;
+  let nextPiece: ReturnType<typeof setTimeout> | undefined;
 
   function connected(): Socket {
     if (socket !== null) return socket;
@@ -67,6 +87,10 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
   function lost(): void {
     socket?.destroy();
     socket = null;
+    limited = null;
+    // Whatever calls next must know already.
+    if (limiting) olderUntil = now() + OLDER;
+    limiting = false;
     const all = waiting;
     waiting = [];
     for (const settle of all) settle(null);
@@ -94,21 +118,61 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
     }
   }
 
+  const furthest = (): number => Math.min(longest, wished, allowed);
+
+  /** Goes ahead of a renewal on the same connection, so that it holds for that one already. */
+  function tellLimit(ms: number): void {
+    const want = Math.min(wished, longest);
+    if (want === limited || !Number.isFinite(want) || now() < olderUntil) return;
+    if (want >= longest && !lowered) return;
+    const seconds = (Math.floor(want / 10) / 100).toFixed(2);
+    const asked = ask(() => `limit ${seconds}\n`, ms);
+    limited = want;
+    limiting = true;
+    lowered = true;
+    void asked.then((reply) => {
+      limiting = false;
+      const found = /^limit (\d+\.\d\d)$/.exec(reply ?? '');
+      allowed = found ? Number(found[1]) * 1000 : Number.POSITIVE_INFINITY;
+    });
+  }
+
+  /** The helper is told the rest of the right in time, when it is further ahead than it may be told at once. */
+  function tellOn(untilMs: number): void {
+    clearTimeout(nextPiece);
+    if (untilMs - now() <= furthest() || disposed) return;
+    nextPiece = setTimeout(() => {
+      if (told === untilMs && !disposed) void renew(untilMs);
+    }, furthest() / 3);
+    nextPiece.unref?.();
+  }
+
   async function renew(untilMs: number, ms = DEADLINE): Promise<Outcome> {
     told = untilMs;
+    tellLimit(ms);
     // The clock that is shared is read first: whatever comes between makes the deadline earlier.
     const line = (): string => {
       const shared = boot();
-      const deadline = Math.max(0, shared + (untilMs - now()) / 1000);
+      const deadline = Math.max(0, shared + Math.min(untilMs - now(), furthest()) / 1000);
       return `renew ${(Math.floor(deadline * 100) / 100).toFixed(2)}\n`;
     };
-    const reply = await order(line, ms, () => told === untilMs && now() < untilMs);
+    const wanted = () => told === untilMs && now() < untilMs;
+    let reply = await order(line, ms, wanted);
+    if (reply === TOO_FAR && wanted()) {
+      // A limit of the process before this one: it is told anew.
+      limited = null;
+      lowered = true;
+      tellLimit(ms);
+      reply = await order(line, ms, wanted);
+    }
+    if (wanted()) tellOn(untilMs);
     if (reply === 'ok') return DONE;
     return failed(reply === null ? 'the helper does not answer' : reply);
   }
 
   async function shut(line: string, ms: number): Promise<Outcome> {
     told = 0;
+    clearTimeout(nextPiece);
     const reply = await order(
       () => line,
       ms,
@@ -120,10 +184,14 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
 
   return {
     renew,
+    limit(ms) {
+      wished = ms;
+    },
     close: (ms = DEADLINE) => shut('close\n', ms),
     end: (ms = DEADLINE) => shut('end\n', ms),
     dispose() {
       disposed = true;
+      clearTimeout(nextPiece);
       lost();
     },
   };

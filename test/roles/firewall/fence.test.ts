@@ -32,6 +32,7 @@ function bench() {
       calls.push('local ended');
       return DONE;
     },
+    limit: () => {},
     dispose: () => {},
   };
   return { calls, world, fence: firewallFence(server, lease, () => world.now) };

@@ -26,13 +26,17 @@ afterEach(async () => {
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
 
 /** The real socket and protocol over a gate that answers as told. */
-async function helper(path: string, reply: () => Reply = () => 'ok') {
+async function helper(path: string, reply: () => Reply = () => 'ok', longest = 9999) {
   const orders: string[] = [];
   const server = serve(
     {
       renew: async (deadline) => {
         orders.push(`renew ${deadline.toFixed(2)}`);
         return reply();
+      },
+      limit: async (seconds) => {
+        orders.push(`limit ${seconds.toFixed(2)}`);
+        return `limit ${Math.min(seconds, longest).toFixed(2)}`;
       },
       close: async () => {
         orders.push('close');
@@ -52,10 +56,11 @@ async function helper(path: string, reply: () => Reply = () => 'ok') {
   return orders;
 }
 
-function client(path: string, now = 5000): KernelLease {
+function client(path: string, now = 5000, longest?: number): KernelLease {
   const began = performance.now();
   const lease = createKernelLease({
     socketPath: path,
+    ...(longest === undefined ? {} : { longest }),
     now: () => now + (performance.now() - began),
     boottime: () => 100 + Math.floor((performance.now() - began) / 10) / 100,
   });
@@ -130,4 +135,91 @@ test('a connection that says anything else is hung up on', async () => {
   });
   expect(await closed).toBe('closed');
   expect(orders).toEqual([]);
+});
+
+describe("the cluster's deadline", () => {
+  const ahead = (order: string | undefined) => Number(order?.slice(6)) - 100;
+
+  test('shorter than the file: the helper is told to believe no longer one, once, ahead of the renewal', async () => {
+    const at = path();
+    const orders = await helper(at, undefined, 4);
+    const lease = client(at, 5000, 4000);
+    lease.limit(2000);
+    expect(await lease.renew(7000)).toEqual({ kind: 'done' });
+    expect(await lease.renew(7100)).toEqual({ kind: 'done' });
+    expect(orders.map((order) => order.split(' ')[0])).toEqual(['limit', 'renew', 'renew']);
+    expect(orders[0]).toBe('limit 2.00');
+    lease.limit(4000);
+    await lease.renew(7200);
+    expect(orders[3]).toBe('limit 4.00');
+  });
+
+  test('that of the file or longer says nothing to a helper that was never told less', async () => {
+    const at = path();
+    const orders = await helper(at, undefined, 4);
+    const lease = client(at, 5000, 4000);
+    lease.limit(12_000);
+    await lease.renew(8900);
+    expect(orders).toHaveLength(1);
+  });
+
+  test('longer than the file: told in pieces, each as far ahead as the file allows, until the right ends', async () => {
+    const at = path();
+    const orders = await helper(at, undefined, 0.6);
+    const lease = client(at, 5000, 600);
+    lease.limit(3000);
+    expect(await lease.renew(8000)).toEqual({ kind: 'done' });
+    expect(await until(() => orders.length >= 4, { timeout: 5000 })).toBe(true);
+    expect(ahead(orders[0])).toBeLessThanOrEqual(0.6);
+    expect(ahead(orders[3])).toBeLessThanOrEqual(3);
+    expect(ahead(orders[3])).toBeGreaterThan(ahead(orders[0]));
+    expect(orders.every((order) => order.startsWith('renew'))).toBe(true);
+    await lease.close();
+    const said = orders.length;
+    await new Promise((done) => setTimeout(done, 600));
+    expect(orders.length).toBe(said);
+  });
+
+  test('a helper whose file allows less than this one thinks, or that was told less by another, is asked', async () => {
+    const at = path();
+    const orders = await helper(
+      at,
+      () => (orders.some((order) => order.startsWith('limit')) ? 'ok' : 'refused: too far ahead'),
+      2,
+    );
+    const lease = client(at, 5000, 4000);
+    expect(await lease.renew(8900, 2000)).toEqual({ kind: 'done' });
+    expect(orders.map((order) => order.split(' ')[0])).toEqual(['renew', 'limit', 'renew']);
+    await lease.renew(8900, 2000);
+    expect(ahead(orders[3])).toBeLessThan(3);
+  });
+
+  test('an older helper, which hangs up on it, is renewed all the same, and not told again', async () => {
+    const at = path();
+    const { createServer } = await import('node:net');
+    const heard: string[] = [];
+    let calls = 0;
+    const older = createServer((socket) => {
+      calls += 1;
+      socket.on('error', () => {});
+      socket.on('data', (chunk) => {
+        for (const line of chunk.toString().trim().split('\n')) {
+          heard.push(line.split(' ')[0] ?? '');
+          if (!line.startsWith('renew')) return void socket.destroy();
+          socket.write('ok\n');
+        }
+      });
+    });
+    const sockets = new Set<{ destroy(): void }>();
+    older.on('connection', (socket) => sockets.add(socket));
+    await listen(older, at, undefined);
+    open.push({ server: older, sockets });
+    const lease = client(at, 5000, 4000);
+    lease.limit(2000);
+    expect(await lease.renew(7000, 2000)).toEqual({ kind: 'done' });
+    expect(await lease.renew(7100, 2000)).toEqual({ kind: 'done' });
+    expect(heard.filter((word) => word === 'limit')).toHaveLength(1);
+    expect(heard.at(-1)).toBe('renew');
+    expect(calls).toBe(2);
+  });
 });

@@ -1,0 +1,47 @@
+import type { LeaseReport } from '../../agent/http/port.ts';
+import { command } from '../command.ts';
+import { duration, time, timesText } from '../format.ts';
+import { facts } from '../table.ts';
+import { requireCluster } from './require.ts';
+
+export function leaseText(lease: LeaseReport): string {
+  const { used, source, version, by, at, record, others, note } = lease;
+  const set = [by === null ? '' : `by ${by}`, at === null ? '' : time(at)].filter(Boolean).join(', ');
+  const late =
+    record !== null && record.leaseDuration !== used.leaseDuration
+      ? ': it follows when no right under the former times can still run'
+      : '';
+  return facts([
+    ['lease times', timesText(used)],
+    [
+      'set',
+      source === 'cluster'
+        ? `version ${version}${set === '' ? '' : `, ${set}`}`
+        : "nowhere: each node goes by its file; 'agent cluster lease set' sets them",
+    ],
+    ['renewed every', duration(used.retryPeriod)],
+    ['active until', `${duration(used.renewDeadline)} after its last renewal`],
+    ['challenged after', `${duration(used.leaseDuration)} without one`],
+    [
+      'the lease says',
+      record === null
+        ? 'nothing: its holder goes by its own file'
+        : `${duration(record.renewDeadline)} and ${duration(record.leaseDuration)}${late}`,
+    ],
+    ['note', note ?? ''],
+    ['other files', others.map(({ node, file }) => `${node}: ${timesText(file)}`).join('; ')],
+  ]);
+}
+
+export default command({
+  name: 'show',
+  description: "the lease's times: the cluster's, what the lease itself says, and files that say otherwise",
+  examples: ['agent cluster lease show', 'agent cluster lease show --json'],
+  args: {},
+  async run({ agent, print }) {
+    const client = await agent();
+    await requireCluster(client);
+    const lease = await client.lease();
+    print(lease, () => leaseText(lease));
+  },
+});
