@@ -39,7 +39,7 @@ export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log
     readers: {
       role,
       pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
-      activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp ?? null,
+      activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp || null,
       fence: () => node.fence,
       services: () =>
         // Started beside main, in order, each within its own time: in the first try none of them is missing yet.

@@ -132,7 +132,9 @@ export function createCluster(parts: ClusterParts): Cluster {
   const peers = createPeers(
     (name) => {
       const record = node.view?.nodes[name];
-      return record === undefined ? undefined : { host: record.hostIp, port: record.apiPort };
+      return record === undefined || record.hostIp === ''
+        ? undefined
+        : { host: record.hostIp, port: record.apiPort };
     },
     () => membership.secret,
     () => peerSelf(parts.parts),

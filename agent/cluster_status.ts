@@ -1,5 +1,6 @@
 /** What the agent says of the whole cluster: rows for the API, the command line and the page. Pure readers. */
 import type { Cluster } from './cluster.ts';
+import { confirmedBy } from './core/postgres.ts';
 import { standbyName } from './core/records.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
 import { leaseReport } from './operations/lease_times.ts';
@@ -57,6 +58,7 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
     sync: view.sync?.value ?? null,
     degraded: isDegraded(cluster),
     lease: leaseReport(cluster.node),
+    ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
     request:
       request === undefined
         ? null
@@ -131,5 +133,6 @@ function lagOf(cluster: Cluster, name: string): number | null {
   if (node.view?.active?.value.node === name) return 0;
   if (state === undefined || node.pg?.role !== 'primary' || node.pg.position === null) return null;
   const sender = node.pg.walSenders.find((s) => s.name === standbyName({ node: name, clone: state.clone }));
-  return sender?.flush == null ? null : Math.max(0, Number(node.pg.position.lsn - sender.flush));
+  const flush = sender === undefined ? null : confirmedBy(sender);
+  return flush === null ? null : Math.max(0, Number(node.pg.position.lsn - flush));
 }

@@ -41,10 +41,13 @@ export function housekeeping(o: HousekeepingParts) {
   const { config, membership, node, pg, clients, doors, log, signal } = o;
   const told = new Map<string, string>();
 
-  const admitted = (): Admitted => ({
+  const all = (): Admitted => ({
     ...Object.fromEntries(Object.entries(node.view?.joining ?? {}).map(([name, j]) => [name, j.node])),
     ...node.view?.nodes,
   });
+  /** Without those of whom nothing but the name can be read: they have no address to let in. */
+  const admitted = (): Admitted =>
+    Object.fromEntries(Object.entries(all()).filter(([, record]) => record.hostIp !== ''));
 
   async function openDoors(): Promise<string[]> {
     const list = admitted();
@@ -76,7 +79,7 @@ export function housekeeping(o: HousekeepingParts) {
   }
 
   async function slots(): Promise<void> {
-    const others = Object.keys(admitted()).filter((name) => name !== node.name);
+    const others = Object.keys(all()).filter((name) => name !== node.name);
     if (!node.pg?.accepting || others.length === 0) return;
     // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
     const standby = node.pg.role === 'standby';

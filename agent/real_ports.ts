@@ -45,8 +45,13 @@ export function realPorts(o: RealParts): RealPorts {
   const publisher = latestOnly((text) =>
     consul.kv.put(`${prefix}state/${node.name}`, text, { deadlineMs: 1000 }),
   );
-  const bad = (thrown: unknown) => log.for('consul-watcher').error(thrown);
-  const kv = consulPort(consul.kv, prefix, bad);
+  const bad = (key: string, why: string) =>
+    log
+      .for('consul-watcher')
+      .error(
+        `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or put it right`,
+      );
+  const kv = consulPort(consul.kv, prefix, () => {});
   const watch = consulPort(watchConsul.kv, prefix, bad);
   let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({

@@ -1,4 +1,7 @@
-/** Schemas of the values under `cloudify/cluster/` (DESIGN 4). A value that does not fit makes the read unknown, never absent. */
+/**
+ * Schemas of the values under `cloudify/cluster/` (DESIGN 4). A value that does not fit makes that key unreadable, never absent.
+ * Fields that are not known here are kept: a record that is written again keeps what a newer version put into it.
+ */
 import * as v from 'valibot';
 import type {
   ActiveRecord,
@@ -17,9 +20,9 @@ const schema = v.literal(1);
 const whole = v.pipe(v.number(), v.integer());
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const lsn = v.pipe(v.string(), v.regex(/^\d+$/));
-const forks = v.array(v.object({ tli: whole, lsn }));
+const forks = v.array(v.looseObject({ tli: whole, lsn }));
 
-export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
+export const leaseRecord: v.GenericSchema<LeaseRecord> = v.looseObject({
   schema,
   holder: v.string(),
   instance: v.string(),
@@ -27,36 +30,36 @@ export const leaseRecord: v.GenericSchema<LeaseRecord> = v.object({
   seq: whole,
   reason: v.string(),
   from: v.nullable(v.string()),
-  clean: v.nullable(v.object({ timeline: whole, lsn })),
-  stood: v.optional(v.object({ timeline: whole, lsn, history: forks })),
+  clean: v.nullable(v.looseObject({ timeline: whole, lsn })),
+  stood: v.optional(v.looseObject({ timeline: whole, lsn, history: forks })),
   closedForMs: v.nullable(v.number()),
   // Times that cannot be are no reason to wait less: such a record is not understood.
   times: v.optional(
     v.pipe(
-      v.object({ renewDeadline: positive, leaseDuration: positive }),
+      v.looseObject({ renewDeadline: positive, leaseDuration: positive }),
       v.check((times) => times.renewDeadline < times.leaseDuration),
     ),
   ),
 });
 
-export const clusterRecord: v.GenericSchema<ClusterRecord> = v.object({
+export const clusterRecord: v.GenericSchema<ClusterRecord> = v.looseObject({
   schema,
   id: v.string(),
   incarnation: whole,
   systemId: v.string(),
 });
 
-export const syncRecord: v.GenericSchema<SyncRecord> = v.object({
+export const syncRecord: v.GenericSchema<SyncRecord> = v.looseObject({
   schema,
   leader: v.string(),
   epoch: whole,
   timeline: whole,
   history: forks,
-  voters: v.array(v.object({ node: v.string(), clone: v.string() })),
+  voters: v.array(v.looseObject({ node: v.string(), clone: v.string() })),
   k: whole,
 });
 
-export const activeRecord: v.GenericSchema<ActiveRecord> = v.object({
+export const activeRecord: v.GenericSchema<ActiveRecord> = v.looseObject({
   schema,
   node: v.string(),
   epoch: whole,
@@ -65,27 +68,27 @@ export const activeRecord: v.GenericSchema<ActiveRecord> = v.object({
   since: v.string(),
 });
 
-export const nodeRecord: v.GenericSchema<NodeRecord> = v.object({
+export const nodeRecord: v.GenericSchema<NodeRecord> = v.looseObject({
   schema,
   hostIp: v.string(),
   publicIp: v.nullable(v.string()),
   apiPort: whole,
   postgresPort: whole,
   version: v.string(),
-  options: v.object({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
+  options: v.looseObject({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
   deviceId: v.optional(v.string()),
-  certificate: v.optional(v.object({ name: v.string(), fingerprint: v.string() })),
+  certificate: v.optional(v.looseObject({ name: v.string(), fingerprint: v.string() })),
   leaving: v.optional(v.boolean()),
   proof: v.optional(v.string()),
 });
 
-export const joiningRecord: v.GenericSchema<JoiningRecord> = v.object({
+export const joiningRecord: v.GenericSchema<JoiningRecord> = v.looseObject({
   schema,
   at: v.string(),
   node: nodeRecord,
 });
 
-export const stateRecord: v.GenericSchema<StateRecord> = v.object({
+export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   schema,
   role: v.picklist(['active', 'standby', 'down', 'joining']),
   clone: v.string(),
@@ -95,9 +98,9 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   failing: v.array(v.string()),
   cooldown: v.boolean(),
   unready: v.optional(v.array(v.string())),
-  checks: v.record(v.string(), v.object({ ok: v.boolean(), output: v.string() })),
+  checks: v.record(v.string(), v.looseObject({ ok: v.boolean(), output: v.string() })),
   files: v.optional(
-    v.object({
+    v.looseObject({
       state: v.picklist(['off', 'complete', 'behind', 'unknown']),
       needItems: whole,
       needBytes: whole,
@@ -109,7 +112,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   agentVersion: v.string(),
   at: v.string(),
   fileTimes: v.optional(
-    v.object({
+    v.looseObject({
       retryPeriod: positive,
       renewDeadline: positive,
       leaseDuration: positive,
@@ -118,7 +121,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.object({
   ),
 });
 
-export const requestRecord: v.GenericSchema<RequestRecord> = v.object({
+export const requestRecord: v.GenericSchema<RequestRecord> = v.looseObject({
   schema,
   id: v.string(),
   kind: v.literal('switchover'),
@@ -129,7 +132,7 @@ export const requestRecord: v.GenericSchema<RequestRecord> = v.object({
   refused: v.nullable(v.string()),
 });
 
-export const historyRecord: v.GenericSchema<HistoryRecord> = v.object({
+export const historyRecord: v.GenericSchema<HistoryRecord> = v.looseObject({
   schema,
   epoch: whole,
   holder: v.string(),
@@ -142,10 +145,10 @@ export const historyRecord: v.GenericSchema<HistoryRecord> = v.object({
   fork: forks,
   opened: v.nullable(v.string()),
   downtimeMs: v.nullable(v.number()),
-  files: v.optional(v.object({ needItems: whole, needBytes: whole })),
+  files: v.optional(v.looseObject({ needItems: whole, needBytes: whole })),
 });
 
-export const configRecord: v.GenericSchema<ConfigRecord> = v.object({
+export const configRecord: v.GenericSchema<ConfigRecord> = v.looseObject({
   schema,
   version: whole,
   paused: v.boolean(),

@@ -1,7 +1,8 @@
 /** From Consul's keys to the core's view, and from the core's transactions to Consul's. */
 import * as v from 'valibot';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
-import type { HistoryRecord, JoiningRecord, Kv, NodeRecord, StateRecord, View } from '../core/records.ts';
+import type { View } from '../core/records.ts';
+import { unknownNode } from '../core/unreadable.ts';
 import type { ConsulKv, KvEntry, TxnOp } from './port.ts';
 import {
   activeRecord,
@@ -16,19 +17,19 @@ import {
   syncRecord,
 } from './records.ts';
 
-/** Thrown for a value that is not what its key should hold: the whole read is then unknown. */
-export class BadRecord extends Error {
-  readonly key: string;
-  constructor(key: string, cause: unknown) {
-    super(`the value of ${key} is not understood`, { cause });
-    this.key = key;
-  }
-}
-
 /** What was decoded last per key: most keys are the same from one read to the next, and decoding is most of the cost. */
-export type DecodeCache = Map<string, { index: number; value: unknown }>;
+export type DecodeCache = Map<string, Decoded>;
+/** `value`: what was last understood; undefined: nothing ever was. `why`: the value at `index` is not. */
+type Decoded = { index: number; value: unknown; why?: string };
 
+/** No index that Consul ever gives: a write on condition of a value that was not understood is refused. */
+const NOT_UNDERSTOOD = Number.MAX_SAFE_INTEGER;
+/** A longer value is none of ours. */
+const LONGEST = 262_144;
+
+/** One bad value is one unreadable key: named, and what was last understood of it stands where a member or `sync` is concerned. */
 export function viewOf(entries: readonly KvEntry[], prefix: string, index: number, cache: DecodeCache): View {
+  const unreadable: Record<string, string> = {};
   const view: View = {
     index,
     lease: null,
@@ -46,59 +47,70 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
     const key = entry.key.slice(prefix.length);
     const slash = key.indexOf('/');
     const name = slash < 0 ? '' : key.slice(slash + 1);
-    switch (slash < 0 ? key : key.slice(0, slash)) {
-      case 'next_master':
-        view.lease = decode(entry, leaseRecord, cache);
-        break;
-      case 'cluster':
-        view.cluster = decode(entry, clusterRecord, cache);
-        break;
-      case 'sync':
-        view.sync = decode(entry, syncRecord, cache);
-        break;
-      case 'active':
-        view.active = decode(entry, activeRecord, cache);
-        break;
-      case 'request':
-        view.request = decode(entry, requestRecord, cache);
-        break;
-      case 'config':
-        view.config = decode(entry, configRecord, cache);
-        break;
-      case 'nodes':
-        view.nodes[name] = decode<NodeRecord>(entry, nodeRecord, cache).value;
-        break;
-      case 'joining':
-        view.joining ??= {};
-        view.joining[name] = decode<JoiningRecord>(entry, joiningRecord, cache).value;
-        break;
-      case 'state':
-        view.states[name] = decode<StateRecord>(entry, stateRecord, cache).value;
-        break;
-      case 'removed':
-        view.removed.push(name);
-        break;
-      case 'history':
-        view.history.push(decode<HistoryRecord>(entry, historyRecord, cache).value);
-        break;
-    }
+    const folder = slash < 0 ? key : key.slice(0, slash);
+    if (folder === 'removed') view.removed.push(name);
+    const schema = schemas[folder];
+    if (schema === undefined || name === '__proto__') continue;
+    const found = decode(entry, schema, cache);
+    if (found.why !== undefined) unreadable[key] = found.why;
+    put(view, folder, name, found, found.why === undefined);
   }
   view.history.sort((a, b) => a.epoch - b.epoch);
+  if (Object.keys(unreadable).length > 0) view.unreadable = unreadable;
   return view;
 }
 
-function decode<T>(entry: KvEntry, schema: v.GenericSchema<T>, cache: DecodeCache): Kv<T> {
+const schemas: Record<string, v.GenericSchema<unknown>> = Object.assign(Object.create(null), {
+  next_master: leaseRecord,
+  cluster: clusterRecord,
+  sync: syncRecord,
+  active: activeRecord,
+  request: requestRecord,
+  config: configRecord,
+  nodes: nodeRecord,
+  joining: joiningRecord,
+  state: stateRecord,
+  history: historyRecord,
+});
+
+function put(view: View, folder: string, name: string, found: Decoded, understood: boolean): void {
+  // biome-ignore lint/suspicious/noExplicitAny: the schema of the folder has checked it
+  const value = found.value as any;
+  const kv = { value, index: understood ? found.index : NOT_UNDERSTOOD };
+  if (folder === 'nodes') view.nodes[name] = value ?? unknownNode();
+  else if (folder === 'sync' || folder === 'config' || folder === 'cluster')
+    view[folder] = value === undefined ? null : kv;
+  else if (!understood) return;
+  else if (folder === 'next_master') view.lease = kv;
+  else if (folder === 'active' || folder === 'request') view[folder] = kv;
+  else if (folder === 'joining') view.joining = { ...view.joining, [name]: value };
+  else if (folder === 'state') view.states[name] = value;
+  else if (folder === 'history') view.history.push(value);
+}
+
+function decode(entry: KvEntry, schema: v.GenericSchema<unknown>, cache: DecodeCache): Decoded {
   const known = cache.get(entry.key);
-  if (known !== undefined && known.index === entry.modifyIndex)
-    return { value: known.value as T, index: entry.modifyIndex };
-  let value: T;
+  const read = entry.modifyIndex;
+  if (known?.index === read) return known;
+  const found = parsed(entry.value, schema);
+  const decoded: Decoded =
+    'value' in found
+      ? { index: read, value: found.value }
+      : { index: read, value: known?.value, why: found.why };
+  cache.set(entry.key, decoded);
+  return decoded;
+}
+
+function parsed(text: string, schema: v.GenericSchema<unknown>): { value: unknown } | { why: string } {
+  if (text.length > LONGEST) return { why: `it has ${text.length} bytes` };
   try {
-    value = v.parse(schema, JSON.parse(entry.value));
-  } catch (cause) {
-    throw new BadRecord(entry.key, cause);
+    const checked = v.safeParse(schema, JSON.parse(text));
+    if (checked.success) return { value: checked.output };
+    const [issue] = checked.issues;
+    return { why: `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`.slice(0, 200) };
+  } catch {
+    return { why: text === '' ? 'it is empty' : 'it is not JSON' };
   }
-  cache.set(entry.key, { index: entry.modifyIndex, value });
-  return { value, index: entry.modifyIndex };
 }
 
 function wireOp(op: CoreOp, prefix: string): TxnOp {
@@ -117,16 +129,19 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
   }
 }
 
-/** The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). */
-export function consulPort(kv: ConsulKv, prefix: string, bad: (thrown: unknown) => void) {
+/**
+ * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
+ * value that is not understood, once.
+ */
+export function consulPort(kv: ConsulKv, prefix: string, bad: (key: string, why: string) => void) {
   const cache: DecodeCache = new Map();
-  const view = (entries: readonly KvEntry[], index: number): View | 'unknown' => {
-    try {
-      return viewOf(entries, prefix, index, cache);
-    } catch (thrown) {
-      bad(thrown);
-      return 'unknown';
-    }
+  let told: Record<string, string> = {};
+  const view = (entries: readonly KvEntry[], index: number): View => {
+    const seen = viewOf(entries, prefix, index, cache);
+    const now = seen.unreadable ?? {};
+    for (const [key, why] of Object.entries(now)) if (told[key] !== why) bad(key, why);
+    told = now;
+    return seen;
   };
   return {
     async watch(index: number, ms: number): Promise<View | 'unknown'> {

@@ -14,6 +14,7 @@ import { carriedList } from './procedures/opening.ts';
 import { slotsWanted } from './procedures/slots.ts';
 import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
+import { faultsOf } from './unreadable.ts';
 
 /** The check-runner's word on this manager. */
 export type CheckSummary = {
@@ -44,6 +45,8 @@ export type Facts = {
   consul: 'ok' | 'unreachable';
   lease: LeaseFacts;
   removed: boolean;
+  /** Decisive keys in Consul that are not understood. */
+  faults: string[];
   /** Is this node registered under nodes/? */
   member: boolean;
   members: string[];
@@ -134,6 +137,7 @@ export function factsOf(
       right: Math.max(0, remaining(n.lease, now)),
     },
     removed: view?.removed.includes(n.name) ?? false,
+    faults: faultsOf(view),
     member: members.includes(n.name),
     members,
     foreign: foreignness(n, pg),

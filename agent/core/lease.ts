@@ -7,6 +7,7 @@ import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
 import type { LeaseRecord, Stood, SyncRecord, View } from './records.ts';
+import { isUnreadable } from './unreadable.ts';
 
 const LEASE = 'next_master';
 /**
@@ -40,7 +41,9 @@ export function receive(n: NodeContext, view: View): void {
   takeTimes(n, view);
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
-  n.lease = observe(n.lease, view.lease, at);
+  // What stands there is not known, and may be anything: it has not stood still, and it is not "nothing".
+  if (isUnreadable(view, LEASE)) n.lease = { ...n.lease, firstSeen: at };
+  else n.lease = observe(n.lease, view.lease, at);
   if (had && isTwin(n)) {
     n.log({
       component: 'lease',

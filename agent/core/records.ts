@@ -184,6 +184,11 @@ export type View = {
   states: Record<string, StateRecord>;
   removed: string[];
   history: HistoryRecord[];
+  /**
+   * Keys whose values are not understood, each with why (a newer version, a write that broke off, somebody's hand). What is
+   * above then holds what was last understood, as far as this process knows it; a member stays one. Left out: all are.
+   */
+  unreadable?: Record<string, string>;
 };
 
 /** The agent's own durable memory, in its state folder. */

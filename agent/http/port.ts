@@ -122,6 +122,8 @@ export type ClusterStatus = {
   sync: SyncRecord | null;
   degraded: boolean;
   lease?: LeaseReport;
+  /** Keys in Consul whose values are not understood, each with why. */
+  unreadable?: Record<string, string>;
   request: { id: string; target: string; refused: string | null } | null;
   quorum: { servers: number; alive: number; survives: number } | null;
   nodes: NodeRow[];

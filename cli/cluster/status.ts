@@ -37,6 +37,13 @@ function leaseTimes({ lease }: ClusterStatus): string {
   return `${timesText(lease.used)}; ${differ.length > 0 ? differ.join(', ') : note}; ${hint}`;
 }
 
+/** What a newer version, or a hand, wrote into Consul: the rest of what is shown does without it. */
+function unreadable({ unreadable: keys }: ClusterStatus): string {
+  if (keys === undefined) return '';
+  const each = Object.entries(keys).map(([key, why]) => `${key} (${why})`);
+  return `${each.join(', ')}; upgrade the agent of this node, or put the value right in Consul`;
+}
+
 export function clusterText(cluster: ClusterStatus, colored: boolean): string {
   const { id, active, epoch, since, error } = cluster;
   const head = facts([
@@ -46,6 +53,7 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['replication', synchronous(cluster)],
     ['consul', survives(cluster)],
     ['lease times', leaseTimes(cluster)],
+    ['unreadable', unreadable(cluster)],
     ['paused', paused(cluster)],
     ['request', requested(cluster)],
   ]);

@@ -72,6 +72,7 @@ export function facts(over: FactsOver = {}): Facts {
     consul: 'ok',
     lease: { state: 'other', holder: 'a', epoch: 5, index: 100, still: 500, right: 0 },
     removed: false,
+    faults: [],
     member: true,
     members: MEMBERS,
     foreign: 'no',

@@ -60,6 +60,7 @@ const situations: [string, Facts, number, string[]][] = [
     230,
     ['fence_down'],
   ],
+  ['active, a decisive key cannot be read', activeFacts({ faults: ['sync'] }), 240, []],
   [
     'primary after the lease was released',
     activeFacts({ lease: { state: 'free', holder: '', right: 0 } }),

@@ -44,6 +44,7 @@ export function randomFacts(random: () => number): Facts {
       right: state === 'mine' ? one(0, 3500, 3500) : 0,
     },
     removed: rarely(0.02),
+    faults: rarely(0.03) ? ['sync'] : [],
     members: one(['b'], ['a', 'b', 'c'], ['a', 'b', 'c']),
     member: !rarely(),
     foreign: rarely(0.03) ? one('cluster' as const, 'system' as const, 'incarnation' as const) : 'no',

@@ -49,7 +49,10 @@ export function consulPort(world: World, node: SimNode): Handlers<'consul'> {
   }
 
   function seen() {
-    return random.chance(node.trouble.stale) ? store.stale(scheduler.now, random.range(0, 6000)) : store.view;
+    const whole = random.chance(node.trouble.stale)
+      ? store.stale(scheduler.now, random.range(0, 6000))
+      : store.view;
+    return world.badRecords.seenBy(node, whole);
   }
 
   function refused(agent: Agent, once: Reply, answer: unknown): void {

@@ -1,4 +1,5 @@
 /** What can go wrong with a node, its network and its Consul, and how each is undone. */
+import { mend } from './bad_records.ts';
 import { NO_TROUBLE } from './consul_port.ts';
 import { pause } from './operator.ts';
 import type { SimNode } from './sim_node.ts';
@@ -150,6 +151,7 @@ export function heal(world: World, dead: SimNode | null): void {
   world.note('--', 'all faults end');
   pause(world, false);
   world.network.heal();
+  for (const key of [...world.badRecords.keys.keys()]) mend(world, key);
   world.wire.lag.fill(0);
   for (const node of world.nodes) {
     node.trouble = NO_TROUBLE;

@@ -4,6 +4,7 @@
  */
 import { edit, type Mutation } from './mutation.ts';
 import { branchMutations } from './mutations_branch.ts';
+import { recordMutations } from './mutations_records.ts';
 import { replicationMutations } from './mutations_replication.ts';
 import { timesMutations } from './mutations_times.ts';
 
@@ -122,6 +123,7 @@ export const mutations: Mutation[] = [
   },
   ...replicationMutations,
   ...branchMutations,
+  ...recordMutations,
   ...timesMutations,
   {
     id: '6 fence first',

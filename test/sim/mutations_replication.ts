@@ -304,8 +304,8 @@ export const replicationMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/promotion_records.ts',
-        'return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;',
-        'return known.length > -1 ? current + 1 : 0;',
+        'const highest = Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known);',
+        'const highest = known.length > -1 ? current : 0;',
       ),
     ],
   },

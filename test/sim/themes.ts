@@ -11,6 +11,7 @@ import {
   lostTarget,
   shrinking,
 } from './aimed_themes.ts';
+import { badRecords } from './bad_records.ts';
 import { aheadOfTheFork } from './branch_themes.ts';
 import { leaseTimes } from './lease_times.ts';
 import { randomFaults, restlessStandbys, type Theme } from './theme.ts';
@@ -33,5 +34,6 @@ export const themes: Theme[] = [
   foreignTail,
   lostTarget,
   aheadOfTheFork,
+  badRecords,
   leaseTimes,
 ];

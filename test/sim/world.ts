@@ -1,6 +1,7 @@
 /** N managers, their network and their Consul, on one virtual clock, from one seed. */
 import type { Policy } from '../../agent/core/policy.ts';
 import type { Tap } from './agent.ts';
+import { BadRecords } from './bad_records.ts';
 import { type Branch, Forest } from './branch.ts';
 import { startClients } from './clients.ts';
 import { Connector } from './connector.ts';
@@ -59,6 +60,7 @@ export class World {
   readonly network: Network;
   readonly raft: Raft;
   readonly store = new ConsulStore();
+  readonly badRecords = new BadRecords();
   readonly forest = new Forest();
   readonly wire: Wire;
   readonly connector: Connector;

@@ -2,11 +2,13 @@
 import type { NodeContext } from '../node.ts';
 import type { TxnOp } from '../ports.ts';
 import { type ActiveRecord, type HistoryRecord, lsnText } from '../records.ts';
+import { timelinesTakenUnseen } from '../unreadable.ts';
 
 /** A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1). */
 export function nextTimeline(n: NodeContext, current: number): number {
   const known = (n.view?.history ?? []).map((h) => h.timeline);
-  return Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known) + 1;
+  const highest = Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known);
+  return highest + 1 + timelinesTakenUnseen(n.view);
 }
 
 /** history/EPOCH: as a reservation before the promotion, whole once it is confirmed. */

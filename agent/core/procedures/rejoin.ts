@@ -3,6 +3,7 @@ import { refresh } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Fork } from '../postgres.ts';
+import { faultsOf } from '../unreadable.ts';
 import { carryList } from './opening.ts';
 import type { Result } from './promote.ts';
 import { follow, mayFollow, upstreamOf } from './vote.ts';
@@ -54,6 +55,7 @@ export function* rebuild(
 
 /** Is nothing on this node's disk that a promotion might still count on? */
 export function mayWipe(n: NodeContext): boolean {
+  if (faultsOf(n.view).length > 0) return false;
   const sync = n.view?.sync?.value;
   if (sync === undefined || sync.leader === n.name) return false;
   return !sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);

@@ -10,6 +10,7 @@ import type { Ballot, NodeContext } from '../node.ts';
 import { call, type Procedure, type Vote, type VoteReply, type VoteRequest } from '../ports.ts';
 import type { Upstream } from '../postgres.ts';
 import type { LeaseRecord } from '../records.ts';
+import { faultsOf } from '../unreadable.ts';
 import { hookLater } from './hooks.ts';
 
 const CUT_DEADLINE = 2000;
@@ -47,6 +48,8 @@ export function* answerVote(n: NodeContext, request: VoteRequest): Procedure<Vot
 
 function refusal(n: NodeContext, request: VoteRequest): string | null {
   const record = n.lease.record;
+  const faults = faultsOf(n.view);
+  if (faults.length > 0) return `cannot read ${faults.join(', ')}`;
   if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
   if (n.durable.rebuilding !== null) return `${n.durable.rebuilding} under way`;
   if (n.fencing > 0) return 'fencing down';
@@ -183,5 +186,6 @@ export function* cut(n: NodeContext): Procedure<boolean> {
 
 export function upstreamOf(n: NodeContext, node: string): Upstream | null {
   const record = n.view?.nodes[node];
-  return record === undefined ? null : { node, host: record.hostIp, port: record.postgresPort };
+  if (record === undefined || record.hostIp === '') return null;
+  return { node, host: record.hostIp, port: record.postgresPort };
 }

@@ -118,4 +118,15 @@ export const safety: Rule[] = [
       },
     ],
   },
+  {
+    id: 240,
+    situation: 'a key in Consul that decides who may be active is not understood',
+    from: 'any',
+    to: 'any',
+    when: (f) => f.faults.length > 0,
+    reason: (f) =>
+      `${f.faults.join(', ')} in Consul cannot be read: no role is changed; upgrade this agent, or put the value right`,
+    does: [],
+    actions: () => [],
+  },
 ];
