@@ -38,9 +38,9 @@ export function receive(n: NodeContext, view: View): void {
   const mode = view.config?.value.synchronousMode;
   if (mode !== undefined && mode !== n.policy.synchronousMode)
     n.policy = { ...n.policy, synchronousMode: mode };
-  takeTimes(n, view);
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
+  takeTimes(n, n.view);
   // What stands there is not known, and may be anything: it has not stood still, and it is not "nothing".
   if (isUnreadable(view, LEASE)) n.lease = { ...n.lease, firstSeen: at };
   else n.lease = observe(n.lease, view.lease, at);

@@ -79,6 +79,13 @@ describe("the cluster's times", () => {
     expect(n.lease.right?.until).toBe(sent + 12_000);
     expect(stage.store.lease.times).toEqual({ renewDeadline: 12_000, leaseDuration: 18_000 });
   });
+  test('are not taken from a view that is older than the one held', () => {
+    const { stage, n } = holder(TRIPLE);
+    const old = { ...stage.store.view(), index: 1 };
+    old.config = { value: config(FAST), index: 1 };
+    receive(n, old);
+    expect(timesOf(n.policy)).toEqual(TRIPLE);
+  });
   test('that are not usable are named, and the file goes on', () => {
     const { n } = holder({ ...OWN, leaseDuration: 5000 });
     expect(timesOf(n.policy)).toEqual(OWN);

@@ -14,6 +14,8 @@ export class Files {
   mode: 'sendonly' | 'receiveonly' = 'receiveonly';
   /** How many changes of the active's files this copy has. */
   version = 0;
+  /** True time since when it leads; a machine that comes back from a power cut leads on until it is told otherwise. */
+  ledSince = Number.NEGATIVE_INFINITY;
   /** Syncthing does not answer, and copies nothing. */
   hung = false;
 
@@ -46,16 +48,19 @@ export function missedFiles(world: World, from: SimNode, given: LeaseRecord): st
 }
 
 function leader(world: World, node: SimNode): SimNode | null {
-  return (
-    world.nodes.find(
-      (other) =>
-        other !== node &&
-        other.files.mode === 'sendonly' &&
-        !other.files.hung &&
-        other.machine.on &&
-        !other.machine.paused &&
-        world.network.both(node.machine.index, other.machine.index),
-    ) ?? null
+  const leaders = world.nodes.filter(
+    (other) =>
+      other !== node &&
+      other.files.mode === 'sendonly' &&
+      !other.files.hung &&
+      other.machine.on &&
+      !other.machine.paused &&
+      world.network.both(node.machine.index, other.machine.index),
+  );
+  // Of two that send, the newer change of a file counts: a former active's older copy takes nothing back.
+  return leaders.reduce<SimNode | null>(
+    (best, one) => (best === null || one.files.ledSince > best.files.ledSince ? one : best),
+    null,
   );
 }
 
@@ -63,7 +68,9 @@ function catchUp(world: World, node: SimNode): void {
   const { files, machine } = node;
   if (!files.enabled || files.hung || files.mode !== 'receiveonly' || !machine.on || machine.paused) return;
   const from = leader(world, node);
-  if (from !== null) files.version = from.files.version;
+  if (from === null) return;
+  // What a copy has alone is reverted to the active's. A former active that still sends has nothing newer, and takes nothing back.
+  files.version = from.open ? from.files.version : Math.max(files.version, from.files.version);
 }
 
 function factsOf(world: World, node: SimNode): FileFacts {
@@ -91,6 +98,7 @@ export function filesPort(world: World, node: SimNode): Handlers<'files'> {
     if (files.hung) return failed(agent, reply, ms);
     agent.later(random.skewed(2, 200), () => {
       if (files.hung) return failed(agent, reply, ms);
+      if (mode === 'sendonly' && files.mode !== mode) files.ledSince = world.scheduler.now;
       files.mode = mode;
       reply(DONE);
     });
