@@ -4,6 +4,7 @@
  */
 import { edit, type Mutation } from './mutation.ts';
 import { branchMutations } from './mutations_branch.ts';
+import { foundMutations } from './mutations_found.ts';
 import { recordMutations } from './mutations_records.ts';
 import { replicationMutations } from './mutations_replication.ts';
 import { timesMutations } from './mutations_times.ts';
@@ -123,6 +124,7 @@ export const mutations: Mutation[] = [
   },
   ...replicationMutations,
   ...branchMutations,
+  ...foundMutations,
   ...recordMutations,
   ...timesMutations,
   {
