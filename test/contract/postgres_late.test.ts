@@ -19,6 +19,7 @@ import process from 'node:process';
 import { createPostgres } from '../../agent/roles/postgres/index.ts';
 import type { Postgres } from '../../agent/roles/postgres/port.ts';
 import { childrenOf, postmasterPid, processTitle } from '../../agent/roles/postgres/process.ts';
+import { promotionQuery } from '../../agent/roles/postgres/promote.ts';
 import { createHelperClient } from '../../agent/roles/postgres_helper/client.ts';
 import { serveHelper } from '../../agent/roles/postgres_helper/server.ts';
 import {
@@ -218,14 +219,31 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
     });
 
-    test('nor by a backend that hung with the question', async () => {
-      // Asked by hand as the driver asks: its pass is gone, and so no server promotes on it.
+    test('does not come about by a backend that hung meanwhile', async () => {
+      const [kept] = await b.sql(
+        "select pid from pg_stat_activity where application_name like 'agent %' and pid <> pg_backend_pid()",
+      );
+      process.kill(Number(kept?.pid), 'SIGSTOP');
+      try {
+        expect(await b.pg.promote(700)).toMatchObject(failed);
+      } finally {
+        process.kill(Number(kept?.pid), 'SIGCONT');
+      }
+      await moment();
+      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+    });
+
+    test('is refused by the server itself without its pass, with that of another, and too late', async () => {
       const path = join(b.options.confDir, 'promotion');
       expect(existsSync(path)).toBe(false);
-      const [row] = await b.sql(
-        `select case when pg_read_file('${path}', 0, 64, true) is distinct from 'x' then false else pg_promote(false) end as ok`,
-      );
-      expect(row).toEqual({ ok: false });
+      const soon = Date.now() / 1000 + 60;
+      const ask = async (name: string, until: number) => (await b.sql(promotionQuery(path, name, until)))[0];
+      expect(await ask('x', soon)).toEqual({ ok: false });
+      writeFileSync(path, 'y');
+      expect(await ask('x', soon)).toEqual({ ok: false });
+      expect(await ask('y', Date.now() / 1000 - 1)).toEqual({ ok: false });
+      rmSync(path);
+      await moment();
       expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
     });
 
@@ -239,6 +257,11 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.startStandby(20_000)).toEqual(done);
       await moment();
       expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+    });
+
+    test('is asked for anew and done', async () => {
+      expect(await b.pg.promote(20_000)).toMatchObject(done);
+      expect(existsSync(join(b.options.confDir, 'promotion'))).toBe(false);
     });
   });
 

@@ -39,6 +39,7 @@ export async function promote(server: Server, ms: number): Promise<Outcome & { t
     try {
       await ask(server, name, end);
       timeline = await poll(end, 4, async () => {
+        claim.check();
         const [row] = await server.link.query(timelineQuery, Math.max(1, end.left()));
         return row?.r === false ? Number(row.tli) : null;
       });
@@ -56,17 +57,19 @@ export async function promote(server: Server, ms: number): Promise<Outcome & { t
 
 /**
  * The server itself looks for the pass at the moment at which it would promote. A backend that hangs goes on with a question that
- * was given up long ago, whatever became of who asked; the wall clock is a second check for when both were frozen.
+ * was given up long ago, whatever became of who asked; the wall clock (seconds) is a second check for when both were frozen.
  */
+export function promotionQuery(path: string, name: string, until: number): string {
+  return `select case when not pg_is_in_recovery() then true
+    when pg_read_file(${quoteLiteral(path)}, 0, 64, true) is distinct from ${quoteLiteral(name)} then false
+    when clock_timestamp() > to_timestamp(${until.toFixed(3)}) then false
+    else pg_promote(false) end as ok`;
+}
+
 async function ask(server: Server, name: string, end: Deadline): Promise<void> {
   // Without its own wait: that one looks every 100 ms only.
-  const [asked] = await server.link.query(
-    `select case when not pg_is_in_recovery() then true
-       when pg_read_file(${quoteLiteral(pass(server))}, 0, 64, true) is distinct from '${name}' then false
-       when clock_timestamp() > to_timestamp(${((Date.now() + end.left()) / 1000).toFixed(3)}) then false
-       else pg_promote(false) end as ok`,
-    end.left(),
-  );
+  const until = (Date.now() + end.left()) / 1000;
+  const [asked] = await server.link.query(promotionQuery(pass(server), name, until), end.left());
   if (asked?.ok !== true) throw new Error('the server refused');
 }
 
