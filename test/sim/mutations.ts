@@ -3,6 +3,7 @@
  * invariant. The points are those of the protocol's text: B lease, D votes and quorum, E timelines, 6 of the design.
  */
 import { edit, type Mutation } from './mutation.ts';
+import { lateMutations } from './mutations_late.ts';
 import { replicationMutations } from './mutations_replication.ts';
 
 export const mutations: Mutation[] = [
@@ -116,6 +117,7 @@ export const mutations: Mutation[] = [
     ],
   },
   ...replicationMutations,
+  ...lateMutations,
   {
     id: '6 fence first',
     what: 'a release stops the database with clients let in',

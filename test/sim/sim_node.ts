@@ -7,6 +7,7 @@ import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
 import { Fence, type FenceMode, fencePort } from './fence.ts';
 import { Files, filesPort } from './files.ts';
+import { LateCalls } from './late_calls.ts';
 import { hooksPort, peersPort, servicesPort, storePort } from './local_ports.ts';
 import type { Machine } from './machine.ts';
 import { pgPort } from './pg_port.ts';
@@ -34,6 +35,7 @@ export class SimNode {
   readonly server: Server;
   readonly fence: Fence;
   readonly files: Files;
+  readonly late: LateCalls;
   readonly policy: Policy;
   readonly services = { running: false, broken: false, since: 0 };
   durable: Durable;
@@ -73,6 +75,7 @@ export class SimNode {
     this.core = core;
     this.fence = new Fence(mode, () => machine.now());
     this.files = new Files(world.withFiles);
+    this.late = new LateCalls(machine, world.options.unclaimed);
     this.durable = { clone, clusterId: null, incarnation: 0, vote: null, rebuilding: null };
     server.identity = `${machine.name}_${clone}`;
     this.ports = {
@@ -104,6 +107,7 @@ export class SimNode {
     );
     const name = this.name;
     this.agent = agent;
+    this.late.claims.abandon();
     // Another life of the agent knows nothing of a copy that the last one had begun.
     this.server.rebuilding = false;
     this.server.identity = `${name}_${this.durable.clone}`;

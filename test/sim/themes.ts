@@ -11,6 +11,7 @@ import {
   lostTarget,
   shrinking,
 } from './aimed_themes.ts';
+import { lateCalls } from './late_theme.ts';
 import { randomFaults, restlessStandbys, type Theme } from './theme.ts';
 
 export const themes: Theme[] = [
@@ -30,4 +31,5 @@ export const themes: Theme[] = [
   frozenActive,
   foreignTail,
   lostTarget,
+  lateCalls,
 ];
