@@ -247,6 +247,23 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
     });
 
+    test('that a killed driver left is taken back by the next one', async () => {
+      const pid = await startup();
+      process.kill(pid, 'SIGSTOP');
+      try {
+        const pass = join(b.options.confDir, 'promotion');
+        // What a driver leaves that is killed after it asked.
+        writeFileSync(pass, 'x');
+        expect(await b.sql(promotionQuery(pass, 'x', Date.now() / 1000 + 60))).toEqual([{ ok: true }]);
+        await createPostgres(b.options).close();
+        expect([existsSync(pass), existsSync(join(b.options.dataDir, 'promote'))]).toEqual([false, false]);
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+      await moment();
+      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+    });
+
     test('that is stopped leaves a standby', async () => {
       const pid = await startup();
       process.kill(pid, 'SIGSTOP');

@@ -9,7 +9,7 @@ import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { Postgres } from './port.ts';
-import { checkpoint, promote } from './promote.ts';
+import { checkpoint, promote, withdrawPromotion } from './promote.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -42,6 +42,8 @@ export function createPostgres(o: PgOptions): Postgres {
     turns: createTurns(),
     claims: createClaims(),
   };
+  // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right that is over.
+  withdrawPromotion(server);
   server.link.onMade(server.loss.arm);
   server.link.onBroken(server.loss.sign);
   o.starter.onExit(() => {
