@@ -21,12 +21,23 @@ function carryOut(gate: Orders, order: Order): Promise<Reply> {
 type Say = (level: 'info' | 'warn' | 'error', line: string) => void;
 
 export function serve(gate: Orders, say: Say): Server {
-  const server = createServer((socket) => attend(socket, gate, say));
+  // What lies unread on an older connection was given up there: opened by it, ports would stay open after a close.
+  let newest = 0;
+  let last = 0;
+  const server = createServer((socket) => {
+    last += 1;
+    const mine = last;
+    attend(socket, gate, say, () => {
+      newest = Math.max(newest, mine);
+      return mine === newest;
+    });
+  });
   server.maxConnections = CONNECTIONS;
   return server;
 }
 
-function attend(socket: Socket, gate: Orders, say: Say): void {
+/** `current`: has nobody given an order on a later connection? */
+function attend(socket: Socket, gate: Orders, say: Say, current: () => boolean): void {
   const cut = lineCutter();
   let pending = 0;
   const hangUp = (why: string): void => {
@@ -41,6 +52,8 @@ function attend(socket: Socket, gate: Orders, say: Say): void {
     for (const line of lines) {
       const order: Order | undefined = parseOrder(line);
       if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
+      // Hung up on, a client that lives says its renewal again; shutting is welcome from anybody.
+      if (!current() && order.do === 'renew') return hangUp('a renewal on a connection that was replaced');
       pending += 1;
       if (pending > PENDING) return hangUp('too many orders at once');
       const done = carryOut(gate, order);

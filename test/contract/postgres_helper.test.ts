@@ -2,5 +2,5 @@
 import { join } from 'node:path';
 import { passesThroughTheHelper } from '../fixtures/postgres.ts';
 
-for (const name of ['postgres.test.ts', 'postgres_replication.test.ts'])
+for (const name of ['postgres.test.ts', 'postgres_replication.test.ts', 'postgres_late.test.ts'])
   passesThroughTheHelper(join(import.meta.dir, name));

@@ -5,9 +5,10 @@ import type { Mutation } from './mutation.ts';
 import { mutations } from './mutations.ts';
 import { runSeed } from './run.ts';
 
-const of = ({ theme, nodes }: Mutation) => ({
+const of = ({ theme, nodes, unclaimed }: Mutation) => ({
   ...(theme === undefined ? {} : { theme }),
   ...(nodes === undefined ? {} : { nodes }),
+  ...(unclaimed === undefined ? {} : { unclaimed }),
 });
 const limit = Number(process.env.SEEDS ?? '400');
 const wanted = process.argv.slice(2);

@@ -3,6 +3,7 @@
  * firewall's entry has a timeout, so it closes by itself whatever became of the agent.
  */
 import type { Agent, Handlers, Reply } from './agent.ts';
+import { change } from './late_calls.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 
@@ -61,6 +62,7 @@ export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
   return {
     close: (agent: Agent, reply: Reply, [ms]) => {
       fence.lastClose = world.scheduler.now;
+      node.late.take('fence', null);
       agent.later(random.skewed(2, 25), () => {
         const shut = () => {
           fence.close();
@@ -84,12 +86,18 @@ export function fencePort(world: World, node: SimNode): Handlers<'fence'> {
         machine.laterOwn(ms, () => agent.soon(() => reply({ kind: 'failed', why: 'no answer' })));
         return;
       }
-      agent.later(random.skewed(2, 40), () => {
+      const claim = node.late.take('fence', ms);
+      const write = () => {
         if (!fence.open(until)) return reply({ kind: 'failed', why: 'the deadline has passed' });
         fence.lastOpen = world.scheduler.now;
         world.opened(node, asked);
         reply(DONE);
-      });
+      };
+      const refused = (why: string) => reply({ kind: 'failed', why });
+      if (fence.mode === 'hba' && node.late.heldFor(world.scheduler.now) > 0)
+        machine.laterOwn(ms, () => agent.soon(() => refused('given up at its deadline')));
+      const desk = { world, node, machine, now: () => world.scheduler.now };
+      change(desk, agent, claim, fence.mode === 'hba', random.skewed(2, 40), write, refused);
     },
     extend: (agent: Agent, reply: Reply, [until]) => {
       const done = fence.extend(until);

@@ -1,5 +1,6 @@
 /** One way of breaking the core. */
 import type { Policy } from '../../agent/core/policy.ts';
+import type { Matter } from '../../agent/roles/postgres/claims.ts';
 import type { Edit } from './mutate.ts';
 
 export type Mutation = {
@@ -10,6 +11,8 @@ export type Mutation = {
   /** The storm in which it shows, when general faults hardly ever meet it. */
   theme?: string;
   nodes?: number;
+  /** Changes of this matter are written whatever was asked for since, and however late: a broken driver. */
+  unclaimed?: Matter;
   /** Nothing here catches it: why. It is untested, not unnecessary. */
   untested?: string;
 };

@@ -12,6 +12,7 @@ async function firstViolation(mutation: Mutation): Promise<string | null> {
     const policy = { synchronousMode: 'quorum' as const, ...mutation.policy };
     const where = {
       ...(mutation.theme === undefined ? {} : { theme: mutation.theme }),
+      ...(mutation.unclaimed === undefined ? {} : { unclaimed: mutation.unclaimed }),
       ...(mutation.nodes === undefined ? {} : { nodes: mutation.nodes }),
     };
     for (let seed = 1; seed <= ENOUGH; seed += 1) {

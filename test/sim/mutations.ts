@@ -5,6 +5,7 @@
 import { edit, type Mutation } from './mutation.ts';
 import { branchMutations } from './mutations_branch.ts';
 import { foundMutations } from './mutations_found.ts';
+import { lateMutations } from './mutations_late.ts';
 import { recordMutations } from './mutations_records.ts';
 import { replicationMutations } from './mutations_replication.ts';
 import { timesMutations } from './mutations_times.ts';
@@ -127,6 +128,7 @@ export const mutations: Mutation[] = [
   ...foundMutations,
   ...recordMutations,
   ...timesMutations,
+  ...lateMutations,
   {
     id: '6 fence first',
     what: 'a release stops the database with clients let in',

@@ -37,6 +37,7 @@ export function stop(
 ): void {
   const { world, node, server, machine, random } = desk;
   world.checker.stopping(node, agent);
+  node.late.claims.outdate('promotion');
   const proc = server.proc;
   let answered = false;
   const ended = (clean: boolean, checkpoint: bigint | null) => {
@@ -114,7 +115,19 @@ export function promote(desk: Desk, agent: Agent, reply: Reply, ms: number): voi
   if (proc.promoting) return;
   proc.promoting = true;
   const wait = Math.max(0, proc.holdUntil - now());
-  machine.later(random.skewed(40, 900) + wait, () => {
+  // Whoever asked may be gone: only what was asked for later takes back what the server has not begun.
+  const claim = node.late.take('promotion', null);
+  const asked = now();
+  const takes = random.skewed(40, 900);
+  const begin = () => {
+    const why = node.late.voidness(claim) ?? (agent.alive && now() >= asked + ms ? 'given up' : null);
+    if (server.proc !== proc || why === null) return true;
+    proc.promoting = false;
+    once(failed(why));
+    return false;
+  };
+  machine.later(takes + wait, () => {
+    if (!begin()) return;
     if (server.proc !== proc) return void once(failed('the server died'));
     server.becomePrimary();
     world.checker.promoted(node, agent);

@@ -1,6 +1,7 @@
 /** One seed from beginning to end: quiet times and storms in turn, and after each storm a bound to be open again. */
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
 import { votesNeeded } from '../../agent/core/records.ts';
+import type { Matter } from '../../agent/roles/postgres/claims.ts';
 import type { Tap } from './agent.ts';
 import { bootCluster } from './boot.ts';
 import { contains } from './branch.ts';
@@ -22,6 +23,8 @@ export type RunOptions = {
   policy?: Partial<Policy>;
   /** The one theme of all storms, by name. */
   theme?: string;
+  /** Changes of this matter are written whatever was asked for since, and however late: a broken driver. */
+  unclaimed?: Matter;
   /** How fast each node's clock runs, instead of what the seed draws. */
   rates?: number[];
   /** Changes what the core asks for: for broken cores. */
@@ -83,6 +86,7 @@ export function runSeed(options: RunOptions): RunResult {
     fence: (draw >>> 8) % 2 === 0 ? 'hba' : 'kernel',
     drift: 0.02,
     taps: [...(options.taps ?? []), targets.tap],
+    ...(options.unclaimed === undefined ? {} : { unclaimed: options.unclaimed }),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
   });
   for (const [i, rate] of (options.rates ?? []).entries())

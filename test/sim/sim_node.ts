@@ -7,6 +7,7 @@ import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
 import { Fence, type FenceMode, fencePort } from './fence.ts';
 import { Files, filesPort } from './files.ts';
+import { LateCalls } from './late_calls.ts';
 import { hooksPort, peersPort, servicesPort, storePort } from './local_ports.ts';
 import type { Machine } from './machine.ts';
 import { pgPort } from './pg_port.ts';
@@ -36,6 +37,7 @@ export class SimNode {
   readonly files: Files;
   /** What its file says: an agent that is started goes by it. */
   policy: Policy;
+  readonly late: LateCalls;
   readonly services = { running: false, broken: false, since: 0 };
   durable: Durable;
   trouble: Trouble = NO_TROUBLE;
@@ -74,6 +76,7 @@ export class SimNode {
     this.core = core;
     this.fence = new Fence(mode, () => machine.now());
     this.files = new Files(world.withFiles);
+    this.late = new LateCalls(machine, world.options.unclaimed);
     this.durable = { clone, clusterId: null, incarnation: 0, vote: null, rebuilding: null };
     server.identity = `${machine.name}_${clone}`;
     this.ports = {
@@ -105,6 +108,7 @@ export class SimNode {
     );
     const name = this.name;
     this.agent = agent;
+    this.late.claims.abandon();
     // Another life of the agent knows nothing of a copy that the last one had begun.
     this.server.rebuilding = false;
     this.server.identity = `${name}_${this.durable.clone}`;

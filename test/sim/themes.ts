@@ -13,6 +13,7 @@ import {
 } from './aimed_themes.ts';
 import { badRecords } from './bad_records.ts';
 import { aheadOfTheFork } from './branch_themes.ts';
+import { lateCalls } from './late_theme.ts';
 import { leaseTimes } from './lease_times.ts';
 import { randomFaults, restlessStandbys, type Theme } from './theme.ts';
 
@@ -36,4 +37,5 @@ export const themes: Theme[] = [
   aheadOfTheFork,
   badRecords,
   leaseTimes,
+  lateCalls,
 ];

@@ -1,5 +1,6 @@
 /** N managers, their network and their Consul, on one virtual clock, from one seed. */
 import type { Policy } from '../../agent/core/policy.ts';
+import type { Matter } from '../../agent/roles/postgres/claims.ts';
 import type { Tap } from './agent.ts';
 import { BadRecords } from './bad_records.ts';
 import { type Branch, Forest } from './branch.ts';
@@ -28,6 +29,8 @@ export type WorldOptions = {
   taps?: Tap[];
   /** Are files replicated? Left out, the seed says. */
   files?: boolean;
+  /** Changes of this matter are written whatever was asked for since, and however late: a broken driver. */
+  unclaimed?: Matter;
   /** Told of everything worth reading, in order. */
   trace?: (line: string) => void;
 };

@@ -27,7 +27,9 @@ export function serverFence(server: ServerFence, now: () => number): Fence {
     close: (ms) => caught(server.fence(ms)),
     // The last look at the clock before clients come in (PROTOCOL B.5).
     open: async (until, ms) =>
-      now() < until ? await caught(server.unfence(ms)) : failed('the right has run out'),
+      now() < until
+        ? await caught(server.unfence(Math.min(ms, until - now())))
+        : failed('the right has run out'),
     extend: async () => ({ kind: 'done' }),
   };
 }
@@ -73,7 +75,9 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
         await close(ms);
         return failed('the right ran out while opening');
       }
-      const let_in = await caught(server.unfence(Math.max(1, ms - (now() - began))));
+      // Not written when the right is over by then, however long it waits.
+      const time = Math.min(ms - (now() - began), until - now());
+      const let_in = await caught(server.unfence(Math.max(1, time)));
       if (let_in.kind !== 'done') await caught(lease.close());
       if (!shut) return let_in;
       await close(ms);

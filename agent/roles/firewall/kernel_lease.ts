@@ -113,8 +113,10 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
     for (;;) {
       const reply = await ask(line, end - now());
       if (reply !== null) return reply;
-      if (now() + AGAIN >= end || !stillWanted() || disposed) return null;
+      if (now() + AGAIN >= end) return null;
       await new Promise((done) => setTimeout(done, AGAIN));
+      // Looked at after the wait, right before it is said again: a close may have come in it.
+      if (!stillWanted() || disposed) return null;
     }
   }
 

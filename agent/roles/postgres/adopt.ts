@@ -23,7 +23,7 @@ export async function adopt(server: Server): Promise<Outcome> {
     if (why !== null) return failed(why);
     makeDir(o.confDir, 0o700);
     makeDir(o.socketDir, 0o700);
-    await settings.writeAll({ fenced: true });
+    await settings.writeAll({ fenced: true }, server.claims.take('fence', null));
     await cleanAutoConf(o);
     return DONE;
   });

@@ -29,7 +29,7 @@ export async function basebackup(
   const copy = cloneDir(o);
   return await attempt('basebackup', async () => {
     if (serverProcesses(o.dataDir).length > 0) return failed('the own server runs: stop it first');
-    const { tls } = await server.settings.writeAll({});
+    const { tls } = await server.settings.writeAll({}, server.claims.take('copy', null));
     await rm(copy, { recursive: true, force: true });
     makeDir(dirname(copy));
     progress({ what: 'basebackup' });

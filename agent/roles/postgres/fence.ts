@@ -9,8 +9,9 @@ import { type Deadline, deadline, poll } from './time.ts';
 
 export async function fence(server: Server, ms: number): Promise<Outcome> {
   const end = deadline(ms);
+  const claim = server.claims.take('fence', null);
   const outcome = await attempt('fence', async (): Promise<Outcome> => {
-    const applied = await apply(server, { fenced: true }, end);
+    const applied = await apply(server, { fenced: true }, end, claim);
     if (applied.kind !== 'done' || applied.running === false) return applied;
     const endEarly = unauthenticated(server);
     await endEarly();
@@ -35,11 +36,15 @@ export async function fence(server: Server, ms: number): Promise<Outcome> {
 
 export async function unfence(server: Server, ms: number): Promise<Outcome> {
   const end = deadline(ms);
+  const claim = server.claims.take('fence', end);
   return await attempt('unfence', async () => {
     const open = !(await server.settings.get()).fenced;
-    if (open && (await isLoaded(server, end.left()))) return DONE;
-    const applied = await apply(server, { fenced: false }, end);
-    return applied.kind === 'done' ? DONE : applied;
+    if (!open || !(await isLoaded(server, end.left()))) {
+      const applied = await apply(server, { fenced: false }, end, claim);
+      if (applied.kind !== 'done') return applied;
+    }
+    claim.check();
+    return DONE;
   });
 }
 

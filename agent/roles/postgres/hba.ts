@@ -65,10 +65,17 @@ export function renderIdent(o: PgOptions, tls: TlsSettings | undefined, original
   ].join('\n');
 }
 
-/** Put both in place. In force with the next reload or start. */
-export async function writeAccess(o: PgOptions, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<void> {
+/** Both as they shall be; `write` puts them in place, in force with the next reload or start. */
+export async function accessOf(
+  o: PgOptions,
+  settings: Pick<Settings, 'fenced' | 'tls'>,
+): Promise<{ write(): Promise<void> }> {
   const read = async (path: string | undefined) => (path === undefined ? null : await readText(path));
   const [hba, ident] = [await read(o.originalHba), await read(o.originalIdent)];
-  await writeText(identFile(o), renderIdent(o, settings.tls, ident));
-  await writeText(hbaFile(o), renderHba(o, settings, hba));
+  return {
+    async write() {
+      await writeText(identFile(o), renderIdent(o, settings.tls, ident));
+      await writeText(hbaFile(o), renderHba(o, settings, hba));
+    },
+  };
 }

@@ -1,6 +1,7 @@
 /** The driver of the local PostgreSQL server, put together. */
 import { adopt } from './adopt.ts';
 import { basebackup } from './basebackup.ts';
+import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
@@ -8,7 +9,7 @@ import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { Postgres } from './port.ts';
-import { checkpoint, promote } from './promote.ts';
+import { checkpoint, promote, withdrawPromotion } from './promote.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -29,6 +30,8 @@ export { slotName } from './slot_name.ts';
 
 /** Milliseconds that a start may take to its process when the driver is closed. */
 const CLOSING = 10_000;
+/** Milliseconds in which timeline numbers are taken, or not at all. */
+const RESERVING = 10_000;
 
 export function createPostgres(o: PgOptions): Postgres {
   const server: Server = {
@@ -37,7 +40,10 @@ export function createPostgres(o: PgOptions): Postgres {
     link: createLink(o),
     loss: createLossWatch(),
     turns: createTurns(),
+    claims: createClaims(),
   };
+  // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right that is over.
+  withdrawPromotion(server);
   server.link.onMade(server.loss.arm);
   server.link.onBroken(server.loss.sign);
   o.starter.onExit(() => {
@@ -58,7 +64,9 @@ export function createPostgres(o: PgOptions): Postgres {
     promote: (ms) => promote(server, ms),
     setUpstream: (upstream, ms) => setUpstream(server, upstream, ms),
     setIdentity: async (identity) => {
-      if ((await server.settings.get()).identity !== identity) await server.settings.change({ identity });
+      const claim = server.claims.take('identity', null);
+      if ((await server.settings.get()).identity !== identity)
+        await server.settings.change({ identity }, claim);
     },
     setSyncList: (list, ms) => setSyncList(server, list, ms),
     replication: (ms) => replication(server, ms),
@@ -69,12 +77,15 @@ export function createPostgres(o: PgOptions): Postgres {
     ensureSlots: (nodes, ms, drop) => ensureSlots(server, nodes, ms, drop),
     advanceSlots: (ms) => advanceSlots(server, ms),
     history: (tli) => readHistory(o, tli),
-    reserveTimelines: (next) => reserveTimelines(o, next),
+    reserveTimelines: (next) =>
+      reserveTimelines(o, next, server.claims.under('upstream', deadline(RESERVING))),
     basebackup: (from, progress, signal) => basebackup(server, from, progress, signal),
     rewind: (from, progress, signal) => rewind(server, from, progress, signal),
     saveDivergence: (request) => saveDivergence(server, request),
     onLost: (callback) => server.loss.onLost(callback),
+    abandon: () => server.claims.abandon(),
     close: async () => {
+      server.claims.close();
       server.loss.want(true);
       // Who takes over, another driver perhaps, finds its process.
       await server.turns.launched(deadline(CLOSING));

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { alive } from '../../platform/procfs.ts';
+import type { Claim } from './claims.ts';
 import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
 import { endServer } from './ending.ts';
@@ -31,7 +32,8 @@ export function putStandbySignal(o: PgOptions): void {
 
 export async function start(server: Server, role: 'standby' | 'primary', ms: number): Promise<Outcome> {
   const end = deadline(ms);
-  const work = (turn: Turn) => attempt(`start as ${role}`, () => startNow(server, role, end, turn));
+  const claim = server.claims.take('start', role === 'primary' ? end : null);
+  const work = (turn: Turn) => attempt(`start as ${role}`, () => startNow(server, role, end, turn, claim));
   return await server.turns.start(end, work, () => undo(server));
 }
 
@@ -40,14 +42,15 @@ async function startNow(
   role: 'standby' | 'primary',
   end: Deadline,
   turn: Turn,
+  claim: Claim,
 ): Promise<Outcome> {
   const running = await postmasterPid(server.o);
   if (running !== null) return await alreadyRunning(server, running, role, end, turn);
-  const first = await launched(server, end, turn, () => prepare(server, role, end));
+  const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
   const ended = (await postmasterPid(server.o)) === null;
   if (first.kind === 'done' || role === 'primary' || !ended) return first;
-  const again = async (): Promise<Outcome> => ((await raiseFloors(server)) ? DONE : first);
-  return await launched(server, end, turn, again);
+  const again = async (): Promise<Outcome> => ((await raiseFloors(server, claim)) ? DONE : first);
+  return await launched(server, end, turn, claim, again);
 }
 
 /** Prepares and starts, with no stop between, and waits until it accepts connections. */
@@ -55,6 +58,7 @@ async function launched(
   server: Server,
   end: Deadline,
   turn: Turn,
+  claim: Claim,
   prepared: () => Promise<Outcome>,
 ): Promise<Outcome> {
   const { o } = server;
@@ -63,6 +67,7 @@ async function launched(
     const ready = await prepared();
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
+    claim.check();
     await o.starter.start(serverCommand(o));
     pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
     return pid === null ? failed(await complaint(o)) : DONE;
@@ -81,23 +86,30 @@ async function undo(server: Server): Promise<void> {
 }
 
 /** True when there was something to raise: the start is worth another try. */
-async function raiseFloors({ o, settings }: Server): Promise<boolean> {
+async function raiseFloors({ o, settings }: Server, claim: Claim): Promise<boolean> {
   const raised = floorsOf(await readControl(o), await configuredOf(o));
   if (Object.keys(raised).length === 0) return false;
-  await settings.change({ floors: { ...(await settings.get()).floors, ...raised } });
+  await settings.change({ floors: { ...(await settings.get()).floors, ...raised } }, claim);
   return true;
 }
 
 /** Files as this start needs them; nothing of a former server is left when this is done. */
-async function prepare(server: Server, role: 'standby' | 'primary', end: Deadline): Promise<Outcome> {
-  const { o, settings, loss } = server;
+async function prepare(
+  server: Server,
+  role: 'standby' | 'primary',
+  end: Deadline,
+  claim: Claim,
+): Promise<Outcome> {
+  const { o, settings, loss, claims } = server;
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   makeDir(o.socketDir, 0o700);
-  await settings.writeAll({ fenced: true, ...(role === 'primary' ? { floors: {} } : {}) });
+  const shut = claims.take('fence', null);
+  await settings.writeAll({ fenced: true, ...(role === 'primary' ? { floors: {} } : {}) }, shut);
   await cleanAutoConf(o);
   removeDurably(join(o.dataDir, 'recovery.signal'));
+  claim.check();
   if (role === 'primary') removeDurably(standbySignal(o));
   else putStandbySignal(o);
   await trimHistory(o);

@@ -125,5 +125,10 @@ export interface Postgres {
 
   /** Called when the server's process ended or the agent's own connection to it broke: at once, at most once per loss. */
   onLost(callback: () => void): void;
+  /**
+   * Whoever asked is gone: of what was asked for, nothing that gives is written any more (an upstream, a promotion, a list, a
+   * writable start, clients let in). What shuts goes on. For the helper, at each change of its agent.
+   */
+  abandon(): void;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
+import type { Claim } from './claims.ts';
 import { type Settings, stripAutoConf } from './conf.ts';
 import type { PgOptions } from './options.ts';
 import { postmasterPid, signal } from './process.ts';
@@ -23,8 +24,9 @@ export async function apply(
   server: Server,
   part: Partial<Omit<Settings, 'generation'>>,
   end: Deadline,
+  claim: Claim,
 ): Promise<Outcome & { running?: boolean }> {
-  await server.settings.change(part);
+  await server.settings.change(part, claim);
   const pid = await postmasterPid(server.o);
   if (pid === null) return { ...DONE, running: false };
   await cleanAutoConf(server.o);

@@ -40,7 +40,7 @@ export async function rewind(
         `the own server was not stopped cleanly (${state}): start it as a cut standby and stop it`,
       );
     }
-    const { tls } = await server.settings.writeAll({});
+    const { tls } = await server.settings.writeAll({}, server.claims.take('copy', null));
     const source = conninfoTo(o, tls, from, 'agent_rewind', o.database);
     progress({ what: 'waiting for the checkpoint of the source' });
     const ready = await sourceReady(o, source, deadline(checkpointWait), signal);

@@ -1,5 +1,6 @@
 /** What the parts of the driver share. */
 import type { Outcome } from '../../core/postgres.ts';
+import type { Claims } from './claims.ts';
 import type { Link } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { SettingsStore } from './settings.ts';
@@ -11,6 +12,7 @@ export type Server = {
   link: Link;
   loss: LossWatch;
   turns: Turns;
+  claims: Claims;
 };
 
 export const DONE: Outcome = { kind: 'done' };

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
+import type { Claim } from './claims.ts';
 import {
   clusterConf,
   initialSettings,
@@ -14,7 +15,7 @@ import {
   type Settings,
 } from './conf.ts';
 import { passFile, renderPassFile } from './conninfo.ts';
-import { writeAccess } from './hba.ts';
+import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
@@ -23,11 +24,12 @@ export interface SettingsStore {
   get(): Promise<Settings>;
   /**
    * Write the change, with a new generation. The pg_hba goes with `fenced`, in the order that errs to the closed
-   * side: closed before the mark says fenced, open after it no longer does.
+   * side: closed before the mark says fenced, open after it no longer does. Throws, with nothing written, when `claim` is
+   * void by the time of the write.
    */
-  change(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
+  change(part: Partial<Omit<Settings, 'generation'>>, claim: Claim): Promise<Settings>;
   /** Bring every file up to date, for a start. */
-  writeAll(part: Partial<Omit<Settings, 'generation'>>): Promise<Settings>;
+  writeAll(part: Partial<Omit<Settings, 'generation'>>, claim: Claim): Promise<Settings>;
   /** The files are gone: begin anew. */
   forget(): void;
 }
@@ -40,14 +42,18 @@ export function createSettings(o: PgOptions): SettingsStore {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
     return current;
   };
-  const write = async (part: Partial<Settings>): Promise<Settings> => {
+  const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
     const next = { ...(await load()), ...part, generation: newGeneration() };
+    const access = await accessOf(o, next);
+    claim.check();
     makeDir(o.confDir, 0o700);
-    if (next.fenced) await writeAccess(o, next);
+    if (next.fenced) await access.write();
+    // The last moment: whatever this waited for, a later change may have been asked for meanwhile.
+    claim.check();
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
     writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
-    if (!next.fenced) await writeAccess(o, next);
+    if (!next.fenced) await access.write();
     current = next;
     return next;
   };
@@ -55,7 +61,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
     const next = { ...(await load()), ...part };
     if ((await readText(clusterConf(o))) !== renderClusterConf(o, next)) return null;
-    await writeAccess(o, next);
+    await (await accessOf(o, next)).write();
     return next;
   };
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -66,15 +72,16 @@ export function createSettings(o: PgOptions): SettingsStore {
 
   return {
     get: load,
-    change: (part) => inTurn(() => write(part)),
-    writeAll: (part) =>
+    change: (part, claim) => inTurn(() => write(part, claim)),
+    writeAll: (part, claim) =>
       inTurn(async () => {
         const own = join(o.dataDir, 'postgresql.conf');
+        claim.check();
         makeDir(o.confDir, 0o700);
         const original = o.originalConfig ?? (existsSync(own) ? own : null);
         await writeText(passFile(o), renderPassFile(o));
         await writeText(mainConf(o), renderMainConf(o, original));
-        return (await unchanged(part)) ?? (await write(part));
+        return (await unchanged(part)) ?? (await write(part, claim));
       }),
     forget: () => {
       current = null;

@@ -18,6 +18,7 @@ export async function ensureSlots(
   drop = false,
 ): Promise<Outcome> {
   const end = deadline(ms);
+  const claim = server.claims.take('slots', end);
   const wanted = nodes.filter((node) => node !== server.o.node).map(slotName);
   return await attempt('slots', async () => {
     const rows = await server.link.query(slotsQuery, end.left());
@@ -25,10 +26,12 @@ export async function ensureSlots(
     const lost = (row: Row | undefined) => row?.status === 'lost' && row.pid === null;
     for (const [name, row] of there) {
       const stray = !wanted.includes(name) && (drop || name === slotName(server.o.node));
+      claim.check();
       if (stray || lost(row)) await remove(server, name, end);
     }
     for (const name of wanted) {
       if (there.has(name) && !lost(there.get(name))) continue;
+      claim.check();
       await server.link.query(
         `select pg_create_physical_replication_slot(${quoteLiteral(name)}, true)`,
         end.left(),

@@ -15,6 +15,8 @@ export async function stop(
 ): Promise<StopOutcome> {
   const end = deadline(ms);
   const { loss, turns } = server;
+  // In memory alone: a stop must not wait for a disk, and its backends end with the server.
+  server.claims.outdate('promotion');
   const outcome = await turns.stop(() =>
     attempt('stop', async (): Promise<StopOutcome> => {
       loss.want(true);

@@ -26,6 +26,7 @@ async function shown(server: Server, ms: number): Promise<Shown | null> {
 export async function setSyncList(server: Server, list: SyncList, ms: number): Promise<Outcome> {
   const end = deadline(ms);
   const want = renderSyncList(list);
+  const claim = server.claims.take('list', end);
   return await attempt('set the list of voters', async () => {
     const before = await shown(server, end.left());
     const known = before !== null && before.value === want && (await effective(server, before));
@@ -34,8 +35,9 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
     // Not known to be in effect counts as empty: a change that was broken off half-way leaves no other trace.
     const fromEmpty = before === null || before.value === '' || !(await effective(server, before));
 
+    claim.check();
     forget(server);
-    const applied = await apply(server, { syncList: list }, end);
+    const applied = await apply(server, { syncList: list }, end, claim);
     if (applied.kind !== 'done') return applied;
     // Read by every process of the next start, the checkpointer among them: there is nothing to bring into effect.
     if (applied.running === false) {
@@ -51,6 +53,7 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
     if (ended.kind !== 'done') return ended;
     // Commits do not wait until the checkpointer has seen that there is a list; it looks before it checkpoints.
     if (fromEmpty && want !== '') await server.link.fresh('checkpoint', end.left());
+    claim.check();
     note(server, want);
     return DONE;
   });

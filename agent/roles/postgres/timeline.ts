@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { historyFileName, parseHistory, parseHistoryFileName } from '../../core/lsn.ts';
 import type { Fork, Lsn, Outcome } from '../../core/postgres.ts';
 import { PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
+import type { Claim } from './claims.ts';
 import { readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
@@ -30,9 +31,10 @@ export async function readHistory(o: PgOptions, tli: number): Promise<Fork[] | n
  * parents is nobody's child, so no server follows it. The numbers below the current one are filled as well: a
  * standby that comes from far back asks its upstream for every file in between.
  */
-export async function reserveTimelines(o: PgOptions, next: number): Promise<Outcome> {
+export async function reserveTimelines(o: PgOptions, next: number, claim: Claim): Promise<Outcome> {
   return await attempt('reserve timelines', async () => {
     for (let tli = 2; tli < next; tli++) {
+      claim.check();
       if (!existsSync(historyPath(o, tli))) writeDurably(historyPath(o, tli), placeholder, PRIVATE);
     }
     return DONE;
@@ -62,13 +64,17 @@ export async function trimHistory(o: PgOptions): Promise<void> {
   }
 }
 
-/** Remove the numbers reserved last that no promotion followed. Cheap, and safe on a running standby. */
-export async function trimReserved(o: PgOptions): Promise<void> {
+/**
+ * Remove the numbers reserved last that no promotion followed. Cheap, and safe on a running standby. Late, it would take away
+ * what the next candidacy has reserved.
+ */
+export async function trimReserved(o: PgOptions, claim: Claim): Promise<void> {
   const files = await readdir(join(o.dataDir, 'pg_wal')).catch(() => []);
   const numbers = files.flatMap((name) => parseHistoryFileName(name) ?? []).sort((a, b) => b - a);
   for (const tli of numbers) {
     const history = await readHistory(o, tli);
     if (history === null || history.length > 0) return;
+    claim.check();
     removeDurably(historyPath(o, tli));
   }
 }

@@ -46,15 +46,17 @@ export function clientTls(o: PgOptions, { id }: TlsSettings): Record<string, str
 export async function setCertificates(server: Server, certificates: Certificates): Promise<Outcome> {
   const { o, settings } = server;
   const end = deadline(RELOAD);
+  const claim = server.claims.take('certificates', end);
   return await attempt('certificates', async (): Promise<Outcome> => {
     const id = store(o, certificates);
     const tls: TlsSettings = { id, members: [...new Set(certificates.members)].sort() };
     const same = JSON.stringify((await settings.get()).tls) === JSON.stringify(tls);
     if (!same || !(await isLoaded(server, end.left()))) {
-      const applied = await apply(server, { tls }, end);
+      const applied = await apply(server, { tls }, end, claim);
       if (applied.kind !== 'done') return applied;
       if (applied.running === true) await endStrangers(server, tls, end.left());
     }
+    claim.check();
     if (!same) await dropOthers(o, id);
     return DONE;
   });

@@ -1,9 +1,11 @@
 /** Whom this server reads from: repointed and cut without a restart. */
 import type { Outcome, Upstream } from '../../core/postgres.ts';
+import type { Claim } from './claims.ts';
 import { postmasterPid, signal } from './process.ts';
+import { withdrawPromotion } from './promote.ts';
 import { apply, isLoaded, unlessStopped } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { deadline, poll } from './time.ts';
+import { deadline, poll, within } from './time.ts';
 import { trimReserved } from './timeline.ts';
 
 const same = (a: Upstream | null, b: Upstream | null): boolean =>
@@ -11,13 +13,16 @@ const same = (a: Upstream | null, b: Upstream | null): boolean =>
 
 export async function setUpstream(server: Server, upstream: Upstream | null, ms: number): Promise<Outcome> {
   const end = deadline(ms);
+  // A cut is as good late as early. To follow is not: the vote that came between stands on what this would undo.
+  const claim = server.claims.take('upstream', upstream === null ? null : end);
+  withdrawPromotion(server);
   const outcome = await attempt('set upstream', async (): Promise<Outcome> => {
     const before = await server.settings.get();
     // What a lost candidacy reserved must not hide the timeline that won.
-    if (upstream !== null) await trimReserved(server.o);
+    if (upstream !== null) await within(end.left(), 'pg_wal', trimReserved(server.o, claim));
     const unchanged = same(before.upstream, upstream);
     if (!unchanged || !(await isLoaded(server, end.left()))) {
-      const applied = await apply(server, { upstream }, end);
+      const applied = await apply(server, { upstream }, end, claim);
       if (applied.kind !== 'done') return applied;
       if (applied.running === false) return DONE;
     }
@@ -25,7 +30,16 @@ export async function setUpstream(server: Server, upstream: Upstream | null, ms:
     return await receiverGone(server, end);
   });
   const written = same((await server.settings.get()).upstream, upstream);
-  return written ? await unlessStopped(server, outcome) : outcome;
+  return await standing(claim, written ? await unlessStopped(server, outcome) : outcome);
+}
+
+/** What was overtaken is not said to be done, whatever is loaded by now. */
+export async function standing<T extends Outcome>(claim: Claim, outcome: T): Promise<T | Outcome> {
+  if (outcome.kind !== 'done') return outcome;
+  return await attempt('overtaken', async () => {
+    claim.check();
+    return outcome;
+  });
 }
 
 /**

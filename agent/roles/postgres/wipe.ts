@@ -25,7 +25,19 @@ export async function inspect({ o }: Server): Promise<Inspection> {
 }
 
 export async function wipe(server: Server): Promise<Outcome> {
-  const { o, settings, loss } = server;
+  const { o, settings, loss, claims } = server;
+  // Nothing is to be written anew into what is emptied.
+  claims.outdate(
+    'upstream',
+    'promotion',
+    'list',
+    'fence',
+    'start',
+    'slots',
+    'identity',
+    'certificates',
+    'copy',
+  );
   return await server.turns.stop(() =>
     attempt('wipe', async () => {
       loss.want(true);

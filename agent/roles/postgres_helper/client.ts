@@ -180,6 +180,8 @@ export function createHelperClient(o: HelperClient): Postgres {
     onLost: (callback) => {
       lossCallbacks.push(callback);
     },
+    // The helper does so itself whenever its agent goes or another comes.
+    abandon() {},
     async close() {
       connection.close();
       const all = [...waiting.values()];

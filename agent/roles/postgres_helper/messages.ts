@@ -24,7 +24,7 @@ export type ToAgent =
   | { t: 'said'; line: string }
   | { t: 'pong' };
 
-export type Method = Exclude<keyof Postgres, 'onLost' | 'close'>;
+export type Method = Exclude<keyof Postgres, 'onLost' | 'abandon' | 'close'>;
 
 export type Manner = {
   /** Which argument is the deadline in milliseconds; or `limit` for those without one. */

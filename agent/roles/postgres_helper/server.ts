@@ -65,6 +65,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         const pg = await driverOf(message.names);
         if (message.identity !== null) await pg.setIdentity(message.identity);
         if (current !== socket) return;
+        // What the agent before, or this one on a connection that broke, has not got is given up; its calls may still hang.
+        pg.abandon();
         tell = send;
         session = createSession(pg, tasks, send);
         send({ t: 'opened' });
@@ -96,7 +98,9 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     socket.on('error', () => {});
     socket.on('close', () => {
       session?.end();
-      if (current === socket) current = null;
+      if (current !== socket) return;
+      current = null;
+      driver?.pg.abandon();
     });
   });
 
@@ -113,6 +117,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     async close() {
       current?.destroy();
       const closed = new Promise((done) => server.close(done));
+      // At once: while a task ends, nothing may be written that somebody waited for.
+      driver?.pg.abandon();
       await tasks.clear();
       await driver?.pg.close();
       await closed;

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Server } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Reply } from '../../../agent/lease_helper/gate.ts';
@@ -221,5 +221,53 @@ describe("the cluster's deadline", () => {
     expect(heard.filter((word) => word === 'limit')).toHaveLength(1);
     expect(heard.at(-1)).toBe('renew');
     expect(calls).toBe(2);
+  });
+});
+
+describe('a renewal that was given up', () => {
+  test('is not said again once a close was asked for', async () => {
+    const at = path();
+    const lease = client(at);
+    // Nobody listens: it is tried again and again, with a wait between.
+    const renewed = lease.renew(60_000, 3000);
+    await new Promise((go) => setTimeout(go, 60));
+    const closed = lease.close(3000);
+    const orders = await helper(at);
+    expect(await closed).toEqual({ kind: 'done' });
+    expect((await renewed).kind).toBe('failed');
+    await new Promise((go) => setTimeout(go, 150));
+    expect(orders.at(-1)).toBe('close');
+  });
+
+  test('and comes out of an older connection after a close opens nothing: it is hung up on', async () => {
+    const at = path();
+    const orders = await helper(at);
+    const old = connect(at);
+    let hungUp = false;
+    old.resume();
+    old.on('close', () => {
+      hungUp = true;
+    });
+    old.on('error', () => {});
+    await new Promise<void>((done) => old.once('connect', done));
+    old.write('renew 103.00\n');
+    expect(await until(() => orders.length === 1, { timeout: 5000 })).toBeDefined();
+    expect(await client(at).close(3000)).toEqual({ kind: 'done' });
+    old.write('renew 104.00\n');
+    expect(await until(() => hungUp, { timeout: 5000 })).toBeDefined();
+    expect(orders).toEqual(['renew 103.00', 'close']);
+  });
+
+  test('whose close is late shuts all the same, from whatever connection', async () => {
+    const at = path();
+    const orders = await helper(at);
+    const old = connect(at);
+    old.on('error', () => {});
+    await new Promise<void>((done) => old.once('connect', done));
+    expect(await client(at).renew(9000, 3000)).toEqual({ kind: 'done' });
+    old.write('close\n');
+    expect(await until(() => orders.length === 2, { timeout: 5000 })).toBeDefined();
+    expect(orders[1]).toBe('close');
+    old.destroy();
   });
 });

@@ -25,6 +25,8 @@ export class FakeDriver {
   /** When set, a cancelled copy takes as long to end. */
   ending: Promise<void> | null = null;
   lost = () => {};
+  /** How often whoever asked was gone. */
+  abandoned = 0;
 
   readonly port: Postgres = {
     facts: async () => {
@@ -64,6 +66,9 @@ export class FakeDriver {
     saveDivergence: (request) => this.#note('saveDivergence', request),
     onLost: (callback) => {
       this.lost = callback;
+    },
+    abandon: () => {
+      this.abandoned++;
     },
     close: async () => {
       this.calls.push(['close']);
