@@ -4,6 +4,7 @@ import { edit, type Mutation } from './mutation.ts';
 export const foundMutations: Mutation[] = [
   {
     id: 'found older index',
+    theme: 'stale reads',
     what: 'an older index than the newest seen is taken for news',
     edits: [
       edit(
@@ -15,6 +16,7 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found older view',
+    theme: 'stale reads',
     what: 'a view older than the one held replaces it',
     edits: [
       edit(
@@ -26,21 +28,30 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found list unread',
+    untested:
+      'its own view holds its own last write, and after one of unknown outcome it is read anew first: both have to go (D.5 unknown)',
+    theme: 'stale reads',
     what: 'the list of PostgreSQL is changed without confirming the key first',
     edits: [edit('procedures/sync.ts', "if (present !== 'ok') {", "if (present === 'lost') {")],
   },
   {
     id: 'found reopen unread',
+    untested:
+      'a server is started in place by the agent that held on, whose view holds its own last write of the voters, or by one that has just read',
+    theme: 'stale reads',
     what: 'reopen waits for the voters of a key read at any time',
     edits: [edit('procedures/promote.ts', "if (present !== 'ok') {", "if (present === 'lost') {")],
   },
   {
     id: 'found rebuild unread',
+    theme: 'copied again',
     what: 'a rebuild does not look at sync again after its server stopped',
     edits: [edit('procedures/rejoin.ts', 'if (!(yield* refresh(n)) || !mayWipe(n))', 'if (n.now() < 0)')],
   },
   {
     id: 'found not cut again',
+    untested:
+      'since its vote it holds the lease, and nothing repoints the holder; a call of before is void (late follow)',
     what: 'a candidate by votes is not cut again before it promotes',
     edits: [
       edit(
@@ -57,6 +68,9 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found clone kept',
+    untested:
+      'a copy is complete when it is made, and what was listed while it was made is asked for again after the stop (found rebuild unread)',
+    theme: 'copied again',
     what: 'the clone id stays with a rebuild',
     edits: [
       edit(
@@ -68,6 +82,8 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found leader any',
+    untested:
+      'the data of the leader that sync names is never wiped or replaced, so its timeline is never older (D.5 wipe)',
     what: 'the vote of the leader counts whatever its timeline',
     edits: [
       edit('election.ts', 'v.node === sync.leader && v.timeline >= sync.timeline', 'v.node === sync.leader'),
@@ -75,11 +91,14 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found elsewhere',
+    untested: 'cut since its vote, it can only have less when its disk lost what was flushed',
     what: 'a candidate promotes though it is not where it voted',
     edits: [edit('procedures/promote.ts', '(v.timeline !== at.timeline || v.lsn > at.lsn)', 'v.lsn < 0n')],
   },
   {
     id: 'found forgotten',
+    untested:
+      'a directory that was left half-written is known by a mark of the driver, and a copy is put in place when it is complete',
     what: 'an interrupted rebuild is forgotten',
     edits: [
       edit(
@@ -91,11 +110,15 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found renews',
+    untested:
+      'the right that this gives is used by nobody: the server is being stopped, clients are shut out, and main waits',
     what: 'the keeper renews while a fence-down runs',
     edits: [edit('processes.ts', 'n.renewing && n.fencing === 0 && isMine', 'n.renewing && isMine')],
   },
   {
     id: 'found right kept',
+    untested:
+      'its database is stopped by then, and a start renews first (B.5), which fails when the handover was committed',
     what: 'the own right does not end before a handover is sent',
     edits: [
       edit(

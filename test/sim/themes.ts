@@ -15,6 +15,7 @@ import { badRecords } from './bad_records.ts';
 import { aheadOfTheFork } from './branch_themes.ts';
 import { lateCalls } from './late_theme.ts';
 import { leaseTimes } from './lease_times.ts';
+import { copiedAgain, staleReads } from './rare_themes.ts';
 import { randomFaults, restlessStandbys, type Theme } from './theme.ts';
 
 export const themes: Theme[] = [
@@ -38,4 +39,6 @@ export const themes: Theme[] = [
   badRecords,
   leaseTimes,
   lateCalls,
+  staleReads,
+  copiedAgain,
 ];
