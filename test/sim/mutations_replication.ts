@@ -99,7 +99,7 @@ export const replicationMutations: Mutation[] = [
   {
     id: 'D.4 covered',
     what: 'a list counts as covered at once',
-    edits: [edit('procedures/cover.ts', 'if (list === null) return true;', 'if (n !== null) return true;')],
+    edits: [edit('procedures/cover.ts', 'if (have.length >= list.k) return have;', 'return list.names;')],
   },
   {
     id: 'D.5 add',
@@ -252,7 +252,7 @@ export const replicationMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/promote.ts',
-        'const list = listOf(sync.voters, sync.k); if (!(yield* covered(n, list, n.policy.openWait))) {',
+        'if (!(yield* covered(n, list, n.policy.openWait))) {',
         'if (false) {',
       ),
     ],
