@@ -11,7 +11,7 @@ import type { Violation } from './invariants.ts';
 import { switchover } from './operator.ts';
 import type { Core, SimNode } from './sim_node.ts';
 import { Targets } from './targets.ts';
-import { themes } from './themes.ts';
+import { named, themes } from './themes.ts';
 import { type Stats, World } from './world.ts';
 
 export type RunOptions = {
@@ -121,7 +121,7 @@ function cycle(world: World, targets: Targets, only: string | undefined): void {
   const { random, scheduler } = world;
   if (random.chance(0.4)) switchover(world);
   world.run(scheduler.now + random.range(3000, 25_000));
-  const theme = themes.find((t) => t.name === only) ?? random.pick(themes);
+  const theme = named.find((t) => t.name === only) ?? random.pick(themes);
   world.note('--', `storm: ${theme.name}`);
   theme.begin(world, targets);
   world.flaky = true;
