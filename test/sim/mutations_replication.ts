@@ -250,11 +250,7 @@ export const replicationMutations: Mutation[] = [
     theme: 'exposed by a restart',
     what: 'a server that was started in place opens before its voters have all of it',
     edits: [
-      edit(
-        'procedures/promote.ts',
-        'if (!(yield* covered(n, list, n.policy.openWait))) {',
-        'if (false) {',
-      ),
+      edit('procedures/promote.ts', 'if (!(yield* covered(n, list, n.policy.openWait))) {', 'if (false) {'),
     ],
   },
   {
