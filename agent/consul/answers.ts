@@ -13,7 +13,10 @@ export function unexpected(reply: Reply, write: boolean): Unknown {
     maybeApplied: write && status < 400,
     server,
     status,
-    message: reply.body.trim().slice(0, 300),
+    // Never the body: this message goes to whoever asked the agent, and the body may be of something else.
+    message: denied
+      ? 'Consul refuses the token of this node'
+      : `Consul gave an unexpected answer (status ${status})`,
   };
   return { kind: 'unknown', cause };
 }

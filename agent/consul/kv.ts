@@ -1,6 +1,7 @@
 /** Consul's key-value store over HTTP. The contract is in port.ts. */
 import { Buffer } from 'node:buffer';
 import { metaOf, parse, readCall, unexpected } from './answers.ts';
+import { keyPath } from './paths.ts';
 import type {
   Absent,
   CallOptions,
@@ -33,7 +34,6 @@ interface WireTxn {
 const encode = (value: string): string => Buffer.from(value, 'utf8').toString('base64');
 const decode = (value: string | null): string =>
   value === null ? '' : Buffer.from(value, 'base64').toString('utf8');
-const pathOf = (key: string): string => key.split('/').map(encodeURIComponent).join('/');
 
 function entryOf(wire: WireEntry): KvEntry {
   return {
@@ -62,7 +62,7 @@ export class HttpKv implements ConsulKv {
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<Present | Absent | Unknown> {
-    const reply = await this.#transport.call(readCall(`/v1/kv/${pathOf(key)}`, options), options);
+    const reply = await this.#transport.call(readCall(`/v1/kv/${keyPath(key)}`, options), options);
     if (reply.kind === 'unknown') return reply;
     const meta = metaOf(reply);
     if (meta === undefined) return unexpected(reply, false);
@@ -74,7 +74,7 @@ export class HttpKv implements ConsulKv {
   }
 
   async recurse(prefix: string, options: ReadOptions = {}): Promise<Listed | Unknown> {
-    const reply = await this.#transport.call(readCall(`/v1/kv/${pathOf(prefix)}?recurse`, options), options);
+    const reply = await this.#transport.call(readCall(`/v1/kv/${keyPath(prefix)}?recurse`, options), options);
     if (reply.kind === 'unknown') return reply;
     const meta = metaOf(reply);
     if (meta === undefined) return unexpected(reply, false);
@@ -90,13 +90,13 @@ export class HttpKv implements ConsulKv {
     options: WriteOptions = {},
   ): Promise<Done | { kind: 'conflict' } | Unknown> {
     return this.#write(
-      { method: 'PUT', path: `/v1/kv/${pathOf(key)}${casQuery(options)}`, body: value },
+      { method: 'PUT', path: `/v1/kv/${keyPath(key)}${casQuery(options)}`, body: value },
       options,
     );
   }
 
   delete(key: string, options: WriteOptions = {}): Promise<Done | { kind: 'conflict' } | Unknown> {
-    return this.#write({ method: 'DELETE', path: `/v1/kv/${pathOf(key)}${casQuery(options)}` }, options);
+    return this.#write({ method: 'DELETE', path: `/v1/kv/${keyPath(key)}${casQuery(options)}` }, options);
   }
 
   async #write(call: Call, options: CallOptions): Promise<Done | { kind: 'conflict' } | Unknown> {

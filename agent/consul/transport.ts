@@ -2,6 +2,7 @@
 import { sleep } from '../platform/clock.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
 import { fetchSend, type HttpFailure, type HttpReply, type HttpSend } from './http.ts';
+import { checkPath } from './paths.ts';
 import type { CallOptions, ConsulFailure, Unknown } from './port.ts';
 
 export interface TransportOptions {
@@ -103,6 +104,7 @@ export class ConsulTransport {
    * have received it. A local call and a blocking query go round once: who made them has a rhythm of its own.
    */
   async call(call: Call, options: CallOptions = {}): Promise<Reply | Unknown> {
+    checkPath(call.path);
     const { signal } = options;
     const local = options.target === 'local';
     const block = call.blockMs ?? 0;
@@ -197,7 +199,8 @@ export class ConsulTransport {
 
 function describe(outcome: HttpReply | HttpFailure, server: string, write: boolean): ConsulFailure {
   if (outcome.kind === 'reply') {
-    const message = outcome.body.trim().slice(0, 300);
+    // What the server said stays here: it may be anything, and this message goes to whoever asked the agent.
+    const message = `Consul answered with status ${outcome.status}`;
     return { code: 'server_error', maybeApplied: write, server, status: outcome.status, message };
   }
   const maybeApplied = write && outcome.code !== 'unreachable';

@@ -5,10 +5,12 @@ import type { AgentApi, ClusterStatus, NodeRow } from './port.ts';
 import {
   check,
   defined,
+  idInPath,
   joinBody,
   leaseBody,
   logFollow,
   logLimit,
+  nameInPath,
   nodeChangeBody,
   nothingBody,
   pauseBody,
@@ -93,14 +95,16 @@ export function apiRoutes(api: AgentApi): Hono {
   );
   app.patch('/nodes/:name', async (c) => {
     const change = defined(await readBody(c, nodeChangeBody));
-    return c.json(await api.updateNode(c.req.param('name'), change));
+    return c.json(
+      await api.updateNode(check(nameInPath, c.req.param('name'), 'the name of the node'), change),
+    );
   });
   app.get('/tokens', async (c) => c.json({ items: await api.tokens() }));
   app.post('/tokens', async (c) =>
     c.json(await api.createToken((await readBody(c, tokenBody)).ttl, c.get('caller'))),
   );
   app.delete('/tokens/:id', async (c) => {
-    await api.revokeToken(c.req.param('id'));
+    await api.revokeToken(check(idInPath, c.req.param('id'), 'the id of the token'));
     return c.json({});
   });
   app.get('/certificates', (c) => c.json({ items: api.certificates() }));
@@ -108,10 +112,12 @@ export function apiRoutes(api: AgentApi): Hono {
     await readBody(c, nothingBody);
     return c.json({ failed: await api.renewCertificates(), items: api.certificates() });
   });
-  app.delete('/nodes/:name', async (c) => c.json(await api.remove(c.req.param('name')), 202));
+  app.delete('/nodes/:name', async (c) =>
+    c.json(await api.remove(check(nameInPath, c.req.param('name'), 'the name of the node')), 202),
+  );
   app.post('/nodes/:name/reinit', async (c) => {
     await readBody(c, nothingBody);
-    await api.reinit(c.req.param('name'));
+    await api.reinit(check(nameInPath, c.req.param('name'), 'the name of the node'));
     return c.json({}, 202);
   });
   return app;

@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { AgentError, asAgentError, type ErrorClass } from '../errors.ts';
+import { AgentError, type ErrorClass } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
 const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
@@ -61,10 +61,21 @@ export const removed = (): AgentError =>
 
 /** Hono's own refusals (a body past its limit) in our form; their reply is built before we see it. */
 function asReply(thrown: unknown): AgentError {
-  if (!(thrown instanceof HTTPException)) return asAgentError(thrown);
+  if (thrown instanceof AgentError) return thrown;
+  // What went wrong inside is for the log: a message from there may carry anything.
+  if (!(thrown instanceof HTTPException)) return hidden(thrown);
   const code = thrown.status === 413 ? 'too_large' : 'bad_request';
   return new AgentError({ class: 'usage', code, message: thrown.message || 'the request cannot be read' });
 }
+
+const hidden = (thrown: unknown): AgentError =>
+  new AgentError({
+    class: 'fatal',
+    code: 'internal_error',
+    message: 'something went wrong inside the agent',
+    hint: "its log says what: 'agent logs' on that manager",
+    cause: thrown,
+  });
 
 /** Hono's onError. Causes stay in the log; only what is a bug or a broken machine is logged. */
 export const replyError = (log?: Logger) => (thrown: unknown, c: Context) => {

@@ -19,21 +19,33 @@ import { AgentError } from '../errors.ts';
 const settings = () =>
   v.optional(v.record(v.string(), v.unknown(), 'must be an object of names and values'), {});
 
+/** One line from outside, as long as anything that we write ourselves and no longer. */
+const short = () => v.pipe(text(), v.maxLength(255, 'must be at most 255 characters'));
+const pem = () => v.pipe(v.string('must be a text'), v.maxLength(8192, 'must be at most 8192 characters'));
+const milliseconds = () => integer(1, 86_400_000);
+
+/** Ids become part of keys in Consul: nothing but these. */
+export const tokenId = () =>
+  v.pipe(v.string('must be a text'), v.regex(/^[a-f0-9]{8}$/, 'must be 8 hexadecimal digits'));
+const tokenSecret = () =>
+  v.pipe(v.string('must be a text'), v.regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 letters, digits, - or _'));
+
 const startEntries = {
   hostIp: v.optional(ipAddress()),
   nodeName: v.optional(nodeName()),
-  publicIp: v.optional(text()),
+  publicIp: v.optional(short()),
   options: settings(),
 };
 
 const addresses = () =>
   v.pipe(
-    v.array(text(), 'must be a list of addresses'),
+    v.array(short(), 'must be a list of addresses'),
+    v.maxLength(32, 'must be at most 32 addresses'),
     v.minLength(1, 'must name at least one manager of the cluster'),
   );
 
 export const startBody = group(startEntries);
-export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(text()) });
+export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(short()) });
 export const setActiveBody = group({ node: nodeName(), timeout: v.optional(positiveDuration(), '60s') });
 export const pauseBody = group({ for: v.optional(v.nullable(positiveDuration()), null) });
 export const nodeChangeBody = v.pipe(
@@ -61,29 +73,33 @@ export const tokenBody = group({ ttl: v.optional(positiveDuration(), '1h') });
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
 export const failsafeBody = group({
   holder: nodeName(),
-  instance: text(),
+  instance: short(),
   epoch: integer(0, Number.MAX_SAFE_INTEGER),
 });
 export const enrolBody = group({ node: nodeName() });
 export const admitBody = group({
   nodeName: nodeName(),
   hostIp: ipAddress(),
-  publicIp: v.nullable(text()),
+  publicIp: v.nullable(short()),
   apiPort: port(),
   postgresPort: port(),
-  version: text(),
-  priority: v.number('must be a number'),
+  version: v.pipe(text(), v.regex(/^[0-9A-Za-z.+-]{1,64}$/, 'must be a version')),
+  priority: integer(0, 1000),
   nofailover: flag(),
-  deviceId: v.optional(text()),
+  deviceId: v.optional(v.pipe(text(), v.regex(/^[A-Z0-9-]{1,80}$/, 'must be a device id of Syncthing'))),
   security: v.optional(
     group({
-      token: group({ id: text(), secret: text() }),
-      requests: group({ agent: v.string(), consul: v.string(), postgres: v.string() }),
+      token: group({ id: tokenId(), secret: tokenSecret() }),
+      requests: group({ agent: pem(), consul: pem(), postgres: pem() }),
       proof: v.pipe(text(), v.regex(/^[a-f0-9]{64}$/, 'must be a SHA-256 in hexadecimal')),
       consulToken: v.pipe(text(), v.uuid('must be a UUID')),
     }),
   ),
-  lease: group({ retryPeriod: v.number(), renewDeadline: v.number(), leaseDuration: v.number() }),
+  lease: group({
+    retryPeriod: milliseconds(),
+    renewDeadline: milliseconds(),
+    leaseDuration: milliseconds(),
+  }),
 });
 
 // Clients of Cloudify 4.x send more than we use: what is unknown is passed over.
@@ -96,6 +112,10 @@ export const cfyJoinBody = v.object({
 });
 export const cfyOptionsBody = v.object({ options: nodeChangeBody });
 export const cfyMasterBody = v.object({ master: nodeName() });
+
+/** In a path. */
+export const nameInPath = nodeName();
+export const idInPath = tokenId();
 
 export const logLimit = v.pipe(v.string(), v.transform(Number), integer(1, 1_000_000));
 export const logFollow = choice(['0', '1', 'false', 'true']);

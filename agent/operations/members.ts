@@ -10,7 +10,7 @@ import type { Admission, AdmitRequest, LeaseChange, LeaseReport, NodeChange } fr
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
-import { admitSecured, isThatNode, spendToken } from '../security/members.ts';
+import { admitSecured, checkToken, isThatNode, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { outOfConsul, removeNode } from './remove.ts';
@@ -79,8 +79,9 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     /** Validates and reserves; repeated by the same joiner it reserves anew. */
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
-      refuseRequest(request, node.view, node.policy, Date.now());
       // The token first: until then whoever asks is nobody.
+      await checkToken(parts, cluster.consul.kv, request);
+      refuseRequest(request, node.view, node.policy, Date.now());
       const secured = await admitSecured(parts, cluster.consul.kv, request);
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, (server) => server.address === address);

@@ -56,6 +56,14 @@ export async function prepareJoin(config: NodeConfig, token: string | undefined)
   return { fingerprint, request, keys, peerToken };
 }
 
+export const tokenMissing = () =>
+  new AgentError({
+    class: 'operator',
+    code: 'token_missing',
+    message: 'this cluster lets a manager in with a join token only',
+    hint: "make one with 'agent cluster token create', and give it with --token",
+  });
+
 export interface AdmitParts {
   readonly security: Security;
   readonly tokens: JoinTokens;
@@ -78,13 +86,7 @@ export async function admitSecurity(
   proof: string;
 }> {
   const { security, tokens } = parts;
-  if (request === undefined)
-    throw new AgentError({
-      class: 'operator',
-      code: 'token_missing',
-      message: 'this cluster lets a manager in with a join token only',
-      hint: "make one with 'agent cluster token create', and give it with --token",
-    });
+  if (request === undefined) throw tokenMissing();
   const { nodeName: node, hostIp, publicIp } = joiner;
   await tokens.use(request.token, { node, hostIp, key: fingerprintOf(request.requests.agent) });
   const certificates = await signNode(

@@ -5,7 +5,7 @@ import { AgentError } from '../errors.ts';
 import type { AdmitRequest } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
-import { admitSecurity, type SecurityAdmission } from './admission.ts';
+import { admitSecurity, type SecurityAdmission, tokenMissing } from './admission.ts';
 import { gossipPartsOf, rotateGossip } from './gossip.ts';
 import { joinTokens } from './tokens.ts';
 
@@ -27,6 +27,13 @@ export interface Secured {
   readonly answer: { readonly security?: SecurityAdmission };
 }
 
+/** The token comes first: who shows none learns nothing of names, addresses, versions and settings. Throws as `JoinTokens.check`. */
+export async function checkToken(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  if (request.security === undefined) throw tokenMissing();
+  await tokensOf(parts, kv).check(request.security.token);
+}
+
 /** Takes the join token, signs, makes the Consul token. Throws as `admitSecurity`. */
 export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<Secured> {
   const security = parts.security.current();
@@ -40,7 +47,7 @@ export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitReq
       async createNodeToken(node, secret) {
         const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret);
         if (done.kind === 'unknown')
-          throw transient('consul_unknown', `no Consul token: ${done.cause.message}`);
+          throw transient('consul_unknown', `no Consul token was made (${done.cause.code})`);
       },
     },
     request,
@@ -71,7 +78,7 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
   const admin = parts.consul.admin();
   const revoked = await admin.acl.revokeNodeToken(node);
   if (revoked.kind === 'unknown')
-    throw transient('consul_unknown', `its Consul token may still be good: ${revoked.cause.message}`);
+    throw transient('consul_unknown', `its Consul token may still be good (${revoked.cause.code})`);
   const until = performance.now() + GONE;
   for (;;) {
     const members = await admin.catalog.members();

@@ -49,6 +49,7 @@ export interface Joiner {
 /** For this long after its first use the same joiner may use its token again, in milliseconds: an interrupted join. */
 export const REPEAT = 15 * 60_000;
 
+const ID = /^[a-f0-9]{8}$/;
 const FORM = /^([a-f0-9]{8})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;
 
 const refuse = (code: string, message: string, hint: string) =>
@@ -74,7 +75,7 @@ const unknown = ({ cause }: Unknown) =>
   new AgentError({
     class: 'transient',
     code: 'consul_unknown',
-    message: `Consul did not answer: ${cause.message}`,
+    message: `Consul did not answer (${cause.code})`,
     hint: 'run the command again',
   });
 
@@ -82,10 +83,20 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
   const keyOf = (id: string): string => `${prefix}tokens/${id}`;
 
   async function load(id: string): Promise<{ record: TokenRecord; index: number } | undefined> {
+    // It becomes part of a key: whatever is none of ours is none at all.
+    if (!ID.test(id)) return undefined;
     const got = await kv.get(keyOf(id), { consistency: 'consistent' });
     if (got.kind === 'unknown') throw unknown(got);
     if (got.kind === 'absent') return undefined;
-    return { record: v.parse(record, JSON.parse(got.entry.value)), index: got.entry.modifyIndex };
+    const read = v.safeParse(record, jsonOf(got.entry.value));
+    return read.success ? { record: read.output, index: got.entry.modifyIndex } : undefined;
+  }
+
+  /** The record of a token whose secret is right. */
+  async function known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
+    const found = await load(id);
+    if (found !== undefined && same(found.record.hash, hashOf(secret))) return found;
+    throw refuse('token_invalid', 'there is no such join token here: it was altered or revoked', ANOTHER);
   }
 
   return {
@@ -112,7 +123,7 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
       const got = await kv.recurse(keyOf(''));
       if (got.kind === 'unknown') throw unknown(got);
       return got.entries.flatMap(({ key, value }) => {
-        const read = v.safeParse(record, JSON.parse(value));
+        const read = v.safeParse(record, jsonOf(value));
         return read.success ? [rowOf(key.slice(keyOf('').length), read.output, now())] : [];
       });
     },
@@ -125,19 +136,18 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
       return true;
     },
 
+    /** Whoever cannot show a token is told nothing else. Takes nothing. Throws `token_invalid` (operator), `consul_unknown`. */
+    async check(token: Pick<ParsedToken, 'id' | 'secret'>): Promise<void> {
+      await known(token);
+    },
+
     /**
      * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
      * until it has entered. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
      */
     async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<void> {
       for (;;) {
-        const found = await load(token.id);
-        if (found === undefined || !same(found.record.hash, hashOf(token.secret)))
-          throw refuse(
-            'token_invalid',
-            'there is no such join token here: it was altered or revoked',
-            ANOTHER,
-          );
+        const found = await known(token);
         const { used } = found.record;
         const own = used?.node === joiner.node && used.key === joiner.key && !used.entered;
         if (own && now() - used.at <= REPEAT) return;
@@ -166,7 +176,7 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
       const got = await kv.recurse(keyOf(''));
       if (got.kind === 'unknown') throw unknown(got);
       for (const { key, value, modifyIndex } of got.entries) {
-        const read = v.safeParse(record, JSON.parse(value));
+        const read = v.safeParse(record, jsonOf(value));
         if (!read.success || read.output.used?.node !== node || read.output.used.entered) continue;
         const spent: TokenRecord = { ...read.output, used: { ...read.output.used, entered: true } };
         await kv.put(key, JSON.stringify(spent), { cas: modifyIndex });
@@ -180,6 +190,14 @@ function rowOf(id: string, { created, expires, by, used }: TokenRecord, now: num
   const state = used !== null ? 'used' : now >= expires ? 'expired' : 'open';
   const iso = (ms: number) => new Date(ms).toISOString();
   return { id, created: iso(created), expires: iso(expires), by, state, usedBy: used?.node ?? null };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const same = (a: string, b: string): boolean =>

@@ -54,7 +54,8 @@ test('403 is denied and certainly not applied', async () => {
   server.answer({ status: 403, body: 'Permission denied' });
   const denied = {
     kind: 'unknown',
-    cause: { code: 'denied', maybeApplied: false, message: 'Permission denied' },
+    // What Consul said stays in here.
+    cause: { code: 'denied', maybeApplied: false, message: 'Consul refuses the token of this node' },
   };
   expect(await kv.get('k')).toMatchObject(denied);
   expect(await kv.put('k', '1')).toMatchObject(denied);
