@@ -25,7 +25,7 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
   app.post('/failsafe', async (c) => c.json({ agreed: api.agreeFailsafe(await readBody(c, failsafeBody)) }));
   app.get('/lags', (c) => c.json(api.lags()));
   app.post('/reclone', async (c) => {
-    await api.wantReclone();
+    await api.wantReclone(peerOf(c)?.node);
     return c.json({});
   });
   return app;

@@ -287,7 +287,8 @@ export class FakeAgent implements AgentApi {
     return ADMISSION;
   };
   enrol: AgentApi['enrol'] = async (node) => this.#ask('enrol', node);
-  wantReclone: AgentApi['wantReclone'] = async () => this.#ask('wantReclone');
+  wantReclone: AgentApi['wantReclone'] = async (caller) =>
+    this.#ask('wantReclone', ...(caller === undefined ? [] : [caller]));
 
   tokenRows: TokenRow[] = [];
   files: AgentApi['files'] = () => ({
