@@ -207,6 +207,11 @@ export function createApi(agent: Agent): AgentApi {
       if (agent.members === null) throw unsettled();
       await agent.members.enrol(name, caller);
     },
+    async keepReserved(name, caller) {
+      member();
+      if (agent.members === null) throw unsettled();
+      await agent.members.keep(name, caller);
+    },
   };
 }
 

@@ -74,6 +74,7 @@ export const joiningRecord: v.GenericSchema<JoiningRecord> = v.object({
   schema,
   at: v.string(),
   node: nodeRecord,
+  lifeMs: v.optional(v.number()),
 });
 
 export const stateRecord: v.GenericSchema<StateRecord> = v.object({

@@ -19,6 +19,10 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
     await api.enrol((await readBody(c, enrolBody)).node, peerOf(c));
     return c.json({});
   });
+  app.post('/keep', enrolment(access), async (c) => {
+    await api.keepReserved((await readBody(c, enrolBody)).node, peerOf(c));
+    return c.json({});
+  });
   app.use(peersOnly(access));
   app.post('/vote', async (c) => c.json(voteToWire(await api.vote(await readBody(c, voteBody)))));
   app.get('/state', async (c) => c.json(stateToWire(await api.peerState())));

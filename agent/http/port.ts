@@ -100,6 +100,8 @@ export type ClusterStatus = {
   request: { id: string; target: string; refused: string | null } | null;
   quorum: { servers: number; alive: number; survives: number } | null;
   nodes: NodeRow[];
+  /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
+  reservations?: { name: string; hostIp: string; ends: string }[];
 };
 
 export type StartOptions = {
@@ -180,6 +182,8 @@ export interface AgentApi {
   admit(request: AdmitRequest): Promise<Admission>;
   /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */
   enrol(node: string, caller?: { node: string; proof: string }): Promise<void>;
+  /** On the active, asked by a joining manager: it is still at work. Throws `not_admitted`. */
+  keepReserved(node: string, caller?: { node: string; proof: string }): Promise<void>;
   /**
    * On a node other than the active: throw own data away when it may be. `caller`: the peer that asks, where the cluster uses
    * TLS. Throws operator `forbidden` for one that does not hold the lease.

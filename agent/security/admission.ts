@@ -76,6 +76,8 @@ export async function admitSecurity(
   admission: SecurityAdmission;
   certificate: { name: string; fingerprint: string };
   proof: string;
+  /** Of the token it came with, ms. */
+  lifeMs: number;
 }> {
   const { security, tokens } = parts;
   if (request === undefined)
@@ -86,7 +88,11 @@ export async function admitSecurity(
       hint: "make one with 'agent cluster token create', and give it with --token",
     });
   const { nodeName: node, hostIp, publicIp } = joiner;
-  await tokens.use(request.token, { node, hostIp, key: fingerprintOf(request.requests.agent) });
+  const lifeMs = await tokens.use(request.token, {
+    node,
+    hostIp,
+    key: fingerprintOf(request.requests.agent),
+  });
   const certificates = await signNode(
     security.ca,
     request.requests,
@@ -104,6 +110,7 @@ export async function admitSecurity(
     },
     certificate: { name: commonName, fingerprint },
     proof: request.proof,
+    lifeMs,
   };
 }
 

@@ -27,6 +27,12 @@ function requested({ request }: ClusterStatus): string {
   return `switchover to ${request.target}${request.refused === null ? '' : `, refused: ${request.refused}`}`;
 }
 
+/** They are let in by databases and firewalls already, so they are said. */
+const joining = ({ reservations = [] }: ClusterStatus): string =>
+  reservations
+    .map(({ name, hostIp, ends }) => `${name} (${hostIp}), reserved until ${time(ends)}`)
+    .join('; ');
+
 export function clusterText(cluster: ClusterStatus, colored: boolean): string {
   const { id, active, epoch, since, error } = cluster;
   const head = facts([
@@ -35,6 +41,7 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['error', error ?? ''],
     ['replication', synchronous(cluster)],
     ['consul', survives(cluster)],
+    ['joining', joining(cluster)],
     ['paused', paused(cluster)],
     ['request', requested(cluster)],
   ]);

@@ -287,6 +287,7 @@ export class FakeAgent implements AgentApi {
     return ADMISSION;
   };
   enrol: AgentApi['enrol'] = async (node) => this.#ask('enrol', node);
+  keepReserved: AgentApi['keepReserved'] = async (node) => this.#ask('keepReserved', node);
   wantReclone: AgentApi['wantReclone'] = async (caller) =>
     this.#ask('wantReclone', ...(caller === undefined ? [] : [caller]));
 
