@@ -7,6 +7,7 @@ import { loadConfig, type NodeConfig } from '../../agent/config.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
 import { createPeerCalls } from '../../agent/http/peer_calls.ts';
 import { createPeers } from '../../agent/http/peers.ts';
+import { reservationOf } from '../../agent/operations/admit.ts';
 import { admitRequestOf } from '../../agent/operations/join.ts';
 import { prepareJoin } from '../../agent/security/admission.ts';
 import { loadSecurity, type Security } from '../../agent/security/store.ts';
@@ -227,6 +228,28 @@ test('a reservation is kept, may ask nothing of the members, and is worth nothin
   for (const call of [calls.keep, calls.enrol])
     expect(await call(host(active), '', 'ghost').catch(({ code }) => code)).toBe('not_admitted');
 }, 120_000);
+
+test('a reservation whose joiner has vanished ends by itself, and the gossip key is another then', async () => {
+  const active = await t.activeName();
+  const { config } = loadConfig(t.node(active).config);
+  const ghost = { ...config, node_name: 'late', host_ip: await freeAddress() } as NodeConfig;
+  const { tls, secrets } = securityOf(active);
+  const { kv } = createConsulClient({
+    servers: [`https://${host(active)}:8501`],
+    tls: () => tls,
+    token: secrets.consulToken,
+  });
+  const key = 'cloudify/cluster/joining/late';
+  const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);
+  const past = { ...held, at: new Date(Date.now() - 11 * 60_000).toISOString() };
+  expect((await kv.put(key, JSON.stringify(past))).kind).toBe('ok');
+  await eventually('it is gone', 60_000, async () => (await kv.get(key)).kind === 'absent');
+  await eventually(
+    'the key is another',
+    60_000,
+    () => securityOf(active).secrets.gossipKey !== secrets.gossipKey,
+  );
+}, 150_000);
 
 test('a member that does not hold the lease orders no fresh copy', async () => {
   const active = await t.activeName();
