@@ -12,6 +12,7 @@ import { durableStore, joiningStore, type Membership, membershipStore } from './
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
@@ -43,6 +44,7 @@ export function createAgent(
   let cluster: Cluster | null = null;
   let members: Members | null = null;
   let membership: Membership | null = null;
+  let sweeper: AbortController | null = null;
   let checks: Checks | null = null;
 
   function refuseMember(): void {
@@ -96,7 +98,9 @@ export function createAgent(
       progress: (step) => log.for('postgres').debug(step.what, step.bytes ?? ''),
     });
     cluster = running;
-    members = createMembers(running, made, joined);
+    const admitting = createMembers(running, made, joined);
+    members = admitting;
+    sweeper = every(SWEEP, () => admitting.sweep(), log.for('agent'));
     const runner = checksOf(node, running, made.files, log.for('check-runner'));
     checks = runner;
     summary = runner.summary;
@@ -117,6 +121,7 @@ export function createAgent(
 
   /** Ends the core; the parts stay usable. */
   async function leave(): Promise<void> {
+    sweeper?.abort();
     checks?.stop();
     await cluster?.close();
     checks = null;

@@ -9,6 +9,7 @@ import type { AgentApi } from './http/port.ts';
 import { newId } from './identity.ts';
 import { leaseReport } from './operations/lease_times.ts';
 import { securityApi } from './security/api.ts';
+import { holdsLease } from './security/who.ts';
 import { healthOf, statusOf } from './status.ts';
 
 const REQUEST_LIFE = 60_000;
@@ -164,6 +165,13 @@ export function createApi(agent: Agent): AgentApi {
           message: `${name} is the active: its data is the cluster's`,
         });
       if (name === node.name) return this.wantReclone();
+      if (!holdsLease(node.view, node.name))
+        throw new AgentError({
+          class: 'operator',
+          code: 'not_cluster_master',
+          message: 'this node is not the active, and only the active has another node copied again',
+          hint: `run it on the active (${node.view.active?.value.node ?? 'none now'}), or on ${name} itself`,
+        });
       const done = await peers.reclone(name, 2000);
       if (done === null)
         throw new AgentError({
@@ -173,8 +181,15 @@ export function createApi(agent: Agent): AgentApi {
         });
     },
 
-    async wantReclone() {
+    async wantReclone(caller) {
       const { node } = member();
+      if (caller !== undefined && !holdsLease(node.view, caller))
+        throw new AgentError({
+          class: 'operator',
+          code: 'forbidden',
+          message: `${caller} does not hold the lease: only the active has a node copied again`,
+          hint: "run 'agent cluster reinit' on the active",
+        });
       node.wants = 'reclone';
       node.wake();
     },
@@ -199,6 +214,11 @@ export function createApi(agent: Agent): AgentApi {
       member();
       if (agent.members === null) throw unsettled();
       await agent.members.enrol(name, caller);
+    },
+    async keepReserved(name, caller) {
+      member();
+      if (agent.members === null) throw unsettled();
+      await agent.members.keep(name, caller);
     },
   };
 }

@@ -4,6 +4,7 @@ import { confirmedBy } from './core/postgres.ts';
 import { standbyName } from './core/records.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
 import { leaseReport } from './operations/lease_times.ts';
+import { endOf } from './operations/reservation.ts';
 
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
@@ -74,6 +75,11 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
     nodes: Object.keys(view.nodes)
       .sort()
       .map((name) => rowOf(cluster, name, alive, lags)),
+    reservations: Object.entries(view.joining ?? {}).map(([name, held]) => ({
+      name,
+      hostIp: held.node.hostIp,
+      ends: new Date(endOf(held)).toISOString(),
+    })),
   };
 }
 

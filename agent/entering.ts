@@ -146,6 +146,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
           request: { ...admitRequestOf(config), ...(await device(files)), ...security.request },
           admit: calls.admit,
           enrol: (address, secret) => calls.enrol(address, secret, config.node_name),
+          keep: (address, secret) => calls.keep(address, secret, config.node_name),
           begin: (systemId) =>
             joining.save({ nodeName: config.node_name, hostIp: config.host_ip, systemId, wiped: false }),
           accept: security.accept,

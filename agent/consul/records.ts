@@ -86,6 +86,7 @@ export const joiningRecord: v.GenericSchema<JoiningRecord> = v.looseObject({
   schema,
   at: v.string(),
   node: nodeRecord,
+  lifeMs: v.optional(v.number()),
 });
 
 export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({

@@ -78,8 +78,11 @@ export type NodeRecord = {
   proof?: string | undefined;
 };
 
-/** A manager that is being admitted: its record before it is a node. Firewalls and databases let it in already. */
-export type JoiningRecord = { schema: 1; at: string; node: NodeRecord };
+/**
+ * A manager that is being admitted: its record before it is a node. Firewalls and databases let it in already. It ends
+ * `lifeMs` after `at`, which the joiner moves on while it works; left out by earlier versions.
+ */
+export type JoiningRecord = { schema: 1; at: string; node: NodeRecord; lifeMs?: number | undefined };
 
 export type StateRecord = {
   schema: 1;

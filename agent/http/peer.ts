@@ -19,13 +19,17 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
     await api.enrol((await readBody(c, enrolBody)).node, peerOf(c));
     return c.json({});
   });
+  app.post('/keep', enrolment(access), async (c) => {
+    await api.keepReserved((await readBody(c, enrolBody)).node, peerOf(c));
+    return c.json({});
+  });
   app.use(peersOnly(access));
   app.post('/vote', async (c) => c.json(voteToWire(await api.vote(await readBody(c, voteBody)))));
   app.get('/state', async (c) => c.json(stateToWire(await api.peerState())));
   app.post('/failsafe', async (c) => c.json({ agreed: api.agreeFailsafe(await readBody(c, failsafeBody)) }));
   app.get('/lags', (c) => c.json(api.lags()));
   app.post('/reclone', async (c) => {
-    await api.wantReclone();
+    await api.wantReclone(peerOf(c)?.node);
     return c.json({});
   });
   return app;

@@ -78,6 +78,9 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
     enrol: async (address: string, secret: string, node: string): Promise<void> => {
       await post(address, 'enrol', { node }, secret);
     },
+    keep: async (address: string, secret: string, node: string): Promise<void> => {
+      await post(address, 'keep', { node }, secret);
+    },
   };
 }
 

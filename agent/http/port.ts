@@ -127,6 +127,8 @@ export type ClusterStatus = {
   request: { id: string; target: string; refused: string | null } | null;
   quorum: { servers: number; alive: number; survives: number } | null;
   nodes: NodeRow[];
+  /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
+  reservations?: { name: string; hostIp: string; ends: string }[];
 };
 
 export type StartOptions = {
@@ -197,7 +199,7 @@ export interface AgentApi {
 
   /** The authority's certificate, PEM; null in a plain cluster and outside of one. */
   caCertificate(): string | null;
-  /** Is this the hash of what that node proves itself with? For members and managers that were admitted. */
+  /** Is this the hash of what that node proves itself with? For enrolled members; not for a manager that was admitted only. */
   isMember(node: string, proof: string): boolean;
   /** From peers (a member's certificate and token, or the bearer of a plain cluster's secret): */
   vote(request: VoteRequest): Promise<VoteReply>;
@@ -210,8 +212,13 @@ export interface AgentApi {
   admit(request: AdmitRequest): Promise<Admission>;
   /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */
   enrol(node: string, caller?: { node: string; proof: string }): Promise<void>;
-  /** On a node other than the active: throw own data away when it may be (reinit asked by the active's API). */
-  wantReclone(): Promise<void>;
+  /** On the active, asked by a joining manager: it is still at work. Throws `not_admitted`. */
+  keepReserved(node: string, caller?: { node: string; proof: string }): Promise<void>;
+  /**
+   * On a node other than the active: throw own data away when it may be. `caller`: the peer that asks, where the cluster uses
+   * TLS. Throws operator `forbidden` for one that does not hold the lease.
+   */
+  wantReclone(caller?: string): Promise<void>;
 }
 
 export type AdmitRequest = {

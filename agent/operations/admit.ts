@@ -4,6 +4,7 @@ import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { AdmitRequest } from '../http/port.ts';
 import { version } from '../version.ts';
+import { reservationLife } from './reservation.ts';
 import { isOlder } from './version_order.ts';
 
 /** A reservation counts for this long, in milliseconds, once somebody else wants its name or address. */
@@ -57,11 +58,16 @@ function refuseLease(lease: AdmitRequest['lease'], policy: Policy): void {
   );
 }
 
-export function reservationOf(request: AdmitRequest, more: Partial<NodeRecord>): JoiningRecord {
+export function reservationOf(
+  request: AdmitRequest,
+  more: Partial<NodeRecord>,
+  tokenLife?: number,
+): JoiningRecord {
   const { hostIp, publicIp, apiPort, postgresPort, version, priority, nofailover } = request;
   return {
     schema: 1,
     at: new Date().toISOString(),
+    lifeMs: reservationLife(tokenLife),
     node: {
       schema: 1,
       hostIp,

@@ -10,6 +10,7 @@ import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
+import { keepReserved } from './reservation.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -19,6 +20,7 @@ export type JoinParts = {
   /** Ask the active to admit this manager: any node may be asked, and sends on to the active. */
   admit(address: string, request: AdmitRequest): Promise<Admission>;
   enrol(address: string, secret: string): Promise<void>;
+  keep(address: string, secret: string): Promise<void>;
   /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
   begin(systemId: string): void;
   /** Writes the certificates and secrets that came with the admission. */
@@ -73,9 +75,13 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
   const { config, pg, consul, machine, files, doors } = parts.parts;
   const admission = await step('asking to be admitted', () => admitSomewhere(parts));
   let entering = false;
+  const [ended, given] = [new AbortController(), new AbortController()];
+  const keepers = [admission.active.hostIp, ...parts.addresses];
+  const keep = (address: string) => parts.keep(address, admission.secret);
   try {
     parts.begin(admission.systemId);
     parts.accept(admission);
+    void keepReserved(keepers, keep, ended.signal).then((refusal) => given.abort(refusal));
     const clone = newClone();
     await step('taking over the machine', async () => {
       await machine.take();
@@ -94,7 +100,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
       const done = await pg.basebackup(
         from,
         ({ what, ...sizes }) => report({ detail: what, ...sizes }),
-        new AbortController().signal,
+        given.signal,
       );
       if (done.kind !== 'done')
         throw new AgentError({
@@ -134,6 +140,8 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
     // Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe.
     if (!entering || isRefusal(thrown)) await parts.undo();
     throw thrown;
+  } finally {
+    ended.abort();
   }
   await step('following the active', async (report) => {
     const until = performance.now() + FOLLOWS;

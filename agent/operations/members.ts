@@ -13,28 +13,10 @@ import { drive } from '../runtime.ts';
 import { admitSecured, checkToken, isThatNode, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { leaseReport, withLease } from './lease_times.ts';
+import { NotActiveError } from './not_active.ts';
 import { outOfConsul, removeNode } from './remove.ts';
+import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
-
-/** Says where the active is, so that a joining manager can be sent on. */
-export class NotActiveError extends AgentError {
-  readonly active: { node: string; host: string; port: number } | null;
-  constructor(active: { node: string; host: string; port: number } | null) {
-    super({
-      class: 'operator',
-      code: 'not_cluster_master',
-      message: 'this node is not the active',
-      hint:
-        active === null
-          ? 'no node is active right now: try again in a moment'
-          : `ask ${active.node} (${active.host})`,
-    });
-    this.active = active;
-  }
-  override toJSON() {
-    return { ...super.toJSON(), ...(this.active === null ? {} : { active: this.active }) };
-  }
-}
 
 /** Until the watcher has seen what was just written, ms. */
 const SEEN = 2000;
@@ -43,9 +25,13 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
   const { ports, node } = cluster;
   const { config } = parts;
 
-  function requireActive(): void {
+  function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
-    if (lease?.state === 'mine' && lease.right > 0 && node.fence === 'open') return;
+    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+  }
+
+  function requireActive(): void {
+    if (isActive()) return;
     const holder = node.view?.active?.value.node ?? '';
     const record = holder === node.name ? undefined : node.view?.nodes[holder];
     throw new NotActiveError(
@@ -75,6 +61,43 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
     );
 
+  /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
+  const removing = new Set<string>();
+
+  /** One after the other: a reservation that is kept alive must not come back behind the record it became. */
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const mine = turn.then(body);
+    turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async function remove(name: string, steps: Steps): Promise<void> {
+    removing.add(name);
+    try {
+      await removeNode(
+        {
+          cluster,
+          parts,
+          write: (ops) =>
+            inTurn(() =>
+              write(
+                ops,
+                (view) =>
+                  view.nodes[name]?.leaving === true ||
+                  (view.nodes[name] === undefined && view.joining?.[name] === undefined),
+              ),
+            ),
+          reserved: () => Object.keys(node.view?.joining ?? {}).filter((other) => other !== name),
+        },
+        name,
+        steps,
+      );
+    } finally {
+      removing.delete(name);
+    }
+  }
+
   return {
     /** Validates and reserves; repeated by the same joiner it reserves anew. */
     async admit(request: AdmitRequest): Promise<Admission> {
@@ -85,7 +108,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       const secured = await admitSecured(parts, cluster.consul.kv, request);
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, (server) => server.address === address);
-      const reservation = reservationOf(request, secured.record);
+      const reservation = reservationOf(request, secured.record, secured.lifeMs);
       await write(
         [{ verb: 'set', key: `joining/${request.nodeName}`, value: reservation }],
         (view) => view.joining?.[request.nodeName]?.at === reservation.at,
@@ -106,24 +129,45 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     },
 
     /** The reservation becomes the node's record. Idempotent. */
-    async enrol(name: string, caller?: { node: string; proof: string }): Promise<void> {
-      requireActive();
-      const held = node.view?.joining?.[name];
-      const record = node.view?.nodes[name] ?? held?.node;
-      if (record !== undefined && !isThatNode(caller, name, record))
-        throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
-      if (node.view?.nodes[name] !== undefined) return;
-      if (held === undefined)
-        throw refuse('not_admitted', `${name} was not admitted`, "run 'agent cluster join' again");
-      await write(
-        [
-          { verb: 'cas', key: `nodes/${name}`, value: held.node, index: 0 },
-          { verb: 'delete', key: `removed/${name}` },
-          { verb: 'delete', key: `joining/${name}` },
-        ],
-        (view) => view.nodes[name] !== undefined,
-      );
-      await spendToken(parts, cluster.consul.kv, name);
+    enrol: (name: string, caller?: { node: string; proof: string }): Promise<void> =>
+      inTurn(async () => {
+        requireActive();
+        const held = node.view?.joining?.[name];
+        const record = node.view?.nodes[name] ?? held?.node;
+        if (record !== undefined && !isThatNode(caller, name, record))
+          throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
+        if (node.view?.nodes[name] !== undefined) return;
+        if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
+        await write(
+          [
+            { verb: 'cas', key: `nodes/${name}`, value: held.node, index: 0 },
+            { verb: 'delete', key: `removed/${name}` },
+            { verb: 'delete', key: `joining/${name}` },
+          ],
+          (view) => view.nodes[name] !== undefined,
+        );
+        await spendToken(parts, cluster.consul.kv, name);
+      }),
+
+    /** The joiner is still at work: its reservation lives on. Throws operator `not_admitted` when it has ended or was removed. */
+    keep: (name: string, caller?: { node: string; proof: string }): Promise<void> =>
+      inTurn(async () => {
+        requireActive();
+        const held = node.view?.joining?.[name];
+        if (held === undefined && node.view?.nodes[name] !== undefined) return;
+        if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
+        if (!isThatNode(caller, name, held.node))
+          throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
+        const kept = { ...held, at: new Date().toISOString() };
+        await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);
+      }),
+
+    /** On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. */
+    async sweep(): Promise<void> {
+      if (!isActive()) return;
+      for (const [name, held] of Object.entries(node.view?.joining ?? {}))
+        if (node.view?.nodes[name] === undefined && hasEnded(held, Date.now()))
+          await remove(name, { step: (_, body) => body(() => {}) });
     },
 
     /** Changes the options of nodes/NAME. */
@@ -156,24 +200,14 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       });
     },
 
-    remove: (name: string, steps: Steps): Promise<void> =>
-      removeNode(
-        {
-          cluster,
-          parts,
-          write: (ops) =>
-            write(ops, (view) => view.nodes[name] === undefined || view.nodes[name]?.leaving === true),
-          reserved: () => Object.keys(node.view?.joining ?? {}),
-        },
-        name,
-        steps,
-      ),
+    remove,
 
     /** Throws when `name` may not be removed. */
     async mayRemove(name: string): Promise<void> {
       requireActive();
       const nodes = node.view?.nodes ?? {};
-      if (nodes[name] === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
+      const known = nodes[name] ?? node.view?.joining?.[name];
+      if (known === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
       if (name === node.name)
         throw refuse(
           'node_is_active',

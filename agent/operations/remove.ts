@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster.ts';
 import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../parts.ts';
-import { shutOut } from '../security/members.ts';
+import { revokeToken, shutOut } from '../security/members.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
@@ -40,10 +40,17 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
   });
   await step('out of the cluster', async () => {
     const record = node.view?.nodes[name];
-    if (record === undefined) return;
+    if (record === undefined) {
+      // Only reserved: what it was given goes first, since once its key is gone nothing else names it.
+      if (node.view?.joining?.[name] === undefined) return;
+      await revokeToken(parts, name);
+      await o.write([{ verb: 'delete', key: `joining/${name}` }]);
+      return;
+    }
     const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
     await o.write([
       { verb: 'delete', key: `nodes/${name}` },
+      { verb: 'delete', key: `joining/${name}` },
       { verb: 'set', key: `removed/${name}`, value: tombstone },
     ]);
   });

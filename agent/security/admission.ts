@@ -84,11 +84,17 @@ export async function admitSecurity(
   admission: SecurityAdmission;
   certificate: { name: string; fingerprint: string };
   proof: string;
+  /** Of the token it came with, ms. */
+  lifeMs: number;
 }> {
   const { security, tokens } = parts;
   if (request === undefined) throw tokenMissing();
   const { nodeName: node, hostIp, publicIp } = joiner;
-  await tokens.use(request.token, { node, hostIp, key: fingerprintOf(request.requests.agent) });
+  const lifeMs = await tokens.use(request.token, {
+    node,
+    hostIp,
+    key: fingerprintOf(request.requests.agent),
+  });
   const certificates = await signNode(
     security.ca,
     request.requests,
@@ -106,6 +112,7 @@ export async function admitSecurity(
     },
     certificate: { name: commonName, fingerprint },
     proof: request.proof,
+    lifeMs,
   };
 }
 

@@ -6,6 +6,7 @@ import { fingerprintOf } from '../platform/tls/read.ts';
 import { applyRenewal, expiries, renewCertificates } from './renew.ts';
 import type { Security } from './store.ts';
 import { joinTokens } from './tokens.ts';
+import { isEnrolled } from './who.ts';
 
 type SecurityApi = Pick<
   AgentApi,
@@ -72,10 +73,6 @@ export function securityApi(agent: Agent): SecurityApi {
       return applyRenewal(renewed, agent.certificateUsers(parts));
     },
     caCertificate: () => security()?.caPem ?? null,
-    isMember(node, proof) {
-      const view = agent.cluster?.node.view;
-      const record = view?.nodes[node] ?? view?.joining?.[node]?.node;
-      return record?.proof !== undefined && record.proof === proof && !view?.removed.includes(node);
-    },
+    isMember: (node, proof) => isEnrolled(agent.cluster?.node.view, node, proof),
   };
 }

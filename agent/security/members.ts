@@ -23,6 +23,8 @@ const tokensOf = (parts: Parts, kv: ConsulKv) =>
 export interface Secured {
   /** For the node's record. */
   readonly record: Pick<NodeRecord, 'certificate' | 'proof'>;
+  /** Of the join token, ms; none in a plain cluster. */
+  readonly lifeMs?: number;
   /** For the answer. */
   readonly answer: { readonly security?: SecurityAdmission };
 }
@@ -53,8 +55,8 @@ export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitReq
     request,
     request.security,
   );
-  const { certificate, proof, admission } = made;
-  return { record: { certificate, proof }, answer: { security: admission } };
+  const { certificate, proof, lifeMs, admission } = made;
+  return { record: { certificate, proof }, lifeMs, answer: { security: admission } };
 }
 
 /** The token that let this node in is spent for good. A failure leaves it to its time: the name is taken by now. */
@@ -72,13 +74,19 @@ export const isThatNode = (
   record: NodeRecord,
 ): boolean => record.proof === undefined || (caller?.node === name && caller.proof === record.proof);
 
+/** Takes back a node's Consul token and policy. May be repeated. Throws transient `consul_unknown`. */
+export async function revokeToken(parts: Parts, node: string): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  const revoked = await parts.consul.admin().acl.revokeNodeToken(node);
+  if (revoked.kind === 'unknown')
+    throw transient('consul_unknown', `its Consul token may still be good: ${revoked.cause.code}`);
+}
+
 /** A removed node's Consul token and the gossip key it knows are worth nothing afterwards. May be repeated. */
 export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
   const admin = parts.consul.admin();
-  const revoked = await admin.acl.revokeNodeToken(node);
-  if (revoked.kind === 'unknown')
-    throw transient('consul_unknown', `its Consul token may still be good (${revoked.cause.code})`);
+  await revokeToken(parts, node);
   const until = performance.now() + GONE;
   for (;;) {
     const members = await admin.catalog.members();

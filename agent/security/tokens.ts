@@ -143,29 +143,29 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
 
     /**
      * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
-     * until it has entered. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
+     * until it has entered. Resolves with the life it was made with, ms. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
      */
-    async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<void> {
+    async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<number> {
       for (;;) {
         const found = await known(token);
-        const { used } = found.record;
+        const { used, created, expires } = found.record;
         const own = used?.node === joiner.node && used.key === joiner.key && !used.entered;
-        if (own && now() - used.at <= REPEAT) return;
+        if (own && now() - used.at <= REPEAT) return expires - created;
         if (used !== null)
           throw refuse(
             'token_used',
             `this join token was used already, by ${used.node} (${used.hostIp})`,
             ANOTHER,
           );
-        if (now() >= found.record.expires)
+        if (now() >= expires)
           throw refuse(
             'token_expired',
-            `this join token ended at ${new Date(found.record.expires).toISOString()}`,
+            `this join token ended at ${new Date(expires).toISOString()}`,
             ANOTHER,
           );
         const taken: TokenRecord = { ...found.record, used: { ...joiner, at: now(), entered: false } };
         const done = await kv.put(keyOf(token.id), JSON.stringify(taken), { cas: found.index });
-        if (done.kind === 'ok') return;
+        if (done.kind === 'ok') return expires - created;
         // Whether it was this one or another that got it, the next look tells.
         if (done.kind === 'unknown') throw unknown(done);
       }

@@ -3,7 +3,8 @@ import { waitFor } from '../progress.ts';
 
 export default command({
   name: 'remove',
-  description: 'take a standby out of the cluster for good; it must be emptied before it may join again',
+  description:
+    'take a standby, or a manager that is still joining, out for good; it must be emptied before it may join again',
   examples: ['agent cluster nodes remove m3'],
   args: {
     name: { type: 'positional', required: true, description: 'the name of the node' },

@@ -44,6 +44,12 @@ function unreadable({ unreadable: keys }: ClusterStatus): string {
   return `${each.join(', ')}; upgrade the agent of this node, or put the value right in Consul`;
 }
 
+/** They are let in by databases and firewalls already, so they are said. */
+const joining = ({ reservations = [] }: ClusterStatus): string =>
+  reservations
+    .map(({ name, hostIp, ends }) => `${name} (${hostIp}), reserved until ${time(ends)}`)
+    .join('; ');
+
 export function clusterText(cluster: ClusterStatus, colored: boolean): string {
   const { id, active, epoch, since, error } = cluster;
   const head = facts([
@@ -54,6 +60,8 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['consul', survives(cluster)],
     ['lease times', leaseTimes(cluster)],
     ['unreadable', unreadable(cluster)],
+
+    ['joining', joining(cluster)],
     ['paused', paused(cluster)],
     ['request', requested(cluster)],
   ]);

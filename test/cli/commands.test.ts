@@ -103,6 +103,14 @@ describe('what is read', () => {
     `);
   });
 
+  test('cluster status names who was admitted and is no node yet', async () => {
+    const ends = '2026-01-02T03:14:05.000Z';
+    on.agent.clusters = [clusterStatus({ reservations: [{ name: 'm4', hostIp: '10.0.0.14', ends }] })];
+    expect((await on.cli('cluster status')).out).toMatch(/joining +m4 \(10\.0\.0\.14\), reserved until /);
+    on.agent.clusters = [clusterStatus({})];
+    expect((await on.cli('cluster status')).out).not.toContain('joining');
+  });
+
   test('cluster status says aloud: no active, degraded, paused, a refused request', async () => {
     on.agent.clusters = [
       clusterStatus({

@@ -3,9 +3,13 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../agent/config.ts';
+import { loadConfig, type NodeConfig } from '../../agent/config.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
+import { createPeerCalls } from '../../agent/http/peer_calls.ts';
 import { createPeers } from '../../agent/http/peers.ts';
+import { reservationOf } from '../../agent/operations/admit.ts';
+import { admitRequestOf } from '../../agent/operations/join.ts';
+import { prepareJoin } from '../../agent/security/admission.ts';
 import { loadSecurity, type Security } from '../../agent/security/store.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
 import { agentOn, prepare } from '../../cli/dev/cluster.ts';
@@ -184,3 +188,81 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   expect(securityOf(away).secrets.gossipKey).toBe(fresh);
   expect(await t.healthy(30_000, [active, other, away])).toBe(true);
 }, 180_000);
+
+test('a reservation is kept, may ask nothing of the members, and is worth nothing once it was removed', async () => {
+  const active = await t.activeName();
+  const { config } = loadConfig(t.node(active).config);
+  const ghost = { ...config, node_name: 'ghost', host_ip: await freeAddress() } as NodeConfig;
+  const made = await agent(active, 'cluster', 'token', 'create', '--ttl', '10min');
+  const secrets = await prepareJoin(ghost, made.stdout.trim());
+  const { fingerprint } = secrets;
+  const request = { ...admitRequestOf(ghost), security: secrets.request };
+  const admission = await createPeerCalls(PORTS.api, { fingerprint }).admit(host(active), request);
+  const { ca, certificates } = admission.security ?? {};
+  if (ca === undefined || certificates === undefined) throw new Error('no certificates came');
+  const tls = { ca: ca.certificate, cert: certificates.agent, key: secrets.keys.agent };
+  const self = { node: 'ghost', token: secrets.peerToken, tls };
+  const calls = createPeerCalls(PORTS.api, { fingerprint, self: () => self });
+  const peers = createPeers(
+    (name) => ({ host: host(name), port: PORTS.api }),
+    () => 'unused',
+    () => self,
+  );
+  const consul = createConsulClient({
+    servers: [`https://${host(active)}:8501`],
+    tls: () => tls,
+    token: secrets.request.consulToken,
+  });
+
+  await calls.keep(host(active), '', 'ghost');
+  expect((await consul.kv.get('cloudify/cluster/joining/ghost')).kind).toBe('ok');
+  expect(await peers.state(active, 2000)).toBeNull();
+  expect(await peers.lags(active, 2000)).toBeNull();
+  expect((await agent(active, 'cluster', 'status')).stdout).toContain('ghost (');
+  const others = t.nodes.map(({ name }) => name).filter((name) => name !== active);
+  for (const name of others) expect(await peers.reclone(name, 2000)).toBeNull();
+
+  const removed = await agent(active, 'cluster', 'nodes', 'remove', 'ghost');
+  expect(`${removed.code} ${removed.stderr}`).toStartWith('0 ');
+  expect((await consul.kv.get('cloudify/cluster/joining/ghost')).kind).toBe('unknown');
+  for (const call of [calls.keep, calls.enrol])
+    expect(await call(host(active), '', 'ghost').catch(({ code }) => code)).toBe('not_admitted');
+}, 120_000);
+
+test('a reservation whose joiner has vanished ends by itself, and the gossip key is another then', async () => {
+  const active = await t.activeName();
+  const { config } = loadConfig(t.node(active).config);
+  const ghost = { ...config, node_name: 'late', host_ip: await freeAddress() } as NodeConfig;
+  const { tls, secrets } = securityOf(active);
+  const { kv } = createConsulClient({
+    servers: [`https://${host(active)}:8501`],
+    tls: () => tls,
+    token: secrets.consulToken,
+  });
+  const key = 'cloudify/cluster/joining/late';
+  const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);
+  const past = { ...held, at: new Date(Date.now() - 11 * 60_000).toISOString() };
+  expect((await kv.put(key, JSON.stringify(past))).kind).toBe('ok');
+  await eventually('it is gone', 60_000, async () => (await kv.get(key)).kind === 'absent');
+  await eventually(
+    'the key is another',
+    60_000,
+    () => securityOf(active).secrets.gossipKey !== secrets.gossipKey,
+  );
+}, 150_000);
+
+test('a member that does not hold the lease orders no fresh copy', async () => {
+  const active = await t.activeName();
+  const listed = JSON.parse((await agent(active, 'cluster', 'nodes', 'list', '--json')).stdout);
+  const names: string[] = listed.map(({ name }: { name: string }) => name);
+  const [one, other] = names.filter((name) => name !== active) as [string, string];
+  const { tls, secrets } = securityOf(one);
+  const peers = createPeers(
+    (name) => ({ host: host(name), port: PORTS.api }),
+    () => 'unused',
+    () => ({ node: one, token: secrets.peerToken, tls }),
+  );
+  expect(await peers.reclone(other, 2000)).toBeNull();
+  const refused = await agent(one, 'cluster', 'reinit', other);
+  expect([refused.code === 0, refused.stderr.includes('not the active')]).toEqual([false, true]);
+}, 30_000);

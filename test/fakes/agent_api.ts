@@ -307,7 +307,9 @@ export class FakeAgent implements AgentApi {
     return ADMISSION;
   };
   enrol: AgentApi['enrol'] = async (node) => this.#ask('enrol', node);
-  wantReclone: AgentApi['wantReclone'] = async () => this.#ask('wantReclone');
+  keepReserved: AgentApi['keepReserved'] = async (node) => this.#ask('keepReserved', node);
+  wantReclone: AgentApi['wantReclone'] = async (caller) =>
+    this.#ask('wantReclone', ...(caller === undefined ? [] : [caller]));
 
   tokenRows: TokenRow[] = [];
   files: AgentApi['files'] = () => ({

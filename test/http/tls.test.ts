@@ -96,6 +96,13 @@ describe('a peer', () => {
     expect(agent.asked).toEqual([]);
   });
 
+  test('that orders a fresh copy is named to the agent, which asks whether it holds the lease', async () => {
+    const path = '/api/v1/peer/reclone';
+    const reply = await call(path, { tls: own, method: 'POST', authorization: `Peer m1:${TOKEN}` });
+    expect(reply.status).toBe(200);
+    expect(agent.asked).toEqual([['wantReclone', 'm1']]);
+  });
+
   test('gets a vote over a connection that is open already in less than 10 ms', async () => {
     const address = { host: HOST, port: PORT };
     const peers = createPeers(
