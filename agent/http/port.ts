@@ -234,7 +234,7 @@ export type AdmitRequest = {
   deviceId?: string | undefined;
   /** Where the cluster uses TLS: the join token, requests for certificates. */
   security?: SecurityRequest | undefined;
-  /** The lease times, ms: they must be the same on every node, or a challenger could come before the holder is fenced. */
+  /** The lease times of its file, ms: for agents that go by those. */
   lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
 };
 export type Admission = {
@@ -244,7 +244,6 @@ export type Admission = {
   secret: string;
   consulServers: string[];
   gossipKey: string | null;
-  /** Where the cluster uses TLS: certificates and secrets. */
   security?: SecurityAdmission | undefined;
   active: { node: string; hostIp: string; postgresPort: number };
   members: Record<string, NodeRecord>;

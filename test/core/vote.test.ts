@@ -270,6 +270,16 @@ describe('following only what the own data is a prefix of', () => {
     fresh.n.durable = durable('b', { clone: 'b2' });
     expect(fresh.stage.run(follow(fresh.n))).toBe(true);
   });
+  test('one that follows needs no rewind, whatever it was to a former holder', () => {
+    const { stage, n } = overtaken();
+    n.wants = 'rewind';
+    expect(stage.run(follow(n))).toBe(true);
+    expect(n.wants as string).toBe('nothing');
+    const asked = overtaken();
+    asked.n.wants = 'reclone';
+    asked.stage.run(follow(asked.n));
+    expect(asked.n.wants as string).toBe('reclone');
+  });
   test('what was just copied from the holder has nothing of its own', () => {
     const { stage, n, upstreams } = overtaken({}, { process: 'stopped', role: 'unknown', position: null });
     expect(stage.run(follow(n, 'a'))).toBe(false);

@@ -100,6 +100,7 @@ const CFY = {
 const BODIES: Record<string, unknown> = {
   'POST /api/v1/peer/admit': ADMIT,
   'POST /api/v1/peer/enrol': { node: 'm4' },
+  'POST /api/v1/peer/keep': { node: 'm4' },
   'POST /api/v1/peer/vote': { index: 1, candidate: 'm2' },
   'POST /api/v1/peer/failsafe': { holder: 'm1', instance: 'i', epoch: 1 },
   'POST /api/v1/peer/reclone': {},

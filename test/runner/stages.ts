@@ -79,10 +79,13 @@ export const stages: Stage[] = [
       },
     ],
   },
-  { name: 'unit', suite: { folders: '*', apart: false, limitSeconds: 300, testLimitMs: 10_000 } },
-  { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 300, testLimitMs: 240_000 } },
-  { name: 'contract', suite: { folders: ['contract'], apart: true, limitSeconds: 420, testLimitMs: 60_000 } },
-  { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 600, testLimitMs: 240_000 } },
+  { name: 'unit', suite: { folders: '*', apart: false, limitSeconds: 900, testLimitMs: 40_000 } },
+  { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 1600, testLimitMs: 600_000 } },
+  {
+    name: 'contract',
+    suite: { folders: ['contract'], apart: true, limitSeconds: 900, testLimitMs: 180_000 },
+  },
+  { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 1200, testLimitMs: 480_000 } },
   {
     name: 'lab',
     suite: {

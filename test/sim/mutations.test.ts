@@ -30,7 +30,7 @@ for (const mutation of mutations) {
   if (untested === undefined) {
     test(`${id}: an invariant breaks when ${what}`, async () => {
       expect(await firstViolation(mutation)).not.toBeNull();
-    }, 120_000);
+    }, 600_000);
   } else {
     test(`${id}: not shown by the simulator (${what}), because ${untested}`, async () => {
       (await loadBroken(mutation.edits)).remove();

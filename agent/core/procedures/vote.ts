@@ -136,6 +136,8 @@ export function* follow(n: NodeContext, copiedFrom: string | null = null): Proce
     const done = yield* call('pg', 'setUpstream', upstream, CUT_DEADLINE);
     if (done.kind !== 'done') return false;
     n.comparedEpoch = record.epoch;
+    // All that is here is in the holder's log: what it was to a former holder says nothing any more.
+    if (n.wants === 'rewind') n.wants = 'nothing';
     if (n.followed !== record.holder) {
       n.followed = record.holder;
       hookLater(n, 'follow', { active: record.holder, epoch: `${record.epoch}` });
