@@ -91,7 +91,8 @@ export function fetchSend(tls: () => ClientTls | undefined = () => undefined): H
       if (signal?.aborted === true) return cancel();
       signal?.addEventListener('abort', cancel, { once: true });
 
-      const init: RequestInit = { method: request.method, signal: abort.signal };
+      // Sent on to somebody else, the node's token would go along.
+      const init: RequestInit = { method: request.method, signal: abort.signal, redirect: 'manual' };
       if (request.body !== undefined) init.body = request.body;
       if (request.headers !== undefined) init.headers = request.headers;
       const options = request.url.startsWith('https:') ? secured : plain;

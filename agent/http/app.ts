@@ -1,12 +1,11 @@
 /** The agent's HTTP interface as a web-standard application: no sockets, no runtime. Listening is server.ts. */
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import { AgentError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { apiRoutes } from './api.ts';
 import { type Access, people } from './auth.ts';
 import { cfyRoutes, type Manager } from './cfy.ts';
 import { notFound, replyError } from './errors.ts';
+import { guards } from './guards.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoutes } from './metrics.ts';
 import { peerRoutes } from './peer.ts';
@@ -20,24 +19,11 @@ export interface AppOptions {
   readonly log?: Logger;
 }
 
-const BODY_LIMIT = 1024 * 1024;
-
 export function createApp({ api, manager, access, log }: AppOptions): Hono {
   const app = new Hono();
   app.onError(replyError(log));
   app.notFound((c) => replyError(log)(notFound(`nothing at ${c.req.method} ${c.req.path}`), c));
-  app.use(
-    bodyLimit({
-      maxSize: BODY_LIMIT,
-      onError: () => {
-        throw new AgentError({
-          class: 'usage',
-          code: 'too_large',
-          message: `the body is over ${BODY_LIMIT} bytes`,
-        });
-      },
-    }),
-  );
+  for (const guard of guards()) app.use(guard);
   app.route('/health', healthRoutes(api));
   app.route('/api/v1/peer', peerRoutes(api, access));
   for (const path of ['/api/*', '/metrics']) app.use(path, people(access, log));

@@ -9,7 +9,10 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  too_slow: 408,
   too_large: 413,
+  unsupported_media_type: 415,
+  too_many_requests: 503,
   // What the clients of Cloudify 4.x know: they try the next manager.
   not_cluster_master: 400,
   removed_from_cluster: 400,

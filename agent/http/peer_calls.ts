@@ -49,6 +49,7 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
       try {
         reply = await fetch(`${scheme}://${target}/api/v1/peer/${path}`, {
           ...options,
+          redirect: 'manual',
           method: 'POST',
           headers: { 'content-type': 'application/json', ...authorization(secret) },
           body: JSON.stringify(body),

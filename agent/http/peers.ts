@@ -71,6 +71,7 @@ export function createPeers(
     try {
       const reply = await fetch(`${own === undefined ? 'http' : 'https'}://${where}/api/v1/peer/${path}`, {
         ...connection(false),
+        redirect: 'manual',
         method,
         headers: { authorization, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -15,6 +15,7 @@ import {
 import { group } from '../config/group.ts';
 import { problemLine, problemsOf } from '../config/problems.ts';
 import { AgentError } from '../errors.ts';
+import { bodyText } from './guards.ts';
 
 const settings = () =>
   v.optional(v.record(v.string(), v.unknown(), 'must be an object of names and values'), {});
@@ -133,7 +134,7 @@ export function check<S extends v.GenericSchema>(schema: S, input: unknown, what
 
 /** The body as JSON; an empty one counts as `{}`. Throws usage `bad_request`. */
 export async function readJson(c: Context): Promise<unknown> {
-  const body = await c.req.text();
+  const body = await bodyText(c);
   if (body.trim() === '') return {};
   try {
     return JSON.parse(body) as unknown;

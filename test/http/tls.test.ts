@@ -64,7 +64,7 @@ const call = (
   fetch(`${URL}${path}`, {
     ...connectionOptions({ tls, once: true }),
     method,
-    ...(authorization === '' ? {} : { headers: { authorization } }),
+    headers: { 'content-type': 'application/json', ...(authorization === '' ? {} : { authorization }) },
     ...(method === 'GET' ? {} : { body: JSON.stringify(path.endsWith('vote') ? VOTE : {}) }),
   });
 const basic = (user: string, password: string) =>

@@ -25,6 +25,7 @@ export function createRest(base: string, apiKey: string): Rest {
     try {
       reply = await fetch(`${base}/rest/${path}`, {
         method,
+        redirect: 'manual',
         headers: {
           'X-API-Key': apiKey,
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),

@@ -1,0 +1,120 @@
+/** What holds for every request before anybody looks at what it asks: how much, how long, how many, and from where. */
+import type { Context, MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { AgentError } from '../errors.ts';
+
+/** Milliseconds for a body to come in whole. */
+export const BODY_DEADLINE = 10_000;
+/** Before anybody has shown who they are: an admission, with its three requests for certificates, is the largest. */
+const STRANGERS = 16 * 1024;
+const KNOWN = 1024 * 1024;
+/** Requests under way at once, in all and of one address. The Unix socket has no such bound, and peers a share of their own. */
+const AT_ONCE = 128;
+const OF_ONE = 32;
+const PEERS = 64;
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+const refused = (code: string, message: string, hint?: string): AgentError =>
+  new AgentError({ class: 'usage', code, message, ...(hint === undefined ? {} : { hint }) });
+
+const tooLarge = (limit: number) => () => {
+  throw refused('too_large', `the body is over ${limit} bytes`);
+};
+
+type Incoming = { socket?: { remoteAddress?: string; destroy?: () => void } };
+const incomingOf = (c: Context): Incoming | undefined =>
+  (c.env as { incoming?: Incoming } | undefined)?.incoming;
+/** Undefined in tests without a socket, and on a Unix socket. */
+export const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
+
+/** Nothing that is answered here is to be kept, guessed at, framed or sent on. */
+const headers: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.header('X-Content-Type-Options', 'nosniff');
+  c.header('X-Frame-Options', 'DENY');
+  c.header('Referrer-Policy', 'no-referrer');
+  c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+  if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
+};
+
+/** A page of somebody else cannot make a browser that knows a password change anything: such requests are of other kinds. */
+const sameSite: MiddlewareHandler = async (c, next) => {
+  if (!READS.has(c.req.method)) {
+    const site = c.req.header('sec-fetch-site');
+    if (site !== undefined && site !== 'same-origin' && site !== 'none')
+      throw new AgentError({
+        class: 'operator',
+        code: 'forbidden',
+        message: 'a page of another site may change nothing here',
+      });
+    const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
+    if (c.req.method !== 'DELETE' && type !== 'application/json')
+      throw refused(
+        'unsupported_media_type',
+        'a change must come as JSON',
+        "send 'Content-Type: application/json'",
+      );
+  }
+  await next();
+};
+
+/** How many requests are under way, so that strangers cannot take all the room. */
+function crowd(): MiddlewareHandler {
+  const of = new Map<string, number>();
+  let strangers = 0;
+  let peers = 0;
+  const busy = () =>
+    new AgentError({
+      class: 'transient',
+      code: 'too_many_requests',
+      message: 'too many requests are under way',
+      hint: 'try again in a moment',
+    });
+  return async (c, next) => {
+    const address = addressOf(c);
+    if (address === undefined) return await next();
+    const peer =
+      c.req.path.startsWith('/api/v1/peer/') && (c.req.header('authorization') ?? '').startsWith('Peer ');
+    const own = of.get(address) ?? 0;
+    if (own >= OF_ONE || (peer ? peers >= PEERS : strangers >= AT_ONCE)) throw busy();
+    of.set(address, own + 1);
+    if (peer) peers += 1;
+    else strangers += 1;
+    try {
+      await next();
+    } finally {
+      const left = (of.get(address) ?? 1) - 1;
+      if (left === 0) of.delete(address);
+      else of.set(address, left);
+      if (peer) peers -= 1;
+      else strangers -= 1;
+    }
+  };
+}
+
+/** In this order: headers for whatever comes of it, then the cheap refusals. */
+export function guards(): MiddlewareHandler[] {
+  const small = bodyLimit({ maxSize: STRANGERS, onError: tooLarge(STRANGERS) });
+  const large = bodyLimit({ maxSize: KNOWN, onError: tooLarge(KNOWN) });
+  const limit: MiddlewareHandler = (c, next) =>
+    c.req.path.startsWith('/api/v1/peer/') ? small(c, next) : large(c, next);
+  return [headers, crowd(), sameSite, limit];
+}
+
+/** The body's text. One that does not come in whole in time ends its connection. Throws usage `too_slow`. */
+export async function bodyText(c: Context, deadline = BODY_DEADLINE): Promise<string> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(refused('too_slow', `the body did not come in ${deadline / 1000} s`));
+      // After the reply had its chance to go out.
+      setTimeout(() => incomingOf(c)?.socket?.destroy?.(), 100);
+    }, deadline);
+  });
+  try {
+    return await Promise.race([c.req.text(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
