@@ -213,7 +213,7 @@ export function createApi(agent: Agent): AgentApi {
     async enrol(name, caller) {
       member();
       if (agent.members === null) throw unsettled();
-      await agent.members.enrol(name, caller);
+      return await agent.members.enrol(name, caller);
     },
     async keepReserved(name, caller) {
       member();

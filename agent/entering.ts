@@ -13,7 +13,13 @@ import type { Steps } from './operations/tracker.ts';
 import type { Parts } from './parts.ts';
 import type { Files } from './roles/files/port.ts';
 import { catchUpGossip } from './security/gossip.ts';
-import { consulAccess, forgetSecurity, joinSecurity, memberCalls } from './security/joining.ts';
+import {
+  consulAccess,
+  forgetSecurity,
+  joinSecurity,
+  memberCalls,
+  takeEnrolment,
+} from './security/joining.ts';
 
 export type EnteringParts = {
   memberships: ReturnType<typeof membershipStore>;
@@ -101,7 +107,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       void (async () => {
         for (;;) {
           try {
-            await enrolSurely(others, (address) => calls.enrol(address, membership.secret, config.node_name));
+            const enrolled = await enrolSurely(others, (address) =>
+              calls.enrol(address, membership.secret, config.node_name),
+            );
+            takeEnrolment(parts, enrolled);
             return entered();
           } catch (thrown) {
             log.error('the cluster did not enter this node:', thrown);
@@ -151,7 +160,8 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
             joining.save({ nodeName: config.node_name, hostIp: config.host_ip, systemId, wiped: false }),
           accept: security.accept,
           become: (membership, clone) => become(parts, { ...membership, options, entered: false }, clone),
-          entered() {
+          entered(enrolled) {
+            takeEnrolment(parts, enrolled);
             entered();
             joining.forget();
           },

@@ -13,7 +13,7 @@ export function unexpected(reply: Reply, write: boolean): Unknown {
     maybeApplied: write && status < 400,
     server,
     status,
-    // Never the body: this message goes to whoever asked the agent, and the body may be of something else.
+    said: reply.body.trim().slice(0, 300),
     message: denied
       ? 'Consul refuses the token of this node'
       : `Consul gave an unexpected answer (status ${status})`,

@@ -133,8 +133,8 @@ export class HttpCatalog implements ConsulCatalog {
   ): Promise<Done | { kind: 'absent' } | Unknown> {
     const done = await this.#command(call, options);
     if (done.kind === 'ok') return done;
-    const { code, status, message } = done.cause;
-    return status === 404 || (code === 'server_error' && absence.test(message)) ? { kind: 'absent' } : done;
+    const { code, status, said = '' } = done.cause;
+    return status === 404 || (code === 'server_error' && absence.test(said)) ? { kind: 'absent' } : done;
   }
 
   async #value<T>(

@@ -26,7 +26,10 @@ export interface ConsulFailure {
   /** Base URL of the last server asked; empty when none was. */
   readonly server: string;
   readonly status?: number;
+  /** In our own words: it goes to whoever asked the agent. */
   readonly message: string;
+  /** What the server said, to tell its refusals apart by. May be of anything: never shown to anybody. */
+  readonly said?: string;
 }
 
 export interface Unknown {

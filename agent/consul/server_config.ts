@@ -63,7 +63,11 @@ function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, bindAddr: st
       // Tokens that were good go on being so while no leader can be asked.
       down_policy: 'extend-cache',
       // In the file and not by the bootstrap call, which cannot be repeated.
-      tokens: { master: tokens.management, agent: tokens.node },
+      // A server that is not enrolled yet has none: the cluster's exists already.
+      tokens: {
+        ...(tokens.management === '' ? {} : { master: tokens.management }),
+        agent: tokens.node,
+      },
     },
   };
 }

@@ -199,9 +199,10 @@ export class ConsulTransport {
 
 function describe(outcome: HttpReply | HttpFailure, server: string, write: boolean): ConsulFailure {
   if (outcome.kind === 'reply') {
-    // What the server said stays here: it may be anything, and this message goes to whoever asked the agent.
-    const message = `Consul answered with status ${outcome.status}`;
-    return { code: 'server_error', maybeApplied: write, server, status: outcome.status, message };
+    const { status } = outcome;
+    const said = outcome.body.trim().slice(0, 300);
+    const message = `Consul answered with status ${status}`;
+    return { code: 'server_error', maybeApplied: write, server, status, message, said };
   }
   const maybeApplied = write && outcome.code !== 'unreachable';
   return { code: outcome.code, maybeApplied, server, message: outcome.message };

@@ -42,6 +42,8 @@ export type Facts = {
   policy: Policy;
   /** Age of the agent's process, ms. */
   age: number;
+  /** How old it may become beside a primary before its first renewal: by the times that challengers go by, ms. */
+  startGrace: number;
   consul: 'ok' | 'unreachable';
   lease: LeaseFacts;
   removed: boolean;
@@ -127,6 +129,7 @@ export function factsOf(
       nofailover: view?.nodes[n.name]?.options.nofailover ?? n.policy.nofailover,
     },
     age: now - n.bornAt,
+    startGrace: Math.min(1.5 * n.policy.retryPeriod, 0.375 * seenTimes(n, record).renewDeadline),
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
     lease: {
       state: leaseState(n),

@@ -16,8 +16,7 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
     return c.json({ certificate });
   });
   app.post('/enrol', enrolment(access), async (c) => {
-    await api.enrol((await readBody(c, enrolBody)).node, peerOf(c));
-    return c.json({});
+    return c.json(await api.enrol((await readBody(c, enrolBody)).node, peerOf(c)));
   });
   app.post('/keep', enrolment(access), async (c) => {
     await api.keepReserved((await readBody(c, enrolBody)).node, peerOf(c));

@@ -4,7 +4,7 @@ import { AgentError } from '../errors.ts';
 import { type ClientTls, connectionOptions } from '../platform/tls/fetch.ts';
 import type { PeerSelf } from './peers.ts';
 import { fetchPinnedCa } from './pinned_ca.ts';
-import type { Admission, AdmitRequest } from './port.ts';
+import type { Admission, AdmitRequest, Enrolled } from './port.ts';
 
 const DEADLINE = 10_000;
 const HOPS = 3;
@@ -76,9 +76,8 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
 
   return {
     admit: (address: string, request: AdmitRequest) => post<Admission>(address, 'admit', request),
-    enrol: async (address: string, secret: string, node: string): Promise<void> => {
-      await post(address, 'enrol', { node }, secret);
-    },
+    enrol: (address: string, secret: string, node: string) =>
+      post<Enrolled>(address, 'enrol', { node }, secret),
     keep: async (address: string, secret: string, node: string): Promise<void> => {
       await post(address, 'keep', { node }, secret);
     },

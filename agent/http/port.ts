@@ -4,7 +4,7 @@ import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
-import type { SecurityAdmission, SecurityRequest } from '../security/admission.ts';
+import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
@@ -211,7 +211,7 @@ export interface AgentApi {
   /** On the active, asked by a joining manager: validate and reserve; everything it needs to join. */
   admit(request: AdmitRequest): Promise<Admission>;
   /** On the active: the joined node is complete (Consul votes, data is there): write nodes/NAME. */
-  enrol(node: string, caller?: { node: string; proof: string }): Promise<void>;
+  enrol(node: string, caller?: { node: string; proof: string }): Promise<Enrolled>;
   /** On the active, asked by a joining manager: it is still at work. Throws `not_admitted`. */
   keepReserved(node: string, caller?: { node: string; proof: string }): Promise<void>;
   /**
@@ -232,11 +232,11 @@ export type AdmitRequest = {
   nofailover: boolean;
   /** Syncthing's, where files are replicated. */
   deviceId?: string | undefined;
-  /** Where the cluster uses TLS: the join token, requests for certificates. */
   security?: SecurityRequest | undefined;
   /** The lease times of its file, ms: for agents that go by those. */
   lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
 };
+export type Enrolled = { security?: MemberSecrets | undefined };
 export type Admission = {
   clusterId: string;
   incarnation: number;

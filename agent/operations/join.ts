@@ -5,7 +5,7 @@
 import { effectiveLease, type NodeConfig } from '../config.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import type { Admission, AdmitRequest } from '../http/port.ts';
+import type { Admission, AdmitRequest, Enrolled } from '../http/port.ts';
 import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import type { Files } from '../roles/files/port.ts';
@@ -19,7 +19,7 @@ export type JoinParts = {
   request: AdmitRequest;
   /** Ask the active to admit this manager: any node may be asked, and sends on to the active. */
   admit(address: string, request: AdmitRequest): Promise<Admission>;
-  enrol(address: string, secret: string): Promise<void>;
+  enrol(address: string, secret: string): Promise<Enrolled>;
   keep(address: string, secret: string): Promise<void>;
   /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
   begin(systemId: string): void;
@@ -27,7 +27,8 @@ export type JoinParts = {
   accept(admission: Admission): void;
   /** Make clone id and membership durable and run the core. */
   become(membership: Membership, clone: string): Promise<void>;
-  entered(): void;
+  /** The active has entered this node, and gave it what members hold. */
+  entered(enrolled: Enrolled): void;
   /** Undo everything since `begin`. */
   undo(): Promise<void>;
   following(): { streaming: boolean; reason: string };
@@ -133,8 +134,9 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
       );
       entering = true;
       const active = admission.active.hostIp;
-      await enrolSurely([...parts.addresses, active], (address) => parts.enrol(address, admission.secret));
-      parts.entered();
+      parts.entered(
+        await enrolSurely([...parts.addresses, active], (address) => parts.enrol(address, admission.secret)),
+      );
     });
   } catch (thrown) {
     // Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe.
@@ -190,10 +192,10 @@ const isRefusal = (thrown: unknown): boolean => thrown instanceof AgentError && 
  * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join
  * would wipe what a vote counts on.
  */
-export async function enrolSurely(
+export async function enrolSurely<T>(
   addresses: readonly string[],
-  enrol: (address: string) => Promise<void>,
-): Promise<void> {
+  enrol: (address: string) => Promise<T>,
+): Promise<T> {
   const until = performance.now() + ENROLMENT;
   let maybe = false;
   for (let turn = 0; ; turn++) {

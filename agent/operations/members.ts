@@ -6,11 +6,18 @@ import { renewWith } from '../core/lease.ts';
 import type { TxnOp } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import type { Admission, AdmitRequest, LeaseChange, LeaseReport, NodeChange } from '../http/port.ts';
+import type {
+  Admission,
+  AdmitRequest,
+  Enrolled,
+  LeaseChange,
+  LeaseReport,
+  NodeChange,
+} from '../http/port.ts';
 import type { Membership } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
-import { admitSecured, checkToken, isThatNode, spendToken } from '../security/members.ts';
+import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { NotActiveError } from './not_active.ts';
@@ -128,15 +135,15 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       };
     },
 
-    /** The reservation becomes the node's record. Idempotent. */
-    enrol: (name: string, caller?: { node: string; proof: string }): Promise<void> =>
+    /** The reservation becomes the node's record; the answer has what only members hold. Idempotent. */
+    enrol: (name: string, caller?: { node: string; proof: string }): Promise<Enrolled> =>
       inTurn(async () => {
         requireActive();
         const held = node.view?.joining?.[name];
         const record = node.view?.nodes[name] ?? held?.node;
         if (record !== undefined && !isThatNode(caller, name, record))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
-        if (node.view?.nodes[name] !== undefined) return;
+        if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
         if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
         await write(
           [
@@ -147,6 +154,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
           (view) => view.nodes[name] !== undefined,
         );
         await spendToken(parts, cluster.consul.kv, name);
+        return memberSecrets(parts);
       }),
 
     /** The joiner is still at work: its reservation lives on. Throws operator `not_admitted` when it has ended or was removed. */

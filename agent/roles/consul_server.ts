@@ -69,7 +69,9 @@ export function createConsulServer(
     stopTimeout: 10_000,
   };
   const admin = (): ConsulAdmin => {
-    const token = security()?.tokens.management;
+    const tokens = security()?.tokens;
+    // While it is not enrolled it has its own alone, which does for looking and for leaving.
+    const token = tokens?.management || tokens?.node;
     return createConsulAdmin({
       servers: [localConsulUrl(config)],
       // An election may be under way.

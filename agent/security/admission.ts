@@ -20,10 +20,15 @@ export interface SecurityRequest {
 
 /** `Admission.security`: what the active answers. */
 export interface SecurityAdmission {
-  readonly ca: { readonly certificate: string; readonly key: string };
+  readonly ca: { readonly certificate: string };
   readonly certificates: PerService<string>;
-  readonly managementToken: string;
   readonly gossipKey: string;
+}
+
+/** What a manager gets when it has become a member, and not before: with these one can let others in. */
+export interface MemberSecrets {
+  readonly caKey: string;
+  readonly managementToken: string;
 }
 
 /** A join's own secrets, kept while it goes on, so that it asks again with the same. */
@@ -105,9 +110,8 @@ export async function admitSecurity(
   const { commonName, fingerprint } = readCertificate(certificates.agent);
   return {
     admission: {
-      ca: security.ca,
+      ca: { certificate: security.caPem },
       certificates,
-      managementToken: security.secrets.managementToken,
       gossipKey: security.secrets.gossipKey,
     },
     certificate: { name: commonName, fingerprint },
@@ -122,27 +126,35 @@ export function acceptAdmission(
   join: JoinSecrets,
   admission: SecurityAdmission,
 ): Security {
-  const { ca, certificates, managementToken, gossipKey } = admission;
+  const { ca, certificates, gossipKey } = admission;
   const fits =
     fingerprintOf(ca.certificate) === join.fingerprint &&
-    keyFits(ca.certificate, ca.key) &&
     SERVICES.every(
       (name) => keyFits(certificates[name], join.keys[name]) && signedBy(certificates[name], ca.certificate),
     );
   if (!fits) throw wrong();
   const store = securityStore(config);
-  store.saveCa(ca);
+  store.saveCa({ certificate: ca.certificate, key: '' });
   for (const name of SERVICES)
     store.savePair(name, { key: join.keys[name], certificate: certificates[name] });
   store.saveSecrets({
     peerToken: join.peerToken,
     consulToken: join.request.consulToken,
-    managementToken,
+    managementToken: '',
     gossipKey,
   });
   const loaded = loadSecurity(config);
   if (loaded === undefined) throw wrong();
   return loaded;
+}
+
+/** On a node that was enrolled: writes what makes it a full member. Idempotent. Throws operator `admission_wrong`. */
+export function acceptEnrolment(config: NodeConfig, { caKey, managementToken }: MemberSecrets): void {
+  const store = securityStore(config);
+  const [ca, secrets] = [store.ca(), store.secrets()];
+  if (ca === undefined || secrets === undefined || !keyFits(ca.certificate, caKey)) throw wrong();
+  store.saveCa({ certificate: ca.certificate, key: caKey });
+  store.saveSecrets({ ...secrets, managementToken });
 }
 
 const wrong = () =>

@@ -13,7 +13,8 @@ import { loadSecurity, newSecrets, SERVICES, type Security, securityStore } from
 export async function foundSecurity(config: NodeConfig): Promise<Security | undefined> {
   if (!config.api.tls) return undefined;
   const store = securityStore(config);
-  const known = store.ca();
+  const had = store.ca();
+  const known = had?.key === '' ? undefined : had;
   const ca = known ?? (await createCa(randomBytes(4).toString('hex')));
   if (known === undefined) store.saveCa(ca);
   if (store.secrets() === undefined) store.saveSecrets(newSecrets());

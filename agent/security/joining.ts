@@ -2,9 +2,9 @@
 import { AgentError } from '../errors.ts';
 import type { CallTls } from '../http/peer_calls.ts';
 import type { PeerSelf } from '../http/peers.ts';
-import type { Admission, AdmitRequest } from '../http/port.ts';
+import type { Admission, AdmitRequest, Enrolled } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
-import { acceptAdmission, prepareJoin } from './admission.ts';
+import { acceptAdmission, acceptEnrolment, prepareJoin } from './admission.ts';
 import { securityStore } from './store.ts';
 
 type Own = Pick<Parts, 'config' | 'security'>;
@@ -53,6 +53,13 @@ export async function joinSecurity(own: Own, token: string | undefined): Promise
       own.security.reload();
     },
   };
+}
+
+/** What came with the enrolment; nothing in a plain cluster. Idempotent. Throws operator `admission_wrong`. */
+export function takeEnrolment({ config, security }: Own, enrolled: Enrolled): void {
+  if (enrolled.security === undefined || !config.api.tls) return;
+  acceptEnrolment(config, enrolled.security);
+  security.reload();
 }
 
 /** For a join that is undone. */

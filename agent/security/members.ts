@@ -2,7 +2,7 @@
 import type { ConsulKv } from '../consul/port.ts';
 import type { NodeRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import type { AdmitRequest } from '../http/port.ts';
+import type { AdmitRequest, Enrolled } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from './admission.ts';
@@ -65,6 +65,13 @@ export async function spendToken(parts: Parts, kv: ConsulKv, node: string): Prom
   await tokensOf(parts, kv)
     .spend(node)
     .catch(() => {});
+}
+
+/** For the answer to an enrolment: with these a member lets others in. Nothing in a plain cluster. */
+export function memberSecrets(parts: Parts): Enrolled {
+  const security = parts.security.current();
+  if (security === undefined) return {};
+  return { security: { caKey: security.ca.key, managementToken: security.secrets.managementToken } };
 }
 
 /** Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. */

@@ -42,6 +42,13 @@ export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): P
       message: 'this manager has no certificates to renew',
       hint: "they are made at 'agent cluster start' and 'join', unless 'api.tls' is false",
     });
+  if (before.ca.key === '')
+    throw new AgentError({
+      class: 'transient',
+      code: 'not_enrolled',
+      message: 'this node has no key of the authority yet: it is not enrolled',
+      hint: "see 'agent cluster nodes list'",
+    });
   const made = await issueOwn(before.ca, namesOf(config), before.certificate.name, days);
   for (const service of SERVICES) store.savePair(service, made[service]);
   return loadSecurity(config) ?? before;

@@ -22,7 +22,7 @@ const secretsSchema = v.object({
   peerToken: v.string(),
   /** This node's Consul token, scoped to its keys. */
   consulToken: v.string(),
-  /** Consul's management token: the active's, so every member's. */
+  /** Consul's management token: the active's, so every member's. Empty until this node is enrolled. */
   managementToken: v.string(),
   /** 32 bytes in base64: what Consul's gossip is encrypted with. */
   gossipKey: v.string(),
@@ -72,14 +72,14 @@ export function securityStore(config: Config) {
   const files = securityFiles(config);
   return {
     files,
+    /** `key` is empty until this node is enrolled: who is admitted only may check, and sign nothing. */
     ca(): Ca | undefined {
       const certificate = read(files.ca);
-      const key = read(files.caKey);
-      return certificate === undefined || key === undefined ? undefined : { certificate, key };
+      return certificate === undefined ? undefined : { certificate, key: read(files.caKey) ?? '' };
     },
     saveCa({ certificate, key }: Ca): void {
       makeDir(files.dir);
-      writeDurably(files.caKey, key, PRIVATE);
+      if (key !== '') writeDurably(files.caKey, key, PRIVATE);
       writeDurably(files.ca, certificate, PUBLIC);
     },
     pair(service: ServiceName): Pair | undefined {

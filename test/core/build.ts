@@ -69,6 +69,7 @@ export function facts(over: FactsOver = {}): Facts {
     node: 'b',
     policy: defaultPolicy,
     age: 60_000,
+    startGrace: 1500,
     consul: 'ok',
     lease: { state: 'other', holder: 'a', epoch: 5, index: 100, still: 500, right: 0 },
     removed: false,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { branchOf, type Towards } from '../../agent/core/branch_of.ts';
 import { factsOf } from '../../agent/core/facts.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
+import { defaultPolicy } from '../../agent/core/policy.ts';
 import type { PgFacts, Position } from '../../agent/core/postgres.ts';
 import type { LeaseRecord } from '../../agent/core/records.ts';
 import { unfitnessSeen } from '../../agent/core/unfit.ts';
@@ -261,4 +262,12 @@ describe('facts', () => {
     expect(seenBy('b', lease({ holder: 'c', epoch: 6 })).facts.followsHolder).toBe(false);
     expect(seenBy('b', () => {}, stopped({ upstreamHost: null })).facts.followsHolder).toBe(false);
   });
+});
+
+test('a restarted agent beside a primary has no longer than the record in Consul tells challengers, whatever its own times are', () => {
+  const slow = { ...defaultPolicy, retryPeriod: 3000, renewDeadline: 12_000, leaseDuration: 18_000 };
+  const quick = lease({ times: { renewDeadline: 2000, leaseDuration: 3000 } });
+  expect(seenBy('a', quick, primary(), { policy: slow }).facts.startGrace).toBe(750);
+  const own = lease({ times: { renewDeadline: 12_000, leaseDuration: 18_000 } });
+  expect(seenBy('a', own, primary(), { policy: slow }).facts.startGrace).toBe(4500);
 });

@@ -306,7 +306,10 @@ export class FakeAgent implements AgentApi {
     this.#ask('admit', request);
     return ADMISSION;
   };
-  enrol: AgentApi['enrol'] = async (node) => this.#ask('enrol', node);
+  enrol: AgentApi['enrol'] = async (node) => {
+    this.#ask('enrol', node);
+    return {};
+  };
   keepReserved: AgentApi['keepReserved'] = async (node) => this.#ask('keepReserved', node);
   wantReclone: AgentApi['wantReclone'] = async (caller) =>
     this.#ask('wantReclone', ...(caller === undefined ? [] : [caller]));

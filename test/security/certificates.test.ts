@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { makeConfig, type NodeConfig, requireNode } from '../../agent/config.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import { fingerprintOf, keyFits, readCertificate, signedBy } from '../../agent/platform/tls/read.ts';
-import { acceptAdmission, admitSecurity, prepareJoin } from '../../agent/security/admission.ts';
+import {
+  acceptAdmission,
+  acceptEnrolment,
+  admitSecurity,
+  prepareJoin,
+} from '../../agent/security/admission.ts';
 import { foundSecurity } from '../../agent/security/found.ts';
 import { applyRenewal, expiries, renewalDue, renewCertificates } from '../../agent/security/renew.ts';
 import { hashOf, loadSecurity, type Security, securityStore } from '../../agent/security/store.ts';
@@ -100,7 +105,7 @@ describe('a join', () => {
   });
   const joiner = { nodeName: 'm2', hostIp: '10.0.0.12', publicIp: null };
 
-  test('brings certificates for keys that never left, and everything a member holds', async () => {
+  test('brings certificates for keys that never left, and with the enrolment everything a member holds', async () => {
     const active = await founded();
     const { token } = await tokens.create(1000, 'ann', fingerprintOf(active.caPem));
     const config = configOf('m2', '10.0.0.12');
@@ -113,10 +118,19 @@ describe('a join', () => {
     expect(made.proof).toBe(admitted.proof);
     expect(made.proof).toBe(hashOf(made.secrets.peerToken));
     expect(nodeTokens.at(-1)).toEqual(['m2', made.secrets.consulToken]);
-    expect(made.secrets).toMatchObject({
-      managementToken: active.secrets.managementToken,
-      gossipKey: active.secrets.gossipKey,
-    });
+    expect(made.secrets.gossipKey).toBe(active.secrets.gossipKey);
+    // Who was admitted only can let nobody in.
+    const told = JSON.stringify(admitted.admission);
+    for (const secret of [active.ca.key, active.secrets.managementToken])
+      expect(told).not.toContain(JSON.stringify(secret).slice(1, -1));
+    expect([made.ca.key, made.secrets.managementToken]).toEqual(['', '']);
+    expect(await codeOf(renewCertificates(config))).toBe('not_enrolled');
+    const { managementToken } = active.secrets;
+    const foreign = (await founded(configOf('m9', '10.0.0.19'))).ca.key;
+    expect(() => acceptEnrolment(config, { caKey: foreign, managementToken })).toThrow('do not fit');
+    acceptEnrolment(config, { caKey: active.ca.key, managementToken });
+    const member = loadSecurity(config);
+    expect([member?.ca.key, member?.secrets.managementToken]).toEqual([active.ca.key, managementToken]);
     // Asked again with the same, as after a lost answer.
     const again = await admitSecurity(partsOf(active), joiner, secrets.request);
     expect(acceptAdmission(config, secrets, again.admission).proof).toBe(made.proof);

@@ -61,7 +61,7 @@ export const safety: Rule[] = [
     situation: 'acts as active, and its lease ran out',
     from: 'active',
     to: 'fenced',
-    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.policy.retryPeriod * 1.5,
+    when: (f) => actsActive(f) && !holds(f) && !elsewhere(f) && f.age > f.startGrace,
     reason: () => 'the right to be active has run out',
     does: ['fence_down'],
     actions: () => [{ do: 'fence_down', why: 'the lease ran out' }],
@@ -72,10 +72,7 @@ export const safety: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) =>
-      (actsActive(f) || f.lease.state === 'mine') &&
-      !holds(f) &&
-      !elsewhere(f) &&
-      f.age <= f.policy.retryPeriod * 1.5,
+      (actsActive(f) || f.lease.state === 'mine') && !holds(f) && !elsewhere(f) && f.age <= f.startGrace,
     reason: () => 'agent just started; confirming the lease',
     does: [],
     actions: () => [],
