@@ -21,6 +21,8 @@ import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
 
+/** Milliseconds that a killed server may take to be gone. */
+const DYING = 1000;
 /** Milliseconds for the end of a server that should not have been started. */
 const UNDOING = 2000;
 
@@ -45,7 +47,11 @@ async function startNow(
   claim: Claim,
 ): Promise<Outcome> {
   const running = await postmasterPid(server.o);
-  if (running !== null) return await alreadyRunning(server, running, role, end, turn);
+  if (running !== null) {
+    const up = await attempt('look', () => alreadyRunning(server, running, role, end, turn));
+    // One that was killed is there for a moment still: a dying server is no running one, and this start is not over with it.
+    if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
+  }
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
   const ended = (await postmasterPid(server.o)) === null;
   if (first.kind === 'done' || role === 'primary' || !ended) return first;
@@ -54,6 +60,12 @@ async function startNow(
 }
 
 /** Prepares and starts, with no stop between, and waits until it accepts connections. */
+/** Is it gone, or about to be? Its connections break a little before its process ends. */
+async function dying(pid: number, end: Deadline): Promise<boolean> {
+  const gone = deadline(Math.min(DYING, end.left()));
+  return (await poll(gone, 5, async () => (alive(pid) ? null : true))) === true && !end.over();
+}
+
 async function launched(
   server: Server,
   end: Deadline,
