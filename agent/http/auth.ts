@@ -64,7 +64,7 @@ function refusal(bearer: Bearer): AgentError {
 }
 
 /** Did TLS accept a certificate of the client? False for a plain connection, and for a request without one. */
-function certified(c: Context): boolean {
+export function certified(c: Context): boolean {
   const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { authorized?: unknown } } };
   return incoming?.socket?.authorized === true;
 }

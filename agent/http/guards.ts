@@ -1,7 +1,8 @@
 /** What holds for every request before anybody looks at what it asks: how much, how long, how many, and from where. */
+import { Buffer } from 'node:buffer';
 import type { Context, MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { AgentError } from '../errors.ts';
+import { certified } from './auth.ts';
 
 /** Milliseconds for a body to come in whole. */
 export const BODY_DEADLINE = 10_000;
@@ -18,9 +19,10 @@ const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const refused = (code: string, message: string, hint?: string): AgentError =>
   new AgentError({ class: 'usage', code, message, ...(hint === undefined ? {} : { hint }) });
 
-const tooLarge = (limit: number) => () => {
-  throw refused('too_large', `the body is over ${limit} bytes`);
-};
+const tooLarge = (limit: number) => refused('too_large', `the body is over ${limit} bytes`);
+
+/** Calls between agents, an admission by nobody in particular among them, are small; people show who they are first. */
+const limitOf = (c: Context): number => (c.req.path.startsWith('/api/v1/peer/') ? STRANGERS : KNOWN);
 
 type Incoming = { socket?: { remoteAddress?: string; destroy?: () => void } };
 const incomingOf = (c: Context): Incoming | undefined =>
@@ -74,8 +76,9 @@ function crowd(): MiddlewareHandler {
   return async (c, next) => {
     const address = addressOf(c);
     if (address === undefined) return await next();
-    const peer =
-      c.req.path.startsWith('/api/v1/peer/') && (c.req.header('authorization') ?? '').startsWith('Peer ');
+    // Who asks for health costs nothing, and must be answered whatever else goes on; who shows a certificate is no stranger.
+    if (c.req.path.startsWith('/health/')) return await next();
+    const peer = c.req.path.startsWith('/api/v1/peer/') && certified(c);
     const own = of.get(address) ?? 0;
     if (own >= OF_ONE || (peer ? peers >= PEERS : strangers >= AT_ONCE)) throw busy();
     of.set(address, own + 1);
@@ -93,27 +96,46 @@ function crowd(): MiddlewareHandler {
   };
 }
 
-/** In this order: headers for whatever comes of it, then the cheap refusals. */
-export function guards(): MiddlewareHandler[] {
-  const small = bodyLimit({ maxSize: STRANGERS, onError: tooLarge(STRANGERS) });
-  const large = bodyLimit({ maxSize: KNOWN, onError: tooLarge(KNOWN) });
-  const limit: MiddlewareHandler = (c, next) =>
-    c.req.path.startsWith('/api/v1/peer/') ? small(c, next) : large(c, next);
-  return [headers, crowd(), sameSite, limit];
-}
+/** What says that it is too large is not read at all; what does not say is counted as it comes (bodyText). */
+const announced: MiddlewareHandler = async (c, next) => {
+  const length = Number(c.req.header('content-length') ?? 0);
+  if (!(length <= limitOf(c))) throw tooLarge(limitOf(c));
+  await next();
+};
 
-/** The body's text. One that does not come in whole in time ends its connection. Throws usage `too_slow`. */
+/** In this order: headers for whatever comes of it, then the cheap refusals. None of them reads a body. */
+export const guards = (): MiddlewareHandler[] => [headers, crowd(), sameSite, announced];
+
+/**
+ * The body's text: read once it is wanted, so behind whoever asks for a password, with a bound on bytes and time however it comes.
+ * One that does not come in whole in time ends its connection. Throws usage `too_slow`, `too_large`.
+ */
 export async function bodyText(c: Context, deadline = BODY_DEADLINE): Promise<string> {
+  const limit = limitOf(c);
+  const reader = c.req.raw.body?.getReader();
+  if (reader === undefined) return '';
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(refused('too_slow', `the body did not come in ${deadline / 1000} s`));
-      // After the reply had its chance to go out.
-      setTimeout(() => incomingOf(c)?.socket?.destroy?.(), 100);
-    }, deadline);
+    timer = setTimeout(
+      () => reject(refused('too_slow', `the body did not come in ${deadline / 1000} s`)),
+      deadline,
+    );
   });
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
   try {
-    return await Promise.race([c.req.text(), late]);
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late]);
+      if (done) return new TextDecoder().decode(Buffer.concat(chunks));
+      bytes += value.byteLength;
+      if (bytes > limit) throw tooLarge(limit);
+      chunks.push(value);
+    }
+  } catch (thrown) {
+    void reader.cancel().catch(() => {});
+    // After the reply had its chance to go out.
+    setTimeout(() => incomingOf(c)?.socket?.destroy?.(), 100);
+    throw thrown;
   } finally {
     clearTimeout(timer);
   }

@@ -7,7 +7,7 @@ import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
 import { testLog } from '../../agent/log.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { freePort } from '../fixtures/postgres.ts';
-import { reply, testApp } from './app.ts';
+import { ON_TCP, reply, testApp } from './app.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -73,6 +73,38 @@ describe('a body', () => {
     expect((await send('/api/v1/start', 20_000)).status).toBe(400);
     expect((await send('/api/v1/start', 1_100_000)).status).toBe(413);
   });
+  test('in pieces is counted as it comes, and read behind the password', async () => {
+    const { app, agent } = testApp();
+    const endless = () =>
+      new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(4096).fill(120)) });
+    const sent = await app.request('/api/v1/peer/admit', {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body: endless(),
+      duplex: 'half',
+    } as RequestInit);
+    expect(await reply(sent)).toMatchObject({ status: 413, body: { error_code: 'too_large' } });
+    const tcp = testApp({ ...ON_TCP, openReads: false });
+    let pulled = 0;
+    const counted = new ReadableStream(
+      {
+        pull: (controller) => {
+          pulled += 1;
+          controller.enqueue(new Uint8Array(4096).fill(120));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const refused = await tcp.app.request('/api/v1/start', {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body: counted,
+      duplex: 'half',
+    } as RequestInit);
+    expect(refused.status).toBe(401);
+    expect(pulled).toBeLessThan(3);
+    expect(agent.asked).toEqual([]);
+  });
   test('that does not come in whole is given up', async () => {
     const app = new Hono();
     app.onError(replyError());
@@ -96,8 +128,16 @@ describe('many requests at once', () => {
       return c.text('done');
     });
     const from = (remoteAddress: string) => app.request('/', {}, { incoming: { socket: { remoteAddress } } });
+    app.get('/health/live', (c) => c.text('well'));
     const held = Array.from({ length: 32 }, () => from('10.0.0.1'));
     expect((await from('10.0.0.1')).status).toBe(503);
+    const env = { incoming: { socket: { remoteAddress: '10.0.0.1' } } };
+    expect((await app.request('/health/live', {}, env)).status).toBe(200);
+    // To say that one is a peer is not to be one.
+    const claims = { headers: { authorization: 'Peer m1:x' } };
+    expect((await app.request('/api/v1/peer/vote', claims, env)).status).toBe(503);
+    const certified = { incoming: { socket: { remoteAddress: '10.0.0.3', authorized: true } } };
+    expect((await app.request('/api/v1/peer/vote', claims, certified)).status).toBe(404);
     const other = from('10.0.0.2');
     await new Promise((done) => setTimeout(done, 10));
     expect(waiting).toHaveLength(33);
@@ -136,12 +176,24 @@ describe('three thousand connections with unfinished bodies', () => {
 
   test('take no room to speak of, and others are answered all the while', async () => {
     const before = process.memoryUsage().rss;
-    const head =
-      'POST /api/v1/peer/admit HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n';
+    const request = (kind: number) => {
+      const head =
+        'POST /api/v1/peer/admit HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Peer m1:x\r\n';
+      if (kind === 0) return 'POST /api/v1/peer/admit HTTP/1.1\r\nHost: a\r\nX-Half: a';
+      if (kind === 1) return `${head}Content-Length: 10000\r\n\r\n${'x'.repeat(1000)}`;
+      if (kind === 2) return `${head}Transfer-Encoding: chunked\r\n\r\n3e8\r\n${'x'.repeat(1000)}\r\n`;
+      return `${head}Content-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`;
+    };
+    let ended = 0;
     for (let i = 0; i < COUNT; i += 1) {
       const socket = connect({ port, host: '127.0.61.1', localAddress: `127.0.62.${1 + (i % 200)}` });
       socket.on('error', () => {});
-      socket.on('connect', () => socket.write(`${head}${'x'.repeat(1000)}`));
+      socket.on('data', () => {});
+      if (i % 4 !== 0)
+        socket.on('close', () => {
+          ended += 1;
+        });
+      socket.on('connect', () => socket.write(request(i % 4)));
       sockets.push(socket);
       if (i % 250 === 0) await new Promise((done) => setTimeout(done, 20));
     }
@@ -155,5 +207,10 @@ describe('three thousand connections with unfinished bodies', () => {
     const grown = (process.memoryUsage().rss - before) / 1024 / 1024;
     console.log(`${COUNT} connections: ${grown.toFixed(0)} MB more, both ends of them in this process`);
     expect(grown).toBeLessThan(400);
+    // Those whose head was whole are refused, or given up at the body's deadline.
+    const given = Date.now() + 90_000;
+    while (ended < 1000 && Date.now() < given) await new Promise((done) => setTimeout(done, 100));
+    console.log(`${ended} of them were ended`);
+    expect(ended).toBeGreaterThanOrEqual(1000);
   }, 120_000);
 });
