@@ -17,6 +17,9 @@ export const consulSchema = section({
   http_address: v.optional(ipAddress(), '127.0.0.1'),
   http_port: v.optional(port(), 8500),
   https_port: v.optional(port(), 8501),
+  /** Consul's own web page and DNS: off unless asked for. */
+  ui: v.optional(flag(), false),
+  dns_port: v.optional(port()),
   server_port: v.optional(port(), 8300),
   serf_port: v.optional(port(), 8301),
   /** Left out: host_ip. */

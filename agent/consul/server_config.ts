@@ -25,7 +25,15 @@ export interface ConsulServerNode {
   readonly raftMultiplier?: number;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly security?: ConsulSecurity;
-  readonly ports?: { readonly http?: number; readonly server?: number; readonly serfLan?: number };
+  /** Its web page, on the HTTP API's address. Default off. */
+  readonly ui?: boolean;
+  /** `dns`: off without. */
+  readonly ports?: {
+    readonly http?: number;
+    readonly server?: number;
+    readonly serfLan?: number;
+    readonly dns?: number;
+  };
 }
 
 export interface RenderedFile {
@@ -99,10 +107,12 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
       // One datacenter: no WAN gossip, and no mesh.
       serf_wan: -1,
       grpc: -1,
+      dns: node.ports?.dns ?? -1,
       ...(node.security === undefined ? {} : { https: node.security.httpsPort ?? 8501 }),
     },
     ...(node.security === undefined ? {} : renderSecurity(node.security, node.bindAddr)),
-    ui: true,
+    // Doors that nobody asked for stay shut.
+    ui: node.ui ?? false,
     disable_update_check: true,
     disable_remote_exec: true,
     enable_script_checks: false,

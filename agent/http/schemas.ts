@@ -69,7 +69,10 @@ export const leaseBody = v.pipe(
   v.check((change) => Object.keys(change).length > 0, 'must change something'),
 );
 export const nothingBody = group({});
-export const tokenBody = group({ ttl: v.optional(positiveDuration(), '1h') });
+/** A secret that lets a manager in is not left lying about. */
+const LONGEST_TOKEN = 24 * 3_600_000;
+const tokenLife = () => v.pipe(positiveDuration(), v.maxValue(LONGEST_TOKEN, 'must be at most 24h'));
+export const tokenBody = group({ ttl: v.optional(tokenLife(), '1h') });
 
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
 export const failsafeBody = group({

@@ -124,7 +124,13 @@ export function createConsulServer(
       retryJoin: joined,
       datacenter: consul.datacenter,
       ...(consul.tls && secured !== undefined ? { security: secured } : {}),
-      ports: { http: consul.http_port, server: consul.server_port, serfLan: consul.serf_port },
+      ui: consul.ui,
+      ports: {
+        http: consul.http_port,
+        server: consul.server_port,
+        serfLan: consul.serf_port,
+        ...(consul.dns_port === undefined ? {} : { dns: consul.dns_port }),
+      },
     });
     writeDurably(join(consul.config_dir, file.name), file.content);
   }

@@ -30,6 +30,12 @@ test('it binds to its own address, serves HTTP where told, and joins the others'
   expect(config.performance.raft_multiplier).toBe(1);
 });
 
+test('its web page and DNS are off unless asked for', () => {
+  expect([config.ui, config.ports.dns]).toEqual([false, -1]);
+  const asked = JSON.parse(renderServerConfig({ ...node, ui: true, ports: { dns: 8600 } }).content);
+  expect([asked.ui, asked.ports.dns]).toEqual([true, 8600]);
+});
+
 test('durations are read as Go writes them, and nothing else is', () => {
   expect(['10s', '0s', '200ms', '1m0s', '1h1m1.5s'].map(goDurationMs)).toEqual([
     10_000, 0, 200, 60_000, 3_661_500,

@@ -142,6 +142,15 @@ describe('/api/v1', () => {
     ]);
   });
 
+  test('a join token that would live for longer than a day is refused', async () => {
+    const { agent, send } = testApp();
+    expect(await reply(await send('POST', '/api/v1/tokens', { ttl: '25h' }))).toMatchObject({
+      status: 400,
+      body: { message: expect.stringContaining('must be at most 24h') },
+    });
+    expect(agent.asked).toEqual([]);
+  });
+
   test('an unknown path is 404 in JSON', async () => {
     const { get } = testApp();
     for (const path of ['/api/v1/nothing', '/nothing', '/api/v2/cluster']) {
