@@ -1,4 +1,5 @@
 import { CHECK_NAMES, effectiveCheck } from './checks.ts';
+import { isLoopback } from './effective.ts';
 import { leaseProblems, scaleLease } from './lease.ts';
 import { RESERVED_PARAMETERS } from './postgres.ts';
 import type { Problem } from './problems.ts';
@@ -106,6 +107,13 @@ function minority({ allow_minority_mode, synchronous_mode }: FileConfig): Proble
   return [{ path: 'allow_minority_mode', message }];
 }
 
+/** Without TLS whoever reaches the port is believed: that is for managers that share one machine. */
+function plain({ api, host_ip }: FileConfig): Problem[] {
+  if (api.tls || host_ip === undefined || isLoopback(host_ip)) return [];
+  const message = `must be left on: ${host_ip} can be reached from other machines (off only with a host_ip of 127.0.0.0/8 or ::1)`;
+  return [{ path: 'api.tls', message }];
+}
+
 const CROSS_CHECKS: readonly CrossCheck[] = [
   { reads: ['lease', 'checks.check_ttl_multiplier'], find: lease },
   { reads: ['checks'], find: checkTimes },
@@ -116,6 +124,7 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   { reads: PORTS.map(([path]) => path), find: ports },
   { reads: ['postgres.parameters'], find: parameters },
   { reads: ['allow_minority_mode', 'synchronous_mode'], find: minority },
+  { reads: ['api.tls', 'host_ip'], find: plain },
 ];
 
 const touches = (a: string, b: string): boolean => `${a}.`.startsWith(`${b}.`) || `${b}.`.startsWith(`${a}.`);

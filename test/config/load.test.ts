@@ -206,3 +206,11 @@ test('a node without a name is told what to set', () => {
     'host_ip not set in /etc/cloudify/agent.yaml',
   );
 });
+
+test('without TLS only on loopback: elsewhere whoever reaches the port would be believed', () => {
+  for (const host_ip of ['127.0.0.11', '::1'])
+    expect(() => makeConfig({ host_ip, api: { tls: false } })).not.toThrow();
+  expect(() => makeConfig({ api: { tls: false } })).not.toThrow();
+  for (const host_ip of ['10.0.0.11', '2001:db8::1'])
+    expect(() => makeConfig({ host_ip, api: { tls: false } })).toThrow('must be left on');
+});

@@ -76,7 +76,7 @@ describe('a start', () => {
   });
 
   test('of a plain cluster makes nothing, and forgetting leaves nothing', async () => {
-    const plain = configOf('m2', '10.0.0.12', { api: { tls: false } });
+    const plain = configOf('m2', '127.0.0.12', { api: { tls: false } });
     expect(await foundSecurity(plain)).toBeUndefined();
     expect(readdirSync(dir)).toEqual([]);
     const config = configOf('m1', '10.0.0.11');
@@ -193,7 +193,7 @@ describe('a renewal', () => {
   });
 
   test('of a plain cluster is refused', async () => {
-    const plain = configOf('m2', '10.0.0.12', { api: { tls: false } });
+    const plain = configOf('m2', '127.0.0.12', { api: { tls: false } });
     expect(await codeOf(renewCertificates(plain))).toBe('no_certificates');
     expect(expiries(plain)).toEqual([]);
   });
