@@ -96,7 +96,8 @@ describe('ports', () => {
   });
 
   test('of an address that is not here are a mistake in host_ip', async () => {
-    const found = byId(await doctor(makeConfig(folderConfig(dir, { ...node, host_ip: '192.0.2.1' }))));
+    const elsewhere = folderConfig(dir, { ...node, host_ip: '192.0.2.1' }, { api: { tls: true } });
+    const found = byId(await doctor(makeConfig(elsewhere)));
     expect(found.port_api).toMatchObject({ state: 'fail', what: '192.0.2.1 is no address of this machine' });
   });
 
