@@ -1,6 +1,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../agent/platform/clock.ts';
 import {
   eventually,
   hasSyncthing,
@@ -175,6 +176,9 @@ when('an agent that restarts takes up a running Syncthing as it is', async () =>
   const [one, two] = await cluster();
   await one.restartAgent();
   await two.restartAgent();
+  // On a busy machine the connection between the two takes a moment to be known of.
+  const known = () => [one, two].every(({ files }) => files.facts().state === 'complete');
+  expect(await until(known, { timeout: 60_000 })).toBe(true);
   expect(one.files.facts()).toMatchObject({ mode: 'sendonly', state: 'complete' });
   expect(two.files.facts()).toMatchObject({ mode: 'receiveonly', state: 'complete' });
   writeFileSync(join(one.data, 'next'), 'next');
