@@ -17,6 +17,7 @@ const config = requireNode(
       '/srv/n1',
       { node_name: 'n1', host_ip: '10.0.0.1' },
       {
+        api: { tls: true },
         files: { enabled: true, folders: [{ id: 'etc', path: '/srv/a & "b"' }] },
       },
     ),
