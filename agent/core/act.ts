@@ -13,7 +13,7 @@ import { rebuild } from './procedures/rejoin.ts';
 import { makeSlots } from './procedures/slots.ts';
 import { syncStep } from './procedures/sync.ts';
 import { cut, follow, gatherVotes } from './procedures/vote.ts';
-import { lsnText, type Stood } from './records.ts';
+import { forksText, lsnText, type Stood } from './records.ts';
 
 const OK: Result = { ok: true };
 /** The database that a cluster begins with may have been shut down uncleanly, and be large. */
@@ -106,7 +106,7 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
 }
 
 function stoodAt(timeline: number, lsn: Lsn, history: Fork[]): Stood {
-  return { timeline, lsn: lsnText(lsn), history: history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) })) };
+  return { timeline, lsn: lsnText(lsn), history: forksText(history) };
 }
 
 /** Its data is the cluster's from now on: what it was to a former holder says nothing any more. */

@@ -216,6 +216,10 @@ export function forksOf(history: { tli: number; lsn: LsnText }[]): Fork[] {
   return history.map((f) => ({ tli: f.tli, lsn: BigInt(f.lsn) }));
 }
 
+export function forksText(history: readonly Fork[]): { tli: number; lsn: LsnText }[] {
+  return history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
+}
+
 /** How a standby calls itself towards its upstream, and how the voter list names it (PROTOCOL D). */
 export function standbyName(voter: Voter): string {
   return `${voter.node}_${voter.clone}`;

@@ -19,7 +19,11 @@ export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | n
   if (n.view === null) return 'Consul was not read yet';
   const seen = unfitnessSeen(n.view, node);
   if (seen !== null) return seen;
-  return senderOf(n, pg, node)?.state === 'streaming' ? null : 'it is not streaming';
+  return streams(n, pg, node) ? null : 'it is not streaming';
+}
+
+function streams(n: NodeContext, pg: PgFacts, node: string): boolean {
+  return senderOf(n, pg, node)?.state === 'streaming';
 }
 
 function senderOf(n: NodeContext, pg: PgFacts, node: string): WalSender | undefined {
@@ -68,11 +72,16 @@ export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
   const waiting = notReady(n, pg, target);
   const waited = n.requestSeen?.id === id ? n.now() - n.requestSeen.at : 0;
   const inVain = waiting !== null && waited > n.policy.switchoverWait ? waiting : null;
-  return { id, target, expired, unfit: refused ?? unfitness(n, pg, target) ?? inVain, waiting };
+  const unfit = n.view === null ? null : unfitnessSeen(n.view, target);
+  return { id, target, expired, unfit: refused ?? unfit ?? inVain, waiting };
 }
 
-/** What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. */
+/**
+ * What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. A standby
+ * that does not stream right now may have been started a moment ago, so this is waited for and no reason to refuse at once.
+ */
 function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
+  if (!streams(n, pg, target)) return 'it is not streaming';
   const replay = senderOf(n, pg, target)?.replay ?? null;
   const own = pg.position?.lsn ?? null;
   if (replay !== null && own !== null && own - replay > BigInt(n.policy.switchoverLag))

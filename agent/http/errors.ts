@@ -62,7 +62,7 @@ export const removed = (): AgentError =>
     hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
   });
 
-/** Hono's own refusals (a body past its limit) in our form; their reply is built before we see it. */
+/** Hono's own refusals in our form; their reply is built before we see it. */
 function asReply(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;
   // What went wrong inside is for the log: a message from there may carry anything.

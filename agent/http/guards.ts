@@ -5,7 +5,7 @@ import { AgentError } from '../errors.ts';
 import { certified } from './auth.ts';
 
 /** Milliseconds for a body to come in whole. */
-export const BODY_DEADLINE = 10_000;
+const BODY_DEADLINE = 10_000;
 /** Before anybody has shown who they are: an admission, with its three requests for certificates, is the largest. */
 const STRANGERS = 16 * 1024;
 const KNOWN = 1024 * 1024;
@@ -28,7 +28,7 @@ type Incoming = { socket?: { remoteAddress?: string; destroy?: () => void } };
 const incomingOf = (c: Context): Incoming | undefined =>
   (c.env as { incoming?: Incoming } | undefined)?.incoming;
 /** Undefined in tests without a socket, and on a Unix socket. */
-export const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
+const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
 
 /** Nothing that is answered here is to be kept, guessed at, framed or sent on. */
 const headers: MiddlewareHandler = async (c, next) => {
