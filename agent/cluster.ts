@@ -4,6 +4,7 @@
  */
 import { effectiveLease, type NodeConfig } from './config.ts';
 import { type ConsulClient, createConsulClient } from './consul/client.ts';
+import type { ConsulKv } from './consul/port.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
 import { worstCaseOf } from './core/lease_times.ts';
@@ -24,7 +25,8 @@ import { realPorts } from './real_ports.ts';
 import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
 import { followGossip, gossipPartsOf } from './security/gossip.ts';
-import { consulAccess, peerSelf } from './security/joining.ts';
+import { consulAccess, managementAccess, peerSelf } from './security/joining.ts';
+import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
 import { version } from './version.ts';
 
@@ -45,6 +47,8 @@ export type ClusterParts = {
 export type Cluster = {
   readonly node: NodeContext;
   readonly consul: ConsulClient;
+  /** With the management token: for the keys that say who is a member (`isMembershipKey`). */
+  readonly memberKv: ConsulKv;
   readonly peers: Peers;
   readonly ports: RealPorts;
   /** The last decision and the facts it was made of; null before the first. */
@@ -111,6 +115,7 @@ export function createCluster(parts: ClusterParts): Cluster {
   };
   const consul = createConsulClient(consulOptions);
   const watchConsul = createConsulClient(consulOptions);
+  const memberConsul = createConsulClient({ ...consulOptions, ...managementAccess(parts.parts) });
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -150,6 +155,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     peers,
     consul,
     watchConsul,
+    memberKv: memberConsul.kv,
     store,
     locks,
     nap,
@@ -169,13 +175,14 @@ export function createCluster(parts: ClusterParts): Cluster {
       for (const callback of callbacks) callback(decision, facts);
     },
   });
+  const narrow = narrowOwnToken(parts.parts);
   const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
   const house = housekeeping({
     config,
     membership,
     node,
     pg,
-    clients: [consul, watchConsul],
+    clients: [consul, watchConsul, memberConsul],
     doors: parts.parts.doors,
     ...(parts.remember === undefined ? {} : { remember: parts.remember }),
     // Its server would hear the new gossip key and stay a member of Consul; the data is kept.
@@ -187,7 +194,10 @@ export function createCluster(parts: ClusterParts): Cluster {
           },
         }
       : {}),
-    chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
+    chore: async () => {
+      await followGossip(gossipPartsOf(parts.parts, consul.kv));
+      await narrow();
+    },
     log: log.for('handler-runner'),
     signal: abort.signal,
   });
@@ -210,6 +220,7 @@ export function createCluster(parts: ClusterParts): Cluster {
   return {
     node,
     consul,
+    memberKv: memberConsul.kv,
     peers,
     ports,
     last: () => last,

@@ -14,9 +14,9 @@ import type { Parts } from './parts.ts';
 import type { Files } from './roles/files/port.ts';
 import { catchUpGossip } from './security/gossip.ts';
 import {
-  consulAccess,
   forgetSecurity,
   joinSecurity,
+  managementAccess,
   memberCalls,
   takeEnrolment,
 } from './security/joining.ts';
@@ -124,7 +124,7 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
       const { config } = parts;
       const client = createConsulClient({
         servers: [localConsulUrl(config)],
-        ...consulAccess(parts),
+        ...managementAccess(parts),
       });
       const { node_name } = config;
       return startCluster(

@@ -1,6 +1,7 @@
 /** The real parts behind the core's ports. No decision here: each call is one thing done or read. */
 import type { NodeConfig } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
+import type { ConsulKv } from './consul/port.ts';
 import { consulPort } from './consul/view.ts';
 import type { NodeContext } from './core/node.ts';
 import { NO_FILES } from './core/ports.ts';
@@ -26,6 +27,8 @@ export type RealParts = {
   consul: ConsulClient;
   /** A client of its own for the standing query, so that it never holds a renewal up. */
   watchConsul: ConsulClient;
+  /** With the management token, for transactions that say who is a member. */
+  memberKv: ConsulKv;
   store: ReturnType<typeof durableStore>;
   locks: ReturnType<typeof createLocks>;
   nap: ReturnType<typeof createNap>;
@@ -51,7 +54,7 @@ export function realPorts(o: RealParts): RealPorts {
       .error(
         `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or put it right`,
       );
-  const kv = consulPort(consul.kv, prefix, () => {});
+  const kv = consulPort(consul.kv, prefix, () => {}, o.memberKv);
   const watch = consulPort(watchConsul.kv, prefix, bad);
   let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({

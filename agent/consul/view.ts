@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
 import { unknownNode } from '../core/unreadable.ts';
+import { isMembershipKey } from './acl.ts';
 import type { ConsulKv, KvEntry, TxnOp } from './port.ts';
 import {
   activeRecord,
@@ -130,10 +131,15 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
 }
 
 /**
- * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
+ * The core's `consul` port on a real client. `memberKv` may write who is a member: with the management token. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
  * value that is not understood, once.
  */
-export function consulPort(kv: ConsulKv, prefix: string, bad: (key: string, why: string) => void) {
+export function consulPort(
+  kv: ConsulKv,
+  prefix: string,
+  bad: (key: string, why: string) => void,
+  memberKv: ConsulKv = kv,
+) {
   const cache: DecodeCache = new Map();
   let told: Record<string, string> = {};
   const view = (entries: readonly KvEntry[], index: number): View => {
@@ -163,7 +169,8 @@ export function consulPort(kv: ConsulKv, prefix: string, bad: (key: string, why:
       return read.kind === 'ok' ? view(read.entries, read.meta.index) : 'unknown';
     },
     async txn(ops: CoreOp[], ms: number): Promise<TxnResult> {
-      const result = await kv.txn(
+      const writes = ops.some(({ verb, key }) => verb !== 'check-index' && isMembershipKey(key));
+      const result = await (writes ? memberKv : kv).txn(
         ops.map((op) => wireOp(op, prefix)),
         { deadlineMs: ms, attemptMs: Math.max(200, ms / 2) },
       );

@@ -27,6 +27,15 @@ export const consulAccess = ({ security }: Own) => ({
   token: () => security.current()?.secrets.consulToken,
 });
 
+/** The same with the management token; the node's own until it is enrolled. */
+export const managementAccess = ({ security }: Own) => ({
+  tls: () => security.current()?.tls,
+  token: () => {
+    const secrets = security.current()?.secrets;
+    return secrets?.managementToken || secrets?.consulToken;
+  },
+});
+
 export interface JoinSecurity {
   readonly calls: CallTls | undefined;
   readonly request: Pick<AdmitRequest, 'security'>;

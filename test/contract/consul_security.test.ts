@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isMembershipKey } from '../../agent/consul/acl.ts';
 import { createConsulAdmin } from '../../agent/consul/admin.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
 import { until } from '../../agent/platform/clock.ts';
@@ -52,15 +53,27 @@ test('a call without a token is refused, a wrong one too', async () => {
   }
 });
 
-test("a node's token writes its own state and the shared keys, no other node's state, nothing outside", async () => {
+test("a node's token writes its own state and what an active writes; it makes no members, no other node's state, nothing outside", async () => {
   const { kv, catalog } = createConsulClient({
     servers: [`http://${FIRST}:8500`],
     token: consul.token(FIRST),
   });
   expect(await kv.put(`${PREFIX}/state/${consul.name(FIRST)}`, '1')).toEqual({ kind: 'ok' });
-  expect(await kv.put(`${PREFIX}/tokens/abc`, '1', { cas: 0 })).toEqual({ kind: 'ok' });
-  for (const key of [`${PREFIX}/state/${consul.name(SECOND)}`, `${PREFIX}/other`, 'elsewhere'])
+  for (const key of ['next_master', 'sync', 'active', 'request', 'history/7'])
+    expect(await kv.put(`${PREFIX}/${key}`, '1')).toEqual({ kind: 'ok' });
+  const members = ['nodes/evil', 'joining/evil', 'removed/evil', 'tokens/abc', 'gossip', 'config', 'cluster'];
+  const others = [`state/${consul.name(SECOND)}`, 'other', 'nodes', 'configs', ...members];
+  for (const key of [...others.map((other) => `${PREFIX}/${other}`), 'elsewhere']) {
     expect(await kv.put(key, '1')).toMatchObject({ kind: 'unknown', cause: { code: 'denied' } });
+    expect(await kv.delete(key)).toMatchObject({ kind: 'unknown', cause: { code: 'denied' } });
+    const txn = await kv.txn([
+      { verb: 'set', key: `${PREFIX}/sync`, value: '2' },
+      { verb: 'set', key, value: '1' },
+    ]);
+    expect(txn).not.toMatchObject({ kind: 'ok' });
+  }
+  expect(members.every(isMembershipKey)).toBe(true);
+  expect(['next_master', 'nodes', 'configs', 'state/x'].some(isMembershipKey)).toBe(false);
   const registered = await catalog.registerService({
     id: 'manager-1',
     name: 'manager',
@@ -84,6 +97,26 @@ test("a node's token writes its own state and the shared keys, no other node's s
     { cause: { code: 'denied' } },
   );
 });
+
+test('a policy of an earlier version, which could make members, is narrowed to what this one needs', async () => {
+  const admin = consul.admin();
+  const name = `cloudify-node-${consul.name(THIRD)}`;
+  const headers = { 'X-Consul-Token': consul.management };
+  const policies = `http://${FIRST}:8500/v1/acl/policies`;
+  const listed = (await (await fetch(policies, { headers })).json()) as { ID: string; Name: string }[];
+  const id = listed.find((row) => row.Name === name)?.ID;
+  const Rules = `key_prefix "${PREFIX}/" { policy = "write" }`;
+  const body = JSON.stringify({ Name: name, Rules });
+  const url = `http://${FIRST}:8500/v1/acl/policy/${id}`;
+  expect((await fetch(url, { method: 'PUT', headers, body })).status).toBe(200);
+  const { kv } = createConsulClient({ servers: [`http://${THIRD}:8500`], token: consul.token(THIRD) });
+  const denied = async () => (await kv.put(`${PREFIX}/nodes/evil`, '1')).kind === 'unknown';
+  // Each server keeps what it has looked up for a while.
+  expect(await until(async () => !(await denied()), { timeout: 60_000 })).toBe(true);
+  expect(await admin.acl.narrowNodePolicy(consul.name(THIRD), PREFIX)).toEqual({ kind: 'ok' });
+  expect(await until(denied, { timeout: 60_000 })).toBe(true);
+  expect(await kv.put(`${PREFIX}/sync`, '3')).toEqual({ kind: 'ok' });
+}, 150_000);
 
 test('the management token sets autopilot, whose cleaning stays off', async () => {
   const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
