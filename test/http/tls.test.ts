@@ -13,6 +13,7 @@ import { fingerprintOf } from '../../agent/platform/tls/read.ts';
 import { hashOf } from '../../agent/security/store.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { createCa, expiredTls, nodeTls } from '../fixtures/certificates.ts';
+import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const HOST = '127.0.60.4';
 const PORT = 18_764;
@@ -169,6 +170,10 @@ describe('a person', () => {
     expect((await call('/health/active', { method: 'GET' })).status).toBe(200);
   });
 });
+
+test('TLS is 1.2 with AEAD or 1.3, and nothing older is agreed to', async () => {
+  await expectAeadOnly(`${HOST}:${PORT}`);
+}, 120_000);
 
 test('plain HTTP is refused', async () => {
   const answer = await new Promise<string>((resolve) => {
