@@ -48,7 +48,15 @@ export async function runAgent(configPath: string): Promise<number> {
     ...(config.api.tls
       ? {
           tls: async () => agent.parts?.security.current()?.tls ?? (await temporary()),
-          people: createCredentials(config.api),
+          people: createCredentials({
+            ...config.api,
+            onCheap: (name) =>
+              log
+                .for('http')
+                .warn(
+                  `the password of ${name} is kept at a cost of years ago: make its hash anew ('agent hash-password') and put it under api.users`,
+                ),
+          }),
         }
       : {}),
   });

@@ -1,5 +1,7 @@
 /** The configuration files of one node's Consul server. Pure: the same for VMs and for the dev cluster. */
 
+import { GO_SUITES } from '../platform/tls/suites.ts';
+
 /** Mutual TLS for everything between servers, encrypted gossip, and access by token only. */
 export interface ConsulSecurity {
   /** Paths that Consul's user may read. */
@@ -62,6 +64,8 @@ function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, bindAddr: st
     verify_outgoing: true,
     // A certificate that is not for server.DATACENTER.consul, such as a client's, makes no server.
     verify_server_hostname: true,
+    tls_min_version: 'tls12',
+    tls_cipher_suites: GO_SUITES,
     encrypt: gossipKey,
     // Without it a keyring file in the data folder wins over the key above, also after a rotation this server missed.
     disable_keyring_file: true,

@@ -12,6 +12,7 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   too_slow: 408,
   too_large: 413,
   unsupported_media_type: 415,
+  too_many_failures: 429,
   too_many_requests: 503,
   // What the clients of Cloudify 4.x know: they try the next manager.
   not_cluster_master: 400,

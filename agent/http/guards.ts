@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
-import { certified } from './auth.ts';
+import { addressOf, certified, incomingOf } from './connection.ts';
 
 /** Milliseconds for a body to come in whole. */
 const BODY_DEADLINE = 10_000;
@@ -23,12 +23,6 @@ const tooLarge = (limit: number) => refused('too_large', `the body is over ${lim
 
 /** Calls between agents, an admission by nobody in particular among them, are small; people show who they are first. */
 const limitOf = (c: Context): number => (c.req.path.startsWith('/api/v1/peer/') ? STRANGERS : KNOWN);
-
-type Incoming = { socket?: { remoteAddress?: string; destroy?: () => void } };
-const incomingOf = (c: Context): Incoming | undefined =>
-  (c.env as { incoming?: Incoming } | undefined)?.incoming;
-/** Undefined in tests without a socket, and on a Unix socket. */
-const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
 
 /** Nothing that is answered here is to be kept, guessed at, framed or sent on. */
 const headers: MiddlewareHandler = async (c, next) => {

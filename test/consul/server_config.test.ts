@@ -63,6 +63,7 @@ test('with it everything is verified both ways, denied by default, and HTTPS is 
     verify_incoming: true,
     verify_outgoing: true,
     verify_server_hostname: true,
+    tls_min_version: 'tls12',
     encrypt: 'Zw==',
     // A keyring file in the data folder would win over a key that was changed meanwhile.
     disable_keyring_file: true,

@@ -1,6 +1,6 @@
 /** Three real servers with TLS, encrypted gossip and tokens: who gets in, and who does not. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { until } from '../../agent/platform/clock.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
 import { issue, type Material, newGossipKey, PREFIX, SecureConsul } from '../fixtures/consul_secure.ts';
+import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const IPS = ['127.0.44.1', '127.0.44.2', '127.0.44.3'] as const;
 const [FIRST, SECOND, THIRD] = IPS;
@@ -39,6 +40,20 @@ test('another member writes and reads over HTTPS with its certificate and its to
   expect(await catalog.raftConfiguration()).toMatchObject({ kind: 'ok' });
   expect(await catalog.members()).toMatchObject({ kind: 'ok' });
 });
+
+test("Consul's HTTPS is 1.2 with AEAD or 1.3, and agrees to nothing older", async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'consul-client-'));
+  try {
+    const pem = (name: string, text: string) => {
+      writeFileSync(join(dir, name), text, { mode: 0o600 });
+      return join(dir, name);
+    };
+    const shown = ['-cert', pem('cert.pem', own.certificate), '-key', pem('key.pem', own.key)];
+    await expectAeadOnly(`${SECOND}:8501`, shown);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}, 120_000);
 
 test('a call without a token is refused, a wrong one too', async () => {
   for (const token of [undefined, '00000000-0000-0000-0000-000000000000']) {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmodSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { agreed } from '../fixtures/s_client.ts';
 import {
   eventually,
   hasSyncthing,
@@ -44,6 +45,17 @@ when('before anybody leads, every node is receive-only and talks to nobody', asy
     listenAddresses: ['tcp://127.0.55.1:22000'],
   });
   expect(list(two().data)).toEqual([]);
+});
+
+when('members agree on TLS 1.3 alone', async () => {
+  const target = '127.0.55.1:22000';
+  expect(await agreed(target, ['-tls1_3', '-alpn', 'bep/1.0'])).toStartWith('TLS_');
+  for (const args of [
+    ['-tls1_2'],
+    ['-tls1_2', '-cipher', 'ALL:@SECLEVEL=0'],
+    ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'],
+  ])
+    expect(await agreed(target, args)).toBe('refused');
 });
 
 when('without the key nobody is let in, with or without a password', async () => {

@@ -28,6 +28,8 @@ export function renderConfig(config: NodeConfig, settings: Settings, apiKey: str
     crashReportingEnabled: false,
     autoUpgradeIntervalH: 0,
     releasesURL: '',
+    // Between members TLS 1.3 and nothing else, whose suites are all AEAD.
+    insecureAllowOldTLSVersions: false,
     stunKeepaliveStartS: 0,
     announceLANAddresses: false,
     overwriteRemoteDeviceNamesOnConnect: false,
