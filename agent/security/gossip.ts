@@ -7,14 +7,13 @@ import { memberConsulUrl } from '../config.ts';
 import type { ConsulAdmin } from '../consul/admin.ts';
 import { createConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
+import { gossipRecord } from '../consul/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { consulAccess } from './joining.ts';
 import type { LiveSecurity } from './live.ts';
 import { newGossipKey, type SecurityStore, securityStore } from './store.ts';
-
-const record = v.object({ schema: v.literal(1), key: v.string() });
 
 export interface GossipParts {
   readonly kv: ConsulKv;
@@ -38,7 +37,7 @@ export async function followGossip({
   if (secrets === undefined) return false;
   const got = await kv.get(`${prefix}gossip`, { deadlineMs: 2000 });
   if (got.kind !== 'ok') return false;
-  const { key } = v.parse(record, JSON.parse(got.entry.value));
+  const { key } = v.parse(gossipRecord, JSON.parse(got.entry.value));
   if (key === secrets.gossipKey) return false;
   store.saveSecrets({ ...secrets, gossipKey: key });
   security.reload();
