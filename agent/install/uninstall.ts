@@ -106,7 +106,11 @@ function dirs(config: Config, machine: Machine, purge: boolean): Step {
 /** Users stay as long as a folder of theirs does: their numbers would pass to whoever comes next. */
 function users(config: Config, machine: Machine, made: Made): Step {
   const kept = () =>
-    new Set(folders(config).flatMap(({ path, owner }) => (machine.look(path) === undefined ? [] : [owner])));
+    new Set(
+      folders(config).flatMap(({ path, owner, group }) =>
+        machine.look(path) === undefined ? [] : [owner, group],
+      ),
+    );
   const there = () => {
     const users = made.users.filter((name) => machine.user(name) !== undefined && !kept().has(name));
     const staying = made.users.filter((name) => machine.user(name) !== undefined && !users.includes(name));

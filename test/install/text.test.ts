@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { makeConfig } from '../../agent/config.ts';
 import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
+import { folders } from '../../agent/install/folders.ts';
+import { accountsWanted } from '../../agent/install/plan.ts';
 import { parseUnits } from '../../agent/install/real_sight.ts';
 import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
@@ -84,6 +86,18 @@ test('the folders of /run are those that install makes', () => {
     'd /run/cloudify-lease 0750 root cfyuser -',
     'd /run/cloudify-postgres 0750 postgres cfyuser -',
   ]);
+});
+
+test('saved copies of databases are for the agent and the server, not for the users of Consul and Syncthing', () => {
+  const config = makeConfig();
+  const saved = folders(config).find(({ path }) => path === config.paths.diverged_dir);
+  expect((saved?.mode ?? 0o777) & 0o007).toBe(0);
+  const readers = new Set([saved?.owner, saved?.group]);
+  for (const wanted of accountsWanted(config)) {
+    if (wanted.kind === 'member' && wanted.group === saved?.group) readers.add(wanted.user);
+    if (wanted.kind === 'user' && wanted.group === saved?.group) readers.add(wanted.name);
+  }
+  expect([...readers].sort()).toEqual(['cfyuser', 'postgres']);
 });
 
 test('accounts are read from their files, comments and NIS lines left out', () => {
