@@ -63,7 +63,7 @@ export function createApi(agent: Agent): AgentApi {
     join: (options) => agent.join(options),
     operation: (id) => agent.tracker.get(id),
 
-    async setActive(target, timeoutMs) {
+    async setActive(target, timeoutMs, by) {
       const { consul, node } = member();
       const view = node.view;
       if (view === null) throw unsettled();
@@ -99,7 +99,7 @@ export function createApi(agent: Agent): AgentApi {
         target,
         epoch,
         expires: Date.now() + Math.min(timeoutMs, REQUEST_LIFE),
-        by: 'api',
+        by: `${by === 'socket' ? 'a local user' : by} on ${node.name}`,
         refused: null,
       };
       const done = await consul.kv.put(`${agent.prefix()}request`, JSON.stringify(request), {

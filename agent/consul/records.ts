@@ -131,6 +131,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   failing: v.array(v.string()),
   cooldown: v.boolean(),
   unready: v.optional(v.array(v.string())),
+  waiting: v.optional(v.looseObject({ id: v.string(), why: v.string() })),
   checks: v.record(v.string(), v.looseObject({ ok: v.boolean(), output: v.string() })),
   files: v.optional(
     v.looseObject({

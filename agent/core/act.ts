@@ -203,7 +203,12 @@ function failedAgain(n: NodeContext): void {
 function* handoverFor(n: NodeContext, to: string, reason: string, why: HandoverKind): Procedure<Result> {
   if (n.checks().failing.length > 0) failedAgain(n);
   const request = n.view?.request?.value ?? null;
-  const done = yield* handover(n, to, reason, why);
+  let done: Result;
+  try {
+    done = yield* handover(n, to, reason, why);
+  } finally {
+    n.step = null;
+  }
   if (!done.ok && request !== null) n.refusedRequest = { id: request.id, why: done.why };
   return done;
 }

@@ -7,6 +7,8 @@ import { unfitnessSeen } from './unfit.ts';
 export type RequestFacts = {
   id: string;
   target: string;
+  /** Who asked for it. */
+  by: string;
   expired: boolean;
   /** Why it cannot be carried out; null when it can, now or soon. */
   unfit: string | null;
@@ -66,14 +68,14 @@ export function bestStandby(n: NodeContext, pg: PgFacts): string | null {
 export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
   const request = n.view?.request?.value;
   if (request === undefined || request.refused !== null) return null;
-  const { id, target } = request;
+  const { id, target, by } = request;
   const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
   const refused = n.refusedRequest?.id === id ? n.refusedRequest.why : null;
   const waiting = notReady(n, pg, target);
   const waited = n.requestSeen?.id === id ? n.now() - n.requestSeen.at : 0;
   const inVain = waiting !== null && waited > n.policy.switchoverWait ? waiting : null;
   const unfit = n.view === null ? null : unfitnessSeen(n.view, target);
-  return { id, target, expired, unfit: refused ?? unfit ?? inVain, waiting };
+  return { id, target, by, expired, unfit: refused ?? unfit ?? inVain, waiting };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
+import type { OutageReport, RequestReport, Silence } from './status_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -70,11 +71,11 @@ export type AgentStatus = {
   leaseNote?: string | null;
 };
 
-export type NodeRow = {
+export type NodeRow = Silence & {
   name: string;
   host_ip: string;
   public_ip: string | null;
-  state: 'leader' | 'replica' | 'offline';
+  state: 'leader' | 'replica' | 'offline' | 'unknown';
   online: boolean;
   master: boolean;
   initialized: boolean;
@@ -110,7 +111,7 @@ export type LeaseReport = {
   others: { node: string; file: LeaseTimes }[];
 };
 
-export type ClusterStatus = {
+export type ClusterStatus = OutageReport & {
   initialized: boolean;
   id: string | null;
   error: string | null;
@@ -124,8 +125,7 @@ export type ClusterStatus = {
   lease?: LeaseReport;
   /** Keys in Consul whose values are not understood, each with why. */
   unreadable?: Record<string, string>;
-  request: { id: string; target: string; refused: string | null } | null;
-  quorum: { servers: number; alive: number; survives: number } | null;
+  request: RequestReport | null;
   nodes: NodeRow[];
   /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
   reservations?: { name: string; hostIp: string; ends: string }[];
@@ -168,7 +168,7 @@ export interface AgentApi {
   join(options: JoinOptions): Promise<Operation>;
   operation(id: string): Operation | null;
   /** File a switchover request; returns at once with its id. Refused (thrown) when the target is unfit. */
-  setActive(target: string, timeoutMs: number): Promise<{ id: string; epoch: number }>;
+  setActive(target: string, timeoutMs: number, by: string): Promise<{ id: string; epoch: number }>;
   /** expiresMs null: until resumed. */
   pause(expiresMs: number | null): Promise<void>;
   resume(): Promise<void>;
@@ -183,11 +183,11 @@ export interface AgentApi {
   logs(options: { since?: string; component?: string; limit?: number }): LogLine[];
   onLog(callback: (line: LogLine) => void): () => void;
 
-  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
   /** The replicated files of this node. */
   files(): { facts: FileFacts; status: FilesStatus };
   /** The operator's word on this node: held deletions are carried out. How many. */
   acceptDeletions(): Promise<number>;
+  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
   createToken(ttlMs: number, by: string): Promise<{ token: string; row: TokenRow }>;
   tokens(): Promise<TokenRow[]>;
   /** Throws `not_found`. */

@@ -13,6 +13,8 @@ export interface UnitSeen {
   /** Masked by a link to /dev/null. */
   readonly masked: boolean;
   readonly active: boolean;
+  /** Its last run ended badly, and systemd remembers it. */
+  readonly failed?: boolean;
   /** Runs from an executable or a unit file that has been replaced since. */
   readonly outdated: boolean;
 }

@@ -108,6 +108,7 @@ export function parseUnits(
       enabled: value.get('UnitFileState')?.startsWith('enabled') === true,
       masked: value.get('LoadState') === 'masked',
       active: ['active', 'activating', 'reloading'].includes(value.get('ActiveState') ?? ''),
+      failed: value.get('ActiveState') === 'failed',
       outdated: value.get('NeedDaemonReload') === 'yes' || replaced(value.get('MainPID')),
     });
   }

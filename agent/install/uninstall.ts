@@ -46,6 +46,7 @@ function units(machine: Machine): Step {
   };
   return {
     what: 'stop and disable the units',
+    did: 'stopped and disabled the units',
     needed: async () => (await there()).join(', ') || undefined,
     async act() {
       const found = await there();
@@ -67,6 +68,7 @@ function files(config: Config, machine: Machine, purge: boolean): Step {
   const there = () => [...new Set(all)].filter((path) => machine.look(path) !== undefined);
   return {
     what: 'remove files',
+    did: 'removed files',
     needed: () => there().join(', ') || undefined,
     async act() {
       const found = there();
@@ -91,9 +93,11 @@ function dirs(config: Config, machine: Machine, purge: boolean): Step {
     if (purge || volatile(path)) return true;
     return machine.list(path).every((name) => all.includes(join(path, name)) && goes(join(path, name)));
   };
+  const which = purge ? 'folders with what is in them' : 'empty folders';
   const there = () => all.filter(goes);
   return {
-    what: purge ? 'remove folders with what is in them' : 'remove empty folders',
+    what: `remove ${which}`,
+    did: `removed ${which}`,
     needed: () => there().join(', ') || undefined,
     async act() {
       const found = there();
@@ -123,6 +127,7 @@ function users(config: Config, machine: Machine, made: Made): Step {
   };
   return {
     what: 'remove the users and groups that install made',
+    did: 'removed the users and groups that install made',
     needed: say,
     async act() {
       const said = say();
@@ -141,6 +146,7 @@ function note(machine: Machine, made: Made): Step {
     !made.users.some((name) => machine.user(name)) && !made.groups.some((name) => machine.group(name));
   return {
     what: 'remove the note of what install made',
+    did: 'removed the note of what install made',
     needed: () => (machine.look(ROOT_STATE_DIR) !== undefined && unneeded() ? '' : undefined),
     async act() {
       await machine.remove(MADE_FILE);

@@ -354,7 +354,7 @@ describe('what is asked for', () => {
       out: 'm2 is the active now (epoch 4); clients were shut out for 0.24 s\n',
       err: '',
     });
-    expect(on.agent.asked).toEqual([['setActive', 'm2', 30_000]]);
+    expect(on.agent.asked).toEqual([['setActive', 'm2', 30_000, 'socket']]);
   });
 
   test('set-active of the active asks for nothing', async () => {

@@ -95,7 +95,14 @@ describe('a request', () => {
       pg,
     ).facts.request;
   test('for a fit target of this epoch is neither expired nor unfit', () =>
-    expect(asked()).toEqual({ id: 'r1', target: 'b', expired: false, unfit: null, waiting: null }));
+    expect(asked()).toEqual({
+      id: 'r1',
+      target: 'b',
+      by: 'test',
+      expired: false,
+      unfit: null,
+      waiting: null,
+    }));
   test('of another epoch, or past its time, is expired', () => {
     expect(asked({ epoch: 4 })?.expired).toBe(true);
     expect(asked({ expires: 0 })?.expired).toBe(true);

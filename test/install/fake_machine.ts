@@ -10,6 +10,7 @@ export interface FakeUnit {
   enabled: boolean;
   active: boolean;
   outdated: boolean;
+  failed?: boolean;
 }
 
 export class FakeMachine implements Machine {
@@ -142,6 +143,7 @@ export class FakeMachine implements Machine {
       if (verb === 'disable') Object.assign(unit, { enabled: false, active: false });
       if (verb === 'start' || verb === 'restart') Object.assign(unit, { active: true, outdated: false });
       if (verb === 'stop') unit.active = false;
+      if (verb === 'reset-failed') unit.failed = false;
       this.unitStates.set(name, unit);
     }
   }

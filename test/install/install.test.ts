@@ -6,6 +6,7 @@ import process from 'node:process';
 import { parseConfig } from '../../agent/config.ts';
 import { findPostgres } from '../../agent/install/default_config.ts';
 import { changeLine, changesOf } from '../../agent/install/diff.ts';
+import { doneLine } from '../../agent/install/done.ts';
 import { install, installChanges, requireRoot } from '../../agent/install/install.ts';
 import { CONFIG_FILE } from '../../agent/install/names.ts';
 import { planOf } from '../../agent/install/plan.ts';
@@ -81,6 +82,43 @@ describe('install', () => {
       '/etc/cloudify/firewall/fenced.v4 is a link, should be a file',
       '/etc/sudoers.d/cloudify has other content',
       'cloudify-postgresql.service is to be disabled',
+    ]);
+  });
+
+  test('says of each change what was done, when it was done', async () => {
+    const told: string[] = [];
+    const say = () => install(machine, { source: SOURCE }, (change) => told.push(doneLine(change)));
+    await say();
+    for (const line of [
+      'created group cluster',
+      'created user cfyuser',
+      'added user postgres to group cluster',
+      'created /var/lib/cloudify/agent',
+      `copied ${SOURCE} to /opt/cloudify/agent`,
+      'made /opt/cloudify/sudo_trampoline a link to agent',
+      'wrote /etc/sudoers.d/cloudify',
+      'enabled cloudify-agent.service',
+      'started cloudify-agent.service',
+    ])
+      expect(told).toContain(line);
+    expect(told.filter((line) => /is to be|should/.test(line))).toEqual([]);
+    told.length = 0;
+    machine.paths.set('/var/lib/cloudify/agent', {
+      type: 'folder',
+      owner: 'root',
+      group: 'cluster',
+      mode: 0o777,
+    });
+    machine.lay('/etc/sudoers.d/cloudify', 'other', { mode: 0o440 });
+    machine.lay(SOURCE, 'version 2');
+    await say();
+    expect(told).toEqual([
+      'gave /var/lib/cloudify/agent to cfyuser:cluster, mode 2750',
+      `replaced /opt/cloudify/agent by ${SOURCE}`,
+      'wrote /etc/sudoers.d/cloudify anew',
+      'restarted cloudify-postgres-helper.service',
+      'restarted cloudify-lease.service',
+      'restarted cloudify-agent.service',
     ]);
   });
 

@@ -120,6 +120,7 @@ test('units are read from what systemctl shows; a replaced executable makes one 
   ].join('\n\n');
   const units = parseUnits(text, (pid) => pid === '7');
   expect(units.get('a.service')).toEqual({
+    failed: false,
     ...{ loaded: true, enabled: true, masked: false, active: true, outdated: true },
   });
   expect(units.get('b.service')).toMatchObject({ loaded: false, masked: true, enabled: false });
