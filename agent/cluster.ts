@@ -18,6 +18,7 @@ import { type Admitted, housekeeping, serverUrls } from './housekeeping.ts';
 import { createPeers, type Peers } from './http/peers.ts';
 import { durableStore, instanceOf, type Membership, newClone } from './identity.ts';
 import type { Log } from './log.ts';
+import { ownRecord } from './own_record.ts';
 import type { Parts } from './parts.ts';
 import { systemClock } from './platform/clock.ts';
 import { realPorts } from './real_ports.ts';
@@ -187,6 +188,13 @@ export function createCluster(parts: ClusterParts): Cluster {
           },
         }
       : {}),
+    keepRecord: ownRecord({
+      parts: parts.parts,
+      kv: consul.kv,
+      view: () => node.view,
+      name: node.name,
+      say: (line) => log.for('handler-runner').info(line),
+    }),
     chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
     log: log.for('handler-runner'),
     signal: abort.signal,

@@ -3,6 +3,7 @@ import type { Cluster } from './cluster.ts';
 import { confirmedBy } from './core/postgres.ts';
 import { standbyName } from './core/records.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
+import { differencesOf, sameFolders } from './member_settings.ts';
 import { leaseReport } from './operations/lease_times.ts';
 import { endOf } from './operations/reservation.ts';
 
@@ -100,6 +101,7 @@ function rowOf(
   // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
   const named = view?.active?.value.node === name && view.lease?.value.holder === name;
   const leader = named && state?.role === 'active';
+  const active = view?.active?.value.node ?? null;
   const group = (names: string[]) =>
     online && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
   return {
@@ -117,8 +119,9 @@ function rowOf(
         group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
         state?.role !== 'down',
       heartbeat: fresh && state !== undefined,
-      filesync: group(['filesync']),
+      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, active),
     },
+    differs: differencesOf(view?.nodes ?? {}, name, active),
     lag: lags[name] ?? null,
     timeline: state?.timeline ?? 0,
     voter: view?.sync?.value.voters.some((v) => v.node === name) ?? false,

@@ -1,11 +1,11 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
-
 import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
+import type { Differing } from './settings_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -70,7 +70,7 @@ export type AgentStatus = {
   leaseNote?: string | null;
 };
 
-export type NodeRow = {
+export type NodeRow = Differing & {
   name: string;
   host_ip: string;
   public_ip: string | null;

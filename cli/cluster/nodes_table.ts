@@ -30,5 +30,9 @@ const COLUMNS: Column<NodeRow>[] = [
   { title: 'lag', value: lagText, align: 'right' },
 ];
 
+/** Below the table: who is not set up as the active is. */
+const differing = (nodes: readonly NodeRow[]): string[] =>
+  nodes.flatMap(({ name, differs = [] }) => differs.map((what) => `${name} differs in ${what}\n`));
+
 export const nodesTable = (nodes: readonly NodeRow[], colored: boolean): string =>
-  table(COLUMNS, nodes, colored);
+  [table(COLUMNS, nodes, colored), ...differing(nodes)].join('');
