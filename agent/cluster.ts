@@ -19,6 +19,7 @@ import { type Admitted, housekeeping, serverUrls } from './housekeeping.ts';
 import { createPeers, type Peers } from './http/peers.ts';
 import { durableStore, instanceOf, type Membership, newClone } from './identity.ts';
 import type { Log } from './log.ts';
+import { ownRecord } from './own_record.ts';
 import type { Parts } from './parts.ts';
 import { systemClock } from './platform/clock.ts';
 import { realPorts } from './real_ports.ts';
@@ -194,6 +195,13 @@ export function createCluster(parts: ClusterParts): Cluster {
           },
         }
       : {}),
+    keepRecord: ownRecord({
+      parts: parts.parts,
+      kv: memberConsul.kv,
+      view: () => node.view,
+      name: node.name,
+      say: (line) => log.for('handler-runner').info(line),
+    }),
     chore: async () => {
       await followGossip(gossipPartsOf(parts.parts, consul.kv));
       await narrow();

@@ -4,6 +4,7 @@ import { confirmedBy } from './core/postgres.ts';
 import { type RequestRecord, type StateRecord, standbyName, type View } from './core/records.ts';
 import { stateOf } from './core/state.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
+import { differencesOf, sameFolders } from './member_settings.ts';
 import { leaseReport } from './operations/lease_times.ts';
 import { endOf } from './operations/reservation.ts';
 import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
@@ -177,8 +178,9 @@ function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow)
         group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
         state?.role !== 'down',
       heartbeat: !silent && state !== undefined && consulAnswers(node),
-      filesync: group(['filesync']),
+      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     },
+    differs: differencesOf(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     lag: silent ? null : (lags[name] ?? null),
     timeline: state?.timeline ?? 0,
     voter: view?.sync?.value.voters.some((v) => v.node === name) ?? false,

@@ -1,11 +1,11 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
-
 import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
+import type { Differing } from './settings_port.ts';
 import type { OutageReport, RequestReport, Silence } from './status_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
@@ -71,23 +71,24 @@ export type AgentStatus = {
   leaseNote?: string | null;
 };
 
-export type NodeRow = Silence & {
-  name: string;
-  host_ip: string;
-  public_ip: string | null;
-  state: 'leader' | 'replica' | 'offline' | 'unknown';
-  online: boolean;
-  master: boolean;
-  initialized: boolean;
-  checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
-  /** Bytes behind the active; null when unknown. */
-  lag: number | null;
-  timeline: number;
-  voter: boolean;
-  reason: string;
-  version: string;
-  options?: { priority: number; nofailover: boolean; maintenance: boolean };
-};
+export type NodeRow = Silence &
+  Differing & {
+    name: string;
+    host_ip: string;
+    public_ip: string | null;
+    state: 'leader' | 'replica' | 'offline' | 'unknown';
+    online: boolean;
+    master: boolean;
+    initialized: boolean;
+    checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
+    /** Bytes behind the active; null when unknown. */
+    lag: number | null;
+    timeline: number;
+    voter: boolean;
+    reason: string;
+    version: string;
+    options?: { priority: number; nofailover: boolean; maintenance: boolean };
+  };
 
 export type NodeChange = { priority?: number; nofailover?: boolean; maintenance?: boolean };
 

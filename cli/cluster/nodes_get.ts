@@ -25,6 +25,7 @@ export function nodeText(node: NodeRow): string {
     ['nofailover', options?.nofailover ? 'yes' : ''],
     ['maintenance', options?.maintenance ? 'yes' : ''],
     ['agent', node.version],
+    ['differs', (node.differs ?? []).join('; ')],
   ]);
 }
 

@@ -37,5 +37,11 @@ const COLUMNS: Column<NodeRow>[] = [
 
 const LAST_WORD: Column<NodeRow> = { title: 'last word', value: lastWord, color: () => 'red' };
 
-export const nodesTable = (nodes: readonly NodeRow[], colored: boolean): string =>
-  table(nodes.some(({ silent }) => silent) ? [...COLUMNS, LAST_WORD] : COLUMNS, nodes, colored);
+/** Below the table: who is not set up as the active is. */
+const differing = (nodes: readonly NodeRow[]): string[] =>
+  nodes.flatMap(({ name, differs = [] }) => differs.map((what) => `${name} differs in ${what}\n`));
+
+export const nodesTable = (nodes: readonly NodeRow[], colored: boolean): string => {
+  const columns = nodes.some(({ silent }) => silent) ? [...COLUMNS, LAST_WORD] : COLUMNS;
+  return [table(columns, nodes, colored), ...differing(nodes)].join('');
+};
