@@ -17,6 +17,10 @@ export interface Fence {
   extend(until: number): Promise<Outcome>;
 }
 
+/** How long the server is not shut for the helper's sake, ms: a small part of the fencing time. */
+const RESETTING = 200;
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const failed = (why: string): Outcome => ({ kind: 'failed', why });
 const caught = (work: Promise<Outcome>): Promise<Outcome> =>
   work.catch((thrown) => failed(thrown instanceof Error ? thrown.message : String(thrown)));
@@ -42,15 +46,18 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
 
   /**
    * While the right lasts, the server goes first: its sessions tell their clients that it is over, which a shut port would
-   * swallow, and a client that waits for an answer would wait for its own time limit. Past the right, everything at once.
+   * swallow, and a client that waits for an answer would wait for its own time limit. Past the right the ports are shut already: there
+   * the helper resets the clients while their server still holds their connections, and then the server is shut.
    */
   async function close(ms: number): Promise<Outcome> {
     const patience = Math.min(ms / 2, right - now());
     right = 0;
     shut = true;
+    const ports = patience > 0 ? null : caught(lease.close(ms));
+    if (ports !== null) await Promise.race([ports, pause(RESETTING)]);
     const server_ = caught(server.fence(ms));
-    if (patience > 0) await Promise.race([server_, new Promise<void>((done) => setTimeout(done, patience))]);
-    const outcomes = await Promise.all([caught(lease.close(ms)), server_]);
+    if (patience > 0) await Promise.race([server_, pause(patience)]);
+    const outcomes = await Promise.all([ports ?? caught(lease.close(ms)), server_]);
     // Members' machines reach the database past the firewall: one that did not shut them out is not left to itself.
     if (outcomes[1].kind === 'failed') await caught(lease.end());
     const whys = outcomes.flatMap((one) => (one.kind === 'failed' ? [one.why] : []));

@@ -5,9 +5,22 @@ import { firewallFence, serverFence } from '../../../agent/roles/firewall/fence.
 const DONE: Outcome = { kind: 'done' };
 const no = (why: string): Outcome => ({ kind: 'failed', why });
 
+const until = async (true_: () => boolean) => {
+  for (let i = 0; i < 30_000 && !true_(); i++) await new Promise((done) => setTimeout(done, 1));
+};
+
 function bench() {
   const calls: string[] = [];
-  const world = { now: 0, fence: DONE, unfence: DONE, renew: DONE, close: DONE, hang: false, renewTakes: 0 };
+  const world = {
+    now: 0,
+    fence: DONE,
+    unfence: DONE,
+    renew: DONE,
+    close: DONE,
+    hang: false,
+    renewTakes: 0,
+    closing: null as Promise<Outcome> | null,
+  };
   const server = {
     fence: (): Promise<Outcome> => {
       calls.push('server fenced');
@@ -26,7 +39,7 @@ function bench() {
     },
     close: async () => {
       calls.push('lease closed');
-      return world.close;
+      return world.closing ?? world.close;
     },
     end: async () => {
       calls.push('local ended');
@@ -90,8 +103,23 @@ describe('closing', () => {
     world.now = 1000;
     world.hang = true;
     void fence.close(500);
+    await until(() => calls.length === 4);
+    expect(calls.slice(2)).toEqual(['lease closed', 'server fenced']);
+  });
+
+  test('past the right has the clients reset before their server is shut, but waits for no helper that hangs', async () => {
+    const { fence, calls, world } = bench();
+    const { promise: reset, resolve: answer } = Promise.withResolvers<Outcome>();
+    world.closing = reset;
+    await fence.open(1000, 500);
+    world.now = 1000;
+    const closed = fence.close(500);
     await Promise.resolve();
-    expect(calls.slice(2)).toEqual(['server fenced', 'lease closed']);
+    expect(calls.slice(2)).toEqual(['lease closed']);
+    await until(() => calls.length === 4);
+    answer(DONE);
+    expect(await closed).toEqual(DONE);
+    expect(calls.slice(2)).toEqual(['lease closed', 'server fenced']);
   });
 
   test.each([
