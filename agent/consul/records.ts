@@ -112,6 +112,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   reason: v.string(),
   agentVersion: v.string(),
   at: v.string(),
+  certificates: v.optional(v.picklist(['shared', 'own'])),
   fileTimes: v.optional(
     v.looseObject({
       retryPeriod: positive,
