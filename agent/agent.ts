@@ -17,7 +17,8 @@ import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
-import { certificateNames, certifyPostgres } from './security/door.ts';
+import { certifyPostgres } from './security/door.ts';
+import { replicationNames } from './security/names.ts';
 import type { CertificateUsers } from './security/renew.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
@@ -164,7 +165,7 @@ export function createAgent(
     certificateUsers: (made: Parts): CertificateUsers => ({
       agent: relisten,
       consul: () => made.consul.reload(),
-      postgres: () => certifyPostgres(made.pg, made.security, certificateNames(cluster?.admitted() ?? {})),
+      postgres: () => certifyPostgres(made.pg, made.security, replicationNames(cluster?.admitted() ?? {})),
     }),
     get nodeConfig(): NodeConfig | null {
       return parts?.config ?? null;

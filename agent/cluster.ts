@@ -132,6 +132,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     unlock: locks.unlock,
     checks: parts.checks,
     durable: store.load(),
+    certificates: parts.parts.security.inPostgres,
   });
   store.save(node.durable);
 

@@ -13,6 +13,7 @@ import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
+import { renamingDue } from './security/names.ts';
 import { renewInTime } from './security/renewal_timer.ts';
 import { temporaryTls } from './security/temporary.ts';
 import { commit, version } from './version.ts';
@@ -70,6 +71,7 @@ export async function runAgent(configPath: string): Promise<number> {
     stopRenewal = renewInTime({
       config: () => (agent.cluster === null ? null : agent.nodeConfig),
       renew: () => api.renewCertificates(),
+      renaming: () => renamingDue(agent.cluster?.node, agent.parts?.security),
       log: log.for('agent'),
       wall: () => Date.now(),
     });

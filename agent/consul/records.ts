@@ -145,6 +145,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   reason: v.string(),
   agentVersion: versionText(),
   at: v.string(),
+  certificates: v.optional(v.picklist(['shared', 'own'])),
   fileTimes: v.optional(
     v.looseObject({
       retryPeriod: positive,

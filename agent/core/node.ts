@@ -8,7 +8,7 @@ import { emptyLease, type LeaseView } from './lease_view.ts';
 import type { Policy } from './policy.ts';
 import { type FileFacts, type LockName, NO_FILES, type Ports, type Vote } from './ports.ts';
 import type { Fork, Lsn, PgFacts } from './postgres.ts';
-import type { Durable, View } from './records.ts';
+import type { Durable, StateRecord, View } from './records.ts';
 
 /** The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind"). */
 export type Ballot = {
@@ -50,6 +50,8 @@ export type NodeContext = {
   unlock(name: LockName): void;
   /** Checks as the check-runner last saw them. */
   checks(): CheckSummary;
+  /** Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain cluster. */
+  readonly certificates?: () => StateRecord['certificates'];
 
   durable: Durable;
   lease: LeaseView;
@@ -159,7 +161,8 @@ export function createContext(
     | 'unlock'
     | 'checks'
     | 'durable'
-  >,
+  > &
+    Pick<NodeContext, 'certificates'>,
 ): NodeContext {
   return {
     ...base,

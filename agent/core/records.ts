@@ -70,8 +70,11 @@ export type NodeRecord = {
   options: { priority: number; nofailover: boolean; maintenance: boolean };
   /** Syncthing's device id; left out where no files are replicated. */
   deviceId?: string | undefined;
-  /** Common name and fingerprint of its certificates; left out in a plain cluster. */
-  certificate?: { name: string; fingerprint: string } | undefined;
+  /**
+   * The membership's name in its certificates, and a fingerprint; left out in a plain cluster. `services`: they have a name per
+   * service from the beginning, and none has the membership's alone.
+   */
+  certificate?: { name: string; fingerprint: string; services?: boolean | undefined } | undefined;
   /** It is being removed: no voter any more, and its key goes next. */
   leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
@@ -108,6 +111,11 @@ export type StateRecord = {
   reason: string;
   agentVersion: string;
   at: string;
+  /**
+   * It lets certificates in that have a name per service; its own PostgreSQL shows one with the name that all its services share,
+   * or with its own. Left out by agents that know no such names, and in a plain cluster.
+   */
+  certificates?: 'shared' | 'own' | undefined;
   /** The lease times of its own file, where they are not those that it goes by. */
   fileTimes?:
     | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }

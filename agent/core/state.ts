@@ -9,6 +9,11 @@ const unready = (f: Facts): string[] => [
   ...(f.carries ? [] : ['the list of voters']),
 ];
 
+function certificates(n: NodeContext): Pick<StateRecord, 'certificates'> {
+  const known = n.certificates?.();
+  return known === undefined ? {} : { certificates: known };
+}
+
 /** What this node says of itself under state/NAME. */
 export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateRecord {
   const active =
@@ -45,6 +50,7 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     reason: decision.reason,
     agentVersion: n.version,
     at: n.wall().toISOString(),
+    ...certificates(n),
     ...(n.timesNote === null ? {} : { fileTimes: n.fileTimes }),
   };
 }

@@ -112,7 +112,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       // The token first: until then whoever asks is nobody.
       await checkToken(parts, cluster.memberKv, request);
       refuseRequest(request, node.view, node.policy, Date.now());
-      const secured = await admitSecured(parts, cluster.memberKv, request);
+      const secured = await admitSecured(parts, cluster.memberKv, request, node.view);
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, (server) => server.address === address);
       const reservation = reservationOf(request, secured.record, secured.lifeMs);

@@ -1,12 +1,13 @@
 /** The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain cluster. */
 import type { ConsulKv } from '../consul/port.ts';
-import type { NodeRecord } from '../core/records.ts';
+import type { NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { AdmitRequest, Enrolled } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from './admission.ts';
 import { gossipPartsOf, rotateGossip } from './gossip.ts';
+import { everybodyKnows } from './names.ts';
 import { joinTokens } from './tokens.ts';
 
 /** A server that was cut off is noticed by Serf within 8 s, ms. */
@@ -37,7 +38,12 @@ export async function checkToken(parts: Parts, kv: ConsulKv, request: AdmitReque
 }
 
 /** Takes the join token, signs, makes the Consul token. Throws as `admitSecurity`. */
-export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<Secured> {
+export async function admitSecured(
+  parts: Parts,
+  kv: ConsulKv,
+  request: AdmitRequest,
+  view: View | null,
+): Promise<Secured> {
   const security = parts.security.current();
   if (security === undefined) return { record: {}, answer: {} };
   const { acl } = parts.consul.admin();
@@ -46,6 +52,7 @@ export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitReq
       security,
       tokens: tokensOf(parts, kv),
       datacenter: parts.config.consul.datacenter,
+      ownNames: everybodyKnows(view),
       async createNodeToken(node, secret) {
         const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret);
         if (done.kind === 'unknown')

@@ -1,4 +1,4 @@
-/** New keys and certificates for this node, before the old ones end or by command. The name stays, and so does the membership. */
+/** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
 import type { NodeConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { NODE_DAYS } from '../platform/tls/ca.ts';
@@ -29,10 +29,13 @@ export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): b
   expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter - now < (days * 86_400_000) / 4);
 
 /**
- * Makes and writes them; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
+ * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
  * `no_certificates` in a plain cluster.
  */
-export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): Promise<Security> {
+export async function renewCertificates(
+  config: NodeConfig,
+  { days = NODE_DAYS, ownNames = false }: { days?: number; ownNames?: boolean } = {},
+): Promise<Security> {
   const store = securityStore(config);
   const before = loadSecurity(config);
   if (before === undefined)
@@ -49,7 +52,8 @@ export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): P
       message: 'this node has no key of the authority yet: it is not enrolled',
       hint: "see 'agent cluster nodes list'",
     });
-  const made = await issueOwn(before.ca, namesOf(config), before.certificate.name, days);
+  const { name, services = false } = before.certificate;
+  const made = await issueOwn(before.ca, namesOf(config), name, { days, shared: !services && !ownNames });
   for (const service of SERVICES) store.savePair(service, made[service]);
   return loadSecurity(config) ?? before;
 }

@@ -12,9 +12,10 @@ import {
   admitSecurity,
   prepareJoin,
 } from '../../agent/security/admission.ts';
+import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
 import { foundSecurity } from '../../agent/security/found.ts';
 import { applyRenewal, expiries, renewalDue, renewCertificates } from '../../agent/security/renew.ts';
-import { hashOf, loadSecurity, type Security, securityStore } from '../../agent/security/store.ts';
+import { hashOf, loadSecurity, SERVICES, type Security, securityStore } from '../../agent/security/store.ts';
 import { joinTokens } from '../../agent/security/tokens.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
@@ -56,7 +57,7 @@ describe('a start', () => {
       const pem = readFileSync(at.certificate, 'utf8');
       expect(signedBy(pem, made.caPem)).toBe(true);
       expect(keyFits(pem, readFileSync(at.key, 'utf8'))).toBe(true);
-      expect(readCertificate(pem).commonName).toBe(made.certificate.name);
+      expect(readCertificate(pem).commonName).toBe(`${service}.${made.certificate.name}`);
       expect(readCertificate(pem).names.includes('server.cloudify.consul')).toBe(service === 'consul');
       expect(readCertificate(pem).names).toContain('IP Address:203.0.113.1');
       expect(statSync(at.key).mode & 0o777).toBe(service === 'consul' ? 0o640 : 0o600);
@@ -99,6 +100,7 @@ describe('a join', () => {
     security,
     tokens,
     datacenter: 'cloudify',
+    ownNames: true,
     createNodeToken: async (node: string, secret: string) => {
       nodeTokens.push([node, secret]);
     },
@@ -170,7 +172,7 @@ describe('a renewal', () => {
     const made = Date.now();
     expect(renewalDue(config, made + 500 * DAY)).toBe(false);
     expect(renewalDue(config, made + 549 * DAY)).toBe(true);
-    const after = await renewCertificates(config, 10);
+    const after = await renewCertificates(config, { days: 10 });
     expect(after.certificate.name).toBe(before.certificate.name);
     expect(after.certificate.fingerprint).not.toBe(before.certificate.fingerprint);
     expect([after.ca, after.secrets]).toEqual([before.ca, before.secrets]);
@@ -196,5 +198,27 @@ describe('a renewal', () => {
     const plain = configOf('m2', '127.0.0.12', { api: { tls: false } });
     expect(await codeOf(renewCertificates(plain))).toBe('no_certificates');
     expect(expiries(plain)).toEqual([]);
+  });
+
+  test('keeps the name that all services shared until everybody knows the new ones, then gives each its own', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    const { ca } = await founded(config);
+    const store = securityStore(config);
+    const shared = await issueOwn(ca, namesOf(config), 'm1.0a0a0a0a0a0a', { shared: true });
+    for (const service of SERVICES) store.savePair(service, shared[service]);
+    const nameOf = (service: (typeof SERVICES)[number]) =>
+      readCertificate(store.pair(service)?.certificate ?? '').commonName;
+    const record = { name: 'm1.0a0a0a0a0a0a', fingerprint: expect.any(String) };
+    expect(loadSecurity(config)?.certificate).toEqual(record);
+    expect((await renewCertificates(config)).certificate).toEqual(record);
+    expect(SERVICES.map(nameOf)).toEqual(SERVICES.map(() => record.name));
+    // One that broke off after the first counts as not done.
+    const own = await issueOwn(ca, namesOf(config), record.name);
+    store.savePair('agent', own.agent);
+    expect(loadSecurity(config)?.certificate).toEqual(record);
+    const moved = { ...record, services: true };
+    expect((await renewCertificates(config, { ownNames: true })).certificate).toEqual(moved);
+    expect(SERVICES.map(nameOf)).toEqual(SERVICES.map((service) => `${service}.${record.name}`));
+    expect((await renewCertificates(config)).certificate).toEqual(moved);
   });
 });

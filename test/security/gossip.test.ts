@@ -19,7 +19,12 @@ function member(name: string): GossipParts & { secrets(): Secrets } {
         done.push(`${name} saved`);
       },
     },
-    security: { current: () => undefined, reload: () => undefined },
+    security: {
+      current: () => undefined,
+      reload: () => undefined,
+      taken: () => {},
+      inPostgres: () => undefined,
+    },
     configure: () => void done.push(`${name} configured`),
     secrets: () => secrets,
   };
