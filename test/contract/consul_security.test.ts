@@ -4,8 +4,6 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createConsulAdmin } from '../../agent/consul/admin.ts';
-import { createConsulClient } from '../../agent/consul/client.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
@@ -41,10 +39,7 @@ test('another member writes and reads over HTTPS with its certificate and its to
 
 test('a call without a token is refused, a wrong one too', async () => {
   for (const token of [undefined, '00000000-0000-0000-0000-000000000000']) {
-    const local = createConsulClient({
-      servers: [`http://${FIRST}:8500`],
-      ...(token === undefined ? {} : { token }),
-    });
+    const local = consul.remote(FIRST, tlsOf(own), token);
     expect(await local.kv.put(`${PREFIX}/next_master`, 'x')).toMatchObject({ cause: { code: 'denied' } });
     expect(await local.catalog.raftConfiguration()).toMatchObject({ cause: { code: 'denied' } });
     const read = await local.kv.get(`${PREFIX}/next_master`);
@@ -53,10 +48,7 @@ test('a call without a token is refused, a wrong one too', async () => {
 });
 
 test("a node's token writes its own state and the shared keys, no other node's state, nothing outside", async () => {
-  const { kv, catalog } = createConsulClient({
-    servers: [`http://${FIRST}:8500`],
-    token: consul.token(FIRST),
-  });
+  const { kv, catalog } = consul.remote(FIRST, tlsOf(own), consul.token(FIRST));
   expect(await kv.put(`${PREFIX}/state/${consul.name(FIRST)}`, '1')).toEqual({ kind: 'ok' });
   expect(await kv.put(`${PREFIX}/tokens/abc`, '1', { cas: 0 })).toEqual({ kind: 'ok' });
   for (const key of [`${PREFIX}/state/${consul.name(SECOND)}`, `${PREFIX}/other`, 'elsewhere'])
@@ -163,8 +155,7 @@ test('new certificates are used after a reload, and the servers go on talking', 
   const before = await consul.remote(THIRD, tlsOf(own), consul.token(FIRST)).catalog.self();
   expect(before.kind).toBe('ok');
   const renewed = await consul.writeCertificate(THIRD);
-  const reload = createConsulAdmin({ servers: [third?.url ?? ''], token: consul.management }).reload();
-  expect(await reload).toEqual({ kind: 'ok' });
+  expect(await consul.admin(third).reload()).toEqual({ kind: 'ok' });
   const shown = async () => {
     const shownBy = Bun.spawn(['openssl', 's_client', '-connect', `${THIRD}:8501`, '-showcerts'], {
       stdin: new Blob(['']),
