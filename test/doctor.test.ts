@@ -105,6 +105,33 @@ describe('ports', () => {
     expect(found.port_api).toMatchObject({ state: 'fail', what: '192.0.2.1 is no address of this machine' });
   });
 
+  test('of Consul: one that proves nothing is named where a token might go to it', async () => {
+    const secured = { api: { tls: true } };
+    const found = async (over: ConfigInput) => byId(await doctor(configOf(over)));
+    expect(Object.keys(await found({}))).toContain('port_consul_http');
+    const external = await found({ consul: { mode: 'external', token: 'hush' } });
+    expect(external.consul_token_plain?.state).toBe('warn');
+    expect(JSON.stringify(external)).not.toContain('hush');
+    expect((await found({ consul: { mode: 'external' } })).consul_token_plain).toBeUndefined();
+
+    const before = await found(secured);
+    expect([before.port_consul_https?.state, before.port_consul_http, before.consul_plain_port]).toEqual([
+      'ok',
+      undefined,
+      undefined,
+    ]);
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(0, node.host_ip, done));
+    const address = server.address();
+    const http_port = typeof address === 'object' && address ? address.port : 0;
+    const after = await found({ ...secured, consul: { http_port } });
+    expect(after.consul_plain_port).toMatchObject({
+      state: 'warn',
+      what: expect.stringContaining(`127.0.0.77:${http_port}`),
+    });
+    await new Promise((done) => server.close(done));
+  });
+
   test('wait until there is an address', async () => {
     expect(byId(await doctor(makeConfig({ driver: 'child' }))).host_ip).toMatchObject({ state: 'warn' });
   });

@@ -6,7 +6,7 @@ import { viewOf } from '../../agent/consul/view.ts';
 import { admitBody, check } from '../../agent/http/schemas.ts';
 import { reservationOf } from '../../agent/operations/admit.ts';
 import { newCommonName } from '../../agent/security/certificates.ts';
-import { certificateNames } from '../../agent/security/door.ts';
+import { replicationNames } from '../../agent/security/names.ts';
 
 const hex = (length: number): string => 'ab'.repeat(length / 2);
 const good = {
@@ -80,7 +80,7 @@ describe('a record of a node with a hostile value', () => {
     expect(view.unreadable?.['nodes/m2']).toMatch(new RegExp(`^${field}[.:]`));
     // Still a member, with nothing but its name.
     expect(view.nodes.m2).toMatchObject({ hostIp: '', apiPort: 0 });
-    expect(certificateNames(view.nodes)).toEqual([]);
+    expect(replicationNames(view.nodes)).toEqual([]);
     const joining = read({ 'joining/m2': { schema: 1, at: '', node: { ...good, [field]: value } } });
     expect(Object.keys(joining.unreadable ?? {})).toEqual(['joining/m2']);
     expect(joining.joining).toBeUndefined();

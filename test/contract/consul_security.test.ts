@@ -5,8 +5,6 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMembershipKey } from '../../agent/consul/acl.ts';
-import { createConsulAdmin } from '../../agent/consul/admin.ts';
-import { createConsulClient } from '../../agent/consul/client.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
@@ -57,10 +55,7 @@ test("Consul's HTTPS is 1.2 with AEAD or 1.3, and agrees to nothing older", asyn
 
 test('a call without a token is refused, a wrong one too', async () => {
   for (const token of [undefined, '00000000-0000-0000-0000-000000000000']) {
-    const local = createConsulClient({
-      servers: [`http://${FIRST}:8500`],
-      ...(token === undefined ? {} : { token }),
-    });
+    const local = consul.remote(FIRST, tlsOf(own), token);
     expect(await local.kv.put(`${PREFIX}/next_master`, 'x')).toMatchObject({ cause: { code: 'denied' } });
     expect(await local.catalog.raftConfiguration()).toMatchObject({ cause: { code: 'denied' } });
     const read = await local.kv.get(`${PREFIX}/next_master`);
@@ -69,10 +64,7 @@ test('a call without a token is refused, a wrong one too', async () => {
 });
 
 test("a node's token writes its own state and what an active writes; it makes no members, no other node's state, nothing outside", async () => {
-  const { kv, catalog } = createConsulClient({
-    servers: [`http://${FIRST}:8500`],
-    token: consul.token(FIRST),
-  });
+  const { kv, catalog } = consul.remote(FIRST, tlsOf(own), consul.token(FIRST));
   expect(await kv.put(`${PREFIX}/state/${consul.name(FIRST)}`, '1')).toEqual({ kind: 'ok' });
   for (const key of ['next_master', 'sync', 'active', 'request', 'history/7'])
     expect(await kv.put(`${PREFIX}/${key}`, '1')).toEqual({ kind: 'ok' });
@@ -117,14 +109,15 @@ test('a policy of an earlier version, which could make members, is narrowed to w
   const admin = consul.admin();
   const name = `cloudify-node-${consul.name(THIRD)}`;
   const headers = { 'X-Consul-Token': consul.management };
-  const policies = `http://${FIRST}:8500/v1/acl/policies`;
-  const listed = (await (await fetch(policies, { headers })).json()) as { ID: string; Name: string }[];
+  const tls = tlsOf(own);
+  const policies = `https://${FIRST}:8501/v1/acl/policies`;
+  const listed = (await (await fetch(policies, { headers, tls })).json()) as { ID: string; Name: string }[];
   const id = listed.find((row) => row.Name === name)?.ID;
   const Rules = `key_prefix "${PREFIX}/" { policy = "write" }`;
   const body = JSON.stringify({ Name: name, Rules });
-  const url = `http://${FIRST}:8500/v1/acl/policy/${id}`;
-  expect((await fetch(url, { method: 'PUT', headers, body })).status).toBe(200);
-  const { kv } = createConsulClient({ servers: [`http://${THIRD}:8500`], token: consul.token(THIRD) });
+  const url = `https://${FIRST}:8501/v1/acl/policy/${id}`;
+  expect((await fetch(url, { method: 'PUT', headers, body, tls })).status).toBe(200);
+  const { kv } = consul.remote(THIRD, tls, consul.token(THIRD));
   const denied = async () => (await kv.put(`${PREFIX}/nodes/evil`, '1')).kind === 'unknown';
   // Each server keeps what it has looked up for a while.
   expect(await until(async () => !(await denied()), { timeout: 60_000 })).toBe(true);
@@ -211,8 +204,7 @@ test('new certificates are used after a reload, and the servers go on talking', 
   const before = await consul.remote(THIRD, tlsOf(own), consul.token(FIRST)).catalog.self();
   expect(before.kind).toBe('ok');
   const renewed = await consul.writeCertificate(THIRD);
-  const reload = createConsulAdmin({ servers: [third?.url ?? ''], token: consul.management }).reload();
-  expect(await reload).toEqual({ kind: 'ok' });
+  expect(await consul.admin(third).reload()).toEqual({ kind: 'ok' });
   const shown = async () => {
     const shownBy = Bun.spawn(['openssl', 's_client', '-connect', `${THIRD}:8501`, '-showcerts'], {
       stdin: new Blob(['']),

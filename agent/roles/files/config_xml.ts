@@ -70,7 +70,7 @@ export function renderConfig(config: NodeConfig, settings: Settings, apiKey: str
   );
   return `<configuration version="${VERSION}">
 ${[...folders, ...devices].join('\n')}
-  <gui enabled="true" tls="false" debugging="false">
+  <gui enabled="true" tls="true" debugging="false">
     <address>${escaped(restAddress(config))}</address>
     <user>agent</user>
     <password>${NO_PASSWORD}</password>
