@@ -3,10 +3,12 @@ import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
-import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
+import type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
 import type { Differing } from './settings_port.ts';
 import type { OutageReport, RequestReport, Silence } from './status_port.ts';
+
+export type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -221,31 +223,3 @@ export interface AgentApi {
    */
   wantReclone(caller?: string): Promise<void>;
 }
-
-export type AdmitRequest = {
-  nodeName: string;
-  hostIp: string;
-  publicIp: string | null;
-  apiPort: number;
-  postgresPort: number;
-  version: string;
-  priority: number;
-  nofailover: boolean;
-  /** Syncthing's, where files are replicated. */
-  deviceId?: string | undefined;
-  security?: SecurityRequest | undefined;
-  /** The lease times of its file, ms: for agents that go by those. */
-  lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
-};
-export type Enrolled = { security?: MemberSecrets | undefined };
-export type Admission = {
-  clusterId: string;
-  incarnation: number;
-  systemId: string;
-  secret: string;
-  consulServers: string[];
-  gossipKey: string | null;
-  security?: SecurityAdmission | undefined;
-  active: { node: string; hostIp: string; postgresPort: number };
-  members: Record<string, NodeRecord>;
-};
