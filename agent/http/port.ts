@@ -5,7 +5,7 @@ import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
-import type { Differing } from './settings_port.ts';
+import type { Configured, Differing } from './settings_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -39,7 +39,7 @@ export type ServiceRow = {
 };
 
 /** `agent status`: this manager alone. */
-export type AgentStatus = {
+export type AgentStatus = Configured & {
   node: string;
   version: string;
   commit: string;
@@ -110,7 +110,7 @@ export type LeaseReport = {
   others: { node: string; file: LeaseTimes }[];
 };
 
-export type ClusterStatus = {
+export type ClusterStatus = Configured & {
   initialized: boolean;
   id: string | null;
   error: string | null;

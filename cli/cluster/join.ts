@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { command, durationOption } from '../command.ts';
+import { notInForce } from '../in_force.ts';
 import { waitFor } from '../progress.ts';
 import { START_ARGS, startOptions } from './start_args.ts';
 
@@ -24,14 +25,17 @@ export default command({
     ...START_ARGS,
   },
   rest: true,
-  async run({ args, given, agent, print, terminal }) {
+  async run({ args, given, agent, print, say, terminal }) {
     const timeout = await durationOption('timeout', args.timeout);
     // From standard input it is in no list of processes.
     const text = args.token === '-' ? readFileSync(0, 'utf8').trim() : args.token;
     const token = text === undefined ? {} : { token: text };
     const options = { ...(await startOptions(given)), ...token, addresses: [...given.positionals] };
     const client = await agent();
-    const done = await waitFor(client, await client.join(options), timeout, terminal);
+    const begun = await client.join(options);
+    // An agent that runs with another file has refused by now; what else is of another one is said.
+    for (const line of notInForce((await client.status()).configuration)) say(`not in force: ${line}`);
+    const done = await waitFor(client, begun, timeout, terminal);
     const { node } = await client.status();
     print({ operation: done, node }, () => `${node} is a standby of the cluster`);
   },
