@@ -9,6 +9,7 @@ import { type Entering, enteringOf } from './entering.ts';
 import { AgentError } from './errors.ts';
 import type { JoinOptions, LogLine, Operation, StartOptions } from './http/port.ts';
 import { durableStore, joiningStore, type Membership, membershipStore } from './identity.ts';
+import { inForce } from './in_force.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
@@ -40,6 +41,7 @@ export function createAgent(
   relisten: () => Promise<void> = async () => {},
 ) {
   const memberships = membershipStore(config);
+  const configuration = inForce(config.paths.config, config);
   const tracker = createTracker();
   let parts: Parts | null = null;
   let cluster: Cluster | null = null;
@@ -149,6 +151,7 @@ export function createAgent(
 
   return {
     tracker,
+    configuration: () => configuration.report(),
     get cluster() {
       return cluster;
     },
@@ -211,6 +214,7 @@ export function createAgent(
 
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
@@ -219,6 +223,7 @@ export function createAgent(
 
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));

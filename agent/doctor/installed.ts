@@ -119,12 +119,12 @@ function rabbitmq(config: Config): Finding[] {
 }
 
 /** Everything about a VM. Empty with `driver: child`. */
-export async function installed(config: Config): Promise<Finding[]> {
+export async function installed(config: Config, file: Config = config): Promise<Finding[]> {
   if (config.driver !== 'systemd') return [];
   if (realSight.look(config.paths.executable) === undefined)
     return [
       fail('installed', `there is no ${config.paths.executable}: this manager is not prepared`, INSTALL),
     ];
-  const parts = await Promise.all([plan(config), sudoers(), taken(config), trampoline(config)]);
+  const parts = await Promise.all([plan(file), sudoers(), taken(config), trampoline(config)]);
   return [...parts.flat(), ...rabbitmq(config)];
 }

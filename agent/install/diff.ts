@@ -1,4 +1,5 @@
 /** What a machine lacks of a plan: each change in words, with the wanted thing that makes it. Changes nothing. */
+import { differing, parseNote } from '../config/prints.ts';
 import type { Sight, UnitSeen } from './machine.ts';
 import type { Ownership, Plan, Wanted, WantedFile, WantedUnit } from './wanted.ts';
 
@@ -69,7 +70,25 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
   }
 }
 
-function unitChanges(wanted: WantedUnit, seen: UnitSeen | undefined, replaced: boolean): Change[] {
+/** What of its configuration a process read otherwise. Its note may be anybody's whose process it is: it is compared, and nothing else. */
+function readOtherwise(sight: Sight, { reads }: WantedUnit): string[] {
+  if (reads === undefined || sight.look(reads.note)?.type !== 'file') return [];
+  let text: string | undefined;
+  try {
+    text = sight.read(reads.note);
+  } catch {
+    return []; // doctor, as a user who may not read it
+  }
+  const noted = parseNote(text);
+  return noted === undefined ? [] : differing(noted, reads.prints);
+}
+
+function unitChanges(
+  wanted: WantedUnit,
+  seen: UnitSeen | undefined,
+  replaced: boolean,
+  otherwise: readonly string[],
+): Change[] {
   const change = (what: string): Change => ({ subject: wanted.name, what, wanted });
   const changes: Change[] = [];
   if (wanted.enabled !== (seen?.enabled ?? false))
@@ -78,6 +97,8 @@ function unitChanges(wanted: WantedUnit, seen: UnitSeen | undefined, replaced: b
   if (seen?.active !== true) changes.push(change('is to be started'));
   else if (seen.outdated || replaced)
     changes.push(change('is to be restarted: it runs from what was replaced'));
+  else if (otherwise.length > 0)
+    changes.push(change(`is to be restarted: it runs with another configuration (${otherwise.join(', ')})`));
   return changes;
 }
 
@@ -97,7 +118,8 @@ export async function changesOf(plan: Plan, sight: Sight): Promise<Change[]> {
   const program = changes.some(({ wanted }) => wanted.kind === 'executable');
   for (const wanted of wantedUnits) {
     const ownFile = changes.some((change) => change.subject.endsWith(`/${wanted.name}`));
-    changes.push(...unitChanges(wanted, seen.get(wanted.name), program || ownFile));
+    const otherwise = readOtherwise(sight, wanted);
+    changes.push(...unitChanges(wanted, seen.get(wanted.name), program || ownFile, otherwise));
   }
   return changes;
 }

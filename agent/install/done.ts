@@ -24,6 +24,6 @@ export function doneLine({ subject, what, wanted }: Change): string {
       return `wrote ${subject} anew`;
     }
     case 'unit':
-      return `${what.replace(/^is to be (\w+).*$/, '$1')} ${subject}`;
+      return what.replace(/^is to be (\w+)/, `$1 ${subject}`).replace('it runs', 'it ran');
   }
 }

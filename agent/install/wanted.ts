@@ -1,4 +1,5 @@
 /** What a machine is to have, as data: a plan is a list of these, in the order in which they can be made. */
+import type { Prints } from '../config/prints.ts';
 
 export interface Ownership {
   readonly owner: string;
@@ -30,6 +31,8 @@ export interface WantedUnit {
   readonly enabled: boolean;
   /** True: runs, and from the present executable and unit file. Left out: whatever it does is right. */
   readonly running?: true;
+  /** With running: by this configuration, as it notes itself at its start. What leaves no note is left alone. */
+  readonly reads?: { readonly note: string; readonly prints: Prints };
 }
 
 export type Wanted =

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../../agent/config/prints.ts';
 import { parseConfig } from '../../agent/config.ts';
 import { findPostgres } from '../../agent/install/default_config.ts';
 import { changeLine, changesOf } from '../../agent/install/diff.ts';
@@ -245,5 +246,61 @@ describe('the plan', () => {
       'postgres',
     ]);
     expect(await changesOf(planOf(parseConfig(yaml()), { configText: '' }), machine)).not.toEqual([]);
+  });
+});
+
+describe('a configuration that is not in force', () => {
+  const changed = yaml('services: [{ name: broker, unit: rabbitmq-server.service }]\n');
+  /** What the processes note when they start. */
+  const noted = (text: string) => {
+    const config = parseConfig(text, CONFIG_FILE);
+    machine.lay(agentNote(config), noteText(printsOf(config)), { owner: 'cfyuser' });
+    machine.lay(leaseNote(config), noteText(leasePrints(config)));
+  };
+
+  test('edited, or taken in: what root made is made anew, and what read the old file is restarted, once', async () => {
+    await run();
+    noted(yaml());
+    expect(await lines()).toEqual([]);
+    machine.lay(CONFIG_FILE, changed, { group: 'cluster', mode: 0o640 });
+    expect(await lines()).toEqual([
+      '/etc/cloudify/trampoline.json has other content',
+      '/etc/cloudify/installed.json has other content',
+      'cloudify-lease.service is to be restarted: it runs with another configuration (services)',
+      'cloudify-agent.service is to be restarted: it runs with another configuration (services)',
+    ]);
+    await run();
+    noted(changed);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('interrupted before the restart, the next run restarts', async () => {
+    await run();
+    noted(yaml());
+    machine.lay(CONFIG_FILE, changed, { group: 'cluster', mode: 0o640 });
+    await install(machine, { source: SOURCE }, ({ subject }) => {
+      if (subject === '/etc/cloudify/installed.json') throw new Error('killed');
+    }).catch(() => {});
+    expect(await lines()).toEqual([
+      'cloudify-lease.service is to be restarted: it runs with another configuration (services)',
+      'cloudify-agent.service is to be restarted: it runs with another configuration (services)',
+    ]);
+  });
+
+  test('of no concern to the helper of the lease restarts the agent alone', async () => {
+    await run();
+    noted(yaml());
+    machine.lay(CONFIG_FILE, yaml('tags: { priority: 7 }\n'), { group: 'cluster', mode: 0o640 });
+    machine.ran.length = 0;
+    await run();
+    expect(machine.ran).toEqual(['systemctl --quiet restart cloudify-agent.service']);
+  });
+
+  test('a note that is no file, or none of ours, restarts nothing and is not gone by', async () => {
+    await run();
+    const config = parseConfig(yaml(), CONFIG_FILE);
+    machine.lay(agentNote(config), '', { type: 'link', target: '/etc/shadow' });
+    machine.lay(leaseNote(config), '{"schema":1,"prints":{"services":"x"}}');
+    expect(await lines()).toEqual([]);
   });
 });
