@@ -12,6 +12,7 @@ import { durableStore, joiningStore, type Membership, membershipStore } from './
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { refuseSharedUser } from './operations/own_user.ts';
 import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
@@ -211,6 +212,7 @@ export function createAgent(
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
@@ -219,6 +221,7 @@ export function createAgent(
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);
