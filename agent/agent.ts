@@ -13,6 +13,7 @@ import { inForce } from './in_force.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { refuseSharedUser } from './operations/own_user.ts';
 import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
@@ -216,6 +217,7 @@ export function createAgent(
       refuseMember();
       configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
@@ -225,6 +227,7 @@ export function createAgent(
       refuseMember();
       configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);

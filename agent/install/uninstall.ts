@@ -117,7 +117,11 @@ function users(config: Config, machine: Machine, made: Made): Step {
       ),
     );
   const there = () => {
-    const users = made.users.filter((name) => machine.user(name) !== undefined && !kept().has(name));
+    // One that install made and something else runs as by now is not ours to take away.
+    const used = (name: string) => machine.tenants(name, config.paths.executable).length > 0;
+    const users = made.users.filter(
+      (name) => machine.user(name) !== undefined && !kept().has(name) && !used(name),
+    );
     const staying = made.users.filter((name) => machine.user(name) !== undefined && !users.includes(name));
     const groups = staying.length > 0 ? [] : made.groups.filter((name) => machine.group(name) !== undefined);
     return { users, groups };

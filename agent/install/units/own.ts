@@ -25,6 +25,9 @@ const always: Section = [
 
 const forever: Section = [['StartLimitIntervalSec', 0]];
 
+/** systemd passes over it. A helper knows the agent's user from its start: with another one its unit differs, and it is restarted. */
+const known = ({ user }: Config): Section => [['X-Agent-User', user]];
+
 const helper = (config: Config, name: string): string =>
   execLine([config.paths.executable, 'helper', name, '--config', CONFIG_FILE]);
 
@@ -79,6 +82,7 @@ export function postgresHelperUnit(config: Config): string {
     [
       ['Type', 'exec'],
       ['ExecStart', helper(config, 'postgres')],
+      ...known(config),
       ['User', POSTGRES_USER],
       ['Group', POSTGRES_USER],
       ['SupplementaryGroups', config.group],
@@ -104,6 +108,7 @@ export function leaseUnit(config: Config): string {
     [
       ['Type', 'exec'],
       ['ExecStart', helper(config, 'lease')],
+      ...known(config),
       ['User', 'root'],
       ...always,
       ['KillMode', 'control-group'],
