@@ -29,6 +29,9 @@ import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
 import { version } from './version.ts';
 
+/** ms; without an answer by then the next agent has what is left. */
+const LAST_RENEWAL = 300;
+
 export type ClusterParts = {
   config: NodeConfig;
   membership: Membership;
@@ -178,20 +181,24 @@ export function createCluster(parts: ClusterParts): Cluster {
     signal: abort.signal,
   });
   pg.onLost(() => nap.wake());
-  const running = pg
-    .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
-    // The helper learns it again with its next connection; the core does not wait for that.
-    .catch((thrown: unknown) => log.for('postgres').error(thrown))
-    .then(() =>
-      Promise.all([
-        supervise(core.watcher, ports, abort.signal, crashed('consul-watcher')),
-        supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
-        supervise(core.guard, ports, abort.signal, crashed('the guard')),
-        supervise(core.main, ports, abort.signal, crashed('the main loop')),
-        supervise(core.hookRunner, ports, abort.signal, crashed('the hook runner')),
-        house.run(),
-      ]),
-    );
+  // A lease that this node holds is renewed before anything else: what renews it waits for nobody. The watcher only reads: `close` does
+  // not wait for its standing query either.
+  void supervise(core.watcher, ports, abort.signal, crashed('consul-watcher'));
+  const running = Promise.all([
+    supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
+    supervise(core.guard, ports, abort.signal, crashed('the guard')),
+    pg
+      .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+      // The helper learns it again with its next connection; the core does not wait for that.
+      .catch((thrown: unknown) => log.for('postgres').error(thrown))
+      .then(() =>
+        Promise.all([
+          supervise(core.main, ports, abort.signal, crashed('the main loop')),
+          supervise(core.hookRunner, ports, abort.signal, crashed('the hook runner')),
+          house.run(),
+        ]),
+      ),
+  ]);
 
   return {
     node,
@@ -216,6 +223,10 @@ export function createCluster(parts: ClusterParts): Cluster {
       return !holding();
     },
     async close() {
+      await Promise.race([
+        drive(core.lastRenewal(), ports, abort.signal).catch(crashed('the last renewal')),
+        new Promise((done) => setTimeout(done, LAST_RENEWAL)),
+      ]);
       // A copy of the database goes on without the agent where it can; leaving the cluster ends it by itself.
       abort.abort(DETACH);
       nap.wake();
