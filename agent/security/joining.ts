@@ -29,10 +29,10 @@ export const consulAccess = ({ config, security }: Own) => ({
 });
 
 /** The same with the management token; the node's own until it is enrolled. */
-export const managementAccess = ({ security }: Own) => ({
+export const managementAccess = ({ config, security }: Own) => ({
   tls: () => security.current()?.tls,
   token: () => {
-    const secrets = security.current()?.secrets;
+    const secrets = config.consul.tls ? security.current()?.secrets : undefined;
     return secrets?.managementToken || secrets?.consulToken;
   },
 });
