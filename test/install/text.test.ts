@@ -8,7 +8,7 @@ import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
-import { execLine } from '../../agent/install/units/text.ts';
+import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 
 describe('a command line in a unit', () => {
   test('is left as it is where systemd has nothing to say about it', () => {
@@ -59,6 +59,35 @@ test('the boot rules come before the network, after whoever clears rules at boot
   expect(unit).toMatch(/^After=.*nftables\.service/m);
   expect(unit.match(/^ExecStart=/gm)?.length).toBe(3);
   expect(unit).toMatch(/^ExecStop=-.*iptables.* CLOUDIFY-IN/m);
+});
+
+test('nothing of the boot unit needs a mount namespace: making one can fail while the machine mounts', () => {
+  const needs =
+    /^(Private(Tmp|Devices|Mounts|IPC)|Protect(System|Home|Kernel\w+|ControlGroups|Proc)|ProcSubset|\w+Paths|TemporaryFileSystem|RootDirectory|MountAPIVFS)=/m;
+  expect(bootUnit(makeConfig())).not.toMatch(needs);
+  expect(bootUnit(makeConfig())).toMatch(/^NoNewPrivileges=yes$/m);
+});
+
+const listed = (unit: string, key: string): string[] =>
+  [...unit.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].flatMap(([, words = '']) =>
+    [...words.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? ''),
+  );
+
+test.each([
+  ['/var/lib/postgresql/15/main', '/var/run/postgresql', ['full', 'yes', 'yes']],
+  ['/home/pg/data', '/var/run/postgresql', ['full', 'no', 'yes']],
+  ['/usr/local/pgsql/data', '/var/run/postgresql', ['no', 'yes', 'yes']],
+  ['/data', '/tmp', ['full', 'yes', 'no']],
+  ['/homeless', '/tmpfs', ['full', 'yes', 'yes']],
+])('the sandbox of a server in %s with its socket in %s hides neither', (dataDir, socketDir, shut) => {
+  const unit = `\n${sealedServer([dataDir, socketDir], ['/usr/lib/postgresql/15/bin'])
+    .map((line) => line?.join('='))
+    .join('\n')}`;
+  expect(['ProtectSystem', 'ProtectHome', 'PrivateTmp'].map((key) => listed(unit, key)[0] ?? '')).toEqual(
+    shut,
+  );
+  // It is ended and looked after by others of its user.
+  expect(unit).not.toContain('RemoveIPC');
 });
 
 test('sudoers: the agent may call the trampoline, PostgreSQL its own three verbs, and nobody takes an environment along', () => {

@@ -1,6 +1,7 @@
 /** `npm run lab -- install`: install, its second run, teardown, uninstall, on a manager with a database. */
 import process from 'node:process';
 import { buildAgent } from './binary.ts';
+import { exposure, tooOpen } from './exposure.ts';
 import { difference, fingerprint, wrongModes } from './install_checks.ts';
 import {
   becomeStandby,
@@ -67,6 +68,7 @@ report('a second install changes nothing', difference(installed, await fingerpri
 expect('every owner and mode is as documented', (await wrongModes(vm)).join('; '), '');
 expect('visudo accepts the whole of sudoers', (await vm.exec(['visudo', '-c'])).code, 0);
 const verify = await vm.exec('systemd-analyze verify /etc/systemd/system/cloudify-*.service');
+expect('no unit is more open than documented', tooOpen(await exposure(vm)).join(', '), '');
 expect('systemd finds nothing wrong in the units', `${verify.code} ${verify.stderr}`, '0 ');
 
 await vm.must(
