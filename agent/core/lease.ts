@@ -6,7 +6,7 @@ import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts'
 import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
-import type { LeaseRecord, Stood, SyncRecord, View } from './records.ts';
+import type { LeaseRecord, NodeRecord, Stood, SyncRecord, View } from './records.ts';
 import { takeMode } from './sync_mode.ts';
 import { isUnreadable } from './unreadable.ts';
 
@@ -139,6 +139,9 @@ function withOwn(view: View, lease: LeaseRecord, ops: TxnOp[], index: number): V
   for (const op of ops) {
     if (op.verb === 'cas' && op.key === 'sync') next.sync = { value: op.value as SyncRecord, index };
     if (op.verb === 'delete' && op.key === 'request') next.request = null;
+    // Whoever asks every member from now on has to ask this one too.
+    if (op.verb === 'cas' && op.key.startsWith('nodes/'))
+      next.nodes = { ...next.nodes, [op.key.slice('nodes/'.length)]: op.value as NodeRecord };
   }
   return next;
 }
