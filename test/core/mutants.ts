@@ -235,6 +235,7 @@ export const mutants: Mutant[] = [
   ),
   vote('D.6 an unlisted copy alone follows unread', "isCountedOn(n) ? 'unknown' : 'prefix'", "'prefix'"),
   opening('D.6 lists nobody it has not compared', 'votes.filter((v) => isPrefix(v, own))', 'votes'),
+  opening('D.6 handed over by who never opened', ' && sync.epoch === mandate.epoch - 1', ''),
   confirmation(
     'D.6 of those not compared only who confirmed',
     'if (opening.compared) return opening;',
