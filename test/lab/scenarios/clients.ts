@@ -70,6 +70,11 @@ try {
   const vm = lab.node(active);
   for (let i = 0; i < BUSY; i++)
     await vm.must(['systemd-run', '-q', `--unit=busy-${i}`, 'sh', '-c', 'while :; do :; done']);
+  const busy = await underLoad(ledger, active);
+  await Bun.sleep(8000);
+  say(
+    `busy, and nothing done to it: ${(await ledger.downtime(busy)).ms.toFixed(0)} ms without an acknowledged write`,
+  );
   for (let i = 0; i < 3; i++) bad.push(...(await restartAll(cluster, ledger, active)));
   await vm.must("systemctl stop 'busy-*'");
 
