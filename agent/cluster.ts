@@ -23,7 +23,7 @@ import { systemClock } from './platform/clock.ts';
 import { realPorts } from './real_ports.ts';
 import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
-import { followGossip, gossipPartsOf } from './security/gossip.ts';
+import { followSecrets } from './security/follow.ts';
 import { consulAccess, peerSelf } from './security/joining.ts';
 import { stopOnceOut } from './security/removed.ts';
 import { version } from './version.ts';
@@ -188,7 +188,7 @@ export function createCluster(parts: ClusterParts): Cluster {
           },
         }
       : {}),
-    chore: () => followGossip(gossipPartsOf(parts.parts, consul.kv)),
+    chore: () => followSecrets(parts.parts, consul.kv, node),
     log: log.for('handler-runner'),
     signal: abort.signal,
   });
