@@ -9,9 +9,11 @@ import { type Entering, enteringOf } from './entering.ts';
 import { AgentError } from './errors.ts';
 import type { JoinOptions, LogLine, Operation, StartOptions } from './http/port.ts';
 import { durableStore, joiningStore, type Membership, membershipStore } from './identity.ts';
+import { inForce } from './in_force.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { refuseSharedUser } from './operations/own_user.ts';
 import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
@@ -40,6 +42,7 @@ export function createAgent(
   relisten: () => Promise<void> = async () => {},
 ) {
   const memberships = membershipStore(config);
+  const configuration = inForce(config.paths.config, config);
   const tracker = createTracker();
   let parts: Parts | null = null;
   let cluster: Cluster | null = null;
@@ -149,6 +152,7 @@ export function createAgent(
 
   return {
     tracker,
+    configuration: () => configuration.report(),
     get cluster() {
       return cluster;
     },
@@ -214,7 +218,9 @@ export function createAgent(
 
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
@@ -222,7 +228,9 @@ export function createAgent(
 
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);

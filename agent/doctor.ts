@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig } from './config/load.ts';
 import { problemLine } from './config/problems.ts';
 import type { Config, NodeConfig } from './config/resolve.ts';
+import { beforeInstall, notInstalled } from './doctor/before.ts';
 import { database } from './doctor/database.ts';
 import { type Finding, fail, ok, warn } from './doctor/finding.ts';
 import { installed } from './doctor/installed.ts';
@@ -14,13 +15,26 @@ export type { Finding, FindingState } from './doctor/finding.ts';
 
 const hasAddress = (config: Config): config is NodeConfig => config.host_ip !== undefined;
 
-/** Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. */
-export async function doctor(config: Config): Promise<Finding[]> {
+/** A program that is not there has been said already; anything else is nobody's fault but ours. */
+function notSeen(thrown: unknown): Finding {
+  const { message, hint, class: kind } = asAgentError(thrown);
+  return fail(
+    'doctor',
+    `could not look at everything: ${message}`,
+    kind === 'fatal' ? 'report this' : (hint ?? ''),
+  );
+}
+
+/**
+ * Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. `file`: what
+ * agent.yaml says, where start or join was told a name and an address besides.
+ */
+export async function doctor(config: Config, file: Config = config): Promise<Finding[]> {
   const all: Promise<Finding[]>[] = [
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config),
-    installed(config),
+    installed(config, file),
     hasAddress(config)
       ? ports(config)
       : Promise.resolve([
@@ -33,9 +47,7 @@ export async function doctor(config: Config): Promise<Finding[]> {
   ];
   const settled = await Promise.allSettled(all);
   return settled.flatMap((result) =>
-    result.status === 'fulfilled'
-      ? result.value
-      : [fail('doctor', `could not look at everything: ${String(result.reason)}`, 'report this')],
+    result.status === 'fulfilled' ? result.value : [notSeen(result.reason)],
   );
 }
 
@@ -49,11 +61,15 @@ function asMember(config: Config): Config {
   }
 }
 
-/** The same from a file, whose own problems are findings too; with these, the machine is not looked at. */
+/**
+ * The same from a file, whose own problems are findings too; with these, the machine is not looked at. Before install it is
+ * looked at with what install would write.
+ */
 export async function doctorFile(path: string): Promise<Finding[]> {
   try {
+    if (notInstalled(path)) return await beforeInstall();
     const { config } = loadConfig(path);
-    return [ok('config', `${path} is right`), ...(await doctor(asMember(config)))];
+    return [ok('config', `${path} is right`), ...(await doctor(asMember(config), config))];
   } catch (thrown) {
     if (thrown instanceof ConfigError) {
       return thrown.problems.map((problem) =>

@@ -31,6 +31,8 @@ export type HousekeepingParts = {
   remember?: (hosts: readonly string[]) => void;
   /** Done once this node has seen its own tombstone, and again until it succeeded. */
   whenRemoved?: () => Promise<void>;
+  /** Makes this node's own record say what is so. Asked every ten seconds from when it is seen on. */
+  keepRecord?: () => Promise<boolean>;
   /** Done every ten seconds; whatever it throws is left to the next time. */
   chore?: () => Promise<unknown>;
   log: Logger;
@@ -111,6 +113,7 @@ export function housekeeping(o: HousekeepingParts) {
       let last = '';
       let slotsAt = Number.NEGATIVE_INFINITY;
       let choreAt = performance.now();
+      let recordAt = Number.NEGATIVE_INFINITY;
       let removed = false;
       while (!signal.aborted) {
         servers();
@@ -127,6 +130,10 @@ export function housekeeping(o: HousekeepingParts) {
               () => true,
               () => false,
             )) ?? true;
+        if (performance.now() - recordAt > EVERY && node.view?.nodes[node.name] !== undefined) {
+          recordAt = performance.now();
+          await o.keepRecord?.().catch((thrown: unknown) => log.debug('the own record:', thrown));
+        }
         if (performance.now() - choreAt > EVERY) {
           await role();
           await o.chore?.().catch(() => {});

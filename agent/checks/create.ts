@@ -135,7 +135,9 @@ function checksOf(
     ...(catalog === null ? [] : [consul(catalog, config.node_name)]),
     heartbeat(readers, now, settings.heartbeat.ttl),
     disk(folders, config.checks.disk_free_min),
-    ...(files === undefined ? [] : [filesync(files, now, settings.filesync.ttl)]),
+    ...(files === undefined
+      ? []
+      : [filesync(files, { now, wall: () => clock.wall(), ttl: settings.filesync.ttl, role: readers.role })]),
     ...more,
   ];
 }

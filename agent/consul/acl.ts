@@ -3,21 +3,18 @@ import { parse, unexpected } from './answers.ts';
 import type { CallOptions, Done, Unknown } from './port.ts';
 import type { Call, ConsulTransport, Reply } from './transport.ts';
 
-/** Keys below the prefix that any member writes once it is the active. */
-const SHARED = [
-  'next_master',
-  'sync',
-  'active',
-  'cluster',
-  'config',
-  'request',
-  'gossip',
-  'history/',
-  'nodes/',
-  'joining/',
-  'removed/',
-  'tokens/',
-];
+/** Keys below the prefix that any member writes, most of them once it is the active. */
+const SHARED = ['next_master', 'sync', 'active', 'request', 'history/'];
+
+/**
+ * Who is a member, what lets others become one, and what holds for all of them: written with the management token alone. A
+ * node's own token, which passes over more hands, makes no members.
+ */
+const MEMBERSHIP = ['cluster', 'config', 'gossip', 'nodes/', 'joining/', 'removed/', 'tokens/'];
+
+/** Is this key, without the prefix, written with the management token? */
+export const isMembershipKey = (key: string): boolean =>
+  MEMBERSHIP.some((one) => (one.endsWith('/') ? key.startsWith(one) : key === one));
 
 /** The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is denied. */
 export function nodeRules(node: string, prefix: string): string {
@@ -81,6 +78,11 @@ export class ConsulAcl {
       { SecretID: secret, Description: description(node), Policies: [{ Name: policyName(node) }] },
       options,
     );
+  }
+
+  /** Brings the node's policy up to this version's rules: one that was made by an earlier version allows more. Idempotent. */
+  narrowNodePolicy(node: string, prefix: string, options: CallOptions = {}): Promise<Done | Unknown> {
+    return this.#ensurePolicy(policyName(node), nodeRules(node, prefix), options);
   }
 
   /** Revokes every token of the node and its policy. Idempotent. */

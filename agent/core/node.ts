@@ -98,6 +98,8 @@ export type NodeContext = {
   lastRule: number;
   /** The action that main carries out right now; null between ticks. */
   acting: string | null;
+  /** What a handover under way waits for right now, for people; null: none is. */
+  step: string | null;
   /** When main last completed a tick, own clock. */
   tickAt: number;
   /** When `pg` was observed, own clock. */
@@ -191,6 +193,7 @@ export function createContext(
     unsettled: false,
     lastRule: 0,
     acting: null,
+    step: null,
     tickAt: base.now(),
     pgAt: Number.NEGATIVE_INFINITY,
     fork: null,

@@ -79,6 +79,8 @@ export type NodeRecord = {
   leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
   proof?: string | undefined;
+  /** Folders, services, ports and versions, as this node has them (member_settings.ts checks it where it is read); left out by older agents. */
+  settings?: unknown;
 };
 
 /**
@@ -101,6 +103,8 @@ export type StateRecord = {
   /** What a promotion here would still have to make first; left out: nothing, or not known (an older agent). */
   unready?: string[] | undefined;
   checks: Record<string, { ok: boolean; output: string }>;
+  /** Of the active: what the switchover request with that id waits for; left out: nothing, or not known. */
+  waiting?: { id: string; why: string } | undefined;
   /** What this node lacks of the replicated files; left out by agents that know none. */
   files?: FilesRecord | undefined;
   rule: string;
@@ -222,6 +226,10 @@ export function lsnText(lsn: bigint): LsnText {
 
 export function forksOf(history: { tli: number; lsn: LsnText }[]): Fork[] {
   return history.map((f) => ({ tli: f.tli, lsn: BigInt(f.lsn) }));
+}
+
+export function forksText(history: readonly Fork[]): { tli: number; lsn: LsnText }[] {
+  return history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
 }
 
 /** How a standby calls itself towards its upstream, and how the voter list names it (PROTOCOL D). */

@@ -36,6 +36,9 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     failing: f.checks.failing,
     cooldown: n.failedUntil > n.now(),
     ...(active || unready(f).length === 0 ? {} : { unready: unready(f) }),
+    ...(active && f.request?.waiting != null
+      ? { waiting: { id: f.request.id, why: `${f.request.target}: ${f.request.waiting}` } }
+      : {}),
     checks: f.checks.all,
     files: {
       state: f.files.state,

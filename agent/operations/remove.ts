@@ -26,7 +26,7 @@ const again = (code: string, message: string) =>
 export async function removeNode(o: RemoveParts, name: string, { step }: Steps): Promise<void> {
   const { cluster, parts } = o;
   const { config, pg } = parts;
-  const { node, consul } = cluster;
+  const { node } = cluster;
   await step('out of the voters', async () => {
     const record = node.view?.nodes[name];
     if (record !== undefined) {
@@ -61,11 +61,11 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
   });
   await step('keys', async (report) => {
     if (parts.security.current() === undefined) return;
-    await shutOut(parts, consul.kv, name);
+    await shutOut(parts, cluster.memberKv, name);
     // A server that lived on may have been taken in again meanwhile.
     await outOfConsul(parts, (server) => server.node === name);
     await parts.consul.admin().catalog.forceLeave(name, { prune: true });
-    if (!(await newManagementToken(parts, consul.kv, node.view)))
+    if (!(await newManagementToken(parts, cluster.memberKv, node.view)))
       report({ detail: 'the management token stays as it is until every member is upgraded' });
   });
   await step('slot', async () => {

@@ -47,7 +47,7 @@ export async function prepareJoin(config: NodeConfig, token: string | undefined)
       class: 'operator',
       code: 'token_missing',
       message: 'a join token is needed',
-      hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token",
+      hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token - or AGENT_JOIN_TOKEN",
     });
   const { id, secret, fingerprint } = parseToken(token);
   const { keys, requests } = await newRequests(config.node_name);
@@ -66,7 +66,7 @@ export const tokenMissing = () =>
     class: 'operator',
     code: 'token_missing',
     message: 'this cluster lets a manager in with a join token only',
-    hint: "make one with 'agent cluster token create', and give it with --token",
+    hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token - or AGENT_JOIN_TOKEN",
   });
 
 export interface AdmitParts {

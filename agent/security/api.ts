@@ -45,7 +45,7 @@ export function securityApi(agent: Agent): SecurityApi {
 
   function tokens() {
     secured();
-    const kv = agent.cluster?.consul.kv;
+    const kv = agent.cluster?.memberKv;
     if (kv === undefined) throw new TypeError('a cluster has a Consul client');
     return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now() });
   }

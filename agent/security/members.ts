@@ -89,6 +89,17 @@ export const isThatNode = (
   record: NodeRecord,
 ): boolean => record.proof === undefined || (caller?.node === name && caller.proof === record.proof);
 
+/** Once per run: this node's token may do what this version needs and no more. A failure is tried again. */
+export function narrowOwnToken(parts: Parts): () => Promise<void> {
+  let done = false;
+  return async () => {
+    if (done || !parts.security.current()?.secrets.managementToken) return;
+    const { acl } = parts.consul.admin();
+    const narrowed = await acl.narrowNodePolicy(parts.config.node_name, parts.config.consul.prefix);
+    done = narrowed.kind === 'ok';
+  };
+}
+
 /** Takes back a node's Consul token and policy. May be repeated. Throws transient `consul_unknown`. */
 export async function revokeToken(parts: Parts, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;

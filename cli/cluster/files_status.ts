@@ -12,6 +12,8 @@ export default command({
       const lacks =
         facts.state === 'behind' ? `, lacks ${facts.needItems} items, ${facts.needBytes} bytes` : '';
       const lines = [`${facts.state}, ${facts.mode}${lacks}`];
+      if (status.silent !== null) lines.push(status.silent);
+      if (status.connected === false) lines.push('no connection to the active');
       if (status.folders.length > 0)
         lines.push(
           table(

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { filesync } from '../../agent/checks/filesync.ts';
+import type { Role } from '../../agent/checks/port.ts';
 import type { FileFacts, FilesStatus, FolderStatus } from '../../agent/roles/files/port.ts';
 
 const healthy: FileFacts = { state: 'complete', needItems: 0, needBytes: 0, errors: 0, mode: 'receiveonly' };
@@ -25,8 +26,16 @@ const quiet: FilesStatus = {
 const TTL = 20_000;
 
 function stage() {
-  const world = { now: 0, facts: healthy, status: quiet };
-  const check = filesync({ facts: () => world.facts, status: () => world.status }, () => world.now, TTL);
+  const world = { now: 0, facts: healthy, status: quiet, role: 'standby' as Role };
+  const check = filesync(
+    { facts: () => world.facts, status: () => world.status },
+    {
+      now: () => world.now,
+      wall: () => new Date(Date.parse('2026-11-27T10:00:00.400Z') + world.now),
+      ttl: TTL,
+      role: () => world.role,
+    },
+  );
   const run = async () => {
     const { verdict, output } = await check.run({ ms: 1000, signal: new AbortController().signal });
     return `${verdict}: ${output}`;
@@ -46,7 +55,7 @@ test('fails when Syncthing is silent for longer than the ttl', async () => {
   world.status = { ...quiet, silent: 'Syncthing does not answer' };
   expect(await run()).toBe('pass: complete');
   world.now = TTL + 1;
-  expect(await run()).toBe('fail: Syncthing does not answer');
+  expect(await run()).toBe('fail: Syncthing does not answer, since 2026-11-27T10:00:00Z');
 });
 
 test('fails on a folder in error, and on items that Syncthing gave up on', async () => {
@@ -70,7 +79,7 @@ test('a standby that comes closer passes, one that does not for a minute fails, 
   world.now = 118_000;
   expect(await run()).toBe('pass: catching up');
   world.now = 120_000;
-  expect(await run()).toBe('fail: does not come closer to the active');
+  expect(await run()).toBe('fail: does not come closer to the active, since 2026-11-27T10:00:59Z');
   lacks(800);
   expect(await run()).toBe('pass: catching up');
 });
@@ -80,7 +89,66 @@ test('a lost connection to the active is no news within the ttl', async () => {
   world.status = { ...quiet, connected: false };
   expect(await run()).toBe('pass: complete');
   world.now = TTL + 1;
-  expect(await run()).toBe('fail: no connection to the active');
+  expect(await run()).toBe('fail: no connection to the active, since 2026-11-27T10:00:00Z');
+  // Said the same way as long as it lasts: each change of it is a write to Consul.
+  world.now = TTL + 700;
+  expect(await run()).toBe('fail: no connection to the active, since 2026-11-27T10:00:00Z');
+  world.status = quiet;
+  expect(await run()).toBe('pass: complete');
+});
+
+test('a standby that follows nobody fails, with the reason, also one that was complete once', async () => {
+  const { world, run } = stage();
+  world.status = { ...quiet, connected: null, notes: ["Syncthing's id of m1 is not known"] };
+  expect(await run()).toBe('pass: complete');
+  world.now = TTL + 1;
+  const said =
+    "fail: takes no files from the active: Syncthing's id of m1 is not known, since 2026-11-27T10:00:00Z";
+  expect(await run()).toBe(said);
+  // Another reason is the same trouble: it is not begun anew.
+  world.status = { ...quiet, connected: null, notes: ['another'] };
+  world.now = TTL + 2;
+  expect(await run()).toBe('fail: takes no files from the active: another, since 2026-11-27T10:00:00Z');
+});
+
+test('a standby of which nobody knows what it lacks does not pass for ever', async () => {
+  const { world, run } = stage();
+  world.facts = { ...healthy, state: 'unknown' };
+  expect(await run()).toBe('pass: what is lacking is not known yet');
+  world.now = 60_001;
+  expect(await run()).toBe('fail: what is lacking is not known, since 2026-11-27T10:00:00Z');
+  world.facts = healthy;
+  expect(await run()).toBe('pass: complete');
+});
+
+test('a former active that is archiving has a minute before it follows', async () => {
+  const { world, run } = stage();
+  world.facts = { ...healthy, state: 'behind' };
+  world.status = { ...quiet, connected: null, notes: ['what only this node has is being archived'] };
+  expect(await run()).toBe('pass: catching up');
+  world.now = 59_000;
+  expect(await run()).toBe('pass: catching up');
+  world.now = 60_001;
+  expect(await run()).toStartWith('fail: takes no files from the active yet: what only this node has');
+});
+
+test('an active sends, and nobody else does', async () => {
+  const { world, run } = stage();
+  world.role = 'active';
+  world.status = { ...quiet, connected: null };
+  world.facts = { ...healthy, mode: 'sendonly' };
+  await run();
+  world.now = 10 * TTL;
+  expect(await run()).toBe('pass: complete');
+  world.role = 'standby';
+  await run();
+  world.now += TTL + 1;
+  expect(await run()).toStartWith('fail: still gives its files to others, since');
+  world.facts = healthy;
+  world.role = 'active';
+  await run();
+  world.now += TTL + 1;
+  expect(await run()).toStartWith('fail: the files of this active are not given to the others, since');
 });
 
 test('held deletions warn, whoever waits for the word', async () => {

@@ -8,6 +8,7 @@ root:root 755 /opt/cloudify/agent
 root:cluster 755 /etc/cloudify
 root:cluster 640 /etc/cloudify/agent.yaml
 root:root 644 /etc/cloudify/trampoline.json
+root:cluster 640 /etc/cloudify/installed.json
 root:root 755 /etc/cloudify/firewall
 cfyuser:cluster 2750 /etc/cloudify/cluster-ssl
 cfyuser:cfyuser_consul 2750 /etc/cloudify/cluster-ssl/consul
@@ -19,7 +20,7 @@ cfyuser:cluster 2750 /var/lib/cloudify/agent
 postgres:cfyuser 2750 /var/lib/cloudify/agent/postgres
 cfyuser_consul:cfyuser 2750 /var/lib/cloudify/consul
 cfyuser:cfyuser_syncthing 2770 /var/lib/cloudify/syncthing
-cfyuser:cluster 2770 /var/lib/cloudify/diverged
+postgres:cfyuser 2770 /var/lib/cloudify/diverged
 cfyuser:cluster 2750 /var/log/cloudify
 root:root 700 /var/log/cloudify-root
 root:postgres 750 /var/log/cloudify-postgres

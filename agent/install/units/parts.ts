@@ -13,7 +13,7 @@ import {
   postgresConfDir,
   syncthingUser,
 } from '../names.ts';
-import { execLine, pathWord, SEALED, unitText } from './text.ts';
+import { execLine, pathWord, SEALED, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
   if (value !== undefined) return value;
@@ -61,6 +61,7 @@ export function postgresUnit(config: Config): string {
       ['StandardError', `append:${POSTGRES_LOG}`],
       ['UMask', '0077'],
       ['LimitNOFILE', 65_536],
+      ...sealedServer([dataDir, postgresConfDir(config), config.postgres.socket_dir], [binDir]),
     ],
   );
 }

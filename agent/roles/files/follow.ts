@@ -20,8 +20,11 @@ export async function follow(ctx: Context, active: string | null): Promise<Outco
       if (returning) void comeBack(ctx, known.node, ctx.turn.signal);
     }
     await applyStance(ctx);
-    if (active !== null && known === undefined)
-      return { kind: 'failed', why: `Syncthing's id of ${active} is not known yet` };
+    if (active !== null && known === undefined) {
+      const why = `Syncthing's id of ${active} is not known (are files switched on there?)`;
+      ctx.notes.set('follow', why);
+      return { kind: 'failed', why };
+    }
     return { kind: 'done' };
   } catch (thrown) {
     return failed(thrown);
