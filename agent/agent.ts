@@ -21,7 +21,7 @@ import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { certifyPostgres } from './security/door.ts';
 import { replicationNames } from './security/names.ts';
-import type { CertificateUsers } from './security/renew.ts';
+import { type CertificateUsers, renewExpired } from './security/renew.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
 const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
@@ -209,7 +209,10 @@ export function createAgent(
         log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
         return false;
       }
-      await entering.resume(await partsFor(node), known);
+      const renewed = await renewExpired(node, Date.now());
+      const made = await partsFor(node);
+      await entering.resume(made, known);
+      if (renewed) await made.consul.reload().catch((thrown: unknown) => log.for('agent').warn(thrown));
       return true;
     },
 

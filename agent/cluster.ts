@@ -23,7 +23,7 @@ import { policyOf } from './policy_of.ts';
 import { realPorts } from './real_ports.ts';
 import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
-import { followGossip, gossipPartsOf } from './security/gossip.ts';
+import { followSecrets } from './security/follow.ts';
 import { consulAccess, managementAccess, peerSelf } from './security/joining.ts';
 import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
@@ -174,7 +174,7 @@ export function createCluster(parts: ClusterParts): Cluster {
       say: (line) => log.for('handler-runner').info(line),
     }),
     chore: async () => {
-      await followGossip(gossipPartsOf(parts.parts, consul.kv));
+      await followSecrets(parts.parts, consul.kv, node);
       await narrow();
     },
     log: log.for('handler-runner'),
