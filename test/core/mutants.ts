@@ -263,6 +263,8 @@ export const mutants: Mutant[] = [
   handover('D.9 without a confirmed stop the lease runs out', 'n.renewing = false;', ''),
   sync('D.9 a renewal after an unknown write', 'if (n.unsettled) {', 'if (n.now() < 0) {'),
   sync('D.9 k is lowered first', 'if (k > next.length)', 'if (k < 0)'),
+  sync('D.9 k is lowered as members leave', 'if (k > 0 && k < sync.k)', 'if (k < 0)'),
+  sync('D.9 off the list only while the others confirm', 'if (k <= stay.length &&', 'if (k < 0 &&'),
   sync(
     'D.9 a new clone is added before the old one goes',
     'if (!listed(voter) && near(voter))',
