@@ -1,16 +1,20 @@
 /**
  * Makes the executable. `bun build.ts` writes dist/agent for this machine; `--target linux-arm64` (or
  * linux-x64, linux-x64-musl, all; repeatable) writes dist/agent-linux-arm64 and so on. `--outdir DIR` writes elsewhere.
+ * Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY` signs the sums; `--release` makes all targets of a clean
+ * commit, signed by a key of release/allowed_signers (docs/releases.md). `--runtimes DIR` has the runtimes of other machines.
  */
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import manifest from './package.json' with { type: 'json' };
+import type { Lock } from './release/lock.ts';
+import { RUNTIMES, type Runtime, runtimeFor, type Target } from './release/runtime.ts';
+import { sbom } from './release/sbom.ts';
+import { SBOM, signChecksums, verifyRelease, writeChecksums } from './release/sign.ts';
 
-const targets = ['linux-x64', 'linux-arm64', 'linux-x64-musl'] as const;
-type Target = (typeof targets)[number];
+const targets = Object.keys(RUNTIMES) as Target[];
 
 const root = import.meta.dirname;
 
@@ -32,7 +36,7 @@ function identity(): Record<string, string> {
   };
 }
 
-async function build(entry: string, outfile: string, target: Target | undefined): Promise<void> {
+async function build(entry: string, outfile: string, target?: Target, runtime?: Runtime): Promise<void> {
   const started = performance.now();
   await Bun.build({
     entrypoints: [entry],
@@ -43,7 +47,7 @@ async function build(entry: string, outfile: string, target: Target | undefined)
     define: identity(),
     compile: {
       outfile,
-      ...(target ? { target: `bun-${target}` } : {}),
+      ...(target && runtime ? { target: `bun-${target}`, executablePath: runtime.path } : {}),
       // Runs as root under sudo: a bunfig.toml or .env in the caller's directory must not reach it.
       autoloadBunfig: false,
       autoloadDotenv: false,
@@ -53,16 +57,6 @@ async function build(entry: string, outfile: string, target: Target | undefined)
   });
   const megabytes = (Bun.file(outfile).size / 1e6).toFixed(0);
   console.log(`${outfile}  ${megabytes} MB  ${(performance.now() - started).toFixed(0)} ms`);
-}
-
-/** SHA256SUMS over everything built into the directory, in the form `sha256sum -c` reads. */
-function writeChecksums(outdir: string): void {
-  const files = readdirSync(outdir).filter((name) => /^agent(-linux-[a-z0-9-]+)?$/.test(name));
-  const lines = files.sort().map((name) => {
-    const sum = createHash('sha256').update(readFileSync(join(outdir, name)));
-    return `${sum.digest('hex')}  ${name}\n`;
-  });
-  writeFileSync(join(outdir, 'SHA256SUMS'), lines.join(''));
 }
 
 function chosenTargets(asked: string[]): (Target | undefined)[] {
@@ -75,15 +69,53 @@ function chosenTargets(asked: string[]): (Target | undefined)[] {
   });
 }
 
+/** The package of the Bun that runs here, which is built in where no target is named. */
+function ownRuntime(): string {
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  const musl = process.platform === 'linux' && report?.header?.glibcVersionRuntime === undefined;
+  const arch = process.arch === 'arm64' ? 'aarch64' : process.arch;
+  return `@oven/bun-${process.platform}-${arch}${musl ? '-musl' : ''}`;
+}
+
+function refuseUnlessClean(): void {
+  if (git('rev-parse', 'HEAD') === '') throw new Error('--release is of a commit, and this folder has none');
+  if (git('status', '--porcelain') !== '')
+    throw new Error('--release is of a commit, and files differ from it: commit them first');
+}
+
 const { values } = parseArgs({
   options: {
     target: { type: 'string', multiple: true, default: [] },
     outdir: { type: 'string', default: join(root, 'dist') },
     entry: { type: 'string', default: join(root, 'cli', 'main.ts') },
+    runtimes: { type: 'string' },
+    sign: { type: 'string' },
+    release: { type: 'boolean', default: false },
   },
 });
-mkdirSync(values.outdir, { recursive: true });
-for (const target of chosenTargets(values.target)) {
-  await build(values.entry, join(values.outdir, target ? `agent-${target}` : 'agent'), target);
+const { outdir, entry, sign, release } = values;
+if (release && sign === undefined) throw new Error('--release needs --sign KEY');
+if (release) refuseUnlessClean();
+const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
+const chosen = release ? targets : chosenTargets(values.target);
+mkdirSync(outdir, { recursive: true });
+for (const target of chosen) {
+  if (target === undefined) {
+    await build(entry, join(outdir, 'agent'));
+    continue;
+  }
+  const runtime = runtimeFor({ target, lock, version: Bun.version, archives: values.runtimes });
+  try {
+    await build(entry, join(outdir, `agent-${target}`), target, runtime);
+  } finally {
+    runtime.remove();
+  }
 }
-writeChecksums(values.outdir);
+const runtimes = new Set(chosen.map((target) => (target === undefined ? ownRuntime() : RUNTIMES[target])));
+const { name, version, license } = manifest;
+const built = JSON.parse(identity().AGENT_BUILT ?? '""') as string;
+writeFileSync(join(outdir, SBOM), sbom({ lock, name, version, license, runtimes: [...runtimes], built }));
+const made = chosen.map((target) => (target ? `agent-${target}` : 'agent'));
+writeChecksums(outdir, [...made, SBOM]);
+if (sign !== undefined) signChecksums(outdir, sign);
+if (release) verifyRelease(outdir, join(root, 'release', 'allowed_signers'));

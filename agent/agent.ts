@@ -13,13 +13,15 @@ import { inForce } from './in_force.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { refuseSharedUser } from './operations/own_user.ts';
 import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
 import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
-import { certificateNames, certifyPostgres } from './security/door.ts';
-import type { CertificateUsers } from './security/renew.ts';
+import { certifyPostgres } from './security/door.ts';
+import { replicationNames } from './security/names.ts';
+import { type CertificateUsers, renewExpired } from './security/renew.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
 const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
@@ -167,7 +169,7 @@ export function createAgent(
     certificateUsers: (made: Parts): CertificateUsers => ({
       agent: relisten,
       consul: () => made.consul.reload(),
-      postgres: () => certifyPostgres(made.pg, made.security, certificateNames(cluster?.admitted() ?? {})),
+      postgres: () => certifyPostgres(made.pg, made.security, replicationNames(cluster?.admitted() ?? {})),
     }),
     get nodeConfig(): NodeConfig | null {
       return parts?.config ?? null;
@@ -207,7 +209,10 @@ export function createAgent(
         log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
         return false;
       }
-      await entering.resume(await partsFor(node), known);
+      const renewed = await renewExpired(node, Date.now());
+      const made = await partsFor(node);
+      await entering.resume(made, known);
+      if (renewed) await made.consul.reload().catch((thrown: unknown) => log.for('agent').warn(thrown));
       return true;
     },
 
@@ -215,6 +220,7 @@ export function createAgent(
       refuseMember();
       configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
@@ -224,6 +230,7 @@ export function createAgent(
       refuseMember();
       configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);

@@ -36,12 +36,12 @@ export function createApi(agent: Agent): AgentApi {
   };
 
   async function changeConfig(change: { paused: boolean; pausedUntil: number | null }): Promise<void> {
-    const { consul, node } = member();
+    const { memberKv, node } = member();
     const prefix = node.view === null ? null : agent.prefix();
     const held = node.view?.config ?? null;
     if (prefix === null || held === null) throw unsettled();
     const value = { ...held.value, ...change, version: held.value.version + 1 };
-    const done = await consul.kv.put(`${prefix}config`, JSON.stringify(value), { cas: held.index });
+    const done = await memberKv.put(`${prefix}config`, JSON.stringify(value), { cas: held.index });
     if (done.kind !== 'ok') throw unsettled();
   }
 
@@ -60,7 +60,7 @@ export function createApi(agent: Agent): AgentApi {
     join: (options) => agent.join(options),
     operation: (id) => agent.tracker.get(id),
 
-    async setActive(target, timeoutMs) {
+    async setActive(target, timeoutMs, by) {
       const { consul, node } = member();
       const view = node.view;
       if (view === null) throw unsettled();
@@ -96,7 +96,7 @@ export function createApi(agent: Agent): AgentApi {
         target,
         epoch,
         expires: Date.now() + Math.min(timeoutMs, REQUEST_LIFE),
-        by: 'api',
+        by: `${by === 'socket' ? 'a local user' : by} on ${node.name}`,
         refused: null,
       };
       const done = await consul.kv.put(`${agent.prefix()}request`, JSON.stringify(request), {

@@ -1,11 +1,13 @@
 /** What the agent says of the whole cluster: rows for the API, the command line and the page. Pure readers. */
 import type { Cluster } from './cluster.ts';
 import { confirmedBy } from './core/postgres.ts';
-import { standbyName } from './core/records.ts';
+import { type RequestRecord, type StateRecord, standbyName, type View } from './core/records.ts';
+import { stateOf } from './core/state.ts';
 import type { ClusterStatus, NodeRow } from './http/port.ts';
 import { differencesOf, sameFolders } from './member_settings.ts';
 import { leaseReport } from './operations/lease_times.ts';
 import { endOf } from './operations/reservation.ts';
+import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
 
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
@@ -16,50 +18,56 @@ export function isDegraded(cluster: Cluster | null): boolean {
   return sync !== undefined && members > 1 && sync.voters.length === 0;
 }
 
+const EMPTY: ClusterStatus = {
+  initialized: false,
+  id: null,
+  error: null,
+  active: null,
+  epoch: 0,
+  since: null,
+  paused: false,
+  pausedUntil: null,
+  sync: null,
+  degraded: false,
+  request: null,
+  quorum: null,
+  nodes: [],
+};
+
 export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus> {
-  const view = cluster?.node.view ?? null;
-  if (cluster === null || view === null) {
-    return {
-      initialized: cluster !== null,
-      id: null,
-      error: cluster === null ? null : 'Consul was not reached yet',
-      active: null,
-      epoch: 0,
-      since: null,
-      paused: false,
-      pausedUntil: null,
-      sync: null,
-      degraded: false,
-      request: null,
-      quorum: null,
-      nodes: [],
-    };
-  }
-  const active = view.active?.value.node ?? null;
-  const [members, seen] = await Promise.all([
+  if (cluster === null) return EMPTY;
+  const { node } = cluster;
+  const view = node.view;
+  const active = activeKnown(node);
+  const asked = active === null || active === node.name || !consulAnswers(node) ? null : active;
+  const [found, told] = await Promise.all([
     cluster.consul.catalog.members({ deadlineMs: 500 }),
-    active === null || active === cluster.node.name ? null : cluster.peers.lags(active, 300),
+    asked === null ? null : cluster.peers.lags(asked, 300),
   ]);
-  const lags = seen ?? lagsOf(cluster);
-  const alive =
-    members.kind === 'ok' ? members.value.filter((m) => m.status === 'alive').map((m) => m.name) : null;
-  // Who has left by its own will is remembered by Serf for a while, and no server any more.
-  const counts = (m: { server: boolean; status: string }) => m.server && m.status !== 'left';
-  const servers = members.kind === 'ok' ? members.value.filter(counts).length : 0;
+  const members = found.kind === 'ok' ? found.value : null;
+  const quorum = quorumOf(members, consulAnswers(node));
+  const outage = outageOf(node, quorum);
+  if (view === null) {
+    const nodes = (members ?? []).filter(({ server }) => server).map((member) => unheard(cluster, member));
+    const error = 'Consul was not reached yet';
+    return { ...EMPTY, initialized: true, error, quorum, outage, nodes };
+  }
   const config = view.config?.value;
   const request = view.request?.value;
+  const seen = { alive: aliveOf(members), lags: told ?? lagsOf(cluster), active };
   return {
     initialized: true,
     id: view.cluster?.value.id ?? null,
-    error: cluster.last()?.facts.consul === 'unreachable' ? 'Consul does not answer' : null,
-    active: view.active?.value.node ?? null,
+    error: outage === null ? null : 'Consul does not answer',
+    active,
+    last_active: lastActive(view),
     epoch: view.lease?.value.epoch ?? 0,
-    since: view.active?.value.since ?? null,
+    since: active === null ? null : (view.active?.value.since ?? null),
     paused: config?.paused ?? false,
     pausedUntil: config?.pausedUntil == null ? null : new Date(config.pausedUntil).toISOString(),
     sync: view.sync?.value ?? null,
     degraded: isDegraded(cluster),
-    lease: leaseReport(cluster.node),
+    lease: leaseReport(node),
     ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
     request:
       request === undefined
@@ -68,14 +76,13 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
             id: request.id,
             target: request.target,
             refused: request.refused,
+            waiting: waitingFor(cluster, request),
           },
-    quorum:
-      alive === null
-        ? null
-        : { servers, alive: alive.length, survives: Math.max(0, alive.length - Math.floor(servers / 2) - 1) },
+    quorum,
+    outage,
     nodes: Object.keys(view.nodes)
       .sort()
-      .map((name) => rowOf(cluster, name, alive, lags)),
+      .map((name) => rowOf(cluster, name, seen)),
     reservations: Object.entries(view.joining ?? {}).map(([name, held]) => ({
       name,
       hostIp: held.node.hostIp,
@@ -84,49 +91,102 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
   };
 }
 
-function rowOf(
-  cluster: Cluster,
-  name: string,
-  alive: string[] | null,
-  lags: Record<string, number | null>,
-): NodeRow {
+function lastActive(view: View): NonNullable<ClusterStatus['last_active']> | null {
+  const named = view.active?.value;
+  return named === undefined ? null : { node: named.node, epoch: named.epoch, since: named.since };
+}
+
+/** The active knows, and says so under state/; a handover under way only there. */
+function waitingFor({ node, last }: Cluster, request: RequestRecord): string | null {
+  const holder = node.view?.lease?.value.holder ?? '';
+  if (request.refused !== null) return null;
+  if (holder !== node.name) {
+    const said = node.view?.states[holder]?.waiting;
+    return said?.id === request.id ? said.why : null;
+  }
+  if (node.step !== null) return `${node.name} waits ${node.step}`;
+  const asked = last()?.facts.request;
+  return asked?.id !== request.id || asked.waiting === null ? null : `${request.target}: ${asked.waiting}`;
+}
+
+const aliveOf = (members: readonly Seen[] | null): string[] | null =>
+  members === null ? null : members.filter(({ status }) => status === 'alive').map(({ name }) => name);
+
+/** A server of Consul, before anything else was read. */
+function unheard(cluster: Cluster, { name, address, status }: Seen): NodeRow {
+  const own = name === cluster.node.name;
+  const off = { consul: false, services: false, database: false, heartbeat: false, filesync: false };
+  return {
+    ...{ name, host_ip: address, public_ip: null, master: false, initialized: true, checks: off },
+    ...{ state: own || status === 'alive' ? 'unknown' : 'offline', online: own },
+    ...{ lag: null, timeline: 0, voter: false, version: '' },
+    reason: own ? (cluster.last()?.decision.reason ?? '') : '',
+    ...{ silent: !own, last_word: null, silent_for: null },
+  };
+}
+
+type SeenNow = { alive: string[] | null; lags: Record<string, number | null>; active: string | null };
+
+/** This node's own word is of now, whether or not Consul took it. */
+function wordOf({ node, last }: Cluster, name: string): StateRecord | undefined {
+  const now = name === node.name ? last() : null;
+  return now === null ? node.view?.states[name] : stateOf(node, now.facts, now.decision);
+}
+
+/** By the writer's clock against ours: for people, and to tell the long dead. null: nothing was said, or not when. */
+function ageOf(node: Cluster['node'], state: StateRecord | undefined): number | null {
+  const at = Date.parse(state?.at ?? '');
+  return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
+}
+
+function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow): NodeRow {
   const { node } = cluster;
   const view = node.view;
   const record = view?.nodes[name];
-  const state = view?.states[name];
   const own = name === node.name;
-  const age = state === undefined ? Number.POSITIVE_INFINITY : Date.now() - Date.parse(state.at);
-  const fresh = own || age < node.policy.heartbeat * STALE_HEARTBEATS;
-  const online = own || (fresh && (alive === null || alive.includes(name)));
+  const state = wordOf(cluster, name);
+  const age = ageOf(node, state);
+  const fresh = age !== null && age < node.policy.heartbeat * STALE_HEARTBEATS && consulAnswers(node);
+  const up = alive === null || alive.includes(name);
+  // Its Consul may be down while its agent goes on: then its own last word says so.
+  const silent = !own && !(fresh && (up || state?.checks.consul?.ok === false));
+  const online = own || (!silent && up);
   // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
-  const named = view?.active?.value.node === name && view.lease?.value.holder === name;
-  const leader = named && state?.role === 'active';
-  const active = view?.active?.value.node ?? null;
+  const leader = !silent && active === name && view?.lease?.value.holder === name && state?.role === 'active';
   const group = (names: string[]) =>
-    online && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
+    !silent && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
+  const seenUp = alive?.includes(name) === true;
   return {
     name,
     host_ip: record?.hostIp ?? '',
     public_ip: record?.publicIp ?? null,
-    state: !online || state === undefined ? 'offline' : leader ? 'leader' : 'replica',
+    state:
+      silent && seenUp
+        ? 'unknown'
+        : !online || state === undefined
+          ? 'offline'
+          : leader
+            ? 'leader'
+            : 'replica',
     online,
     master: leader,
     initialized: state !== undefined && state.role !== 'joining',
     checks: {
-      consul: group(['consul']) && (alive === null || alive.includes(name)),
+      consul: group(['consul']) && up && consulAnswers(node),
       services: group(['services']),
       database:
         group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
         state?.role !== 'down',
-      heartbeat: fresh && state !== undefined,
-      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, active),
+      heartbeat: !silent && state !== undefined && consulAnswers(node),
+      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     },
-    differs: differencesOf(view?.nodes ?? {}, name, active),
-    lag: lags[name] ?? null,
+    differs: differencesOf(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
+    lag: silent ? null : (lags[name] ?? null),
     timeline: state?.timeline ?? 0,
     voter: view?.sync?.value.voters.some((v) => v.node === name) ?? false,
     reason: state?.reason ?? '',
     version: record?.version ?? '',
+    ...{ silent, last_word: state?.at ?? null, silent_for: silent ? age : null },
   };
 }
 

@@ -11,6 +11,7 @@ export type { DriverName } from './config/consul.ts';
 export {
   apiListen,
   consulBind,
+  consulShowsCertificate,
   consulUrls,
   effectiveChecks,
   effectiveLease,

@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig } from './config/load.ts';
 import { problemLine } from './config/problems.ts';
 import type { Config, NodeConfig } from './config/resolve.ts';
+import { beforeInstall, notInstalled } from './doctor/before.ts';
 import { database } from './doctor/database.ts';
 import { type Finding, fail, ok, warn } from './doctor/finding.ts';
 import { installed } from './doctor/installed.ts';
@@ -13,6 +14,16 @@ import { membershipStore } from './identity.ts';
 export type { Finding, FindingState } from './doctor/finding.ts';
 
 const hasAddress = (config: Config): config is NodeConfig => config.host_ip !== undefined;
+
+/** A program that is not there has been said already; anything else is nobody's fault but ours. */
+function notSeen(thrown: unknown): Finding {
+  const { message, hint, class: kind } = asAgentError(thrown);
+  return fail(
+    'doctor',
+    `could not look at everything: ${message}`,
+    kind === 'fatal' ? 'report this' : (hint ?? ''),
+  );
+}
 
 /**
  * Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. `file`: what
@@ -36,9 +47,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   ];
   const settled = await Promise.allSettled(all);
   return settled.flatMap((result) =>
-    result.status === 'fulfilled'
-      ? result.value
-      : [fail('doctor', `could not look at everything: ${String(result.reason)}`, 'report this')],
+    result.status === 'fulfilled' ? result.value : [notSeen(result.reason)],
   );
 }
 
@@ -52,9 +61,13 @@ function asMember(config: Config): Config {
   }
 }
 
-/** The same from a file, whose own problems are findings too; with these, the machine is not looked at. */
+/**
+ * The same from a file, whose own problems are findings too; with these, the machine is not looked at. Before install it is
+ * looked at with what install would write.
+ */
 export async function doctorFile(path: string): Promise<Finding[]> {
   try {
+    if (notInstalled(path)) return await beforeInstall();
     const { config } = loadConfig(path);
     return [ok('config', `${path} is right`), ...(await doctor(asMember(config), config))];
   } catch (thrown) {

@@ -6,18 +6,18 @@ import type { NodeConfig } from './config.ts';
 import { consulUrls, memberConsulUrl } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
 import type { NodeContext } from './core/node.ts';
-import type { NodeRecord } from './core/records.ts';
 import type { Membership } from './identity.ts';
 import type { Logger } from './log.ts';
 import { sleep } from './platform/clock.ts';
 import type { Postgres } from './roles/postgres/port.ts';
+import { type AdmittedNode, withState } from './security/names.ts';
 
 const EVERY = 10_000;
 /** Until the server is up, and to see that the list of members is another. */
 const SOON = 500;
 
 /** Nodes and managers that are joining, by name. */
-export type Admitted = Record<string, NodeRecord>;
+export type Admitted = Record<string, AdmittedNode>;
 
 export type HousekeepingParts = {
   config: NodeConfig;
@@ -45,7 +45,12 @@ export function housekeeping(o: HousekeepingParts) {
 
   const all = (): Admitted => ({
     ...Object.fromEntries(Object.entries(node.view?.joining ?? {}).map(([name, j]) => [name, j.node])),
-    ...node.view?.nodes,
+    ...Object.fromEntries(
+      Object.entries(node.view?.nodes ?? {}).map(([name, r]) => [
+        name,
+        withState(r, node.view?.states[name]),
+      ]),
+    ),
   });
   /** Without those of whom nothing but the name can be read: they have no address to let in. */
   const admitted = (): Admitted =>
@@ -89,6 +94,12 @@ export function housekeeping(o: HousekeepingParts) {
     if (standby) await pg.advanceSlots(2000).catch(() => {});
   }
 
+  /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */
+  async function role(): Promise<void> {
+    if (node.fence !== 'open' || node.pg?.role !== 'primary' || !node.pg.accepting) return;
+    await pg.ensureReplicationRole(2000).catch(() => {});
+  }
+
   return {
     admitted,
     /** Tell every part the list of members now. Resolves with what failed. */
@@ -129,6 +140,7 @@ export function housekeeping(o: HousekeepingParts) {
             });
         }
         if (performance.now() - choreAt > EVERY) {
+          await role();
           await o.chore?.().catch(() => {});
           choreAt = performance.now();
         }

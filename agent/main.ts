@@ -14,6 +14,7 @@ import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
+import { renamingDue } from './security/names.ts';
 import { renewInTime } from './security/renewal_timer.ts';
 import { temporaryTls } from './security/temporary.ts';
 import { commit, version } from './version.ts';
@@ -50,7 +51,15 @@ export async function runAgent(configPath: string): Promise<number> {
     ...(config.api.tls
       ? {
           tls: async () => agent.parts?.security.current()?.tls ?? (await temporary()),
-          people: createCredentials(config.api),
+          people: createCredentials({
+            ...config.api,
+            onCheap: (name) =>
+              log
+                .for('http')
+                .warn(
+                  `the password of ${name} is kept at a cost of years ago: make its hash anew ('agent hash-password') and put it under api.users`,
+                ),
+          }),
         }
       : {}),
   });
@@ -64,6 +73,7 @@ export async function runAgent(configPath: string): Promise<number> {
     stopRenewal = renewInTime({
       config: () => (agent.cluster === null ? null : agent.nodeConfig),
       renew: () => api.renewCertificates(),
+      renaming: () => renamingDue(agent.cluster?.node, agent.parts?.security),
       log: log.for('agent'),
       wall: () => Date.now(),
     });

@@ -57,7 +57,7 @@ export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log)
     reach,
     limitLease,
     files,
-    consul: createConsulServer(config, driver, () => security.current()?.consul),
+    consul: createConsulServer(config, driver, security.current),
     services: createServiceRunner(config.services, driver),
     doors: [...doors, postgresDoor(pg, security), filesDoor(files, config.node_name)],
     machine: systemd ? systemdMachine : noMachine,

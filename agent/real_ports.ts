@@ -1,6 +1,7 @@
 /** The real parts behind the core's ports. No decision here: each call is one thing done or read. */
 import type { NodeConfig } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
+import type { ConsulKv } from './consul/port.ts';
 import { consulPort } from './consul/view.ts';
 import type { NodeContext } from './core/node.ts';
 import { NO_FILES } from './core/ports.ts';
@@ -9,6 +10,7 @@ import { standbyName } from './core/records.ts';
 import type { Peers } from './http/peers.ts';
 import type { durableStore } from './identity.ts';
 import type { Log } from './log.ts';
+import { sleep } from './platform/clock.ts';
 import type { Fence } from './roles/firewall/fence.ts';
 import { runHooks } from './roles/hooks.ts';
 import type { Postgres, Progress } from './roles/postgres/port.ts';
@@ -26,6 +28,8 @@ export type RealParts = {
   consul: ConsulClient;
   /** A client of its own for the standing query, so that it never holds a renewal up. */
   watchConsul: ConsulClient;
+  /** With the management token, for transactions that say who is a member. */
+  memberKv: ConsulKv;
   store: ReturnType<typeof durableStore>;
   locks: ReturnType<typeof createLocks>;
   nap: ReturnType<typeof createNap>;
@@ -51,7 +55,7 @@ export function realPorts(o: RealParts): RealPorts {
       .error(
         `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or put it right`,
       );
-  const kv = consulPort(consul.kv, prefix, () => {});
+  const kv = consulPort(consul.kv, prefix, () => {}, o.memberKv);
   const watch = consulPort(watchConsul.kv, prefix, bad);
   let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({
@@ -121,7 +125,8 @@ export function realPorts(o: RealParts): RealPorts {
     },
     time: {
       nap: (ms) => nap.nap(ms),
-      sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+      // An agent that stops is not waited for while it sleeps: nobody renews the lease until the next one does.
+      sleep: (ms) => sleep(ms, o.signal).then(() => {}),
       lock: (name) => locks.lock(name),
     },
   };

@@ -14,7 +14,7 @@ export default command({
     },
   },
   async run({ args, print, say }) {
-    const { changeLine, install, installChanges, realMachine, requireRoot } = await import(
+    const { changeLine, doneLine, install, installChanges, realMachine, requireRoot } = await import(
       '../agent/install/index.ts'
     );
     if (args.config !== undefined) throw usageError('install has no --config', `write --from=${args.config}`);
@@ -23,8 +23,11 @@ export default command({
     const dry = args['dry-run'] === true;
     const changes = dry
       ? await installChanges(realMachine, options)
-      : await install(realMachine, options, (change) => say(`done    ${changeLine(change)}`));
-    const shown = changes.map(({ subject, what }) => ({ subject, what }));
+      : await install(realMachine, options, (change) => say(`done    ${doneLine(change)}`));
+    const shown = changes.map((change) => ({
+      ...{ subject: change.subject, what: change.what },
+      ...(dry ? {} : { done: doneLine(change) }),
+    }));
     print({ dry_run: dry, changes: shown }, () => {
       if (changes.length === 0) return 'nothing to change';
       if (dry) return [...changes.map(changeLine), `${changes.length} changes, none made`].join('\n');

@@ -51,11 +51,12 @@ export function stepPrinter(terminal: Terminal) {
   };
 }
 
-export const stillGoing = (what: string, timeoutMs: number): AgentError =>
+/** `waits`: what for, where it is known. */
+export const stillGoing = (what: string, timeoutMs: number, waits = ''): AgentError =>
   new AgentError({
     class: 'transient',
     code: 'still_going',
-    message: `${what} is not done after ${duration(timeoutMs)} and still going`,
+    message: `${what} is not done after ${duration(timeoutMs)} and still going${waits === '' ? '' : `; it waits: ${waits}`}`,
     hint: "the agent goes on with it: 'agent logs -f' and 'agent cluster status' show how far it is",
   });
 

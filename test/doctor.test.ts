@@ -1,11 +1,15 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { type ConfigInput, folderConfig, makeConfig } from '../agent/config.ts';
+import { beforeInstall, notInstalled } from '../agent/doctor/before.ts';
 import { atLeast, versionOf } from '../agent/doctor/programs.ts';
 import { doctor, doctorFile, type Finding, healthy } from '../agent/doctor.ts';
+import { CONFIG_FILE } from '../agent/install/names.ts';
 import { acquireLock } from '../agent/platform/lockfile.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'doctor-'));
@@ -101,6 +105,33 @@ describe('ports', () => {
     expect(found.port_api).toMatchObject({ state: 'fail', what: '192.0.2.1 is no address of this machine' });
   });
 
+  test('of Consul: one that proves nothing is named where a token might go to it', async () => {
+    const secured = { api: { tls: true } };
+    const found = async (over: ConfigInput) => byId(await doctor(configOf(over)));
+    expect(Object.keys(await found({}))).toContain('port_consul_http');
+    const external = await found({ consul: { mode: 'external', token: 'hush' } });
+    expect(external.consul_token_plain?.state).toBe('warn');
+    expect(JSON.stringify(external)).not.toContain('hush');
+    expect((await found({ consul: { mode: 'external' } })).consul_token_plain).toBeUndefined();
+
+    const before = await found(secured);
+    expect([before.port_consul_https?.state, before.port_consul_http, before.consul_plain_port]).toEqual([
+      'ok',
+      undefined,
+      undefined,
+    ]);
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(0, node.host_ip, done));
+    const address = server.address();
+    const http_port = typeof address === 'object' && address ? address.port : 0;
+    const after = await found({ ...secured, consul: { http_port } });
+    expect(after.consul_plain_port).toMatchObject({
+      state: 'warn',
+      what: expect.stringContaining(`127.0.0.77:${http_port}`),
+    });
+    await new Promise((done) => server.close(done));
+  });
+
   test('wait until there is an address', async () => {
     expect(byId(await doctor(makeConfig({ driver: 'child' }))).host_ip).toMatchObject({ state: 'warn' });
   });
@@ -144,4 +175,44 @@ describe('a file', () => {
     expect(findings[0]).toMatchObject({ id: 'config', state: 'ok' });
     expect(findings.length).toBeGreaterThan(8);
   });
+});
+
+describe('before install', () => {
+  test('the machine is looked at, each lack with its mend, and what is to be done comes last', async () => {
+    const findings = await beforeInstall();
+    const ids = findings.map(({ id }) => id);
+    const order = ['systemd', 'postgres_version', 'consul_version', 'program_sudo', 'data_directory'];
+    expect(ids.filter((id) => order.includes(id))).toEqual(order);
+    expect(ids.at(-1)).toBe('installed');
+    expect(findings.at(-1)).toMatchObject({
+      state: 'fail',
+      mend: expect.stringContaining("run 'agent install' as root"),
+    });
+    expect(findings.filter(({ state, mend }) => state !== 'ok' && mend === '')).toEqual([]);
+    // What install makes is no lack of the machine.
+    expect(ids.filter((id) => id.startsWith('folder_') || id.startsWith('install_'))).toEqual([]);
+  });
+
+  test("is when the machine's own configuration is not there, and not when a given one is not", async () => {
+    expect(notInstalled(join(dir, 'none.yaml'))).toBe(false);
+    expect(notInstalled(CONFIG_FILE)).toBe(!existsSync(CONFIG_FILE));
+    expect((await doctorFile(join(dir, 'none.yaml'))).map(({ id }) => id)).toEqual(['config']);
+  });
+
+  // A machine that has one is not looked at as one that has none.
+  test.skipIf(existsSync(CONFIG_FILE))(
+    'the command says it, and ends with 1, also without any program',
+    () => {
+      const main = join(import.meta.dirname, '..', 'cli', 'main.ts');
+      const { AGENT_CONFIG: _, ...env } = process.env;
+      const ran = spawnSync(process.execPath, [main, 'doctor'], {
+        encoding: 'utf8',
+        env: { ...env, PATH: join(dir, 'none') },
+      });
+      expect([ran.status, ran.stderr]).toEqual([1, '']);
+      expect(ran.stdout).toContain('FAIL  consul_version: Consul 1.8 or later is not installed');
+      expect(ran.stdout).toContain('FAIL  installed: this manager is not prepared');
+      expect(ran.stdout).not.toMatch(/could not look|^\s+at /m);
+    },
+  );
 });

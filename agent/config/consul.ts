@@ -13,9 +13,10 @@ export const consulSchema = section({
   binary: v.optional(absolutePath()),
   data_dir: v.optional(absolutePath(), '/var/lib/cloudify/consul'),
   config_dir: v.optional(absolutePath(), '/etc/cloudify/consul'),
-  /** Where the local HTTP API listens. */
+  /** Where plain HTTP listens in a cluster without TLS, and where a server that somebody else runs is asked. Else only DNS is here. */
   http_address: v.optional(ipAddress(), '127.0.0.1'),
   http_port: v.optional(port(), 8500),
+  /** With TLS the only API: on host_ip, for the node's own agent too. */
   https_port: v.optional(port(), 8501),
   /** Consul's own web page and DNS: off unless asked for. */
   ui: v.optional(flag(), false),

@@ -114,6 +114,13 @@ function plain({ api, host_ip }: FileConfig): Problem[] {
   return [{ path: 'api.tls', message }];
 }
 
+/** Every member can connect as the replication role, and what it may is taken from it but for what copying needs. */
+function replicationUser({ postgres }: FileConfig): Problem[] {
+  if (postgres.replication_user !== postgres.superuser) return [];
+  const message = `must be another than postgres.superuser, which is '${postgres.superuser}': a role of the agent's own, like cloudify_replication`;
+  return [{ path: 'postgres.replication_user', message }];
+}
+
 const CROSS_CHECKS: readonly CrossCheck[] = [
   { reads: ['lease', 'checks.check_ttl_multiplier'], find: lease },
   { reads: ['checks'], find: checkTimes },
@@ -125,6 +132,7 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   { reads: ['postgres.parameters'], find: parameters },
   { reads: ['allow_minority_mode', 'synchronous_mode'], find: minority },
   { reads: ['api.tls', 'host_ip'], find: plain },
+  { reads: ['postgres.replication_user', 'postgres.superuser'], find: replicationUser },
 ];
 
 const touches = (a: string, b: string): boolean => `${a}.`.startsWith(`${b}.`) || `${b}.`.startsWith(`${a}.`);

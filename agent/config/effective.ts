@@ -31,16 +31,22 @@ export const consulBind = (config: NodeConfig): string => config.consul.bind ?? 
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** The own server's HTTP API. On a VM it is reached by the machine itself only. */
-export const localConsulUrl = ({ consul }: Config): string =>
-  `http://${hostPort(consul.http_address, consul.http_port)}`;
+/** Does our own server show a certificate? Plain HTTP then listens nowhere: whoever took its port would be sent the tokens. */
+export const consulShowsCertificate = ({ consul }: Pick<Config, 'consul'>): boolean =>
+  consul.tls && consul.mode !== 'external';
+
+/** The own server's HTTP API. A server that somebody else runs is asked where it was configured. */
+export const localConsulUrl = (config: NodeConfig): string =>
+  consulShowsCertificate(config)
+    ? memberConsulUrl(config, config.host_ip)
+    : `http://${hostPort(config.consul.http_address, config.consul.http_port)}`;
 
 /** Another member's Consul API. */
 export const memberConsulUrl = ({ consul }: Config, host: string): string =>
   consul.tls ? `https://${hostPort(host, consul.https_port)}` : `http://${hostPort(host, consul.http_port)}`;
 
 /** Base URLs of Consul's HTTP API, the local server first. */
-export function consulUrls(config: Config): string[] {
+export function consulUrls(config: NodeConfig): string[] {
   const scheme = config.consul.tls ? 'https' : 'http';
   return [...new Set([localConsulUrl(config), ...config.consul.peers.map((peer) => `${scheme}://${peer}`)])];
 }

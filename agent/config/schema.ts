@@ -19,6 +19,7 @@ import { filesSchema } from './files.ts';
 import { firewallSchema } from './firewall.ts';
 import { group, section } from './group.ts';
 import { leaseSchema } from './lease.ts';
+import { memberAddress, shortText } from './member.ts';
 import { policyEntries, tagsSchema } from './policy.ts';
 import { postgresSchema } from './postgres.ts';
 import { servicesSchema } from './services.ts';
@@ -83,9 +84,9 @@ export const fileSchema = v.nullish(
   group({
     /** Known at `cluster start` or `join` at the latest. */
     node_name: v.optional(nodeName()),
-    host_ip: v.optional(ipAddress()),
+    host_ip: v.optional(memberAddress()),
     /** Left out: host_ip. */
-    public_ip: v.optional(text()),
+    public_ip: v.optional(shortText()),
     /** Unix user and group of the agent. */
     user: v.optional(unixName(), 'cfyuser'),
     group: v.optional(unixName(), 'cluster'),

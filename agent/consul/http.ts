@@ -90,12 +90,16 @@ export function fetchSend(tls: () => ClientTls | undefined = () => undefined): H
       }, request.timeoutMs);
       if (signal?.aborted === true) return cancel();
       signal?.addEventListener('abort', cancel, { once: true });
+      const isSecured = request.url.startsWith('https:');
+      // The runtime would trust the machine's own list of authorities instead.
+      if (isSecured && tls() === undefined)
+        return settle({ kind: 'failure', code: 'unreachable', message: 'no authority to check it by yet' });
 
       // Sent on to somebody else, the node's token would go along.
       const init: RequestInit = { method: request.method, signal: abort.signal, redirect: 'manual' };
       if (request.body !== undefined) init.body = request.body;
       if (request.headers !== undefined) init.headers = request.headers;
-      const options = request.url.startsWith('https:') ? secured : plain;
+      const options = isSecured ? secured : plain;
       Object.assign(init, options(ownConnection(request)));
       fetch(request.url, init)
         .then(async (response) => {

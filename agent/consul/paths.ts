@@ -24,11 +24,13 @@ export function keyPath(key: string): string {
   return segments.map(encodeURIComponent).join('/');
 }
 
-/** Throws fatal `bad_consul_path` unless `path` is one of the API, and is sent as it stands. */
+/** Throws fatal `bad_consul_path` unless `path` is one of the API, and is sent as it stands. No slash hides in a segment. */
 export function checkPath(path: string): void {
   const [place = ''] = path.split('?', 1);
   const segments = place.split('/');
   const inner = segments.at(-1) === '' ? segments.slice(1, -1) : segments.slice(1);
-  const wrong = inner.some((segment) => segment === '' || isDots(segment) || /[\\#\s]/.test(segment));
+  const wrong = inner.some(
+    (segment) => segment === '' || isDots(segment) || /[\\#\s]|%2f|%5c/i.test(segment),
+  );
   if (wrong || inner[0] !== 'v1' || new URL(path, 'http://consul.invalid').pathname !== place) throw refuse();
 }

@@ -3,6 +3,16 @@
  * Fields that are not known here are kept: a record that is written again keeps what a newer version put into it.
  */
 import * as v from 'valibot';
+import { nodeName } from '../config/fields.ts';
+import {
+  cloneId,
+  commonName,
+  deviceId,
+  hash,
+  memberAddress,
+  shortText,
+  versionText,
+} from '../config/member.ts';
 import type {
   ActiveRecord,
   ClusterRecord,
@@ -19,17 +29,21 @@ import type {
 const schema = v.literal(1);
 const whole = v.pipe(v.number(), v.integer());
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
-const lsn = v.pipe(v.string(), v.regex(/^\d+$/));
+const lsn = v.pipe(v.string(), v.regex(/^\d{1,20}$/));
+const name = nodeName();
+const orNone = <S extends v.GenericSchema<string>>(schema: S) => v.union([schema, v.literal('')]);
+const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
 const forks = v.array(v.looseObject({ tli: whole, lsn }));
 
 export const leaseRecord: v.GenericSchema<LeaseRecord> = v.looseObject({
   schema,
-  holder: v.string(),
-  instance: v.string(),
+  // Released: nobody. Handed over: the target, as no instance yet.
+  holder: orNone(name),
+  instance: orNone(shortText()),
   epoch: whole,
   seq: whole,
   reason: v.string(),
-  from: v.nullable(v.string()),
+  from: v.nullable(name),
   clean: v.nullable(v.looseObject({ timeline: whole, lsn })),
   stood: v.optional(v.looseObject({ timeline: whole, lsn, history: forks })),
   closedForMs: v.nullable(v.number()),
@@ -51,36 +65,56 @@ export const clusterRecord: v.GenericSchema<ClusterRecord> = v.looseObject({
 
 export const syncRecord: v.GenericSchema<SyncRecord> = v.looseObject({
   schema,
-  leader: v.string(),
+  leader: name,
   epoch: whole,
   timeline: whole,
   history: forks,
-  voters: v.array(v.looseObject({ node: v.string(), clone: v.string() })),
+  voters: v.array(v.looseObject({ node: name, clone: cloneId() })),
   k: whole,
 });
 
 export const activeRecord: v.GenericSchema<ActiveRecord> = v.looseObject({
   schema,
-  node: v.string(),
+  node: name,
   epoch: whole,
-  hostIp: v.string(),
+  hostIp: orNone(memberAddress()),
   timeline: whole,
   since: v.string(),
 });
 
-export const nodeRecord: v.GenericSchema<NodeRecord> = v.looseObject({
-  schema,
-  hostIp: v.string(),
-  publicIp: v.nullable(v.string()),
-  apiPort: whole,
-  postgresPort: whole,
-  version: v.string(),
-  options: v.looseObject({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
-  deviceId: v.optional(v.string()),
-  certificate: v.optional(v.looseObject({ name: v.string(), fingerprint: v.string() })),
-  leaving: v.optional(v.boolean()),
-  proof: v.optional(v.string()),
-});
+/** Of one that is being removed and of whom nothing could be read, the address and what belongs to it may be empty. */
+export const nodeRecord: v.GenericSchema<NodeRecord> = v.pipe(
+  v.looseObject({
+    schema,
+    hostIp: orNone(memberAddress()),
+    publicIp: v.nullable(shortText()),
+    apiPort: port,
+    postgresPort: port,
+    version: orNone(versionText()),
+    options: v.looseObject({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
+    deviceId: v.optional(deviceId()),
+    certificate: v.optional(
+      v.looseObject({ name: commonName(), fingerprint: hash(), services: v.optional(v.boolean()) }),
+    ),
+    leaving: v.optional(v.boolean()),
+    proof: v.optional(hash()),
+  }),
+  v.forward(
+    v.check(
+      ({ hostIp, leaving }) => hostIp !== '' || leaving === true,
+      'must be an IP address, like 10.0.0.11',
+    ),
+    ['hostIp'],
+  ),
+  v.forward(
+    v.check(({ hostIp, apiPort }) => hostIp === '' || apiPort > 0, 'must be a port'),
+    ['apiPort'],
+  ),
+  v.forward(
+    v.check(({ hostIp, postgresPort }) => hostIp === '' || postgresPort > 0, 'must be a port'),
+    ['postgresPort'],
+  ),
+);
 
 export const joiningRecord: v.GenericSchema<JoiningRecord> = v.looseObject({
   schema,
@@ -92,13 +126,14 @@ export const joiningRecord: v.GenericSchema<JoiningRecord> = v.looseObject({
 export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   schema,
   role: v.picklist(['active', 'standby', 'down', 'joining']),
-  clone: v.string(),
+  clone: cloneId(),
   timeline: whole,
   lsn,
   wants: v.picklist(['nothing', 'rewind', 'reclone']),
   failing: v.array(v.string()),
   cooldown: v.boolean(),
   unready: v.optional(v.array(v.string())),
+  waiting: v.optional(v.looseObject({ id: v.string(), why: v.string() })),
   checks: v.record(v.string(), v.looseObject({ ok: v.boolean(), output: v.string() })),
   files: v.optional(
     v.looseObject({
@@ -110,8 +145,9 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   ),
   rule: v.string(),
   reason: v.string(),
-  agentVersion: v.string(),
+  agentVersion: versionText(),
   at: v.string(),
+  certificates: v.optional(v.picklist(['shared', 'own'])),
   fileTimes: v.optional(
     v.looseObject({
       retryPeriod: positive,
@@ -126,7 +162,7 @@ export const requestRecord: v.GenericSchema<RequestRecord> = v.looseObject({
   schema,
   id: v.string(),
   kind: v.literal('switchover'),
-  target: v.string(),
+  target: name,
   epoch: whole,
   expires: v.number(),
   by: v.string(),
@@ -136,8 +172,8 @@ export const requestRecord: v.GenericSchema<RequestRecord> = v.looseObject({
 export const historyRecord: v.GenericSchema<HistoryRecord> = v.looseObject({
   schema,
   epoch: whole,
-  holder: v.string(),
-  from: v.nullable(v.string()),
+  holder: name,
+  from: v.nullable(name),
   reason: v.string(),
   kind: v.picklist(['start', 'switchover', 'failover', 'recover']),
   at: v.string(),
@@ -156,4 +192,13 @@ export const configRecord: v.GenericSchema<ConfigRecord> = v.looseObject({
   pausedUntil: v.nullable(v.number()),
   synchronousMode: v.picklist(['quorum', 'strict', 'off']),
   lease: v.optional(v.unknown()),
+});
+
+/** Of 16, 24 or 32 bytes, as Consul takes them. */
+export const gossipRecord: v.GenericSchema<{ schema: 1; key: string }> = v.looseObject({
+  schema,
+  key: v.pipe(
+    v.string('must be a text'),
+    v.regex(/^[A-Za-z0-9+/]{22,43}={0,2}$/, 'must be a key for gossip in base64'),
+  ),
 });

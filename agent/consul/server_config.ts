@@ -1,5 +1,7 @@
 /** The configuration files of one node's Consul server. Pure: the same for VMs and for the dev cluster. */
 
+import { GO_SUITES } from '../platform/tls/suites.ts';
+
 /** Mutual TLS for everything between servers, encrypted gossip, and access by token only. */
 export interface ConsulSecurity {
   /** Paths that Consul's user may read. */
@@ -7,7 +9,7 @@ export interface ConsulSecurity {
   /** 32 bytes in base64. */
   readonly gossipKey: string;
   readonly tokens: { readonly management: string; readonly node: string };
-  /** Of the HTTPS API, on the bind address. Default 8501. */
+  /** Of the HTTPS API, which is then the only one. Default 8501. */
   readonly httpsPort?: number;
 }
 
@@ -15,8 +17,10 @@ export interface ConsulServerNode {
   readonly nodeName: string;
   /** Address of Raft, Serf and server RPC. */
   readonly bindAddr: string;
-  /** Address of the HTTP API: the node's own in the dev cluster, loopback on a VM. */
+  /** Address of plain HTTP, where there is no `security`, and of DNS. */
   readonly clientAddr: string;
+  /** Address of HTTPS, which the node's own agent and the others ask: the one in its certificate. Left out: `bindAddr`. */
+  readonly httpsAddr?: string;
   readonly dataDir: string;
   /** Addresses of all members, this one included or not; empty for the first. */
   readonly retryJoin: readonly string[];
@@ -25,7 +29,7 @@ export interface ConsulServerNode {
   readonly raftMultiplier?: number;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   readonly security?: ConsulSecurity;
-  /** Its web page, on the HTTP API's address. Default off. */
+  /** Its web page, where the API is. Default off. */
   readonly ui?: boolean;
   /** `dns`: off without. */
   readonly ports?: {
@@ -52,9 +56,9 @@ const NEVER = '87600h';
 const render = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /** Names as Consul 1.8 has them; later versions take them too, and say in their log what they are called now. */
-function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, bindAddr: string) {
+function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, httpsAddr: string) {
   return {
-    addresses: { https: bindAddr },
+    addresses: { https: httpsAddr },
     ca_file: tls.ca,
     cert_file: tls.cert,
     key_file: tls.key,
@@ -62,6 +66,8 @@ function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, bindAddr: st
     verify_outgoing: true,
     // A certificate that is not for server.DATACENTER.consul, such as a client's, makes no server.
     verify_server_hostname: true,
+    tls_min_version: 'tls12',
+    tls_cipher_suites: GO_SUITES,
     encrypt: gossipKey,
     // Without it a keyring file in the data folder wins over the key above, also after a rotation this server missed.
     disable_keyring_file: true,
@@ -101,7 +107,8 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
     // Read at the bootstrap only; afterwards the API's word counts (autopilot.ts).
     autopilot: AUTOPILOT,
     ports: {
-      http: node.ports?.http ?? 8500,
+      // With tokens there is no plain HTTP: while this server is down, whoever took the port would be sent them.
+      http: node.security === undefined ? (node.ports?.http ?? 8500) : -1,
       server: node.ports?.server ?? 8300,
       serf_lan: node.ports?.serfLan ?? 8301,
       // One datacenter: no WAN gossip, and no mesh.
@@ -110,7 +117,7 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
       dns: node.ports?.dns ?? -1,
       ...(node.security === undefined ? {} : { https: node.security.httpsPort ?? 8501 }),
     },
-    ...(node.security === undefined ? {} : renderSecurity(node.security, node.bindAddr)),
+    ...(node.security === undefined ? {} : renderSecurity(node.security, node.httpsAddr ?? node.bindAddr)),
     // Doors that nobody asked for stay shut.
     ui: node.ui ?? false,
     disable_update_check: true,

@@ -1,13 +1,16 @@
 /** From Consul's keys to the core's view, and from the core's transactions to Consul's. */
 import * as v from 'valibot';
+import { nodeName } from '../config/fields.ts';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
-import type { View } from '../core/records.ts';
+import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { unknownNode } from '../core/unreadable.ts';
+import { isMembershipKey } from './acl.ts';
 import type { ConsulKv, KvEntry, TxnOp } from './port.ts';
 import {
   activeRecord,
   clusterRecord,
   configRecord,
+  gossipRecord,
   historyRecord,
   joiningRecord,
   leaseRecord,
@@ -48,10 +51,16 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
     const slash = key.indexOf('/');
     const name = slash < 0 ? '' : key.slice(slash + 1);
     const folder = slash < 0 ? key : key.slice(0, slash);
-    if (folder === 'removed') view.removed.push(name);
     const schema = schemas[folder];
-    if (schema === undefined || name === '__proto__') continue;
-    const found = decode(entry, schema, cache);
+    if (name === '__proto__' || (schema === undefined && folder !== 'removed')) continue;
+    // It becomes a slot, a voter and a host name. No manager was ever admitted under such a name: it is no member either.
+    if (BY_NODE.has(folder) && !v.is(aNodeName, name)) {
+      unreadable[printable(key)] = 'that is no name of a node';
+      continue;
+    }
+    if (folder === 'removed') view.removed.push(name);
+    if (schema === undefined) continue;
+    const found = decode(entry, schema, cache, folder, name);
     if (found.why !== undefined) unreadable[key] = found.why;
     put(view, folder, name, found, found.why === undefined);
   }
@@ -59,6 +68,12 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
   if (Object.keys(unreadable).length > 0) view.unreadable = unreadable;
   return view;
 }
+
+const BY_NODE: ReadonlySet<string> = new Set(['nodes', 'joining', 'state', 'removed']);
+const aNodeName = nodeName();
+
+/** For the log and a terminal. */
+const printable = (key: string): string => key.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
 
 const schemas: Record<string, v.GenericSchema<unknown>> = Object.assign(Object.create(null), {
   next_master: leaseRecord,
@@ -71,6 +86,8 @@ const schemas: Record<string, v.GenericSchema<unknown>> = Object.assign(Object.c
   joining: joiningRecord,
   state: stateRecord,
   history: historyRecord,
+  // Not part of the view: named when it cannot be read, and read where the key is taken over.
+  gossip: gossipRecord,
 });
 
 function put(view: View, folder: string, name: string, found: Decoded, understood: boolean): void {
@@ -88,11 +105,17 @@ function put(view: View, folder: string, name: string, found: Decoded, understoo
   else if (folder === 'history') view.history.push(value);
 }
 
-function decode(entry: KvEntry, schema: v.GenericSchema<unknown>, cache: DecodeCache): Decoded {
+function decode(
+  entry: KvEntry,
+  schema: v.GenericSchema<unknown>,
+  cache: DecodeCache,
+  folder: string,
+  name: string,
+): Decoded {
   const known = cache.get(entry.key);
   const read = entry.modifyIndex;
   if (known?.index === read) return known;
-  const found = parsed(entry.value, schema);
+  const found = parsed(entry.value, schema, (value) => fault(folder, name, value));
   const decoded: Decoded =
     'value' in found
       ? { index: read, value: found.value }
@@ -101,11 +124,26 @@ function decode(entry: KvEntry, schema: v.GenericSchema<unknown>, cache: DecodeC
   return decoded;
 }
 
-function parsed(text: string, schema: v.GenericSchema<unknown>): { value: unknown } | { why: string } {
+/** A certificate's name is that of the node whose record it is in: nobody is let in by another's. */
+function fault(folder: string, name: string, value: unknown): string | undefined {
+  const record = folder === 'joining' ? (value as JoiningRecord).node : (value as NodeRecord);
+  if (folder !== 'nodes' && folder !== 'joining') return undefined;
+  const own = record.certificate === undefined || record.certificate.name.startsWith(`${name}.`);
+  return own ? undefined : `certificate.name: must begin with ${name}.`;
+}
+
+function parsed(
+  text: string,
+  schema: v.GenericSchema<unknown>,
+  faultOf: (value: unknown) => string | undefined,
+): { value: unknown } | { why: string } {
   if (text.length > LONGEST) return { why: `it has ${text.length} bytes` };
   try {
     const checked = v.safeParse(schema, JSON.parse(text));
-    if (checked.success) return { value: checked.output };
+    if (checked.success) {
+      const why = faultOf(checked.output);
+      return why === undefined ? { value: checked.output } : { why };
+    }
     const [issue] = checked.issues;
     return { why: `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`.slice(0, 200) };
   } catch {
@@ -130,10 +168,15 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
 }
 
 /**
- * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
+ * The core's `consul` port on a real client. `memberKv` may write who is a member: with the management token. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
  * value that is not understood, once.
  */
-export function consulPort(kv: ConsulKv, prefix: string, bad: (key: string, why: string) => void) {
+export function consulPort(
+  kv: ConsulKv,
+  prefix: string,
+  bad: (key: string, why: string) => void,
+  memberKv: ConsulKv = kv,
+) {
   const cache: DecodeCache = new Map();
   let told: Record<string, string> = {};
   const view = (entries: readonly KvEntry[], index: number): View => {
@@ -163,7 +206,8 @@ export function consulPort(kv: ConsulKv, prefix: string, bad: (key: string, why:
       return read.kind === 'ok' ? view(read.entries, read.meta.index) : 'unknown';
     },
     async txn(ops: CoreOp[], ms: number): Promise<TxnResult> {
-      const result = await kv.txn(
+      const writes = ops.some(({ verb, key }) => verb !== 'check-index' && isMembershipKey(key));
+      const result = await (writes ? memberKv : kv).txn(
         ops.map((op) => wireOp(op, prefix)),
         { deadlineMs: ms, attemptMs: Math.max(200, ms / 2) },
       );

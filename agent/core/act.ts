@@ -13,7 +13,7 @@ import { rebuild } from './procedures/rejoin.ts';
 import { makeSlots } from './procedures/slots.ts';
 import { syncStep } from './procedures/sync.ts';
 import { cut, follow, gatherVotes } from './procedures/vote.ts';
-import { lsnText, type Stood } from './records.ts';
+import { forksText, lsnText, type Stood } from './records.ts';
 
 const OK: Result = { ok: true };
 /** The database that a cluster begins with may have been shut down uncleanly, and be large. */
@@ -106,7 +106,7 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
 }
 
 function stoodAt(timeline: number, lsn: Lsn, history: Fork[]): Stood {
-  return { timeline, lsn: lsnText(lsn), history: history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) })) };
+  return { timeline, lsn: lsnText(lsn), history: forksText(history) };
 }
 
 /** Its data is the cluster's from now on: what it was to a former holder says nothing any more. */
@@ -203,7 +203,12 @@ function failedAgain(n: NodeContext): void {
 function* handoverFor(n: NodeContext, to: string, reason: string, why: HandoverKind): Procedure<Result> {
   if (n.checks().failing.length > 0) failedAgain(n);
   const request = n.view?.request?.value ?? null;
-  const done = yield* handover(n, to, reason, why);
+  let done: Result;
+  try {
+    done = yield* handover(n, to, reason, why);
+  } finally {
+    n.step = null;
+  }
   if (!done.ok && request !== null) n.refusedRequest = { id: request.id, why: done.why };
   return done;
 }

@@ -1,4 +1,4 @@
-/** Does the own data belong to the branch that `sync` names, or has it left it (PROTOCOL E.1)? Pure. */
+/** The own data against the branch that `sync` names (PROTOCOL E.1), and against that of the lease's holder (D.6). Pure. */
 import { compareBranch, isPrefix } from './branch.ts';
 import type { Fork, Position } from './postgres.ts';
 import { forksOf, type HistoryRecord, type LeaseRecord, type SyncRecord } from './records.ts';

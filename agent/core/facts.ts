@@ -15,6 +15,7 @@ import { slotsWanted } from './procedures/slots.ts';
 import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 import { faultsOf } from './unreadable.ts';
+import { type Held, holderOf } from './why.ts';
 
 /** The check-runner's word on this manager. */
 export type CheckSummary = {
@@ -25,10 +26,9 @@ export type CheckSummary = {
   all: Record<string, { ok: boolean; output: string }>;
 };
 
-export type LeaseFacts = {
+export type LeaseFacts = Held & {
   /** unknown: nothing was ever read. absent: read, and there is none. */
   state: 'unknown' | 'absent' | 'free' | 'mine' | 'offered' | 'other' | 'impostor';
-  holder: string;
   epoch: number;
   index: number;
   /** How long it has stood unchanged on our clock, ms. */
@@ -133,7 +133,7 @@ export function factsOf(
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
     lease: {
       state: leaseState(n),
-      holder: record?.holder ?? '',
+      ...holderOf(record),
       epoch: record?.epoch ?? 0,
       index: n.lease.index,
       still: stillFor(n.lease, now),

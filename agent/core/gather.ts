@@ -11,7 +11,9 @@ import type { StateRecord } from './records.ts';
 export function newsOf(state: StateRecord): string {
   const left = Math.ceil(Math.log2((state.files?.needBytes ?? 0) + 1));
   const files = { ...state.files, needItems: 0, needBytes: left };
-  return JSON.stringify({ ...state, files, at: '', lsn: '', reason: '' });
+  // How many bytes or files a switchover waits for changes with every look.
+  const waiting = state.waiting?.why.replaceAll(/\d+/g, '#');
+  return JSON.stringify({ ...state, files, waiting, at: '', lsn: '', reason: '' });
 }
 
 /** That the operator wants the database copied again is not forgotten by a restart. */

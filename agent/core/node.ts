@@ -8,7 +8,7 @@ import { emptyLease, type LeaseView } from './lease_view.ts';
 import type { Policy } from './policy.ts';
 import { type FileFacts, type LockName, NO_FILES, type Ports, type Vote } from './ports.ts';
 import type { Fork, Lsn, PgFacts } from './postgres.ts';
-import type { Durable, View } from './records.ts';
+import type { Durable, StateRecord, View } from './records.ts';
 
 /** The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind"). */
 export type Ballot = {
@@ -40,6 +40,8 @@ export type NodeContext = {
   readonly fileTimes: LeaseTimes;
   /** What is not as the own file has it, for status; null: nothing. */
   timesNote: string | null;
+  /** Was the cluster's synchronous mode ever read here, or seen not to be there? */
+  modeKnown: boolean;
   /** This node's own monotonic clock, milliseconds. */
   now(): number;
   /** Wall clock, for people: only ever written into records, or compared with an expiry that makes a request go away. */
@@ -50,6 +52,8 @@ export type NodeContext = {
   unlock(name: LockName): void;
   /** Checks as the check-runner last saw them. */
   checks(): CheckSummary;
+  /** Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain cluster. */
+  readonly certificates?: () => StateRecord['certificates'];
 
   durable: Durable;
   lease: LeaseView;
@@ -96,6 +100,8 @@ export type NodeContext = {
   lastRule: number;
   /** The action that main carries out right now; null between ticks. */
   acting: string | null;
+  /** What a handover under way waits for right now, for people; null: none is. */
+  step: string | null;
   /** When main last completed a tick, own clock. */
   tickAt: number;
   /** When `pg` was observed, own clock. */
@@ -157,12 +163,14 @@ export function createContext(
     | 'unlock'
     | 'checks'
     | 'durable'
-  >,
+  > &
+    Pick<NodeContext, 'certificates'>,
 ): NodeContext {
   return {
     ...base,
     fileTimes: timesOf(base.policy),
     timesNote: null,
+    modeKnown: false,
     lease: emptyLease(),
     view: null,
     viewAt: Number.NEGATIVE_INFINITY,
@@ -188,6 +196,7 @@ export function createContext(
     unsettled: false,
     lastRule: 0,
     acting: null,
+    step: null,
     tickAt: base.now(),
     pgAt: Number.NEGATIVE_INFINITY,
     fork: null,

@@ -70,8 +70,11 @@ export type NodeRecord = {
   options: { priority: number; nofailover: boolean; maintenance: boolean };
   /** Syncthing's device id; left out where no files are replicated. */
   deviceId?: string | undefined;
-  /** Common name and fingerprint of its certificates; left out in a plain cluster. */
-  certificate?: { name: string; fingerprint: string } | undefined;
+  /**
+   * The membership's name in its certificates, and a fingerprint; left out in a plain cluster. `services`: they have a name per
+   * service from the beginning, and none has the membership's alone.
+   */
+  certificate?: { name: string; fingerprint: string; services?: boolean | undefined } | undefined;
   /** It is being removed: no voter any more, and its key goes next. */
   leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
@@ -100,12 +103,19 @@ export type StateRecord = {
   /** What a promotion here would still have to make first; left out: nothing, or not known (an older agent). */
   unready?: string[] | undefined;
   checks: Record<string, { ok: boolean; output: string }>;
+  /** Of the active: what the switchover request with that id waits for; left out: nothing, or not known. */
+  waiting?: { id: string; why: string } | undefined;
   /** What this node lacks of the replicated files; left out by agents that know none. */
   files?: FilesRecord | undefined;
   rule: string;
   reason: string;
   agentVersion: string;
   at: string;
+  /**
+   * It lets certificates in that have a name per service; its own PostgreSQL shows one with the name that all its services share,
+   * or with its own. Left out by agents that know no such names, and in a plain cluster.
+   */
+  certificates?: 'shared' | 'own' | undefined;
   /** The lease times of its own file, where they are not those that it goes by. */
   fileTimes?:
     | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }
@@ -216,6 +226,10 @@ export function lsnText(lsn: bigint): LsnText {
 
 export function forksOf(history: { tli: number; lsn: LsnText }[]): Fork[] {
   return history.map((f) => ({ tli: f.tli, lsn: BigInt(f.lsn) }));
+}
+
+export function forksText(history: readonly Fork[]): { tli: number; lsn: LsnText }[] {
+  return history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
 }
 
 /** How a standby calls itself towards its upstream, and how the voter list names it (PROTOCOL D). */

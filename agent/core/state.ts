@@ -9,6 +9,11 @@ const unready = (f: Facts): string[] => [
   ...(f.carries ? [] : ['the list of voters']),
 ];
 
+function certificates(n: NodeContext): Pick<StateRecord, 'certificates'> {
+  const known = n.certificates?.();
+  return known === undefined ? {} : { certificates: known };
+}
+
 /** What this node says of itself under state/NAME. */
 export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateRecord {
   const active =
@@ -31,6 +36,9 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     failing: f.checks.failing,
     cooldown: n.failedUntil > n.now(),
     ...(active || unready(f).length === 0 ? {} : { unready: unready(f) }),
+    ...(active && f.request?.waiting != null
+      ? { waiting: { id: f.request.id, why: `${f.request.target}: ${f.request.waiting}` } }
+      : {}),
     checks: f.checks.all,
     files: {
       state: f.files.state,
@@ -42,6 +50,7 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     reason: decision.reason,
     agentVersion: n.version,
     at: n.wall().toISOString(),
+    ...certificates(n),
     ...(n.timesNote === null ? {} : { fileTimes: n.fileTimes }),
   };
 }

@@ -7,6 +7,8 @@ import { unfitnessSeen } from './unfit.ts';
 export type RequestFacts = {
   id: string;
   target: string;
+  /** Who asked for it. */
+  by: string;
   expired: boolean;
   /** Why it cannot be carried out; null when it can, now or soon. */
   unfit: string | null;
@@ -19,7 +21,11 @@ export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | n
   if (n.view === null) return 'Consul was not read yet';
   const seen = unfitnessSeen(n.view, node);
   if (seen !== null) return seen;
-  return senderOf(n, pg, node)?.state === 'streaming' ? null : 'it is not streaming';
+  return streams(n, pg, node) ? null : 'it is not streaming';
+}
+
+function streams(n: NodeContext, pg: PgFacts, node: string): boolean {
+  return senderOf(n, pg, node)?.state === 'streaming';
 }
 
 function senderOf(n: NodeContext, pg: PgFacts, node: string): WalSender | undefined {
@@ -62,17 +68,22 @@ export function bestStandby(n: NodeContext, pg: PgFacts): string | null {
 export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
   const request = n.view?.request?.value;
   if (request === undefined || request.refused !== null) return null;
-  const { id, target } = request;
+  const { id, target, by } = request;
   const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
   const refused = n.refusedRequest?.id === id ? n.refusedRequest.why : null;
   const waiting = notReady(n, pg, target);
   const waited = n.requestSeen?.id === id ? n.now() - n.requestSeen.at : 0;
   const inVain = waiting !== null && waited > n.policy.switchoverWait ? waiting : null;
-  return { id, target, expired, unfit: refused ?? unfitness(n, pg, target) ?? inVain, waiting };
+  const unfit = n.view === null ? null : unfitnessSeen(n.view, target);
+  return { id, target, by, expired, unfit: refused ?? unfit ?? inVain, waiting };
 }
 
-/** What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. */
+/**
+ * What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. A standby
+ * that does not stream right now may have been started a moment ago, so this is waited for and no reason to refuse at once.
+ */
 function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
+  if (!streams(n, pg, target)) return 'it is not streaming';
   const replay = senderOf(n, pg, target)?.replay ?? null;
   const own = pg.position?.lsn ?? null;
   if (replay !== null && own !== null && own - replay > BigInt(n.policy.switchoverLag))

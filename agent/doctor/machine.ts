@@ -108,14 +108,11 @@ function watchdog(config: Config): Finding[] {
   return [fail('watchdog', `there is no ${device}`, 'load its kernel module, or take watchdog_device out')];
 }
 
+/** Space, clock, devices: whatever is installed. */
+export const resources = (config: Config): Finding[] => [disk(config), clock(), ...watchdog(config)];
+
 /** The machine itself: user, folders, space, clock. */
 export function machine(config: Config): Finding[] {
   const { username, uid } = userInfo();
-  return [
-    account(config, username, uid),
-    ...folders(config, username),
-    disk(config),
-    clock(),
-    ...watchdog(config),
-  ];
+  return [account(config, username, uid), ...folders(config, username), ...resources(config)];
 }

@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { apiListen, consulBind } from '../config/effective.ts';
+import { apiListen, consulBind, consulShowsCertificate } from '../config/effective.ts';
 import type { Config, NodeConfig } from '../config/resolve.ts';
 import { errno } from '../platform/files.ts';
 import { lockHolder } from '../platform/lockfile.ts';
 import { agentFiles } from '../platform/paths.ts';
 import { alive } from '../platform/procfs.ts';
+import { consulApi } from './consul_api.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
-type Use = 'free' | 'taken' | 'not_here' | 'unknown';
+export type Use = 'free' | 'taken' | 'not_here' | 'unknown';
 
 /** Tries to listen there, for a moment. */
 export function portUse(host: string, port: number): Promise<Use> {
@@ -65,12 +66,14 @@ export async function ports(config: NodeConfig): Promise<Finding[]> {
   ];
   if (consul.mode !== 'external') {
     all.push(
-      one('port_consul_http', consul.http_address, consul.http_port, agentRuns, 'consul.http_port'),
+      consulShowsCertificate(config)
+        ? one('port_consul_https', config.host_ip, consul.https_port, agentRuns, 'consul.https_port')
+        : one('port_consul_http', consul.http_address, consul.http_port, agentRuns, 'consul.http_port'),
       one('port_consul_server', consulBind(config), consul.server_port, agentRuns, 'consul.server_port'),
       one('port_consul_serf', consulBind(config), consul.serf_port, agentRuns, 'consul.serf_port'),
     );
   }
   if (config.files.enabled)
     all.push(one('port_files', config.host_ip, config.files.port, agentRuns, 'files.port'));
-  return Promise.all(all);
+  return [...(await Promise.all(all)), ...(await consulApi(config, portUse))];
 }

@@ -84,6 +84,7 @@ const SYSTEM_PROGRAMS: readonly (readonly [string, string])[] = [
   ['iptables-restore', 'iptables'],
   ['ip6tables-restore', 'iptables'],
   ['ipset', 'ipset'],
+  ['ss', 'iproute2'],
   ['setpriv', 'util-linux'],
   ['systemd-notify', 'systemd'],
 ];

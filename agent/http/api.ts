@@ -73,7 +73,7 @@ export function apiRoutes(api: AgentApi): Hono {
   app.post('/join', async (c) => c.json(await api.join(defined(await readBody(c, joinBody))), 202));
   app.post('/set-active', async (c) => {
     const { node, timeout } = await readBody(c, setActiveBody);
-    return c.json(await api.setActive(node, timeout), 202);
+    return c.json(await api.setActive(node, timeout, c.get('caller')), 202);
   });
   app.get('/files', (c) => c.json(api.files()));
   app.post('/files/accept', async (c) => {

@@ -6,13 +6,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
-import type { Logger } from '../log.ts';
-import type { Credentials, Role } from './credentials.ts';
+import { addressOf, certified } from './connection.ts';
+import type { Credentials, Role, Verdict } from './credentials.ts';
 
 /** What one listener lets its callers do. */
 export interface Access {
-  /** Where calls come in, for the audit. */
-  readonly via: 'socket' | 'tcp';
   /** True on the Unix socket: who may open that file is an administrator. */
   readonly admin: boolean;
   /** May whoever connects read? Only where every node is on this machine. */
@@ -29,13 +27,6 @@ export interface Mutual {
   /** Is this the hash of the token of that node, as its record has it? False for one that was removed. */
   readonly isMember: (node: string, proof: string) => boolean;
   readonly people: Credentials;
-}
-
-declare module 'hono' {
-  interface ContextVariableMap {
-    /** Who calls, for what is recorded: a user's name, `socket`, `secret`. */
-    caller: string;
-  }
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
@@ -63,12 +54,6 @@ function refusal(bearer: Bearer): AgentError {
   );
 }
 
-/** Did TLS accept a certificate of the client? False for a plain connection, and for a request without one. */
-export function certified(c: Context): boolean {
-  const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { authorized?: unknown } } };
-  return incoming?.socket?.authorized === true;
-}
-
 /** `Peer NODE:TOKEN`, as peers.ts sends it. */
 export function peerOf(c: Context): { node: string; proof: string } | undefined {
   const [, node, token] = /^Peer\s+([^\s:]+):(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
@@ -81,13 +66,16 @@ function requirePeer(c: Context, { secret, mutual }: Access, joining: boolean): 
   if (mutual === undefined) {
     const bearer = bearerOf(c, secret());
     if (bearer !== 'right') throw refusal(bearer);
+    c.set('caller', 'secret');
     return;
   }
+  const peer = peerOf(c);
+  if (peer !== undefined) c.set('claimed', peer.node);
   if (!certified(c))
     throw refuse('unauthorized', 'this call needs a certificate of the cluster, and shows none that holds');
-  const peer = peerOf(c);
   if (peer === undefined) throw refuse('unauthorized', 'this call needs the token of a node');
-  if (!joining && !mutual.isMember(peer.node, peer.proof))
+  if (mutual.isMember(peer.node, peer.proof)) c.set('caller', `peer:${peer.node}`);
+  else if (!joining)
     throw refuse('forbidden', `${peer.node} is no node of this cluster, or its token is not the one it has`);
 }
 
@@ -131,40 +119,46 @@ async function personOf(c: Context, access: Access): Promise<Person> {
     if (access.openReads && READS.has(c.req.method)) return { name: 'anybody', role: 'viewer' };
     throw refusal(bearer);
   }
-  const verdict = await mutual.people.check(c.req.header('authorization'));
+  const verdict = await mutual.people.check(c.req.header('authorization'), addressOf(c));
   if (verdict.kind === 'ok') return verdict;
   c.header('WWW-Authenticate', 'Basic realm="cloudify", charset="UTF-8"');
-  if (verdict.kind === 'busy')
-    throw new AgentError({
-      class: 'transient',
-      code: 'too_many_attempts',
-      message: 'too many passwords are being tried',
-      hint: 'try again in a moment',
-    });
-  if (verdict.kind === 'wrong') throw refuse('unauthorized', 'this user, password or token is not right');
-  throw refuse(
-    'unauthorized',
-    'this call needs a user and password, or a bearer token',
-    "set them under 'api.users' and 'api.tokens'; 'agent hash-password' makes the hashes",
-  );
+  if ('name' in verdict && verdict.name !== undefined) c.set('claimed', verdict.name);
+  throw loginRefused(c, verdict);
 }
 
-/** People: viewers read, administrators do everything. Each mutation is audited with its user's name, refused ones too. */
+function loginRefused(c: Context, verdict: Exclude<Verdict, { kind: 'ok' }>): AgentError {
+  const again = (code: string, message: string, seconds: number) => {
+    c.header('Retry-After', String(seconds));
+    const hint = `try again in ${seconds} s; root on the manager itself needs no password`;
+    return new AgentError({ class: 'transient', code, message, hint });
+  };
+  switch (verdict.kind) {
+    case 'busy':
+      return again('too_many_attempts', 'too many passwords are being tried', 1);
+    case 'slowed':
+      return again(
+        'too_many_failures',
+        'too many logins of this user, or from this address, were wrong',
+        Math.ceil(verdict.wait / 1000),
+      );
+    case 'wrong':
+      return refuse('unauthorized', 'this user, password or token is not right');
+    case 'none':
+      return refuse(
+        'unauthorized',
+        'this call needs a user and password, or a bearer token',
+        "set them under 'api.users' and 'api.tokens'; 'agent hash-password' makes the hashes",
+      );
+  }
+}
+
+/** People: viewers read, administrators do everything. */
 export const people =
-  (access: Access, log?: Logger): MiddlewareHandler =>
+  (access: Access): MiddlewareHandler =>
   async (c, next) => {
-    const mutation = !READS.has(c.req.method);
-    const audit = `audit: ${c.req.method} ${c.req.path} via ${access.via}`;
-    let person: Person;
-    try {
-      person = await personOf(c, access);
-      if (mutation && person.role !== 'admin')
-        throw refuse('forbidden', `${person.name} may read, and change nothing`);
-    } catch (thrown) {
-      if (mutation) log?.warn(`${audit}: refused, ${thrown instanceof AgentError ? thrown.message : ''}`);
-      throw thrown;
-    }
+    const person = await personOf(c, access);
     c.set('caller', person.name);
+    if (!READS.has(c.req.method) && person.role !== 'admin')
+      throw refuse('forbidden', `${person.name} may read, and change nothing`);
     await next();
-    if (mutation) log?.info(`${audit} by ${person.name}: ${c.res.status}`);
   };

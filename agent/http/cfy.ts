@@ -102,7 +102,7 @@ export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
   app.patch('/cluster', async (c) => {
     const { master } = await readBody(c, cfyMasterBody);
     await requireActive(api);
-    await api.setActive(master, SWITCHOVER_TIMEOUT);
+    await api.setActive(master, SWITCHOVER_TIMEOUT, c.get('caller'));
     return c.json(clusterView(c, api, await api.cluster()));
   });
   app.get('/cluster/nodes', async (c) => c.json(page((await clusterOf(api)).nodes.map(nodeView))));

@@ -12,6 +12,7 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   too_slow: 408,
   too_large: 413,
   unsupported_media_type: 415,
+  too_many_failures: 429,
   too_many_requests: 503,
   // What the clients of Cloudify 4.x know: they try the next manager.
   not_cluster_master: 400,
@@ -62,7 +63,7 @@ export const removed = (): AgentError =>
     hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
   });
 
-/** Hono's own refusals (a body past its limit) in our form; their reply is built before we see it. */
+/** Hono's own refusals in our form; their reply is built before we see it. */
 function asReply(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;
   // What went wrong inside is for the log: a message from there may carry anything.

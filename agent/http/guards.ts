@@ -2,10 +2,10 @@
 import { Buffer } from 'node:buffer';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
-import { certified } from './auth.ts';
+import { addressOf, certified, incomingOf } from './connection.ts';
 
 /** Milliseconds for a body to come in whole. */
-export const BODY_DEADLINE = 10_000;
+const BODY_DEADLINE = 10_000;
 /** Before anybody has shown who they are: an admission, with its three requests for certificates, is the largest. */
 const STRANGERS = 16 * 1024;
 const KNOWN = 1024 * 1024;
@@ -23,12 +23,6 @@ const tooLarge = (limit: number) => refused('too_large', `the body is over ${lim
 
 /** Calls between agents, an admission by nobody in particular among them, are small; people show who they are first. */
 const limitOf = (c: Context): number => (c.req.path.startsWith('/api/v1/peer/') ? STRANGERS : KNOWN);
-
-type Incoming = { socket?: { remoteAddress?: string; destroy?: () => void } };
-const incomingOf = (c: Context): Incoming | undefined =>
-  (c.env as { incoming?: Incoming } | undefined)?.incoming;
-/** Undefined in tests without a socket, and on a Unix socket. */
-export const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
 
 /** Nothing that is answered here is to be kept, guessed at, framed or sent on. */
 const headers: MiddlewareHandler = async (c, next) => {

@@ -5,6 +5,7 @@ import { createAdaptorServer, type ServerType } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { AgentError } from '../errors.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
+import { MIN_TLS, OPENSSL_SUITES } from '../platform/tls/suites.ts';
 
 export type ServerTls = Required<ClientTls>;
 
@@ -55,7 +56,8 @@ export function listen(app: Hono, where: ListenOptions, name: string, tls?: Serv
             key: tls.key,
             requestCert: true,
             rejectUnauthorized: false,
-            minVersion: 'TLSv1.2',
+            minVersion: MIN_TLS,
+            ciphers: OPENSSL_SUITES,
           },
         });
   return new Promise((resolve, reject) => {

@@ -8,7 +8,13 @@ import { admitBody, enrolBody, failsafeBody, readBody, voteBody } from './schema
 
 export function peerRoutes(api: AgentApi, access: Access): Hono {
   const app = new Hono();
-  app.post('/admit', admission(access), async (c) => c.json(await api.admit(await readBody(c, admitBody))));
+  app.post('/admit', admission(access), async (c) => {
+    const request = await readBody(c, admitBody);
+    c.set('claimed', request.nodeName);
+    const admitted = await api.admit(request);
+    c.set('caller', `joiner:${request.nodeName}`);
+    return c.json(admitted);
+  });
   // For a joining manager, which compares it with the fingerprint in its token. A certificate is no secret.
   app.get('/ca', (c) => {
     const certificate = api.caCertificate();
@@ -16,10 +22,15 @@ export function peerRoutes(api: AgentApi, access: Access): Hono {
     return c.json({ certificate });
   });
   app.post('/enrol', enrolment(access), async (c) => {
-    return c.json(await api.enrol((await readBody(c, enrolBody)).node, peerOf(c)));
+    const { node } = await readBody(c, enrolBody);
+    const enrolled = await api.enrol(node, peerOf(c));
+    c.set('caller', `joiner:${node}`);
+    return c.json(enrolled);
   });
   app.post('/keep', enrolment(access), async (c) => {
-    await api.keepReserved((await readBody(c, enrolBody)).node, peerOf(c));
+    const { node } = await readBody(c, enrolBody);
+    await api.keepReserved(node, peerOf(c));
+    c.set('caller', `joiner:${node}`);
     return c.json({});
   });
   app.use(peersOnly(access));

@@ -1,11 +1,14 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
-import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
+import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
-import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
+import type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
 import type { Configured, Differing } from './settings_port.ts';
+import type { OutageReport, RequestReport, Silence } from './status_port.ts';
+
+export type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -70,23 +73,24 @@ export type AgentStatus = Configured & {
   leaseNote?: string | null;
 };
 
-export type NodeRow = Differing & {
-  name: string;
-  host_ip: string;
-  public_ip: string | null;
-  state: 'leader' | 'replica' | 'offline';
-  online: boolean;
-  master: boolean;
-  initialized: boolean;
-  checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
-  /** Bytes behind the active; null when unknown. */
-  lag: number | null;
-  timeline: number;
-  voter: boolean;
-  reason: string;
-  version: string;
-  options?: { priority: number; nofailover: boolean; maintenance: boolean };
-};
+export type NodeRow = Silence &
+  Differing & {
+    name: string;
+    host_ip: string;
+    public_ip: string | null;
+    state: 'leader' | 'replica' | 'offline' | 'unknown';
+    online: boolean;
+    master: boolean;
+    initialized: boolean;
+    checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
+    /** Bytes behind the active; null when unknown. */
+    lag: number | null;
+    timeline: number;
+    voter: boolean;
+    reason: string;
+    version: string;
+    options?: { priority: number; nofailover: boolean; maintenance: boolean };
+  };
 
 export type NodeChange = { priority?: number; nofailover?: boolean; maintenance?: boolean };
 
@@ -110,26 +114,26 @@ export type LeaseReport = {
   others: { node: string; file: LeaseTimes }[];
 };
 
-export type ClusterStatus = Configured & {
-  initialized: boolean;
-  id: string | null;
-  error: string | null;
-  active: string | null;
-  epoch: number;
-  since: string | null;
-  paused: boolean;
-  pausedUntil: string | null;
-  sync: SyncRecord | null;
-  degraded: boolean;
-  lease?: LeaseReport;
-  /** Keys in Consul whose values are not understood, each with why. */
-  unreadable?: Record<string, string>;
-  request: { id: string; target: string; refused: string | null } | null;
-  quorum: { servers: number; alive: number; survives: number } | null;
-  nodes: NodeRow[];
-  /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
-  reservations?: { name: string; hostIp: string; ends: string }[];
-};
+export type ClusterStatus = OutageReport &
+  Configured & {
+    initialized: boolean;
+    id: string | null;
+    error: string | null;
+    active: string | null;
+    epoch: number;
+    since: string | null;
+    paused: boolean;
+    pausedUntil: string | null;
+    sync: SyncRecord | null;
+    degraded: boolean;
+    lease?: LeaseReport;
+    /** Keys in Consul whose values are not understood, each with why. */
+    unreadable?: Record<string, string>;
+    request: RequestReport | null;
+    nodes: NodeRow[];
+    /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
+    reservations?: { name: string; hostIp: string; ends: string }[];
+  };
 
 export type StartOptions = {
   hostIp?: string;
@@ -168,7 +172,7 @@ export interface AgentApi {
   join(options: JoinOptions): Promise<Operation>;
   operation(id: string): Operation | null;
   /** File a switchover request; returns at once with its id. Refused (thrown) when the target is unfit. */
-  setActive(target: string, timeoutMs: number): Promise<{ id: string; epoch: number }>;
+  setActive(target: string, timeoutMs: number, by: string): Promise<{ id: string; epoch: number }>;
   /** expiresMs null: until resumed. */
   pause(expiresMs: number | null): Promise<void>;
   resume(): Promise<void>;
@@ -183,11 +187,11 @@ export interface AgentApi {
   logs(options: { since?: string; component?: string; limit?: number }): LogLine[];
   onLog(callback: (line: LogLine) => void): () => void;
 
-  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
   /** The replicated files of this node. */
   files(): { facts: FileFacts; status: FilesStatus };
   /** The operator's word on this node: held deletions are carried out. How many. */
   acceptDeletions(): Promise<number>;
+  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
   createToken(ttlMs: number, by: string): Promise<{ token: string; row: TokenRow }>;
   tokens(): Promise<TokenRow[]>;
   /** Throws `not_found`. */
@@ -220,31 +224,3 @@ export interface AgentApi {
    */
   wantReclone(caller?: string): Promise<void>;
 }
-
-export type AdmitRequest = {
-  nodeName: string;
-  hostIp: string;
-  publicIp: string | null;
-  apiPort: number;
-  postgresPort: number;
-  version: string;
-  priority: number;
-  nofailover: boolean;
-  /** Syncthing's, where files are replicated. */
-  deviceId?: string | undefined;
-  security?: SecurityRequest | undefined;
-  /** The lease times of its file, ms: for agents that go by those. */
-  lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
-};
-export type Enrolled = { security?: MemberSecrets | undefined };
-export type Admission = {
-  clusterId: string;
-  incarnation: number;
-  systemId: string;
-  secret: string;
-  consulServers: string[];
-  gossipKey: string | null;
-  security?: SecurityAdmission | undefined;
-  active: { node: string; hostIp: string; postgresPort: number };
-  members: Record<string, NodeRecord>;
-};

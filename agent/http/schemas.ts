@@ -1,18 +1,9 @@
 /** What request bodies must look like. Whatever else comes is refused with the path and what would be right. */
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import {
-  choice,
-  flag,
-  integer,
-  ipAddress,
-  nodeName,
-  number,
-  port,
-  positiveDuration,
-  text,
-} from '../config/fields.ts';
+import { choice, flag, integer, nodeName, number, port, positiveDuration, text } from '../config/fields.ts';
 import { group } from '../config/group.ts';
+import { deviceId, hash, memberAddress, shortText, versionText } from '../config/member.ts';
 import { problemLine, problemsOf } from '../config/problems.ts';
 import { AgentError } from '../errors.ts';
 import { bodyText } from './guards.ts';
@@ -20,8 +11,6 @@ import { bodyText } from './guards.ts';
 const settings = () =>
   v.optional(v.record(v.string(), v.unknown(), 'must be an object of names and values'), {});
 
-/** One line from outside, as long as anything that we write ourselves and no longer. */
-const short = () => v.pipe(text(), v.maxLength(255, 'must be at most 255 characters'));
 const pem = () => v.pipe(v.string('must be a text'), v.maxLength(8192, 'must be at most 8192 characters'));
 const milliseconds = () => integer(1, 86_400_000);
 
@@ -32,21 +21,21 @@ const tokenSecret = () =>
   v.pipe(v.string('must be a text'), v.regex(/^[A-Za-z0-9_-]{43}$/, 'must be 43 letters, digits, - or _'));
 
 const startEntries = {
-  hostIp: v.optional(ipAddress()),
+  hostIp: v.optional(memberAddress()),
   nodeName: v.optional(nodeName()),
-  publicIp: v.optional(short()),
+  publicIp: v.optional(shortText()),
   options: settings(),
 };
 
 const addresses = () =>
   v.pipe(
-    v.array(short(), 'must be a list of addresses'),
+    v.array(shortText(), 'must be a list of addresses'),
     v.maxLength(32, 'must be at most 32 addresses'),
     v.minLength(1, 'must name at least one manager of the cluster'),
   );
 
 export const startBody = group(startEntries);
-export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(short()) });
+export const joinBody = group({ ...startEntries, addresses: addresses(), token: v.optional(shortText()) });
 export const setActiveBody = group({ node: nodeName(), timeout: v.optional(positiveDuration(), '60s') });
 export const pauseBody = group({ for: v.optional(v.nullable(positiveDuration()), null) });
 export const nodeChangeBody = v.pipe(
@@ -77,25 +66,25 @@ export const tokenBody = group({ ttl: v.optional(tokenLife(), '1h') });
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });
 export const failsafeBody = group({
   holder: nodeName(),
-  instance: short(),
+  instance: shortText(),
   epoch: integer(0, Number.MAX_SAFE_INTEGER),
 });
 export const enrolBody = group({ node: nodeName() });
 export const admitBody = group({
   nodeName: nodeName(),
-  hostIp: ipAddress(),
-  publicIp: v.nullable(short()),
+  hostIp: memberAddress(),
+  publicIp: v.nullable(shortText()),
   apiPort: port(),
   postgresPort: port(),
-  version: v.pipe(text(), v.regex(/^[0-9A-Za-z.+-]{1,64}$/, 'must be a version')),
+  version: versionText(),
   priority: integer(0, 1000),
   nofailover: flag(),
-  deviceId: v.optional(v.pipe(text(), v.regex(/^[A-Z0-9-]{1,80}$/, 'must be a device id of Syncthing'))),
+  deviceId: v.optional(deviceId()),
   security: v.optional(
     group({
       token: group({ id: tokenId(), secret: tokenSecret() }),
       requests: group({ agent: pem(), consul: pem(), postgres: pem() }),
-      proof: v.pipe(text(), v.regex(/^[a-f0-9]{64}$/, 'must be a SHA-256 in hexadecimal')),
+      proof: hash(),
       consulToken: v.pipe(text(), v.uuid('must be a UUID')),
     }),
   ),
@@ -107,7 +96,7 @@ export const admitBody = group({
 });
 
 // Clients of Cloudify 4.x send more than we use: what is unknown is passed over.
-const cfyStart = { host_ip: ipAddress(), node_name: nodeName(), options: settings() };
+const cfyStart = { host_ip: memberAddress(), node_name: nodeName(), options: settings() };
 export const cfyStartBody = v.object(cfyStart);
 export const cfyJoinBody = v.object({
   ...cfyStart,

@@ -42,7 +42,7 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
   const { api } = options;
   const onSocket = createApp({
     ...options,
-    access: { via: 'socket', admin: true, openReads: true, openAdmission: true, secret },
+    access: { admin: true, openReads: true, openAdmission: true, secret },
   });
   const mutual =
     tls === undefined
@@ -54,7 +54,6 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
   const onTcp = createApp({
     ...options,
     access: {
-      via: 'tcp',
       admin: false,
       openReads: open,
       openAdmission: open,

@@ -28,7 +28,9 @@ function file(sight: Sight, wanted: WantedFile): string | undefined {
   if (seen.type !== 'file') return `is a ${seen.type}, should be a file`;
   const wrong = ownership(seen, wanted);
   const changed = wanted.keep !== true && sight.read(wanted.path) !== wanted.content;
-  return [changed ? 'has other content' : undefined, wrong].filter(Boolean).join('; ') || undefined;
+  return (
+    [changed ? (wanted.why ?? 'has other content') : undefined, wrong].filter(Boolean).join('; ') || undefined
+  );
 }
 
 const ROOT_PROGRAM: Ownership = { owner: 'root', group: 'root', mode: 0o755 };
@@ -45,6 +47,11 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
         sight.group(wanted.group)?.members.includes(wanted.user) === true ||
         sight.user(wanted.user)?.group === wanted.group;
       return [`user ${wanted.user}`, has ? undefined : `is to be in group ${wanted.group}`];
+    }
+    case 'move': {
+      const names = wanted.users.map(([from, to]) => `${from} to ${to}`).join(', ');
+      const rest = `what runs as ${wanted.users[0]?.[0]} keeps group ${wanted.group} until it is restarted`;
+      return [wanted.folders.join(' '), `is to pass from ${names}: our units stop for it; ${rest}`];
     }
     case 'folder': {
       const seen = sight.look(wanted.path);

@@ -110,13 +110,5 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     await machine.remove(hba);
     await machine.remove(PLACE, true);
   }
-  return `was ${was}; slots, role and heartbeat table of the cluster removed${unknownToDebian(dataDir, machine)}`;
-}
-
-/** A node that joined empty has data now, but the distribution never heard of it. */
-function unknownToDebian(dataDir: string, machine: Machine): string {
-  const [, version, name] = /^\/var\/lib\/postgresql\/(\d+)\/([\w.]+)$/.exec(dataDir) ?? [];
-  if (version === undefined || name === undefined) return '';
-  if (machine.look(`/etc/postgresql/${version}/${name}/postgresql.conf`) !== undefined) return '';
-  return `; the distribution has no settings for it: copy /etc/postgresql/${version}/${name} from another manager`;
+  return `was ${was}; slots, role and heartbeat table of the cluster removed`;
 }

@@ -13,6 +13,8 @@ export interface UnitSeen {
   /** Masked by a link to /dev/null. */
   readonly masked: boolean;
   readonly active: boolean;
+  /** Its last run ended badly, and systemd remembers it. */
+  readonly failed?: boolean;
   /** Runs from an executable or a unit file that has been replaced since. */
   readonly outdated: boolean;
 }
@@ -28,6 +30,8 @@ export interface Sight {
   list(path: string): readonly string[];
   /** Are they equal, byte for byte? */
   same(a: string, b: string): boolean;
+  /** Why that user is not the agent's alone (tenants.ts); empty when it is. `executable`: what runs it is ours. */
+  tenants(user: string, executable: string): readonly string[];
   units(names: readonly string[]): Promise<ReadonlyMap<string, UnitSeen>>;
 }
 

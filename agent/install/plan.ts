@@ -23,7 +23,14 @@ import { renderLogrotate, renderTmpfiles } from './small_files.ts';
 import { renderSudoers } from './sudoers.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
-import { type Plan, rootFile, type Wanted, type WantedFile, type WantedUnit } from './wanted.ts';
+import {
+  type Plan,
+  rootFile,
+  type Wanted,
+  type WantedFile,
+  type WantedMove,
+  type WantedUnit,
+} from './wanted.ts';
 
 export interface PlanOptions {
   /** The executable that is to be put in place; undefined: what is there stays. */
@@ -31,6 +38,10 @@ export interface PlanOptions {
   /** agent.yaml: written where there is none, or always with `replace`. */
   readonly configText: string;
   readonly replace?: boolean;
+  /** Why agent.yaml is written anew. */
+  readonly why?: string | undefined;
+  /** From the users of an earlier install. */
+  readonly move?: WantedMove | undefined;
 }
 
 /** Groups and users, and who is in which. */
@@ -73,10 +84,12 @@ export function planOf(config: Config, options: PlanOptions): Plan {
     ...rootFile(CONFIG_FILE, options.configText, 0o640),
     group,
     keep: options.replace !== true,
+    ...(options.why === undefined ? {} : { why: options.why }),
   };
   const written = new Set(units.map(({ path }) => basename(path)));
   return [
     ...accountsWanted(config),
+    ...(options.move === undefined ? [] : [options.move]),
     ...folders(config),
     ...(options.source === undefined
       ? []

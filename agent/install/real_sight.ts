@@ -16,6 +16,7 @@ import { errno } from '../platform/files.ts';
 import { run } from '../platform/process.ts';
 import { parseGroup, parsePasswd } from './accounts.ts';
 import type { Seen, Sight, UnitSeen } from './machine.ts';
+import { realTenants } from './real_tenants.ts';
 
 const ABSENT = ['ENOENT', 'ENOTDIR', 'EACCES'];
 
@@ -108,6 +109,7 @@ export function parseUnits(
       enabled: value.get('UnitFileState')?.startsWith('enabled') === true,
       masked: value.get('LoadState') === 'masked',
       active: ['active', 'activating', 'reloading'].includes(value.get('ActiveState') ?? ''),
+      failed: value.get('ActiveState') === 'failed',
       outdated: value.get('NeedDaemonReload') === 'yes' || replaced(value.get('MainPID')),
     });
   }
@@ -141,5 +143,6 @@ export const realSight: Sight = {
     }
   },
   same,
+  tenants: realTenants,
   units,
 };

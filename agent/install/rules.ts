@@ -54,6 +54,7 @@ export function removeRules(config: Config, machine: Machine): Step {
   ];
   return {
     what: "remove the cluster's firewall rules",
+    did: "removed the cluster's firewall rules",
     needed: async () => (await ours()).join(', ') || undefined,
     async act() {
       const before = await ours();

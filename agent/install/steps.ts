@@ -3,6 +3,8 @@
 export interface Step {
   /** What it does, in words that fit a list of things to come. */
   readonly what: string;
+  /** The same when it has been done. */
+  readonly did: string;
   /** Undefined: there is nothing to do. Else what is there, empty for nothing to add. Changes nothing. */
   needed(): Promise<string | undefined> | string | undefined;
   /** May be repeated. Resolves to what is worth telling. */
@@ -10,6 +12,7 @@ export interface Step {
 }
 
 export interface StepResult {
+  /** What is to be done, or was. */
   readonly what: string;
   readonly detail: string;
 }
@@ -34,7 +37,7 @@ export async function doSteps(
   const done: StepResult[] = [];
   for (const step of steps) {
     if ((await step.needed()) === undefined) continue;
-    const result = tell(step.what, await step.act());
+    const result = tell(step.did, await step.act());
     done.push(result);
     did(result);
   }

@@ -2,10 +2,11 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
 import { agentFiles } from '../platform/paths.ts';
+import { settingsLacking, writeSettings } from './debian_settings.ts';
 import { folders } from './folders.ts';
 import { giveBackDatabase, isStandby } from './give_back_database.ts';
 import type { Machine } from './machine.ts';
-import { OWN_SERVICES, PARTS, postgresConfDir, ROOT_STATE_DIR, trampolinePath } from './names.ts';
+import { OWN_SERVICES, PARTS, postgresConfDir, ROOT_STATE_DIR, trampolinePath, UNITS } from './names.ts';
 import { removeRules } from './rules.ts';
 import type { Step } from './steps.ts';
 
@@ -35,7 +36,8 @@ async function activeOf(machine: Machine, names: readonly string[]): Promise<str
 
 function stop(machine: Machine, what: string, names: readonly string[]): Step {
   return {
-    what,
+    what: `stop ${what}`,
+    did: `stopped ${what}`,
     needed: async () => (await activeOf(machine, names)).join(', ') || undefined,
     async act() {
       const stopped = await activeOf(machine, names);
@@ -61,6 +63,7 @@ function setAside(config: Config, machine: Machine, stamp: string): Step {
   const place = (path: string) => join(dirname(path), `former-${stamp}`);
   return {
     what: "set the cluster's state, certificates and keys aside",
+    did: "set the cluster's state, certificates and keys aside",
     needed: () => used().join(', ') || undefined,
     async act() {
       const places = new Set<string>();
@@ -75,13 +78,26 @@ function setAside(config: Config, machine: Machine, stamp: string): Step {
   };
 }
 
+/** Of a cluster, as long as its settings are there. */
+const hasDatabase = (config: Config, machine: Machine): boolean =>
+  machine.look(join(postgresConfDir(config), 'cluster.conf')) !== undefined &&
+  machine.look(join(config.postgres.data_dir, 'PG_VERSION')) !== undefined;
+
+function settings(config: Config, machine: Machine): Step {
+  return {
+    what: "write the distribution's settings for it, which this machine lacks",
+    did: "wrote the distribution's settings for it, which this machine lacked",
+    needed: () => (hasDatabase(config, machine) ? settingsLacking(config, machine)?.dir : undefined),
+    act: () => writeSettings(config, machine),
+  };
+}
+
 function database(config: Config, machine: Machine): Step {
   return {
     what: 'make the database a stand-alone one',
+    did: 'made the database a stand-alone one',
     needed() {
-      const ours = machine.look(join(postgresConfDir(config), 'cluster.conf')) !== undefined;
-      const data = machine.look(join(config.postgres.data_dir, 'PG_VERSION')) !== undefined;
-      if (!ours || !data) return undefined;
+      if (!hasDatabase(config, machine)) return undefined;
       return isStandby(config, machine) ? 'it is a standby and will be promoted' : 'it is a primary';
     },
     act: () => giveBackDatabase(config, machine),
@@ -92,6 +108,7 @@ function giveUnits(config: Config, machine: Machine): Step {
   const note = join(ROOT_STATE_DIR, 'units-taken.json');
   return {
     what: "give the distribution's units and the manager's services back to systemd, as they were",
+    did: "gave the distribution's units and the manager's services back to systemd, as they were",
     needed: () =>
       machine.look(note) === undefined ? undefined : Object.keys(unitsIn(machine.read(note))).join(', '),
     async act() {
@@ -111,15 +128,15 @@ function unitsIn(text: string | undefined): object {
 
 /** In this order: nothing may write the database or take the lease while it is given back. */
 export function teardownSteps(config: Config, machine: Machine, options: TeardownOptions): Step[] {
-  const parts = stop(machine, 'stop Syncthing, PostgreSQL and Consul of the cluster', PARTS);
+  const parts = stop(machine, 'Syncthing, PostgreSQL and Consul of the cluster', PARTS);
   const work = [
     parts,
-    ...(options.skipDatabase === true ? [] : [database(config, machine)]),
+    ...(options.skipDatabase === true ? [] : [database(config, machine), settings(config, machine)]),
     removeRules(config, machine),
     setAside(config, machine, options.stamp),
     giveUnits(config, machine),
   ];
-  const own = stop(machine, 'stop the agent and its helpers for the time being', OWN_SERVICES);
+  const own = stop(machine, 'the agent and its helpers for the time being', OWN_SERVICES);
   return [
     {
       ...own,
@@ -129,8 +146,28 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
       },
     },
     ...work,
+    forgetFailed(machine),
     startAgain(machine),
   ];
+}
+
+/** A program that ends by its signal with another code than systemd expects leaves its unit failed: nobody is to look for a fault. */
+function forgetFailed(machine: Machine): Step {
+  const failed = async () => {
+    const all = Object.values(UNITS);
+    const seen = await machine.units(all);
+    return all.filter((name) => seen.get(name)?.failed === true);
+  };
+  return {
+    what: 'make systemd forget how units of the cluster ended',
+    did: 'made systemd forget how units of the cluster ended',
+    needed: async () => (await failed()).join(', ') || undefined,
+    async act() {
+      const names = await failed();
+      await machine.run(['systemctl', 'reset-failed', '--', ...names]);
+      return names.join(', ');
+    },
+  };
 }
 
 /** Also after a teardown that was interrupted. Not what install never enabled. */
@@ -144,6 +181,7 @@ function startAgain(machine: Machine): Step {
   };
   return {
     what: 'start the agent, which is in no cluster now',
+    did: 'started the agent, which is in no cluster now',
     needed: async () => (await idle()).join(', ') || undefined,
     async act() {
       const names = await idle();

@@ -47,6 +47,7 @@ function units(machine: Machine): Step {
   };
   return {
     what: 'stop and disable the units',
+    did: 'stopped and disabled the units',
     needed: async () => (await there()).join(', ') || undefined,
     async act() {
       const found = await there();
@@ -68,6 +69,7 @@ function files(config: Config, machine: Machine, purge: boolean): Step {
   const there = () => [...new Set(all)].filter((path) => machine.look(path) !== undefined);
   return {
     what: 'remove files',
+    did: 'removed files',
     needed: () => there().join(', ') || undefined,
     async act() {
       const found = there();
@@ -92,9 +94,11 @@ function dirs(config: Config, machine: Machine, purge: boolean): Step {
     if (purge || volatile(path)) return true;
     return machine.list(path).every((name) => all.includes(join(path, name)) && goes(join(path, name)));
   };
+  const which = purge ? 'folders with what is in them' : 'empty folders';
   const there = () => all.filter(goes);
   return {
-    what: purge ? 'remove folders with what is in them' : 'remove empty folders',
+    what: `remove ${which}`,
+    did: `removed ${which}`,
     needed: () => there().join(', ') || undefined,
     async act() {
       const found = there();
@@ -107,9 +111,17 @@ function dirs(config: Config, machine: Machine, purge: boolean): Step {
 /** Users stay as long as a folder of theirs does: their numbers would pass to whoever comes next. */
 function users(config: Config, machine: Machine, made: Made): Step {
   const kept = () =>
-    new Set(folders(config).flatMap(({ path, owner }) => (machine.look(path) === undefined ? [] : [owner])));
+    new Set(
+      folders(config).flatMap(({ path, owner, group }) =>
+        machine.look(path) === undefined ? [] : [owner, group],
+      ),
+    );
   const there = () => {
-    const users = made.users.filter((name) => machine.user(name) !== undefined && !kept().has(name));
+    // One that install made and something else runs as by now is not ours to take away.
+    const used = (name: string) => machine.tenants(name, config.paths.executable).length > 0;
+    const users = made.users.filter(
+      (name) => machine.user(name) !== undefined && !kept().has(name) && !used(name),
+    );
     const staying = made.users.filter((name) => machine.user(name) !== undefined && !users.includes(name));
     const groups = staying.length > 0 ? [] : made.groups.filter((name) => machine.group(name) !== undefined);
     return { users, groups };
@@ -120,6 +132,7 @@ function users(config: Config, machine: Machine, made: Made): Step {
   };
   return {
     what: 'remove the users and groups that install made',
+    did: 'removed the users and groups that install made',
     needed: say,
     async act() {
       const said = say();
@@ -138,6 +151,7 @@ function note(machine: Machine, made: Made): Step {
     !made.users.some((name) => machine.user(name)) && !made.groups.some((name) => machine.group(name));
   return {
     what: 'remove the note of what install made',
+    did: 'removed the note of what install made',
     needed: () => (machine.look(ROOT_STATE_DIR) !== undefined && unneeded() ? '' : undefined),
     async act() {
       await machine.remove(MADE_FILE);

@@ -21,6 +21,8 @@ export interface WantedFile extends Ownership {
   readonly content: string;
   /** True: a file that is there keeps its content, whatever it is. */
   readonly keep?: boolean;
+  /** In place of 'has other content'. */
+  readonly why?: string;
   /** The content is checked by its own program before it is put in place. */
   readonly check?: 'sudoers';
 }
@@ -35,12 +37,22 @@ export interface WantedUnit {
   readonly reads?: { readonly note: string; readonly prints: Prints };
 }
 
+/** What belongs to earlier users and groups becomes that of others; the earlier ones leave `group`. Our units are stopped for it. */
+export interface WantedMove {
+  readonly kind: 'move';
+  readonly group: string;
+  readonly users: readonly (readonly [from: string, to: string])[];
+  /** With everything in them. */
+  readonly folders: readonly string[];
+}
+
 export type Wanted =
   | { readonly kind: 'group'; readonly name: string }
   | { readonly kind: 'user'; readonly name: string; readonly group: string; readonly home: string }
   | { readonly kind: 'member'; readonly user: string; readonly group: string }
   | WantedFolder
   | WantedFile
+  | WantedMove
   /** root:root 0755, a copy of `source`. */
   | { readonly kind: 'executable'; readonly path: string; readonly source: string }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }

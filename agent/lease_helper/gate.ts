@@ -17,6 +17,8 @@ export interface GateHands {
   open(seconds: number): Promise<void>;
   /** No entry any more. Rejects unless they are gone. */
   shut(): Promise<void>;
+  /** Resets every connection of a client, once the ports are shut. Never rejects. */
+  cut(): Promise<void>;
   /** Remembers the deadline for the next process; null: there is none. */
   mark(deadline: number | null): void;
   /** Ends what no port leads to: fenced rules, the writable server, active-only services. Never rejects. */
@@ -31,6 +33,8 @@ export type Reply = 'ok' | 'closed' | `limit ${string}` | `refused: ${string}` |
 
 /** Clocks are read at two ends, in hundredths. */
 const SLACK = 0.05;
+/** Clients are reset before their server is killed, which leaves nobody to speak for it; the killing waits no longer, seconds. */
+const CUTTING = 0.3;
 /** After a restart: whoever holds the lease tells it again by then, seconds. */
 const GRACE = 0.3;
 
@@ -91,12 +95,28 @@ export function createGate(longest: number, hands: GateHands) {
     deadline = null;
     cancel();
     hands.say('warn', `${why}: client ports shut, local writers are ended`);
-    const ended = hands.fenceDown();
-    fencing = ended.then(() => {
-      fencing = null;
-      if (deadline === null) hands.mark(null);
+    const quiet = shut()
+      .catch((thrown) => hands.say('error', `the entries were not deleted: ${reasonOf(thrown)}`))
+      .then(reset);
+    fencing = atMost(CUTTING, quiet)
+      .then(hands.fenceDown)
+      .then(() => {
+        fencing = null;
+        if (deadline === null) hands.mark(null);
+      });
+    await quiet;
+  }
+
+  const reset = (): Promise<void> => atMost(CUTTING, hands.cut());
+
+  function atMost(seconds: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const forget = hands.after(seconds, resolve);
+      void work.then(() => {
+        forget();
+        resolve();
+      });
     });
-    await shut().catch((thrown) => hands.say('error', `the entries were not deleted: ${reasonOf(thrown)}`));
   }
 
   async function renew(until: number): Promise<Reply> {
@@ -139,6 +159,8 @@ export function createGate(longest: number, hands: GateHands) {
     cancel();
     await shut();
     if (was !== null) {
+      // Answered after it: whoever asks ends the server next, and then nobody speaks for it.
+      await reset();
       hands.say('info', 'client ports shut');
       hands.closed();
     }
@@ -157,6 +179,9 @@ export function createGate(longest: number, hands: GateHands) {
 
   return {
     renew: (until: number): Promise<Reply> => answered(() => renew(until)),
+    /** As renew, while a deadline runs: without one nothing is open, and nothing is opened. */
+    extend: (until: number): Promise<Reply> =>
+      answered(async () => (deadline === null ? 'closed' : await renew(until))),
     /**
      * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
      * up to the file's. A deadline that runs already was right when it was told, and runs on.

@@ -12,6 +12,7 @@ import { writeAtomically } from '../platform/files.ts';
 import { deadlineFile } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
 import { POSTGRES_UNIT } from '../trampoline/policy.ts';
+import { createConnections } from './connections.ts';
 import { createEntries } from './entries.ts';
 import { createGate, type GateHands } from './gate.ts';
 import { createIpsetPipe } from './ipset_pipe.ts';
@@ -53,6 +54,12 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const failing = (what: string) => (thrown: unknown) =>
     say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   const rules = createRules(config.paths.firewall_dir, say);
+  const connections = createConnections({
+    ports: clientPorts(config),
+    database: config.postgres.port,
+    pipe,
+    say,
+  });
   const gate = createGate(effectiveLease(config).renew_deadline / 1000, {
     now: () => boottime() + TICK,
     after: (seconds, callback) => {
@@ -63,6 +70,7 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
     opened: rules.opened,
     open: entries.open,
     shut: entries.shut,
+    cut: connections.end,
     mark: marker.write,
     fenceDown: async () => {
       await Promise.all([

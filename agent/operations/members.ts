@@ -110,9 +110,9 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
       // The token first: until then whoever asks is nobody.
-      await checkToken(parts, cluster.consul.kv, request);
+      await checkToken(parts, cluster.memberKv, request);
       refuseRequest(request, node.view, node.policy, Date.now());
-      const secured = await admitSecured(parts, cluster.consul.kv, request);
+      const secured = await admitSecured(parts, cluster.memberKv, request, node.view);
       const address = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, (server) => server.address === address);
       const reservation = reservationOf(request, secured.record, secured.lifeMs);
@@ -153,7 +153,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
           ],
           (view) => view.nodes[name] !== undefined,
         );
-        await spendToken(parts, cluster.consul.kv, name);
+        await spendToken(parts, cluster.memberKv, name);
         return memberSecrets(parts);
       }),
 

@@ -11,6 +11,7 @@ import { type Membership, newId, newSecret } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { foundSecurity } from '../security/found.ts';
+import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
 import type { Steps } from './tracker.ts';
@@ -59,7 +60,15 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     if (stopped.kind !== 'stopped') throw refused('database_not_stopped', stopped.why);
     const adopted = await pg.adopt();
     if (adopted.kind !== 'done') throw refused('database_not_adopted', adopted.why);
-    await certifyPostgres(pg, parts.parts.security, security ? [security.certificate.name] : []);
+    await certifyPostgres(
+      pg,
+      parts.parts.security,
+      security
+        ? replicationNames({
+            [config.node_name]: { ...nodeRecordOf(config), certificate: security.certificate },
+          })
+        : [],
+    );
   });
   const cluster = await step('founding the cluster', async () => {
     const cluster: ClusterRecord = { schema: 1, id: newId(), incarnation: 1, systemId };

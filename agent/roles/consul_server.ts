@@ -12,6 +12,7 @@ import {
 import { AgentError } from '../errors.ts';
 import { makeDir, writeDurably } from '../platform/files.ts';
 import { consulBinary } from '../platform/paths.ts';
+import type { ClientTls } from '../platform/tls/fetch.ts';
 import { hasLeader, waitFor } from './consul_wait.ts';
 import type { ServiceDriver, ServiceUnit } from './services/driver.ts';
 import { callTrampoline } from './trampoline_client.ts';
@@ -32,10 +33,7 @@ export type ConsulServer = {
   waitLeader(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves when this server is a voter; throws `consul_not_voting` after `ms`. */
   waitVoter(ms: number): Promise<void>;
-  /**
-   * The running server reads its files again: after its certificate was renewed. Nothing is restarted. Throws transient
-   * `consul_not_reloaded`.
-   */
+  /** The running server reads its certificate again; nothing is restarted. Throws transient `consul_not_reloaded`. */
   reload(): Promise<void>;
   /** Writes the configuration anew, for the same members, for the next start: with another gossip key, for example. */
   configure(): void;
@@ -51,13 +49,14 @@ export type ConsulServer = {
   wipe(): Promise<void>;
 };
 
-/** `security` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
+/** `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
 export function createConsulServer(
   config: NodeConfig,
   driver: ServiceDriver,
-  security: () => ConsulSecurity | undefined = () => undefined,
+  own: () => { readonly consul: ConsulSecurity; readonly tls: ClientTls } | undefined = () => undefined,
 ): ConsulServer {
   const { consul } = config;
+  const security = () => (consul.tls ? own()?.consul : undefined);
   const binary = consulBinary(config);
   const unit: ServiceUnit = {
     name: 'consul',
@@ -74,6 +73,7 @@ export function createConsulServer(
     const token = tokens?.management || tokens?.node;
     return createConsulAdmin({
       servers: [localConsulUrl(config)],
+      tls: () => own()?.tls,
       // An election may be under way.
       deadlineMs: 5000,
       attemptMs: 1000,
@@ -120,10 +120,11 @@ export function createConsulServer(
       nodeName: config.node_name,
       bindAddr: consulBind(config),
       clientAddr: consul.http_address,
+      httpsAddr: config.host_ip,
       dataDir: consul.data_dir,
       retryJoin: joined,
       datacenter: consul.datacenter,
-      ...(consul.tls && secured !== undefined ? { security: secured } : {}),
+      ...(secured !== undefined ? { security: secured } : {}),
       ui: consul.ui,
       ports: {
         http: consul.http_port,
@@ -180,11 +181,11 @@ export function createConsulServer(
         'consul_autopilot',
         'autopilot could not be set',
       );
-      const own = security()?.tokens.node;
-      if (own === undefined) return;
+      const token = security()?.tokens.node;
+      if (token === undefined) return;
       await wait(
         10_000,
-        async () => (await acl.createNodeToken(config.node_name, consul.prefix, own)).kind === 'ok',
+        async () => (await acl.createNodeToken(config.node_name, consul.prefix, token)).kind === 'ok',
         'consul_token',
         "this node's Consul token could not be made",
       );

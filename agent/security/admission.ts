@@ -3,9 +3,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { NodeConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
-import { fingerprintOf, keyFits, readCertificate, signedBy } from '../platform/tls/read.ts';
+import { fingerprintOf, keyFits, signedBy } from '../platform/tls/read.ts';
 import { newCommonName, newRequests, type PerService, signNode } from './certificates.ts';
-import { hashOf, loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
+import { certificateRecord, hashOf, loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
 import { type JoinTokens, parseToken } from './tokens.ts';
 
 /** `AdmitRequest.security`: what a joiner sends to a cluster with TLS. Its keys stay with it. */
@@ -47,7 +47,7 @@ export async function prepareJoin(config: NodeConfig, token: string | undefined)
       class: 'operator',
       code: 'token_missing',
       message: 'a join token is needed',
-      hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token",
+      hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token - or AGENT_JOIN_TOKEN",
     });
   const { id, secret, fingerprint } = parseToken(token);
   const { keys, requests } = await newRequests(config.node_name);
@@ -66,13 +66,15 @@ export const tokenMissing = () =>
     class: 'operator',
     code: 'token_missing',
     message: 'this cluster lets a manager in with a join token only',
-    hint: "make one with 'agent cluster token create', and give it with --token",
+    hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token - or AGENT_JOIN_TOKEN",
   });
 
 export interface AdmitParts {
   readonly security: Security;
   readonly tokens: JoinTokens;
   readonly datacenter: string;
+  /** Do all members let certificates in that have a name per service? */
+  readonly ownNames: boolean;
   /** Makes the node's Consul token; throws when it was not confirmed. */
   readonly createNodeToken: (node: string, secret: string) => Promise<void>;
 }
@@ -87,7 +89,7 @@ export async function admitSecurity(
   request: SecurityRequest | undefined,
 ): Promise<{
   admission: SecurityAdmission;
-  certificate: { name: string; fingerprint: string };
+  certificate: Security['certificate'];
   proof: string;
   /** Of the token it came with, ms. */
   lifeMs: number;
@@ -105,16 +107,16 @@ export async function admitSecurity(
     request.requests,
     { node, hostIp, publicIp, datacenter: parts.datacenter },
     newCommonName(node),
+    { shared: !parts.ownNames },
   );
   await parts.createNodeToken(node, request.consulToken);
-  const { commonName, fingerprint } = readCertificate(certificates.agent);
   return {
     admission: {
       ca: { certificate: security.caPem },
       certificates,
       gossipKey: security.secrets.gossipKey,
     },
-    certificate: { name: commonName, fingerprint },
+    certificate: certificateRecord(certificates),
     proof: request.proof,
     lifeMs,
   };

@@ -3,6 +3,7 @@ import type { Agent } from '../agent.ts';
 import { AgentError } from '../errors.ts';
 import type { AgentApi } from '../http/port.ts';
 import { fingerprintOf } from '../platform/tls/read.ts';
+import { everybodyKnows } from './names.ts';
 import { applyRenewal, expiries, renewCertificates } from './renew.ts';
 import type { Security } from './store.ts';
 import { joinTokens } from './tokens.ts';
@@ -44,7 +45,7 @@ export function securityApi(agent: Agent): SecurityApi {
 
   function tokens() {
     secured();
-    const kv = agent.cluster?.consul.kv;
+    const kv = agent.cluster?.memberKv;
     if (kv === undefined) throw new TypeError('a cluster has a Consul client');
     return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now() });
   }
@@ -67,7 +68,7 @@ export function securityApi(agent: Agent): SecurityApi {
       secured();
       const { parts } = agent;
       if (parts === null) throw new TypeError('a member has its parts');
-      await renewCertificates(parts.config);
+      await renewCertificates(parts.config, { ownNames: everybodyKnows(agent.cluster?.node.view) });
       const renewed = parts.security.reload();
       if (renewed === undefined) throw new TypeError('what was written can be read');
       return applyRenewal(renewed, agent.certificateUsers(parts));

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { NodeConfig } from '../config.ts';
 import { type Ca, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
+import { serviceName } from './names.ts';
 import { type Pair, SERVICES, type ServiceName } from './store.ts';
 
 export interface NodeNames {
@@ -16,9 +17,10 @@ export type PerService<T> = Record<ServiceName, T>;
 
 /**
  * A name for each membership: a node that was removed and joins again is somebody else, and its earlier certificate, which
- * still verifies, is nobody's.
+ * still verifies, is nobody's. With that of a service before it, it has room in a certificate.
  */
-export const newCommonName = (node: string): string => `${node}.${randomBytes(6).toString('hex')}`;
+export const newCommonName = (node: string): string =>
+  `${node.slice(0, 42).replace(/[_-]+$/, '')}.${randomBytes(6).toString('hex')}`;
 
 export const namesOf = (config: NodeConfig): NodeNames => ({
   node: config.node_name,
@@ -27,10 +29,21 @@ export const namesOf = (config: NodeConfig): NodeNames => ({
   datacenter: config.consul.datacenter,
 });
 
-function profile(service: ServiceName, names: NodeNames, commonName: string, days: number) {
+export interface Making {
+  readonly days?: number;
+  /** All under the membership's name, for members that do not know the services' own. */
+  readonly shared?: boolean;
+}
+
+function profile(
+  service: ServiceName,
+  names: NodeNames,
+  membership: string,
+  { days = NODE_DAYS, shared = false }: Making,
+) {
   const { node, hostIp, publicIp, datacenter } = names;
   return {
-    commonName,
+    commonName: shared ? membership : serviceName(service, membership),
     names: [
       hostIp,
       ...(publicIp === null ? [] : [publicIp]),
@@ -51,12 +64,12 @@ export async function signNode(
   ca: Ca,
   requests: PerService<string>,
   names: NodeNames,
-  commonName: string,
-  days = NODE_DAYS,
+  membership: string,
+  making: Making = {},
 ): Promise<PerService<string>> {
   const made: Partial<PerService<string>> = {};
   for (const service of SERVICES)
-    made[service] = await signRequest(ca, requests[service], profile(service, names, commonName, days));
+    made[service] = await signRequest(ca, requests[service], profile(service, names, membership, making));
   return made as PerService<string>;
 }
 
@@ -78,11 +91,11 @@ export async function newRequests(
 export async function issueOwn(
   ca: Ca,
   names: NodeNames,
-  commonName: string,
-  days = NODE_DAYS,
+  membership: string,
+  making: Making = {},
 ): Promise<PerService<Pair>> {
-  const { keys, requests } = await newRequests(commonName);
-  const certificates = await signNode(ca, requests, names, commonName, days);
+  const { keys, requests } = await newRequests(membership);
+  const certificates = await signNode(ca, requests, names, membership, making);
   return Object.fromEntries(
     SERVICES.map((service) => [service, { key: keys[service], certificate: certificates[service] }]),
   ) as PerService<Pair>;

@@ -7,14 +7,13 @@ import { memberConsulUrl } from '../config.ts';
 import type { ConsulAdmin } from '../consul/admin.ts';
 import { createConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
+import { gossipRecord } from '../consul/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { consulAccess } from './joining.ts';
 import type { LiveSecurity } from './live.ts';
 import { newGossipKey, type SecurityStore, securityStore } from './store.ts';
-
-const record = v.object({ schema: v.literal(1), key: v.string() });
 
 export interface GossipParts {
   readonly kv: ConsulKv;
@@ -26,7 +25,16 @@ export interface GossipParts {
   readonly configure: () => void;
 }
 
-/** Takes the cluster's key into this node's files. True when it was another one. Nothing while Consul does not answer. */
+/** Undefined for what is no key; the view of Consul names it as unreadable. */
+function keyIn(text: string): string | undefined {
+  try {
+    return v.parse(gossipRecord, JSON.parse(text)).key;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes the cluster's key into this node's files. True when it was another one. Nothing while Consul has none that can be read. */
 export async function followGossip({
   kv,
   prefix,
@@ -38,8 +46,8 @@ export async function followGossip({
   if (secrets === undefined) return false;
   const got = await kv.get(`${prefix}gossip`, { deadlineMs: 2000 });
   if (got.kind !== 'ok') return false;
-  const { key } = v.parse(record, JSON.parse(got.entry.value));
-  if (key === secrets.gossipKey) return false;
+  const key = keyIn(got.entry.value);
+  if (key === undefined || key === secrets.gossipKey) return false;
   store.saveSecrets({ ...secrets, gossipKey: key });
   security.reload();
   configure();

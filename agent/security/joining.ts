@@ -22,9 +22,19 @@ export const memberCalls = (own: Own): CallTls | undefined =>
   own.config.api.tls ? { fingerprint: '', self: () => peerSelf(own) } : undefined;
 
 /** For the Consul client of a node: asked at each call, because start and join make what it shows. */
-export const consulAccess = ({ security }: Own) => ({
+export const consulAccess = ({ config, security }: Own) => ({
   tls: () => security.current()?.tls,
-  token: () => security.current()?.secrets.consulToken,
+  // Without TLS between servers there are no tokens, and none is shown to whoever listens there.
+  token: () => (config.consul.tls ? security.current()?.secrets.consulToken : undefined),
+});
+
+/** The same with the management token; the node's own until it is enrolled. */
+export const managementAccess = ({ config, security }: Own) => ({
+  tls: () => security.current()?.tls,
+  token: () => {
+    const secrets = config.consul.tls ? security.current()?.secrets : undefined;
+    return secrets?.managementToken || secrets?.consulToken;
+  },
 });
 
 export interface JoinSecurity {

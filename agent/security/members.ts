@@ -1,12 +1,14 @@
 /** The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain cluster. */
 import type { ConsulKv } from '../consul/port.ts';
-import type { NodeRecord } from '../core/records.ts';
+import type { NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { AdmitRequest, Enrolled } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from './admission.ts';
 import { gossipPartsOf, rotateGossip } from './gossip.ts';
+import { managementPartsOf, rotateManagement } from './management.ts';
+import { everybodyKnows } from './names.ts';
 import { joinTokens } from './tokens.ts';
 
 /** A server that was cut off is noticed by Serf within 8 s, ms. */
@@ -37,7 +39,12 @@ export async function checkToken(parts: Parts, kv: ConsulKv, request: AdmitReque
 }
 
 /** Takes the join token, signs, makes the Consul token. Throws as `admitSecurity`. */
-export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<Secured> {
+export async function admitSecured(
+  parts: Parts,
+  kv: ConsulKv,
+  request: AdmitRequest,
+  view: View | null,
+): Promise<Secured> {
   const security = parts.security.current();
   if (security === undefined) return { record: {}, answer: {} };
   const { acl } = parts.consul.admin();
@@ -46,6 +53,7 @@ export async function admitSecured(parts: Parts, kv: ConsulKv, request: AdmitReq
       security,
       tokens: tokensOf(parts, kv),
       datacenter: parts.config.consul.datacenter,
+      ownNames: everybodyKnows(view),
       async createNodeToken(node, secret) {
         const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret);
         if (done.kind === 'unknown')
@@ -81,6 +89,17 @@ export const isThatNode = (
   record: NodeRecord,
 ): boolean => record.proof === undefined || (caller?.node === name && caller.proof === record.proof);
 
+/** Once per run: this node's token may do what this version needs and no more. A failure is tried again. */
+export function narrowOwnToken(parts: Parts): () => Promise<void> {
+  let done = false;
+  return async () => {
+    if (done || !parts.security.current()?.secrets.managementToken) return;
+    const { acl } = parts.consul.admin();
+    const narrowed = await acl.narrowNodePolicy(parts.config.node_name, parts.config.consul.prefix);
+    done = narrowed.kind === 'ok';
+  };
+}
+
 /** Takes back a node's Consul token and policy. May be repeated. Throws transient `consul_unknown`. */
 export async function revokeToken(parts: Parts, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
@@ -108,4 +127,15 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
     await sleep(250);
   }
   await rotateGossip(gossipPartsOf(parts, kv), admin);
+}
+
+/**
+ * The management token that a removed node knows is worth nothing afterwards. Once its server hears nothing any more, of gossip or of
+ * Raft. May be repeated. Nothing while a member is of a version that would not learn the new one: it could admit nobody.
+ */
+export async function newManagementToken(parts: Parts, kv: ConsulKv, view: View | null): Promise<boolean> {
+  if (parts.security.current() === undefined) return true;
+  if (!everybodyKnows(view)) return false;
+  await rotateManagement(managementPartsOf(parts, kv), () => parts.consul.admin());
+  return true;
 }

@@ -1,4 +1,4 @@
-/** New keys and certificates for this node, before the old ones end or by command. The name stays, and so does the membership. */
+/** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
 import type { NodeConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { NODE_DAYS } from '../platform/tls/ca.ts';
@@ -9,7 +9,13 @@ import { loadSecurity, SERVICES, type Security, securityStore } from './store.ts
 export interface Expiry {
   readonly what: 'ca' | (typeof SERVICES)[number];
   /** Milliseconds since 1970. */
+  readonly notBefore: number;
   readonly notAfter: number;
+}
+
+function lifeOf(what: Expiry['what'], certificate: string): Expiry {
+  const { notBefore, notAfter } = readCertificate(certificate);
+  return { what, notBefore, notAfter };
 }
 
 /** When the authority's and this node's certificates end, the soonest first. Empty in a plain cluster. */
@@ -18,21 +24,41 @@ export function expiries(config: NodeConfig): Expiry[] {
   const ca = store.ca();
   const all: Expiry[] = SERVICES.flatMap((what) => {
     const pair = store.pair(what);
-    return pair === undefined ? [] : [{ what, notAfter: readCertificate(pair.certificate).notAfter }];
+    return pair === undefined ? [] : [lifeOf(what, pair.certificate)];
   });
-  if (ca !== undefined) all.push({ what: 'ca', notAfter: readCertificate(ca.certificate).notAfter });
+  if (ca !== undefined) all.push(lifeOf('ca', ca.certificate));
   return all.sort((a, b) => a.notAfter - b.notAfter);
 }
 
-/** Should this node renew by itself? A quarter of the certificates' life before they end, so that a failure can be mended. */
+/**
+ * Should this node renew by itself? A third of the certificates' life before they end, so that a failure can be mended; and at
+ * once where they begin in the future: the clock was wrong when they were made.
+ */
 export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): boolean =>
-  expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter - now < (days * 86_400_000) / 4);
+  expiries(config).some(
+    ({ what, notBefore, notAfter }) =>
+      what !== 'ca' && (notBefore > now || notAfter - now < (days * 86_400_000) / 3),
+  );
 
 /**
- * Makes and writes them; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
+ * Before a node that was off for long starts anything: with certificates that are over it would ask the others in vain. False when they
+ * still hold, or when it may not sign. The files alone: a Consul that runs has to be told.
+ */
+export async function renewExpired(config: NodeConfig, now: number): Promise<boolean> {
+  const over = expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter <= now);
+  if (!over || !securityStore(config).ca()?.key) return false;
+  await renewCertificates(config);
+  return true;
+}
+
+/**
+ * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
  * `no_certificates` in a plain cluster.
  */
-export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): Promise<Security> {
+export async function renewCertificates(
+  config: NodeConfig,
+  { days = NODE_DAYS, ownNames = false }: { days?: number; ownNames?: boolean } = {},
+): Promise<Security> {
   const store = securityStore(config);
   const before = loadSecurity(config);
   if (before === undefined)
@@ -49,7 +75,8 @@ export async function renewCertificates(config: NodeConfig, days = NODE_DAYS): P
       message: 'this node has no key of the authority yet: it is not enrolled',
       hint: "see 'agent cluster nodes list'",
     });
-  const made = await issueOwn(before.ca, namesOf(config), before.certificate.name, days);
+  const { name, services = false } = before.certificate;
+  const made = await issueOwn(before.ca, namesOf(config), name, { days, shared: !services && !ownNames });
   for (const service of SERVICES) store.savePair(service, made[service]);
   return loadSecurity(config) ?? before;
 }

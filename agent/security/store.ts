@@ -8,10 +8,12 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config, NodeConfig } from '../config.ts';
 import type { ConsulSecurity } from '../consul/server_config.ts';
+import type { NodeRecord } from '../core/records.ts';
 import { GROUP_READABLE, makeDir, PRIVATE, readJson, writeDurably, writeJson } from '../platform/files.ts';
 import type { Ca } from '../platform/tls/ca.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
 import { readCertificate } from '../platform/tls/read.ts';
+import { hasOwnName, membershipOf } from './names.ts';
 
 /** Each has a key of its own, because each runs as a user of its own. */
 export const SERVICES = ['agent', 'consul', 'postgres'] as const;
@@ -123,11 +125,19 @@ export interface Security {
   /** For PostgreSQL's `setCertificates`, which also wants the members' names. */
   readonly postgres: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
   /** As `nodes/NAME` has it. */
-  readonly certificate: { readonly name: string; readonly fingerprint: string };
+  readonly certificate: NonNullable<NodeRecord['certificate']>;
   readonly secrets: Secrets;
   /** Hash of the peer token, as `nodes/NAME` has it. */
   readonly proof: string;
   readonly consul: ConsulSecurity;
+}
+
+/** What a node's record says of its certificates. */
+export function certificateRecord(certificates: Record<ServiceName, string>): Security['certificate'] {
+  const { commonName, fingerprint } = readCertificate(certificates.agent);
+  // All of them: a renewal may have broken off between two.
+  const services = SERVICES.every((service) => hasOwnName(readCertificate(certificates[service]).commonName));
+  return { name: membershipOf(commonName), fingerprint, ...(services ? { services } : {}) };
 }
 
 /** Undefined in a plain cluster, and while something is missing. */
@@ -142,14 +152,17 @@ export function loadSecurity(config: NodeConfig | Config): Security | undefined 
     store.pair('postgres'),
   ];
   if (!ca || !secrets || !own || !consul || !postgres) return undefined;
-  const { commonName, fingerprint } = readCertificate(own.certificate);
   const at = store.files.pair('consul');
   return {
     ca,
     caPem: ca.certificate,
     tls: { ca: ca.certificate, cert: own.certificate, key: own.key },
     postgres: { caPem: ca.certificate, certPem: postgres.certificate, keyPem: postgres.key },
-    certificate: { name: commonName, fingerprint },
+    certificate: certificateRecord({
+      agent: own.certificate,
+      consul: consul.certificate,
+      postgres: postgres.certificate,
+    }),
     secrets,
     proof: hashOf(secrets.peerToken),
     consul: {

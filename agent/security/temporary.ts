@@ -9,7 +9,7 @@ export function temporaryTls(host: () => string | undefined): () => Promise<Requ
   const make = async () => {
     const ca = await createCa('none yet', 30);
     const names = { node: 'manager', hostIp: host() ?? '127.0.0.1', publicIp: null, datacenter: 'none' };
-    const { agent } = await issueOwn(ca, names, 'manager in no cluster', 30);
+    const { agent } = await issueOwn(ca, names, 'manager in no cluster', { days: 30 });
     return { ca: ca.certificate, cert: agent.certificate, key: agent.key };
   };
   return () => {

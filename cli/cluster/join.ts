@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { usageError } from '../../agent/errors.ts';
 import { command, durationOption } from '../command.ts';
 import { notInForce } from '../in_force.ts';
 import { waitFor } from '../progress.ts';
@@ -8,8 +9,8 @@ export default command({
   name: 'join',
   description: 'bring this manager, which must be empty, into a cluster as a standby',
   examples: [
-    'agent cluster join --cluster-host-ip 10.0.0.12 --cluster-node-name m2 --token TOKEN 10.0.0.11',
-    'ssh m1 agent cluster token create | agent cluster join --token - 10.0.0.11',
+    'ssh m1 agent cluster token create | agent cluster join --token - --cluster-host-ip 10.0.0.12 --cluster-node-name m2 10.0.0.11',
+    'AGENT_JOIN_TOKEN=TOKEN agent cluster join 10.0.0.11',
   ],
   args: {
     address: {
@@ -20,16 +21,19 @@ export default command({
     token: {
       type: 'string',
       valueHint: 'T',
-      description: "a join token of the cluster; '-' reads it from standard input",
+      description: "'-' reads a join token from standard input; else it is in $AGENT_JOIN_TOKEN",
     },
     ...START_ARGS,
   },
   rest: true,
   async run({ args, given, agent, print, say, terminal }) {
     const timeout = await durationOption('timeout', args.timeout);
-    // From standard input it is in no list of processes.
-    const text = args.token === '-' ? readFileSync(0, 'utf8').trim() : args.token;
-    const token = text === undefined ? {} : { token: text };
+    const text = args.token === '-' ? fromInput() : (args.token ?? terminal.env.AGENT_JOIN_TOKEN);
+    if (args.token !== undefined && args.token !== '-')
+      say(
+        "warning: everybody on this machine sees the token in the list of processes; give it with '--token -' or AGENT_JOIN_TOKEN",
+      );
+    const token = text === undefined || text === '' ? {} : { token: text };
     const options = { ...(await startOptions(given)), ...token, addresses: [...given.positionals] };
     const client = await agent();
     const begun = await client.join(options);
@@ -40,3 +44,13 @@ export default command({
     print({ operation: done, node }, () => `${node} is a standby of the cluster`);
   },
 });
+
+function fromInput(): string {
+  const text = readFileSync(0, 'utf8').trim();
+  if (text === '')
+    throw usageError(
+      'there is no join token on standard input',
+      "'agent cluster token create' on a member makes one",
+    );
+  return text;
+}

@@ -1,26 +1,26 @@
 import type { NodeRow } from '../../agent/http/port.ts';
 import { command } from '../command.ts';
 import { facts } from '../table.ts';
-import { lagText } from './nodes_table.ts';
-
-const ok = (passes: boolean): string => (passes ? 'OK' : 'FAIL');
+import { checkText, lagText } from './nodes_table.ts';
+import { lastWord } from './outage.ts';
 
 export function nodeText(node: NodeRow): string {
-  const { checks, options } = node;
+  const { options, silent } = node;
   return facts([
     ['name', node.name],
     ['host_ip', node.host_ip],
     ['public_ip', node.public_ip ?? ''],
     ['state', node.state],
-    ['because', node.reason],
+    ['last word', lastWord(node)],
+    [silent ? 'it said' : 'because', node.reason],
     ['voter', node.voter ? 'yes' : 'no'],
     ['timeline', String(node.timeline)],
     ['lag', lagText(node)],
-    ['consul', ok(checks.consul)],
-    ['cloudify services', ok(checks.services)],
-    ['database', ok(checks.database)],
-    ['heartbeat', ok(checks.heartbeat)],
-    ['filesync', ok(checks.filesync)],
+    ['consul', checkText(node, 'consul')],
+    ['cloudify services', checkText(node, 'services')],
+    ['database', checkText(node, 'database')],
+    ['heartbeat', checkText(node, 'heartbeat')],
+    ['filesync', checkText(node, 'filesync')],
     ['priority', options === undefined ? '' : String(options.priority)],
     ['nofailover', options?.nofailover ? 'yes' : ''],
     ['maintenance', options?.maintenance ? 'yes' : ''],

@@ -1,8 +1,11 @@
 import { asAgentError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
+import type { ClusterStatus } from '../../agent/http/port.ts';
 import { command, type Invocation } from '../command.ts';
 import type { Terminal } from '../terminal.ts';
 import { nodesTable } from './nodes_table.ts';
+import { outageText } from './outage.ts';
+import { requireCluster } from './require.ts';
 
 const INTERVAL = 1000;
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
@@ -19,6 +22,9 @@ async function nap(terminal: Terminal, ms: number, signal: AbortSignal): Promise
   signal.removeEventListener('abort', stop);
 }
 
+const listText = ({ outage, nodes }: ClusterStatus, colored: boolean): string =>
+  `${outage == null ? '' : `${outageText(outage)}\n`}${nodesTable(nodes, colored)}`;
+
 /** Draws the table anew each second until interrupted; an agent that is away for a while is said, and waited for. */
 async function watch(client: AgentClient, terminal: Terminal, json: boolean): Promise<void> {
   const signal = terminal.interrupted();
@@ -26,8 +32,8 @@ async function watch(client: AgentClient, terminal: Terminal, json: boolean): Pr
   while (!signal.aborted) {
     let text: string;
     try {
-      const nodes = await client.nodes();
-      text = json ? `${JSON.stringify(nodes)}\n` : nodesTable(nodes, terminal.color);
+      const cluster = await requireCluster(client);
+      text = json ? `${JSON.stringify(cluster.nodes)}\n` : listText(cluster, terminal.color);
     } catch (thrown) {
       const error = asAgentError(thrown);
       if (error.class !== 'transient' && error.code !== 'agent_not_running') throw thrown;
@@ -54,7 +60,7 @@ export default command({
       await watch(client, terminal, args.json === true);
       return;
     }
-    const nodes = await client.nodes();
-    print(nodes, () => nodesTable(nodes, terminal.color));
+    const cluster = await requireCluster(client);
+    print(cluster.nodes, () => listText(cluster, terminal.color));
   },
 });

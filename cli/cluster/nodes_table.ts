@@ -1,13 +1,18 @@
 import type { NodeRow } from '../../agent/http/port.ts';
 import { bytes } from '../format.ts';
 import { type Column, table } from '../table.ts';
+import { lastWord } from './outage.ts';
 
 type CheckGroup = keyof NodeRow['checks'];
 
+/** Of a silent node nothing is known: neither that it is well nor that it is not. */
+export const checkText = ({ checks, silent }: NodeRow, group: CheckGroup): string =>
+  silent === true ? 'silent' : checks[group] ? 'OK' : 'FAIL';
+
 const check = (title: string, group: CheckGroup): Column<NodeRow> => ({
   title,
-  value: ({ checks }) => (checks[group] ? 'OK' : 'FAIL'),
-  color: ({ checks }) => (checks[group] ? 'green' : 'red'),
+  value: (row) => checkText(row, group),
+  color: ({ checks, silent }) => (silent !== true && checks[group] ? 'green' : 'red'),
 });
 
 /** What a node lacks towards the active: nothing to say of the active itself, or when it is not known. */
@@ -20,7 +25,7 @@ const COLUMNS: Column<NodeRow>[] = [
   {
     title: 'state',
     value: ({ state }) => state,
-    color: ({ state }) => (state === 'offline' ? 'red' : state === 'leader' ? 'green' : undefined),
+    color: ({ state }) => (state === 'leader' ? 'green' : state === 'replica' ? undefined : 'red'),
   },
   check('consul', 'consul'),
   check('cloudify services', 'services'),
@@ -30,9 +35,13 @@ const COLUMNS: Column<NodeRow>[] = [
   { title: 'lag', value: lagText, align: 'right' },
 ];
 
+const LAST_WORD: Column<NodeRow> = { title: 'last word', value: lastWord, color: () => 'red' };
+
 /** Below the table: who is not set up as the active is. */
 const differing = (nodes: readonly NodeRow[]): string[] =>
   nodes.flatMap(({ name, differs = [] }) => differs.map((what) => `${name} differs in ${what}\n`));
 
-export const nodesTable = (nodes: readonly NodeRow[], colored: boolean): string =>
-  [table(COLUMNS, nodes, colored), ...differing(nodes)].join('');
+export const nodesTable = (nodes: readonly NodeRow[], colored: boolean): string => {
+  const columns = nodes.some(({ silent }) => silent) ? [...COLUMNS, LAST_WORD] : COLUMNS;
+  return [table(columns, nodes, colored), ...differing(nodes)].join('');
+};

@@ -8,6 +8,8 @@ import type { Terminal } from '../terminal.ts';
 import { requireCluster } from './require.ts';
 
 const POLL = 100;
+/** Milliseconds. */
+const STANDS = 1000;
 /** A request that is gone without its target being active has this long to show that it was obeyed. Milliseconds. */
 const SETTLE = 10_000;
 /** The new active writes what the change cost just after it opened. */
@@ -21,6 +23,14 @@ const refused = (target: string, why: string): AgentError =>
     hint: `'agent cluster nodes get ${target}' says how it is`,
   });
 
+const unheard = (message: string): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'consul_silent',
+    message: `nothing was asked for: ${message}`,
+    hint: "'agent cluster status' has all that is known",
+  });
+
 /** What is known now; undefined while the agent cannot say (Consul elects, or its own agent is stopping). */
 async function look(client: AgentClient): Promise<ClusterStatus | undefined> {
   try {
@@ -29,6 +39,39 @@ async function look(client: AgentClient): Promise<ClusterStatus | undefined> {
     if (thrown instanceof AgentError && thrown.class === 'transient') return undefined;
     throw thrown;
   }
+}
+
+/** What keeps it, in the words of whoever knows; undefined: nobody said. */
+function waitsFor(
+  cluster: ClusterStatus | undefined,
+  target: string,
+  asked: { id: string; epoch: number },
+): string | undefined {
+  if (cluster === undefined) return undefined;
+  if (cluster.outage != null) return cluster.outage.message;
+  const { request, nodes, epoch } = cluster;
+  if (request?.id === asked.id) return request.waiting ?? undefined;
+  // The lease has gone over: what is left is the target's to do.
+  if (epoch <= asked.epoch) return undefined;
+  const row = nodes.find(({ name }) => name === target);
+  return row === undefined || row.silent || row.reason === '' ? undefined : `${target}: ${row.reason}`;
+}
+
+/** Each reason once, as soon as it stands for a while: those of a quick switchover are no news. Numbers that move are the same reason. */
+function waitingPrinter(terminal: Terminal) {
+  let last = '';
+  let since = terminal.now();
+  let said = '';
+  return (waits: string): void => {
+    const reason = waits.replaceAll(/\d+/g, '#');
+    if (reason !== last) {
+      last = reason;
+      since = terminal.now();
+    }
+    if (reason === '' || reason === said || terminal.now() - since < STANDS) return;
+    said = reason;
+    terminal.err(`waiting  ${waits}\n`);
+  };
 }
 
 async function waitUntilActive(
@@ -40,10 +83,14 @@ async function waitUntilActive(
 ): Promise<ClusterStatus> {
   const deadline = terminal.now() + timeout;
   let gone: number | undefined;
+  let waits = '';
+  const say = waitingPrinter(terminal);
   while (terminal.now() < deadline) {
     const cluster = await look(client);
     if (cluster?.active === target && cluster.epoch > asked.epoch) return cluster;
     const request = cluster?.request;
+    waits = waitsFor(cluster, target, asked) ?? waits;
+    say(waits);
     if (request?.id === asked.id) {
       if (request.refused !== null) throw refused(target, request.refused);
       gone = undefined;
@@ -53,7 +100,7 @@ async function waitUntilActive(
     }
     await terminal.sleep(POLL);
   }
-  throw stillGoing(`the switchover to ${target}`, timeout);
+  throw stillGoing(`the switchover to ${target}`, timeout, waits);
 }
 
 /** Milliseconds that clients had to wait; null when it is not written in time. */
@@ -85,6 +132,7 @@ export default command({
       print({ active: target, epoch: before.epoch, changed: false }, () => `${target} is the active already`);
       return EXIT.done;
     }
+    if (before.outage != null) throw unheard(before.outage.message);
     const asked = await client.setActive(target, timeout);
     const { epoch } = await waitUntilActive(client, target, asked, timeout, terminal);
     const downtimeMs = await downtimeOf(client, epoch, terminal);

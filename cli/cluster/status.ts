@@ -1,9 +1,11 @@
+import { EXIT } from '../../agent/errors.ts';
 import type { ClusterStatus } from '../../agent/http/port.ts';
 import { command } from '../command.ts';
 import { time, timesText } from '../format.ts';
 import { notInForce } from '../in_force.ts';
 import { facts } from '../table.ts';
 import { nodesTable } from './nodes_table.ts';
+import { outageText } from './outage.ts';
 import { requireCluster } from './require.ts';
 
 function synchronous({ sync, degraded }: ClusterStatus): string {
@@ -18,14 +20,24 @@ function paused({ paused, pausedUntil }: ClusterStatus): string {
   return pausedUntil === null ? "yes, until 'agent cluster resume'" : `until ${time(pausedUntil)}`;
 }
 
-const survives = ({ quorum }: ClusterStatus): string =>
-  quorum === null
-    ? ''
-    : `${quorum.alive} of ${quorum.servers} servers alive; ${quorum.survives} more may be lost`;
+function survives({ quorum }: ClusterStatus): string {
+  if (quorum === null) return '';
+  const alive = `${quorum.alive} of ${quorum.servers} servers alive`;
+  return quorum.lost === true ? `${alive}: no quorum` : `${alive}; ${quorum.survives} more may be lost`;
+}
+
+/** Who was active is not who is. */
+function activeText({ active, epoch, since, last_active: last }: ClusterStatus): string {
+  if (active !== null) return `${active}, epoch ${epoch}, since ${time(since)}`;
+  return last == null
+    ? 'NONE'
+    : `NONE known; the last was ${last.node}, epoch ${last.epoch}, since ${time(last.since)}`;
+}
 
 function requested({ request }: ClusterStatus): string {
   if (request === null) return '';
-  return `switchover to ${request.target}${request.refused === null ? '' : `, refused: ${request.refused}`}`;
+  const waits = request.waiting == null ? '' : `, waits: ${request.waiting}`;
+  return `switchover to ${request.target}${request.refused === null ? waits : `, refused: ${request.refused}`}`;
 }
 
 /** Only what is not as it should be. */
@@ -52,11 +64,11 @@ const joining = ({ reservations = [] }: ClusterStatus): string =>
     .join('; ');
 
 export function clusterText(cluster: ClusterStatus, colored: boolean): string {
-  const { id, active, epoch, since, error } = cluster;
+  const { id, error, outage } = cluster;
   const head = facts([
     ['cluster', id ?? ''],
-    ['active', active === null ? 'NONE' : `${active}, epoch ${epoch}, since ${time(since)}`],
-    ['error', error ?? ''],
+    ['active', activeText(cluster)],
+    ['error', outage == null ? (error ?? '') : ''],
     ['replication', synchronous(cluster)],
     ['consul', survives(cluster)],
     ['lease times', leaseTimes(cluster)],
@@ -67,7 +79,8 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['paused', paused(cluster)],
     ['request', requested(cluster)],
   ]);
-  return `${head}\n${nodesTable(cluster.nodes, colored)}`;
+  const first = outage == null ? '' : `${outageText(outage)}\n`;
+  return `${first}${head}\n${nodesTable(cluster.nodes, colored)}`;
 }
 
 export default command({
@@ -78,5 +91,6 @@ export default command({
   async run({ agent, print, terminal }) {
     const cluster = await requireCluster(await agent());
     print(cluster, () => clusterText(cluster, terminal.color));
+    return cluster.outage == null ? EXIT.done : EXIT.failed;
   },
 });

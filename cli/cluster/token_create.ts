@@ -6,7 +6,7 @@ export default command({
   examples: [
     'agent cluster token create',
     'agent cluster token create --ttl 10min',
-    'agent cluster join --token "$(ssh m1 agent cluster token create)" 10.0.0.11',
+    'ssh m1 agent cluster token create | agent cluster join --token - 10.0.0.11',
   ],
   args: {
     ttl: { type: 'string', valueHint: 'TIME', default: '1h', description: 'how long it may be used' },

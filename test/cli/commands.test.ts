@@ -275,11 +275,44 @@ describe('what is asked for', () => {
 
   test('join hands every address and the token on', async () => {
     on.agent.operations = [operation({ kind: 'join', state: 'done' })];
-    const { code, out } = await on.cli('cluster join --token t 127.0.0.11 --timeout 5 127.0.0.12:8700');
-    expect([code, out]).toEqual([0, 'm1 is a standby of the cluster\n']);
+    const terminal = testTerminal({ env: { AGENT_JOIN_TOKEN: 't' } });
+    const { code, out, err } = await on.cli('cluster join 127.0.0.11 --timeout 5 127.0.0.12:8700', terminal);
+    expect([code, out, err]).toEqual([0, 'm1 is a standby of the cluster\n', '']);
     expect(on.agent.asked).toEqual([
       ['join', { addresses: ['127.0.0.11', '127.0.0.12:8700'], token: 't', options: {} }],
     ]);
+  });
+
+  test('join takes the token from standard input, and none there is an error before anything is asked', async () => {
+    const join = async (stdin: string) => {
+      on.agent.operations = [operation({ kind: 'join', state: 'done' })];
+      const main = new URL('../../cli/main.ts', import.meta.url).pathname;
+      const child = Bun.spawn([process.execPath, main, 'cluster', 'join', '--token', '-', '127.0.0.11'], {
+        stdin: new Blob([stdin]),
+        stdout: 'pipe',
+        stderr: 'pipe',
+        env: { ...process.env, AGENT_SOCKET: on.socket, AGENT_JOIN_TOKEN: 'of-the-environment' },
+      });
+      const err = await new Response(child.stderr).text();
+      return { code: await child.exited, err };
+    };
+    expect(await join('from-the-pipe\n')).toEqual({ code: 0, err: '' });
+    expect(on.agent.asked).toEqual([
+      ['join', { addresses: ['127.0.0.11'], token: 'from-the-pipe', options: {} }],
+    ]);
+    on.agent.asked.length = 0;
+    const none = await join(' \n');
+    expect(none.code).toBe(2);
+    expect(none.err).toContain('no join token on standard input');
+    expect(on.agent.asked).toEqual([]);
+  }, 60_000);
+
+  test('join with the token among the arguments works, and warns of who sees it', async () => {
+    on.agent.operations = [operation({ kind: 'join', state: 'done' })];
+    const { code, err } = await on.cli('cluster join --token t 127.0.0.11');
+    expect(code).toBe(0);
+    expect(err).toContain('sees the token in the list of processes');
+    expect(on.agent.asked).toEqual([['join', { addresses: ['127.0.0.11'], token: 't', options: {} }]]);
   });
 
   test('a failed operation ends with its own error, hint and exit code 1', async () => {
@@ -321,7 +354,7 @@ describe('what is asked for', () => {
       out: 'm2 is the active now (epoch 4); clients were shut out for 0.24 s\n',
       err: '',
     });
-    expect(on.agent.asked).toEqual([['setActive', 'm2', 30_000]]);
+    expect(on.agent.asked).toEqual([['setActive', 'm2', 30_000, 'socket']]);
   });
 
   test('set-active of the active asks for nothing', async () => {

@@ -74,7 +74,7 @@ describe('help', () => {
 
     OPTIONS
 
-                        --token=<T>    a join token of the cluster; '-' reads it from standard input
+                        --token=<T>    '-' reads a join token from standard input; else it is in $AGENT_JOIN_TOKEN
              --cluster-host-ip=<IP>    the address of this manager in the cluster; else host_ip of the configuration
          --cluster-node-name=<NAME>    the name of this manager in the cluster; else node_name of the configuration
       --options=<K=V;K=V|FILE|JSON>    settings laid over the configuration; may be repeated
@@ -87,8 +87,8 @@ describe('help', () => {
 
     EXAMPLES
 
-      agent cluster join --cluster-host-ip 10.0.0.12 --cluster-node-name m2 --token TOKEN 10.0.0.11
-      ssh m1 agent cluster token create | agent cluster join --token - 10.0.0.11
+      ssh m1 agent cluster token create | agent cluster join --token - --cluster-host-ip 10.0.0.12 --cluster-node-name m2 10.0.0.11
+      AGENT_JOIN_TOKEN=TOKEN agent cluster join 10.0.0.11
     "
   `));
   test('agent cluster nodes list', async () =>

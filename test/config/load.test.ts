@@ -214,3 +214,8 @@ test('without TLS only on loopback: elsewhere whoever reaches the port would be 
   for (const host_ip of ['10.0.0.11', '2001:db8::1'])
     expect(() => makeConfig({ host_ip, api: { tls: false } })).toThrow('must be left on');
 });
+
+test('the replication role is another than the superuser, whose every right it would have', () => {
+  expect(() => makeConfig({ postgres: { replication_user: 'postgres' } })).toThrow('must be another than');
+  expect(() => makeConfig({ postgres: { superuser: 'pg', replication_user: 'postgres' } })).not.toThrow();
+});

@@ -113,16 +113,16 @@ test('a node on a loopback address keeps to it, another listens on 127.0.0.1 as 
 });
 
 test('Consul is asked at home first, then at its peers', () => {
-  expect(
-    consulUrls(
-      makeConfig({
-        api: { tls: false },
-        consul: { peers: ['10.0.0.2:8500', '[fd00::2]:8500', '127.0.0.1:8500'] },
-      }),
-    ),
-  ).toEqual(['http://127.0.0.1:8500', 'http://10.0.0.2:8500', 'http://[fd00::2]:8500']);
-  expect(consulUrls(makeConfig({ consul: { peers: ['10.0.0.2:8501'] } }))).toEqual([
+  const urls = (host_ip: string, tls: boolean, consul: ConfigInput['consul']) =>
+    consulUrls(requireNode(makeConfig({ node_name: 'a', host_ip, api: { tls }, consul })));
+  const peers = ['10.0.0.2:8500', '[fd00::2]:8500', '127.0.0.1:8500'];
+  expect(urls('127.0.0.9', false, { peers })).toEqual([
     'http://127.0.0.1:8500',
-    'https://10.0.0.2:8501',
+    'http://10.0.0.2:8500',
+    'http://[fd00::2]:8500',
   ]);
+  // With tokens its own server has to show its certificate as well; one that somebody else runs is asked as configured.
+  const secured = { peers: ['10.0.0.2:8501'], https_port: 18_501 };
+  expect(urls('10.0.0.1', true, secured)).toEqual(['https://10.0.0.1:18501', 'https://10.0.0.2:8501']);
+  expect(urls('10.0.0.1', true, { ...secured, mode: 'external' })[0]).toBe('http://127.0.0.1:8500');
 });

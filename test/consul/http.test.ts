@@ -93,3 +93,14 @@ test('reads share one kept-alive connection; 300 aborted ones leave none open an
   while (server.open > 1) await get(server.url);
   expect(server.open).toBeLessThanOrEqual(1);
 });
+
+test('a server with TLS is not asked before there is an authority to check it by', async () => {
+  const server = await stub({ status: 200, body: 'true' });
+  const url = server.url.replace('http:', 'https:');
+  const asked = await fetchSend(() => undefined)({ method: 'PUT', url, body: 'b', timeoutMs: 2_000 });
+  expect(asked).toMatchObject({
+    kind: 'failure',
+    code: 'unreachable',
+    message: expect.stringContaining('authority'),
+  });
+});

@@ -33,6 +33,8 @@ describe('a path of Consul', () => {
     '/ui/',
     '//evil/v1/kv/a',
     '/v1/kv/a b',
+    '/v1/kv/a%2F..%2Fb',
+    '/v1/kv/a%5cb',
     'http://evil/v1/kv/a',
   ])('nothing that was put together otherwise gets past: %p', (path) =>
     expect(() => checkPath(path)).toThrow('does not fit'),

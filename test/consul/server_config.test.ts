@@ -48,7 +48,7 @@ test('without security nothing of TLS, tokens or encryption is in the file', () 
   expect(config.ports.https).toBeUndefined();
 });
 
-test('with it everything is verified both ways, denied by default, and HTTPS is on the own address alone', () => {
+test('with it everything is verified both ways, denied by default, and HTTPS on the own address is the only door', () => {
   const secured = JSON.parse(
     renderServerConfig({
       ...node,
@@ -63,6 +63,7 @@ test('with it everything is verified both ways, denied by default, and HTTPS is 
     verify_incoming: true,
     verify_outgoing: true,
     verify_server_hostname: true,
+    tls_min_version: 'tls12',
     encrypt: 'Zw==',
     // A keyring file in the data folder would win over a key that was changed meanwhile.
     disable_keyring_file: true,
@@ -70,5 +71,5 @@ test('with it everything is verified both ways, denied by default, and HTTPS is 
     acl: { enabled: true, default_policy: 'deny', tokens: { master: 'm', agent: 'n' } },
   });
   expect(secured.acl.tokens.default).toBeUndefined();
-  expect([secured.ports.https, secured.client_addr]).toEqual([8501, '127.0.0.1']);
+  expect([secured.ports.https, secured.ports.http, secured.client_addr]).toEqual([8501, -1, '127.0.0.1']);
 });

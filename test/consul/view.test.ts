@@ -27,7 +27,7 @@ const nodeOf = (hostIp: string) => ({
 const state = {
   schema: 1,
   role: 'standby',
-  clone: 'b1',
+  clone: 'b1b1b1b1',
   timeline: 1,
   lsn: '1',
   wants: 'nothing',
@@ -99,7 +99,7 @@ describe('a value that is not understood', () => {
     const cache: DecodeCache = new Map();
     read(cache, entry('state/b', ''));
     const view = read(cache, entry('state/b', state));
-    expect(view.states.b?.clone).toBe('b1');
+    expect(view.states.b?.clone).toBe('b1b1b1b1');
     expect(view.unreadable).toBeUndefined();
   });
   test('keys that are none of ours, and names of the language, are nothing', () => {

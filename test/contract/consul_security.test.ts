@@ -1,15 +1,15 @@
 /** Three real servers with TLS, encrypted gossip and tokens: who gets in, and who does not. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createConsulAdmin } from '../../agent/consul/admin.ts';
-import { createConsulClient } from '../../agent/consul/client.ts';
+import { isMembershipKey } from '../../agent/consul/acl.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
 import { issue, type Material, newGossipKey, PREFIX, SecureConsul } from '../fixtures/consul_secure.ts';
+import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const IPS = ['127.0.44.1', '127.0.44.2', '127.0.44.3'] as const;
 const [FIRST, SECOND, THIRD] = IPS;
@@ -39,12 +39,23 @@ test('another member writes and reads over HTTPS with its certificate and its to
   expect(await catalog.members()).toMatchObject({ kind: 'ok' });
 });
 
+test("Consul's HTTPS is 1.2 with AEAD or 1.3, and agrees to nothing older", async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'consul-client-'));
+  try {
+    const pem = (name: string, text: string) => {
+      writeFileSync(join(dir, name), text, { mode: 0o600 });
+      return join(dir, name);
+    };
+    const shown = ['-cert', pem('cert.pem', own.certificate), '-key', pem('key.pem', own.key)];
+    await expectAeadOnly(`${SECOND}:8501`, shown);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}, 120_000);
+
 test('a call without a token is refused, a wrong one too', async () => {
   for (const token of [undefined, '00000000-0000-0000-0000-000000000000']) {
-    const local = createConsulClient({
-      servers: [`http://${FIRST}:8500`],
-      ...(token === undefined ? {} : { token }),
-    });
+    const local = consul.remote(FIRST, tlsOf(own), token);
     expect(await local.kv.put(`${PREFIX}/next_master`, 'x')).toMatchObject({ cause: { code: 'denied' } });
     expect(await local.catalog.raftConfiguration()).toMatchObject({ cause: { code: 'denied' } });
     const read = await local.kv.get(`${PREFIX}/next_master`);
@@ -52,15 +63,24 @@ test('a call without a token is refused, a wrong one too', async () => {
   }
 });
 
-test("a node's token writes its own state and the shared keys, no other node's state, nothing outside", async () => {
-  const { kv, catalog } = createConsulClient({
-    servers: [`http://${FIRST}:8500`],
-    token: consul.token(FIRST),
-  });
+test("a node's token writes its own state and what an active writes; it makes no members, no other node's state, nothing outside", async () => {
+  const { kv, catalog } = consul.remote(FIRST, tlsOf(own), consul.token(FIRST));
   expect(await kv.put(`${PREFIX}/state/${consul.name(FIRST)}`, '1')).toEqual({ kind: 'ok' });
-  expect(await kv.put(`${PREFIX}/tokens/abc`, '1', { cas: 0 })).toEqual({ kind: 'ok' });
-  for (const key of [`${PREFIX}/state/${consul.name(SECOND)}`, `${PREFIX}/other`, 'elsewhere'])
+  for (const key of ['next_master', 'sync', 'active', 'request', 'history/7'])
+    expect(await kv.put(`${PREFIX}/${key}`, '1')).toEqual({ kind: 'ok' });
+  const members = ['nodes/evil', 'joining/evil', 'removed/evil', 'tokens/abc', 'gossip', 'config', 'cluster'];
+  const others = [`state/${consul.name(SECOND)}`, 'other', 'nodes', 'configs', ...members];
+  for (const key of [...others.map((other) => `${PREFIX}/${other}`), 'elsewhere']) {
     expect(await kv.put(key, '1')).toMatchObject({ kind: 'unknown', cause: { code: 'denied' } });
+    expect(await kv.delete(key)).toMatchObject({ kind: 'unknown', cause: { code: 'denied' } });
+    const txn = await kv.txn([
+      { verb: 'set', key: `${PREFIX}/sync`, value: '2' },
+      { verb: 'set', key, value: '1' },
+    ]);
+    expect(txn).not.toMatchObject({ kind: 'ok' });
+  }
+  expect(members.every(isMembershipKey)).toBe(true);
+  expect(['next_master', 'nodes', 'configs', 'state/x'].some(isMembershipKey)).toBe(false);
   const registered = await catalog.registerService({
     id: 'manager-1',
     name: 'manager',
@@ -84,6 +104,27 @@ test("a node's token writes its own state and the shared keys, no other node's s
     { cause: { code: 'denied' } },
   );
 });
+
+test('a policy of an earlier version, which could make members, is narrowed to what this one needs', async () => {
+  const admin = consul.admin();
+  const name = `cloudify-node-${consul.name(THIRD)}`;
+  const headers = { 'X-Consul-Token': consul.management };
+  const tls = tlsOf(own);
+  const policies = `https://${FIRST}:8501/v1/acl/policies`;
+  const listed = (await (await fetch(policies, { headers, tls })).json()) as { ID: string; Name: string }[];
+  const id = listed.find((row) => row.Name === name)?.ID;
+  const Rules = `key_prefix "${PREFIX}/" { policy = "write" }`;
+  const body = JSON.stringify({ Name: name, Rules });
+  const url = `https://${FIRST}:8501/v1/acl/policy/${id}`;
+  expect((await fetch(url, { method: 'PUT', headers, body, tls })).status).toBe(200);
+  const { kv } = consul.remote(THIRD, tls, consul.token(THIRD));
+  const denied = async () => (await kv.put(`${PREFIX}/nodes/evil`, '1')).kind === 'unknown';
+  // Each server keeps what it has looked up for a while.
+  expect(await until(async () => !(await denied()), { timeout: 60_000 })).toBe(true);
+  expect(await admin.acl.narrowNodePolicy(consul.name(THIRD), PREFIX)).toEqual({ kind: 'ok' });
+  expect(await until(denied, { timeout: 60_000 })).toBe(true);
+  expect(await kv.put(`${PREFIX}/sync`, '3')).toEqual({ kind: 'ok' });
+}, 150_000);
 
 test('the management token sets autopilot, whose cleaning stays off', async () => {
   const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
@@ -163,8 +204,7 @@ test('new certificates are used after a reload, and the servers go on talking', 
   const before = await consul.remote(THIRD, tlsOf(own), consul.token(FIRST)).catalog.self();
   expect(before.kind).toBe('ok');
   const renewed = await consul.writeCertificate(THIRD);
-  const reload = createConsulAdmin({ servers: [third?.url ?? ''], token: consul.management }).reload();
-  expect(await reload).toEqual({ kind: 'ok' });
+  expect(await consul.admin(third).reload()).toEqual({ kind: 'ok' });
   const shown = async () => {
     const shownBy = Bun.spawn(['openssl', 's_client', '-connect', `${THIRD}:8501`, '-showcerts'], {
       stdin: new Blob(['']),

@@ -15,6 +15,7 @@ import {
   type TestGroup,
   type TestServer,
 } from '../fixtures/postgres.ts';
+import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const done = { kind: 'done' } as const;
 
@@ -79,6 +80,10 @@ if (asServerUser(import.meta.path)) {
       );
       expect(row).toMatchObject({ ssl: true, client_dn: '/CN=b.1' });
     });
+
+    test('TLS is 1.2 with AEAD or 1.3, and nothing older is agreed to', async () => {
+      await expectAeadOnly(`${a.options.host}:${a.options.port}`, ['-starttls', 'postgres']);
+    }, 120_000);
 
     test('no certificate, no TLS, a foreign one and another name of the server are refused', async () => {
       const at = `host=a hostaddr=${a.options.host} port=${a.options.port} user=cloudify_replication`;

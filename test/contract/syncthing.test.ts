@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { chmodSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { agreed } from '../fixtures/s_client.ts';
 import {
   eventually,
   hasSyncthing,
@@ -46,12 +47,24 @@ when('before anybody leads, every node is receive-only and talks to nobody', asy
   expect(list(two().data)).toEqual([]);
 });
 
+when('members agree on TLS 1.3 alone', async () => {
+  const target = '127.0.55.1:22000';
+  expect(await agreed(target, ['-tls1_3', '-alpn', 'bep/1.0'])).toStartWith('TLS_');
+  for (const args of [
+    ['-tls1_2'],
+    ['-tls1_2', '-cipher', 'ALL:@SECLEVEL=0'],
+    ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'],
+  ])
+    expect(await agreed(target, args)).toBe('refused');
+});
+
 when('without the key nobody is let in, with or without a password', async () => {
-  const base = 'http://127.0.55.1:8384';
-  expect((await fetch(`${base}/`)).status).toBe(401);
-  expect(
-    (await fetch(`${base}/rest/config`, { headers: { Authorization: `Basic ${btoa('agent:-')}` } })).status,
-  ).toBe(401);
+  const base = 'https://127.0.55.1:8384';
+  const shown = readFileSync(join(one().config.files.home_dir, 'https-cert.pem'), 'utf8');
+  const anybody = { tls: { ca: shown, rejectUnauthorized: false } };
+  expect((await fetch(`${base}/`, anybody)).status).toBe(401);
+  const headers = { Authorization: `Basic ${btoa('agent:-')}` };
+  expect((await fetch(`${base}/rest/config`, { ...anybody, headers })).status).toBe(401);
   expect(statSync(join(one().config.paths.state_dir, 'syncthing.json')).mode & 0o777).toBe(0o600);
   expect(statSync(join(one().config.files.home_dir, 'key.pem')).mode & 0o777).toBe(0o640);
 });

@@ -107,8 +107,10 @@ function node(base: string, name: string, address: string, over: ConfigInput['fi
     rest() {
       const state = JSON.parse(readFileSync(join(config.paths.state_dir, 'syncthing.json'), 'utf8')) as {
         apiKey: string;
+        restCa: string;
       };
-      return createRest(`http://${address}:${config.files.rest_port}`, state.apiKey);
+      const access = { apiKey: state.apiKey, ca: state.restCa };
+      return createRest(`${address}:${config.files.rest_port}`, () => access);
     },
     async member() {
       return { node: name, deviceId: await files.deviceId(), address };

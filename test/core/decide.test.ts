@@ -13,7 +13,7 @@ const ballot = (over: Partial<NonNullable<Facts['ballot']>> = {}): NonNullable<F
 });
 const copy = { what: 'reclone' as const, from: 'a', runs: 5000 };
 const leads = { filesDue: 'lead' as const };
-const request = { id: 'r1', target: 'b', expired: false, unfit: null, waiting: null };
+const request = { id: 'r1', target: 'b', by: 'ann', expired: false, unfit: null, waiting: null };
 const free: FactsOver = {
   lease: { state: 'free', holder: '', still: 50 },
   pg: pgFacts({ streaming: false }),

@@ -95,7 +95,14 @@ describe('a request', () => {
       pg,
     ).facts.request;
   test('for a fit target of this epoch is neither expired nor unfit', () =>
-    expect(asked()).toEqual({ id: 'r1', target: 'b', expired: false, unfit: null, waiting: null }));
+    expect(asked()).toEqual({
+      id: 'r1',
+      target: 'b',
+      by: 'test',
+      expired: false,
+      unfit: null,
+      waiting: null,
+    }));
   test('of another epoch, or past its time, is expired', () => {
     expect(asked({ epoch: 4 })?.expired).toBe(true);
     expect(asked({ expires: 0 })?.expired).toBe(true);
@@ -119,12 +126,19 @@ describe('a request', () => {
       'its checks fail: disk',
     ],
     ['a node that is down', (s) => s.store.put('state/b', stateRecord('b', { role: 'down' })), 'it is down'],
-    [
-      'a node that was cloned again and does not stream as such',
-      (s) => s.store.put('state/b', stateRecord('b', { clone: 'b2' })),
-      'it is not streaming',
-    ],
   ])('for %s is unfit, and says why', (_, change, why) => expect(asked({}, change)?.unfit).toBe(why));
+  test('for a node that was just copied again waits until it streams as the new copy', () => {
+    const copied = (s: Stage) => s.store.put('state/b', stateRecord('b', { clone: 'b2' }));
+    expect(asked({}, copied)).toMatchObject({ waiting: 'it is not streaming', unfit: null });
+  });
+  test('for a node that never streams is unfit in the end', () => {
+    const { n, stage } = seenBy('a', (s) => s.store.put('request', requestRecord()), ours, {
+      requestSeen: { id: 'r1', at: 0 },
+    });
+    stage.now = n.policy.switchoverWait + 1;
+    const seen = factsOf(n, { ...ours, walSenders: [] }, services, { mayWipe: false, mayFollow: true });
+    expect(seen.request?.unfit).toBe('it is not streaming');
+  });
   test('for the active itself is unfit', () => {
     const { n } = seenBy('a');
     expect(unfitnessSeen(n.view as never, 'a')).toBe('it is the active already');

@@ -97,6 +97,7 @@ export function randomFacts(random: () => number): Facts {
           id: 'r',
           target: 'c',
           expired: rarely(0.3),
+          by: 'ann',
           unfit: one(null, null, 'it is down'),
           waiting: one(null, null, 'it is 9 bytes behind'),
         }

@@ -33,6 +33,7 @@ const sync = inProcedure('sync', 'sync');
 const promote = inProcedure('promote', 'promote');
 const handover = inProcedure('handover', 'handover');
 const rejoin = inProcedure('rejoin', 'rejoin');
+const counted = inProcedure('vote', 'rejoin');
 const opening = inProcedure('opening', 'opening');
 const confirmation = inProcedure('confirmation', 'promote');
 const election = (point: string, from: string, to: string): Mutant => ({
@@ -203,12 +204,8 @@ export const mutants: Mutant[] = [
     'return (yield* list(voters, step.k)) && (yield* key(voters, step.k));',
   ),
   sync('D.5 an unknown outcome loosens nothing', "return outcome === 'ok';", "return outcome !== 'lost';"),
-  rejoin(
-    'D.5 a voter is not wiped',
-    'return !sync.voters.some(',
-    'return sync.k < 0 || !sync.voters.slice(9).some(',
-  ),
-  rejoin('D.5 the leader is not wiped', ' || sync.leader === n.name', ''),
+  counted('D.5 a voter is not wiped', 'return sync.voters.some(', 'return sync.voters.slice(9).some('),
+  counted('D.5 the leader is not wiped', ' || sync.leader === n.name', ''),
   rejoin('D.5 asked again after the stop', 'if (!(yield* refresh(n)) || !mayWipe(n))', 'if (n.now() < 0)'),
   rejoin(
     'D the clone id is durable before the first byte',
@@ -238,9 +235,10 @@ export const mutants: Mutant[] = [
   ),
   vote('D.6 an unlisted copy alone follows unread', "isCountedOn(n) ? 'unknown' : 'prefix'", "'prefix'"),
   opening('D.6 lists nobody it has not compared', 'votes.filter((v) => isPrefix(v, own))', 'votes'),
+  opening('D.6 handed over by who never opened', ' && sync.epoch === mandate.epoch - 1', ''),
   confirmation(
     'D.6 of those not compared only who confirmed',
-    'if (have === null || opening.compared) return have === null ? null : opening;',
+    'if (opening.compared) return opening;',
     'if (have === null) return null; if (n.now() > 0) return opening;',
   ),
   election('D.3 a voter with a tail of its own', ' && onBranch(v, sync)', ''),
@@ -265,6 +263,8 @@ export const mutants: Mutant[] = [
   handover('D.9 without a confirmed stop the lease runs out', 'n.renewing = false;', ''),
   sync('D.9 a renewal after an unknown write', 'if (n.unsettled) {', 'if (n.now() < 0) {'),
   sync('D.9 k is lowered first', 'if (k > next.length)', 'if (k < 0)'),
+  sync('D.9 k is lowered as members leave', 'if (k > 0 && k < sync.k)', 'if (k < 0)'),
+  sync('D.9 off the list only while the others confirm', 'if (k <= stay.length &&', 'if (k < 0 &&'),
   sync(
     'D.9 a new clone is added before the old one goes',
     'if (!listed(voter) && near(voter))',

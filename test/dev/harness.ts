@@ -143,10 +143,33 @@ export class TestCluster {
   }
 
   /** Starts a switchover and waits until `target` is the active that clients are sent to. */
-  async switchTo(target: string, timeout = 30_000): Promise<void> {
-    const from = (await this.status())?.active ?? target;
-    await this.api(from).setActive(target, timeout);
-    await eventually(`${target} active`, timeout, async () => (await this.status())?.active === target);
+  async switchTo(target: string, timeout = 60_000): Promise<void> {
+    const id = await this.startSwitch((await this.status())?.active ?? target, target, timeout);
+    await eventually(`${target} active`, timeout, async () => {
+      const status = await this.status();
+      this.expectNotRefused(id, status);
+      return status?.active === target;
+    });
+  }
+
+  /** As soon as `target` is fit: a check of it may fail still, just after its database was started. Returns the request's id. */
+  async startSwitch(from: string, target: string, timeout = 60_000): Promise<string> {
+    const { id } = await eventually(`${target} is fit`, timeout, () =>
+      this.api(from)
+        .setActive(target, timeout)
+        .catch((cause) => {
+          if ((cause as { code?: string }).code === 'unfit_target') return undefined;
+          throw cause;
+        }),
+    );
+    return id;
+  }
+
+  /** Throws, with what the agents logged, when the switchover asked for as `id` was refused. */
+  expectNotRefused(id: string, status: ClusterStatus | undefined): void {
+    const request = status?.request;
+    if (request?.id === id && request.refused)
+      throw new Error(`switchover to ${request.target} refused: ${request.refused}\n${this.logs(200)}`);
   }
 
   async operationDone(name: string, operation: Operation, timeout = 120_000): Promise<Operation> {

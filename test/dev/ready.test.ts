@@ -26,13 +26,14 @@ test('a standby whose database was just copied again takes over at once, and its
       const now = await clone();
       return now !== undefined && now !== before;
     });
-    await t.api(from).setActive(to, 60_000);
+    const id = await t.startSwitch(from, to);
     const degraded: boolean[] = [];
     await eventually(
       `${to} is active`,
       60_000,
       async () => {
         const status = await t.status();
+        t.expectNotRefused(id, status);
         if (status?.active !== to) return false;
         degraded.push(status.degraded);
         return true;

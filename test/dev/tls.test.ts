@@ -1,6 +1,7 @@
 /** Three managers with TLS, tokens and ACLs, as on machines of their own: who comes in, who is kept out, and what renewal costs. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, type NodeConfig } from '../../agent/config.ts';
@@ -10,10 +11,19 @@ import { createPeers } from '../../agent/http/peers.ts';
 import { reservationOf } from '../../agent/operations/admit.ts';
 import { admitRequestOf } from '../../agent/operations/join.ts';
 import { prepareJoin } from '../../agent/security/admission.ts';
-import { loadSecurity, type Security } from '../../agent/security/store.ts';
+import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
+import {
+  loadSecurity,
+  type Pair,
+  SERVICES,
+  type Security,
+  type ServiceName,
+  securityStore,
+} from '../../agent/security/store.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
 import { agentOn, prepare } from '../../cli/dev/cluster.ts';
 import { CLIENT, PORTS } from '../../cli/dev/layout.ts';
+import { findBinDir } from '../fixtures/postgres.ts';
 import { LEDGER_TABLE } from '../ledger/ledger.ts';
 import { freeAddress } from './addresses.ts';
 import { eventually, TestCluster } from './harness.ts';
@@ -131,6 +141,82 @@ test('certificates are renewed on every node without a role change, a restart or
   }
 }, 120_000);
 
+/** What the replication role is told with this key; '' is a success. */
+function knock({ certificate, key }: Pair, on = 'n1'): string {
+  const at = join(t.node(on).dir, 'knock');
+  for (const [file, text] of [
+    ['ca', securityOf(on).caPem],
+    ['cert', certificate],
+    ['key', key],
+  ] as const)
+    writeFileSync(`${at}.${file}`, text, { mode: 0o600 });
+  const to = `host=${on} hostaddr=${host(on)} port=${PORTS.postgres} user=cloudify_replication replication=1`;
+  const tls = `sslmode=verify-full sslrootcert=${at}.ca sslcert=${at}.cert sslkey=${at}.key`;
+  const command = ['-X', '-w', '-A', '-t', '-c', 'IDENTIFY_SYSTEM', `${to} ${tls}`];
+  return spawnSync(join(findBinDir(), 'psql'), command, { encoding: 'utf8' }).stderr;
+}
+const pairOf = (name: string, service: ServiceName): Pair => {
+  const pair = securityStore(loadConfig(t.node(name).config).config).pair(service);
+  if (pair === undefined) throw new Error(`${name} has no certificate for ${service}`);
+  return pair;
+};
+const REFUSED = 'certificate authentication failed';
+
+test("of a node's keys PostgreSQL's alone opens PostgreSQL", () => {
+  for (const name of ['n1', 'n2']) {
+    for (const service of ['agent', 'consul'] as const)
+      expect(knock(pairOf(name, service))).toContain(REFUSED);
+    expect(knock(pairOf(name, 'postgres'))).toBe('');
+  }
+}, 60_000);
+
+test('a node of before, whose certificates share one name, gets one for each by itself, and its old name ends', async () => {
+  const name = 'n4';
+  const config = loadConfig(t.node(name).config).config as NodeConfig;
+  const store = securityStore(config);
+  const { ca, certificate } = securityOf(name);
+  const shared = await issueOwn(ca, namesOf(config), certificate.name, { shared: true });
+  // As the version before has left it: in its files, its record and what it says of itself.
+  await t.stopAgent(name);
+  for (const service of SERVICES) {
+    const paths = [store.files.pair(service).certificate, store.files.pair(service).key];
+    const { uid, gid } = statSync(paths[0] ?? '');
+    store.savePair(service, shared[service]);
+    for (const path of paths) chownSync(path, uid, gid);
+  }
+  const { tls, secrets } = securityOf('n1');
+  const { kv } = createConsulClient({
+    servers: [`https://${host('n1')}:8501`],
+    tls: () => tls,
+    token: secrets.managementToken,
+  });
+  const rewrite = async (key: string, change: (value: Record<string, unknown>) => unknown) => {
+    const got = await kv.get(`cloudify/cluster/${key}`);
+    if (got.kind !== 'ok') throw new Error(`${key}: ${got.kind}`);
+    const written = await kv.put(
+      `cloudify/cluster/${key}`,
+      JSON.stringify(change(JSON.parse(got.entry.value))),
+    );
+    expect(written.kind).toBe('ok');
+  };
+  const { name: membership, fingerprint } = certificate;
+  await rewrite(`nodes/${name}`, (record) => ({ ...record, certificate: { name: membership, fingerprint } }));
+  await rewrite(`state/${name}`, ({ certificates: _, ...state }) => state);
+  await eventually('the old name is let in', 30_000, () => knock(shared.consul) === '');
+
+  const shown = async (commonName: string) =>
+    (await t.sql(
+      'n1',
+      `select count(*) from pg_stat_replication join pg_stat_ssl using (pid) where client_dn = '/CN=${commonName}'`,
+    )) === '1';
+  await t.startAgent(name);
+  await eventually('it streams by its old name', 60_000, () => shown(certificate.name));
+  await eventually('it streams by its new name', 120_000, () => shown(`postgres.${certificate.name}`));
+  for (const service of SERVICES)
+    await eventually('its old name is nobody', 30_000, () => knock(shared[service]).includes(REFUSED));
+  expect(await t.settled(60_000)).toBe('n1');
+}, 300_000);
+
 test('a killed active is replaced, and comes back as a standby', async () => {
   await t.killManager('n1');
   const active = await eventually('another active', 40_000, async () => {
@@ -150,11 +236,11 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   ];
   const key = securityOf(active).secrets.gossipKey;
   const { tls, secrets } = securityOf(gone);
-  const consul = createConsulClient({
-    servers: [`https://${host(active)}:8501`],
-    tls: () => tls,
-    token: secrets.consulToken,
-  });
+  const keys = pairOf(gone, 'postgres');
+  const clientWith = (token: string) =>
+    createConsulClient({ servers: [`https://${host(active)}:8501`], tls: () => tls, token });
+  const consul = clientWith(secrets.consulToken);
+  const managing = clientWith(secrets.managementToken);
   const peers = createPeers(
     (name) => ({ host: host(name), port: PORTS.api }),
     () => 'unused',
@@ -162,6 +248,8 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   );
   expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('ok');
   expect(await peers.lags(active, 2000)).not.toBeNull();
+  expect((await managing.catalog.raftConfiguration()).kind).toBe('ok');
+  expect(knock(keys, active)).toBe('');
 
   // Its database goes on confirming commits; its agent and its Consul do not hear of the removal.
   await t.stopAgent(away);
@@ -178,6 +266,17 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   expect(t.pids(gone, 'consul')).toEqual([]);
   const filter = `select count(*) from pg_stat_replication where application_name like '${gone}%'`;
   expect(await t.sql(active, filter)).toBe('0');
+  // Each of its keys and tokens, at each door.
+  expect(knock(keys, active)).toContain(REFUSED);
+  expect((await managing.catalog.raftConfiguration()).kind).toBe('unknown');
+  expect((await managing.kv.get('cloudify/cluster/next_master')).kind).toBe('unknown');
+  const { managementToken } = securityOf(active).secrets;
+  expect(managementToken).not.toBe(secrets.managementToken);
+  await eventually(
+    `${other} has the new management token`,
+    60_000,
+    () => securityOf(other).secrets.managementToken === managementToken,
+  );
 
   const fresh = securityOf(active).secrets.gossipKey;
   expect([fresh === key, securityOf(gone).secrets.gossipKey === key]).toEqual([false, true]);
@@ -186,6 +285,11 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   await t.startAgent(away);
   expect(await t.settled(60_000, [active, other, away])).toBe(active);
   expect(securityOf(away).secrets.gossipKey).toBe(fresh);
+  await eventually(
+    `${away} has the new management token`,
+    60_000,
+    () => securityOf(away).secrets.managementToken === managementToken,
+  );
   expect(await t.healthy(30_000, [active, other, away])).toBe(true);
 }, 180_000);
 
@@ -237,7 +341,7 @@ test('a reservation whose joiner has vanished ends by itself, and the gossip key
   const { kv } = createConsulClient({
     servers: [`https://${host(active)}:8501`],
     tls: () => tls,
-    token: secrets.consulToken,
+    token: secrets.managementToken,
   });
   const key = 'cloudify/cluster/joining/late';
   const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);

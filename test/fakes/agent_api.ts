@@ -255,8 +255,8 @@ export class FakeAgent implements AgentApi {
     this.#ask('join', options);
     return this.#next(this.operations);
   };
-  setActive: AgentApi['setActive'] = async (target, timeoutMs) => {
-    this.#ask('setActive', target, timeoutMs);
+  setActive: AgentApi['setActive'] = async (target, timeoutMs, by) => {
+    this.#ask('setActive', target, timeoutMs, by);
     return { id: 'req-1', epoch: 3 };
   };
   pause: AgentApi['pause'] = async (ms) => this.#ask('pause', ms);

@@ -83,8 +83,8 @@ describe('/api/v1', () => {
     await send('POST', '/api/v1/nodes/m3/reinit');
     await send('DELETE', '/api/v1/nodes/m3');
     expect(agent.asked).toEqual([
-      ['setActive', 'm2', 5000],
-      ['setActive', 'm2', 60_000],
+      ['setActive', 'm2', 5000, 'socket'],
+      ['setActive', 'm2', 60_000, 'socket'],
       ['pause', 600_000],
       ['pause', null],
       ['reinit', 'm3'],

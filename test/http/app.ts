@@ -6,14 +6,12 @@ import { FakeAgent } from '../fakes/agent_api.ts';
 export const SECRET = 's3cret';
 
 export const ON_SOCKET: Access = {
-  via: 'socket',
   admin: true,
   openReads: true,
   openAdmission: true,
   secret: () => SECRET,
 };
 export const ON_TCP: Access = {
-  via: 'tcp',
   admin: false,
   openReads: true,
   openAdmission: true,

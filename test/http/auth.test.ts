@@ -11,9 +11,9 @@ describe('who may do what', () => {
     expect((await send('DELETE', '/api/v3.1/cluster/nodes/m3')).status).toBe(401);
     expect(agent.asked).toEqual([]);
     expect(log.messages()).toEqual([
-      'http: audit: POST /api/v1/resume via tcp: refused, this call needs a bearer token',
-      'http: audit: POST /api/v1/resume via tcp: refused, this bearer token is not valid here',
-      'http: audit: DELETE /api/v3.1/cluster/nodes/m3 via tcp: refused, this call needs a bearer token',
+      'http: audit: who="nobody" from="unknown" what="POST /api/v1/resume" outcome="401 unauthorized" times="1"',
+      'http: audit: who="nobody" from="unknown" what="POST /api/v1/resume" outcome="403 forbidden" times="1"',
+      'http: audit: who="nobody" from="unknown" what="DELETE /api/v3.1/cluster/nodes/m3" outcome="401 unauthorized" times="1"',
     ]);
   });
 
@@ -23,7 +23,9 @@ describe('who may do what', () => {
     const socket = testApp();
     expect((await socket.send('POST', '/api/v1/resume')).status).toBe(200);
     expect([tcp.agent.asked, socket.agent.asked]).toEqual([[['resume']], [['resume']]]);
-    expect(socket.log.messages()).toEqual(['http: audit: POST /api/v1/resume via socket by socket: 200']);
+    expect(socket.log.messages()).toEqual([
+      'http: audit: who="socket" from="socket" what="POST /api/v1/resume" outcome="200" times="1"',
+    ]);
   });
 
   test('reads are closed to strangers where the listener is not open', async () => {

@@ -38,7 +38,7 @@ for (const version of ['v3', 'v3.1']) {
     test('PATCH /cluster {master} asks for a switchover', async () => {
       const { agent, send } = testApp();
       expect((await send('PATCH', path('/cluster'), { master: 'm2' })).status).toBe(200);
-      expect(agent.asked).toEqual([['setActive', 'm2', 60_000]]);
+      expect(agent.asked).toEqual([['setActive', 'm2', 60_000, 'socket']]);
     });
 
     test('nodes are listed as items with metadata, told one by one, and removed with 200', async () => {

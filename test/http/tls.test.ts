@@ -1,6 +1,7 @@
 /** The listener in a cluster with TLS: who is a peer, who is a person, and who is nobody. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { connect } from 'node:net';
+import { AgentError } from '../../agent/errors.ts';
 import { createCredentials } from '../../agent/http/credentials.ts';
 import { createPeerCalls } from '../../agent/http/peer_calls.ts';
 import { createPeers } from '../../agent/http/peers.ts';
@@ -13,6 +14,7 @@ import { fingerprintOf } from '../../agent/platform/tls/read.ts';
 import { hashOf } from '../../agent/security/store.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { createCa, expiredTls, nodeTls } from '../fixtures/certificates.ts';
+import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const HOST = '127.0.60.4';
 const PORT = 18_764;
@@ -96,6 +98,25 @@ describe('a peer', () => {
     expect(agent.asked).toEqual([]);
   });
 
+  test('that changes something, and one that is refused, is in the log with its address', async () => {
+    const said = () => log.messages().slice(before);
+    const before = log.messages().length;
+    await vote(own);
+    await vote(own, 'Peer m7:guess');
+    await vote(own, 'Peer m7:guess');
+    await call('/api/v1/peer/state', { tls: own, authorization: 'Peer m8:old' });
+    await call('/api/v1/peer/reclone', { method: 'POST', authorization: `Peer m1:${TOKEN}` });
+    expect(said()).toEqual([
+      'http: audit: who="peer:m1" from="127.0.0.1" what="POST /api/v1/peer/vote" outcome="200" times="1"',
+      'http: audit: who="unproven:m7" from="127.0.0.1" what="POST /api/v1/peer/vote" outcome="403 forbidden" times="1"',
+      'http: audit: who="unproven:m8" from="127.0.0.1" what="GET /api/v1/peer/state" outcome="403 forbidden" times="1"',
+      'http: audit: who="unproven:m1" from="127.0.0.1" what="POST /api/v1/peer/reclone" outcome="401 unauthorized" times="1"',
+    ]);
+    // What members read from each other in each tick is not news.
+    await call('/api/v1/peer/state', { tls: own, authorization: `Peer m1:${TOKEN}` });
+    expect(said()).toHaveLength(4);
+  });
+
   test('that orders a fresh copy is named to the agent, which asks whether it holds the lease', async () => {
     const path = '/api/v1/peer/reclone';
     const reply = await call(path, { tls: own, method: 'POST', authorization: `Peer m1:${TOKEN}` });
@@ -139,8 +160,8 @@ describe('a person', () => {
     expect(refused.status).toBe(403);
     expect(agent.asked).toEqual([['resume']]);
     expect(log.messages().slice(-2)).toEqual([
-      'http: audit: POST /api/v1/resume via tcp by ann: 200',
-      'http: audit: POST /api/v1/resume via tcp: refused, vic may read, and change nothing',
+      'http: audit: who="ann" from="127.0.0.1" what="POST /api/v1/resume" outcome="200" times="1"',
+      'http: audit: who="vic" from="127.0.0.1" what="POST /api/v1/resume" outcome="403 forbidden" times="1"',
     ]);
   });
 
@@ -169,6 +190,10 @@ describe('a person', () => {
     expect((await call('/health/active', { method: 'GET' })).status).toBe(200);
   });
 });
+
+test('TLS is 1.2 with AEAD or 1.3, and nothing older is agreed to', async () => {
+  await expectAeadOnly(`${HOST}:${PORT}`);
+}, 120_000);
 
 test('plain HTTP is refused', async () => {
   const answer = await new Promise<string>((resolve) => {
@@ -205,6 +230,14 @@ describe('a joining manager', () => {
     const right = createPeerCalls(PORT, { fingerprint: fingerprintOf(ca.certificate) });
     expect(await right.admit(HOST, request)).toMatchObject({ clusterId: 'c0ffee' });
     expect(agent.asked).toEqual([['admit', request]]);
+    expect(log.messages().at(-1)).toBe(
+      'http: audit: who="joiner:m4" from="127.0.0.1" what="POST /api/v1/peer/admit" outcome="200" times="1"',
+    );
+    agent.refusal = new AgentError({ class: 'operator', code: 'token_invalid', message: 'no' });
+    await right.admit(HOST, request).catch(() => {});
+    expect(log.messages().at(-1)).toBe(
+      'http: audit: who="unproven:m4" from="127.0.0.1" what="POST /api/v1/peer/admit" outcome="409 token_invalid" times="1"',
+    );
   });
 
   test('is not admitted by somebody who shows the right authority and has no certificate of it', async () => {

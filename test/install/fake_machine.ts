@@ -10,6 +10,7 @@ export interface FakeUnit {
   enabled: boolean;
   active: boolean;
   outdated: boolean;
+  failed?: boolean;
 }
 
 export class FakeMachine implements Machine {
@@ -23,6 +24,13 @@ export class FakeMachine implements Machine {
   failing: (line: string) => boolean = () => false;
   /** What programs print, by the beginning of their line. */
   readonly prints = new Map<string, string>();
+
+  /** Why a user is not the agent's alone. */
+  readonly shared = new Map<string, string[]>();
+
+  tenants(user: string): readonly string[] {
+    return this.shared.get(user) ?? [];
+  }
 
   constructor() {
     this.groups.set('postgres', []);
@@ -82,6 +90,18 @@ export class FakeMachine implements Machine {
       case 'member':
         this.groups.get(wanted.group)?.push(wanted.user);
         break;
+      case 'move': {
+        const given = (name: string) => wanted.users.find(([from]) => from === name)?.[1] ?? name;
+        for (const [path, entry] of this.paths)
+          if (wanted.folders.some((dir) => path === dir || path.startsWith(`${dir}/`)))
+            this.paths.set(path, { ...entry, owner: given(entry.owner), group: given(entry.group) });
+        const members = this.groups.get(wanted.group) ?? [];
+        this.groups.set(
+          wanted.group,
+          members.filter((name) => given(name) === name),
+        );
+        break;
+      }
       case 'folder':
         this.#owned(wanted.owner, wanted.group);
         this.paths.set(wanted.path, { type: 'folder', ...pick(wanted) });
@@ -142,6 +162,7 @@ export class FakeMachine implements Machine {
       if (verb === 'disable') Object.assign(unit, { enabled: false, active: false });
       if (verb === 'start' || verb === 'restart') Object.assign(unit, { active: true, outdated: false });
       if (verb === 'stop') unit.active = false;
+      if (verb === 'reset-failed') unit.failed = false;
       this.unitStates.set(name, unit);
     }
   }

@@ -144,6 +144,35 @@ describe('teardown', () => {
     expect(machine.ran.filter((line) => !/ -S$| list /.test(line))).toEqual([]);
   });
 
+  test('says of each step what was done, and only what is to be where it only tells', async () => {
+    clustered('standby');
+    const told: string[] = [];
+    await doSteps(teardown(), ({ what }) => told.push(what));
+    expect(told).toEqual([
+      'stopped the agent and its helpers for the time being',
+      'stopped Syncthing, PostgreSQL and Consul of the cluster',
+      'made the database a stand-alone one',
+      "set the cluster's state, certificates and keys aside",
+      "gave the distribution's units and the manager's services back to systemd, as they were",
+      'started the agent, which is in no cluster now',
+    ]);
+  });
+
+  test('leaves no unit of ours failed, and touches no other', async () => {
+    clustered('primary');
+    const failed = { enabled: false, active: false, outdated: false, failed: true };
+    for (const name of ['cloudify-consul.service', 'cloudify-lease.service', 'mine.service'])
+      machine.unitStates.set(name, { ...failed });
+    await tearDown();
+    expect(machine.unitStates.get('cloudify-consul.service')?.failed).toBe(false);
+    expect(machine.unitStates.get('cloudify-lease.service')?.failed).toBe(false);
+    expect(machine.unitStates.get('mine.service')?.failed).toBe(true);
+    expect(machine.ran.filter((line) => line.includes('reset-failed'))).toEqual([
+      'systemctl reset-failed -- cloudify-lease.service cloudify-consul.service',
+    ]);
+    expect(await tearDown()).toEqual([]);
+  });
+
   test('removes our chains as often as they are hooked in, and our sets', async () => {
     let hooked = 2;
     machine.prints.set('ipset list -name', 'cloudify-lease\nmine\n');

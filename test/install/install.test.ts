@@ -7,6 +7,7 @@ import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../../age
 import { parseConfig } from '../../agent/config.ts';
 import { findPostgres } from '../../agent/install/default_config.ts';
 import { changeLine, changesOf } from '../../agent/install/diff.ts';
+import { doneLine } from '../../agent/install/done.ts';
 import { install, installChanges, requireRoot } from '../../agent/install/install.ts';
 import { CONFIG_FILE } from '../../agent/install/names.ts';
 import { planOf } from '../../agent/install/plan.ts';
@@ -82,6 +83,43 @@ describe('install', () => {
       '/etc/cloudify/firewall/fenced.v4 is a link, should be a file',
       '/etc/sudoers.d/cloudify has other content',
       'cloudify-postgresql.service is to be disabled',
+    ]);
+  });
+
+  test('says of each change what was done, when it was done', async () => {
+    const told: string[] = [];
+    const say = () => install(machine, { source: SOURCE }, (change) => told.push(doneLine(change)));
+    await say();
+    for (const line of [
+      'created group cluster',
+      'created user cfyuser',
+      'added user postgres to group cluster',
+      'created /var/lib/cloudify/agent',
+      `copied ${SOURCE} to /opt/cloudify/agent`,
+      'made /opt/cloudify/sudo_trampoline a link to agent',
+      'wrote /etc/sudoers.d/cloudify',
+      'enabled cloudify-agent.service',
+      'started cloudify-agent.service',
+    ])
+      expect(told).toContain(line);
+    expect(told.filter((line) => /is to be|should/.test(line))).toEqual([]);
+    told.length = 0;
+    machine.paths.set('/var/lib/cloudify/agent', {
+      type: 'folder',
+      owner: 'root',
+      group: 'cluster',
+      mode: 0o777,
+    });
+    machine.lay('/etc/sudoers.d/cloudify', 'other', { mode: 0o440 });
+    machine.lay(SOURCE, 'version 2');
+    await say();
+    expect(told).toEqual([
+      'gave /var/lib/cloudify/agent to cfyuser:cluster, mode 2750',
+      `replaced /opt/cloudify/agent by ${SOURCE}`,
+      'wrote /etc/sudoers.d/cloudify anew',
+      'restarted cloudify-postgres-helper.service: it ran from what was replaced',
+      'restarted cloudify-lease.service: it ran from what was replaced',
+      'restarted cloudify-agent.service: it ran from what was replaced',
     ]);
   });
 
@@ -263,6 +301,125 @@ describe('a configuration that is not in force', () => {
     const config = parseConfig(yaml(), CONFIG_FILE);
     machine.lay(agentNote(config), '', { type: 'link', target: '/etc/shadow' });
     machine.lay(leaseNote(config), '{"schema":1,"prints":{"services":"x"}}');
+    expect(await lines()).toEqual([]);
+  });
+});
+
+describe("a user that is not the agent's alone", () => {
+  const REASON = 'cloudify-mgmtworker.service runs as it';
+  const told = (text: string) => text.split('\n').find((line) => /^user\s*:/.test(line));
+  const POSTGRES = 'cloudify-postgresql.service';
+  /** An installed manager whose cfyuser turns out to be somebody else's too; a file of each user below its folders. */
+  async function shared(): Promise<void> {
+    await run();
+    machine.shared.set('cfyuser', [REASON]);
+    machine.lay('/etc/cloudify/cluster-ssl/ca.key', '', { owner: 'cfyuser', group: 'cluster', mode: 0o600 });
+    machine.lay('/var/lib/cloudify/consul/raft', '', { owner: 'cfyuser_consul', group: 'cfyuser' });
+    machine.lay('/var/lib/cloudify/syncthing/index', '', {
+      owner: 'cfyuser_syncthing',
+      group: 'cfyuser_syncthing',
+    });
+    machine.lay('/var/lib/cloudify/diverged/1/dump', '', { owner: 'postgres', group: 'cfyuser' });
+  }
+
+  test('where there is no agent.yaml, the one that install writes names another, and says why', async () => {
+    machine.paths.delete(CONFIG_FILE);
+    machine.shared.set('cfyuser', [REASON]);
+    machine.lay('/etc/cloudify/agent.yaml', yaml('# a comment'));
+    await run();
+    expect(told(machine.read(CONFIG_FILE) ?? '')).toMatch(/^user: cloudify_agent #/);
+    expect(machine.read(CONFIG_FILE)).toContain('# a comment');
+    expect(machine.user('cloudify_agent')).toBeDefined();
+    expect(machine.user('cfyuser')).toBeUndefined();
+    expect(machine.read('/etc/sudoers.d/cloudify')).not.toContain('cfyuser');
+    expect(machine.read('/etc/systemd/system/cloudify-agent.service')).toContain('User=cloudify_agent\n');
+    expect(await lines()).toEqual([]);
+  });
+
+  test('a user that the file names is replaced in its line', async () => {
+    machine.lay(CONFIG_FILE, yaml('user: manager\n'));
+    machine.shared.set('manager', ['user nginx is in its group']);
+    const line = (await lines()).find((one) => one.startsWith(CONFIG_FILE));
+    expect(line).toContain(
+      "is to say 'user: cloudify_agent': manager is not the agent's alone: user nginx is in its group",
+    );
+    await run();
+    expect(machine.read(CONFIG_FILE)?.match(/^user:/gm)).toHaveLength(1);
+  });
+
+  test('one that is shared as well is not proposed; without any, nothing is changed', async () => {
+    machine.shared.set('cfyuser', [REASON]).set('cloudify_agent', ['it can log in']);
+    expect((await lines()).join()).toContain("'user: cluster_agent'");
+    machine.shared.set('cluster_agent', ['it can log in']);
+    await expect(run()).rejects.toMatchObject({
+      code: 'user_shared',
+      hint: expect.stringContaining("'user: NAME'"),
+    });
+    expect(machine.user('cluster')).toBeUndefined();
+  });
+
+  test('a file of another form is left alone: it is to be written by hand', async () => {
+    machine.lay(
+      CONFIG_FILE,
+      JSON.stringify({
+        postgres: { bin_dir: `${bin}/pg`, data_dir: '/data' },
+        consul: { binary: `${bin}/consul` },
+      }),
+    );
+    machine.shared.set('cfyuser', [REASON]);
+    await expect(run()).rejects.toMatchObject({ code: 'user_shared' });
+  });
+
+  test('what an installed manager has is moved, the earlier users leave the group, and nothing is left to change', async () => {
+    await shared();
+    await run();
+    for (const [path, entry] of machine.paths) {
+      if (path.startsWith('/run/') || path.startsWith('/root')) continue;
+      expect([path, entry.owner, entry.group].join(' ')).not.toMatch(/ cfyuser/);
+    }
+    expect(machine.look('/etc/cloudify/cluster-ssl/ca.key')).toMatchObject({
+      owner: 'cloudify_agent',
+      mode: 0o600,
+    });
+    expect(machine.look('/var/lib/cloudify/consul/raft')).toMatchObject({
+      ...{ owner: 'cloudify_agent_consul', group: 'cloudify_agent' },
+    });
+    expect(machine.group('cluster')?.members.filter((name) => name.startsWith('cfyuser'))).toEqual([]);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('interrupted at any point, the move is finished by the next run', async () => {
+    await shared();
+    const total = (await lines()).length;
+    for (let stop = 0; stop < total; stop++) {
+      machine = new FakeMachine();
+      machine.lay(SOURCE, 'version 1');
+      machine.lay(CONFIG_FILE, yaml());
+      await shared();
+      let done = 0;
+      const dies = install(machine, { source: SOURCE }, () => {
+        if (done++ === stop) throw new Error('killed');
+      });
+      await expect(dies).rejects.toThrow('killed');
+      await run();
+      expect(await lines()).toEqual([]);
+      expect(machine.look('/var/lib/cloudify/diverged/1/dump')?.group).toBe('cloudify_agent');
+      expect(machine.group('cluster')?.members).not.toContain('cfyuser');
+    }
+  });
+
+  test('not while clients write to the database: the move stops it', async () => {
+    await shared();
+    machine.unitStates.set(POSTGRES, { enabled: false, active: true, outdated: false });
+    const before = structuredClone([machine.paths, machine.users, machine.groups]);
+    await expect(run()).rejects.toMatchObject({
+      code: 'active_here',
+      hint: expect.stringContaining('set-active'),
+    });
+    await expect(lines()).rejects.toMatchObject({ code: 'active_here' });
+    expect([machine.paths, machine.users, machine.groups]).toEqual(before);
+    machine.lay('/data/standby.signal');
+    await run();
     expect(await lines()).toEqual([]);
   });
 });

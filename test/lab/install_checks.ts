@@ -20,7 +20,7 @@ cfyuser:cluster 2750 /var/lib/cloudify/agent
 postgres:cfyuser 2750 /var/lib/cloudify/agent/postgres
 cfyuser_consul:cfyuser 2750 /var/lib/cloudify/consul
 cfyuser:cfyuser_syncthing 2770 /var/lib/cloudify/syncthing
-cfyuser:cluster 2770 /var/lib/cloudify/diverged
+postgres:cfyuser 2770 /var/lib/cloudify/diverged
 cfyuser:cluster 2750 /var/log/cloudify
 root:root 700 /var/log/cloudify-root
 root:postgres 750 /var/log/cloudify-postgres

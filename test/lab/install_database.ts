@@ -99,3 +99,19 @@ export async function becomeStandby(vm: Machine): Promise<void> {
   await vm.must(['touch', `${DATA_DIR}/standby.signal`], { user: 'postgres' });
   await startServer(vm);
 }
+
+const ETC = '/etc/postgresql/15/main';
+const KEPT = '/root/etc-postgresql-15-main';
+
+/** The same, as one that joined without settings of the distribution's: the cluster's are all that it has. */
+export async function joinedEmpty(vm: Machine): Promise<void> {
+  await vm.must(['systemctl', 'stop', 'cloudify-postgresql.service']);
+  await vm.must(`rm -rf ${KEPT} && cp -a ${ETC} ${KEPT} && rm -rf ${ETC}`);
+  await vm.writeFile(`${CONF}/postgresql.conf`, renderMainConf(options(), null), '0640', 'postgres');
+  await startServer(vm);
+}
+
+export async function settingsAsBefore(vm: Machine): Promise<void> {
+  await vm.must(`systemctl stop postgresql@15-main && rm -rf ${ETC} && mv ${KEPT} ${ETC}`);
+  await vm.must(['systemctl', 'daemon-reload']);
+}

@@ -1,8 +1,16 @@
 /** `npm run lab -- install`: install, its second run, teardown, uninstall, on a manager with a database. */
 import process from 'node:process';
 import { buildAgent } from './binary.ts';
+import { exposure, tooOpen } from './exposure.ts';
 import { difference, fingerprint, wrongModes } from './install_checks.ts';
-import { becomeStandby, putInCluster, rules, sql } from './install_database.ts';
+import {
+  becomeStandby,
+  joinedEmpty,
+  putInCluster,
+  rules,
+  settingsAsBefore,
+  sql,
+} from './install_database.ts';
 import { createLab, openLab } from './lab.ts';
 import { makeManagers } from './manager/manager.ts';
 
@@ -25,6 +33,13 @@ await makeManagers(lab);
 await vm.copyIn(await buildAgent(lab), FILE);
 const before = await fingerprint(vm);
 
+const early = await agent('doctor');
+report(
+  'doctor looks at a machine before install, and ends with 1',
+  early.code === 1 && early.stderr === '' && /FAIL {2}installed: .*\n.*agent install/.test(early.stdout)
+    ? undefined
+    : `exit ${early.code}: ${early.stdout}${early.stderr}`,
+);
 const dry = await agent('install', '--dry-run');
 expect('install --dry-run ends well', dry.code, 0);
 report('install --dry-run changes nothing', difference(before, await fingerprint(vm)));
@@ -36,7 +51,14 @@ const refused = await vm.exec([
 report('install refuses anyone but root', refused.code === 1 ? undefined : `exit ${refused.code}`);
 await vm.must('rm /tmp/agent');
 
-const first = await json('install');
+const made = await agent('install', '--json');
+const first = JSON.parse(made.stdout || '{}');
+report(
+  'install says what was done',
+  made.stderr.includes('done    created group cluster\n') && !/is to be|should/.test(made.stderr)
+    ? undefined
+    : made.stderr,
+);
 const announced = dry.stdout.trim().split('\n').length - 1;
 expect('install makes what the dry run announced', first.changes?.length, announced);
 const installed = await fingerprint(vm);
@@ -46,6 +68,7 @@ report('a second install changes nothing', difference(installed, await fingerpri
 expect('every owner and mode is as documented', (await wrongModes(vm)).join('; '), '');
 expect('visudo accepts the whole of sudoers', (await vm.exec(['visudo', '-c'])).code, 0);
 const verify = await vm.exec('systemd-analyze verify /etc/systemd/system/cloudify-*.service');
+expect('no unit is more open than documented', tooOpen(await exposure(vm)).join(', '), '');
 expect('systemd finds nothing wrong in the units', `${verify.code} ${verify.stderr}`, '0 ');
 
 await vm.must(
@@ -106,9 +129,7 @@ const remade = await agent('install');
 report(
   'install restarts what read the old file',
   ['cloudify-agent', 'cloudify-lease'].every((unit) =>
-    remade.stderr.includes(
-      `${unit}.service is to be restarted: it runs with another configuration (services)`,
-    ),
+    remade.stderr.includes(`restarted ${unit}.service: it ran with another configuration (services)`),
   )
     ? undefined
     : remade.stderr,
@@ -120,13 +141,18 @@ expect('taken in with --from it is in force as well', await settled(), '');
 expect('and nothing is left to change', (await agent('install')).stdout, 'nothing to change\n');
 await vm.must('rm /root/edited.yaml /root/before.yaml');
 
-for (const role of ['primary', 'standby'] as const) {
+const LISTED = "find . -printf '%p %u:%g %m\\n' | grep -v /conf.d/ | sort";
+const listed = await vm.must(`cd /etc/postgresql/15/main; ${LISTED}`);
+for (const role of ['primary', 'standby', 'joined'] as const) {
   await vm.must('systemctl stop mgmtworker.service');
   await sql(vm, `create table if not exists kept_${role} as select generate_series(1, 1000) as n`);
   const units = await vm.must('systemctl list-unit-files --no-legend --no-pager | sort');
   const timeline = await sql(vm, 'select timeline_id from pg_control_checkpoint()');
   await putInCluster(vm);
-  if (role === 'standby') await becomeStandby(vm);
+  if (role !== 'primary') await becomeStandby(vm);
+  if (role === 'joined') await joinedEmpty(vm);
+  // Not configured: it ends at once, and its unit is remembered as failed.
+  await vm.exec('systemctl start cloudify-consul.service; systemctl kill -s KILL cloudify-consul.service');
   const loaded = await rules(vm);
   report(`${role}: the boot unit loads the rules`, /^[1-9]\d*\n1\n$/.test(loaded) ? undefined : loaded);
   const stays = await agent('uninstall');
@@ -136,7 +162,12 @@ for (const role of ['primary', 'standby'] as const) {
     `${role}: teardown without -f tells and refuses`,
     told.code === 1 && told.stdout.includes('nothing was done') ? undefined : told.stdout + told.stderr,
   );
+  const failed = "systemctl list-units --all --no-legend --plain --state=failed 'cloudify-*' | cut -d' ' -f1";
+  await vm.must(
+    'i=0; until systemctl is-failed -q cloudify-consul.service; do i=$((i+1)); [ $i -lt 300 ]; sleep 0.1; done',
+  );
   const torn = await agent('teardown', '-f');
+  expect(`${role}: teardown leaves no failed unit`, (await vm.exec(failed)).stdout, '');
   expect(`${role}: teardown`, torn.code === 0 ? '' : torn.stderr, '');
   expect(
     `${role}: the distribution's server runs`,
@@ -154,7 +185,7 @@ for (const role of ['primary', 'standby'] as const) {
   expect(`${role}: its data is whole, the cluster's traces are gone`, seen, right);
   await sql(vm, `drop table kept_${role}; checkpoint`);
   const later = await sql(vm, 'select timeline_id from pg_control_checkpoint()');
-  expect(`${role}: timeline`, Number(later) - Number(timeline), role === 'standby' ? 1 : 0);
+  expect(`${role}: timeline`, Number(later) - Number(timeline), role === 'primary' ? 0 : 1);
   report(
     `${role}: units are enabled as before`,
     difference(units, await vm.must('systemctl list-unit-files --no-legend --no-pager | sort')),
@@ -164,6 +195,15 @@ for (const role of ['primary', 'standby'] as const) {
     (await agent('teardown', '-f')).stdout,
     'nothing to tear down\n',
   );
+  if (role === 'joined') {
+    const line = "done    wrote the distribution's settings for it, which this machine lacked";
+    report(
+      'joined: teardown says that it wrote settings',
+      torn.stderr.includes(line) ? undefined : torn.stderr,
+    );
+    expect('joined: as Debian has them', await vm.must(`cd /etc/postgresql/15/main; ${LISTED}`), listed);
+    await settingsAsBefore(vm);
+  }
   const aside = await vm.exec('ls /var/lib/cloudify/former-*/agent/membership.json');
   report(`${role}: the state is kept aside`, aside.code === 0 ? undefined : aside.stderr);
   expect(

@@ -15,6 +15,7 @@ function bench(longest = 4) {
     /** What setting takes. */
     slow: 0,
     sets: 0,
+    cutting: Promise.resolve(),
     open: () => world.entryEnds > clock,
     log,
   };
@@ -43,7 +44,12 @@ function bench(longest = 4) {
     mark: (deadline) => {
       world.mark = deadline;
     },
+    cut: () => {
+      log.push(world.open() ? 'reset while open' : 'clients reset');
+      return world.cutting;
+    },
     async fenceDown() {
+      log.push('fenced down');
       world.fencedDown += 1;
     },
     closed: () => log.push('closed'),
@@ -66,7 +72,17 @@ function bench(longest = 4) {
     clock = Math.max(clock, end);
     watch();
   }
-  return { gate, world, pass, now: () => clock, jump: (seconds: number) => (clock += seconds) };
+  /** Time passes step by step, with things under way that never end. */
+  async function tick(seconds: number): Promise<void> {
+    for (let i = 0; i < seconds * 20; i++) {
+      clock += 0.05;
+      const due = timers.filter((timer) => timer.at <= clock);
+      timers = timers.filter((timer) => !due.includes(timer));
+      for (const { callback } of due) callback();
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    }
+  }
+  return { gate, world, pass, tick, now: () => clock, jump: (seconds: number) => (clock += seconds) };
 }
 
 describe('a renewal', () => {
@@ -262,5 +278,88 @@ describe("the cluster's own limit", () => {
     expect([world.open(), world.fencedDown]).toEqual([true, 0]);
     await pass(1);
     expect([world.open(), world.fencedDown]).toEqual([false, 1]);
+  });
+});
+
+describe('clients', () => {
+  const resets = (log: readonly string[]) =>
+    log.filter((line) => line.includes('reset') || line === 'fenced down');
+
+  test('are reset at the deadline, once shut out and before their server is killed', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3.97);
+    await pass(4);
+    expect(resets(world.log)).toEqual(['clients reset', 'fenced down']);
+  });
+
+  test('are reset by a close before it is answered, once', async () => {
+    const { gate, world, now } = bench();
+    await gate.renew(now() + 3.97);
+    expect(await gate.close()).toBe('closed');
+    expect(resets(world.log)).toEqual(['clients reset']);
+    expect(await gate.close()).toBe('closed');
+    expect(resets(world.log)).toEqual(['clients reset']);
+  });
+
+  test('are reset although the entries could not be deleted: the kernel ends those itself', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3.97);
+    world.broken.add('shut');
+    await pass(4);
+    expect(resets(world.log)).toEqual(['clients reset', 'fenced down']);
+  });
+
+  test('that cannot be reset in time hold up neither the killing nor a close', async () => {
+    const { gate, world, now, tick } = bench();
+    world.cutting = new Promise(() => {});
+    await gate.renew(now() + 3.97);
+    const closed = gate.close();
+    await tick(1);
+    expect(await closed).toBe('closed');
+    await gate.renew(now() + 2);
+    await tick(3);
+    expect(world.fencedDown).toBe(1);
+  });
+
+  test('of a manager in no cluster are nobody to reset when a helper starts or stops nothing', async () => {
+    const { gate, world } = bench();
+    await gate.resume(null);
+    await gate.close();
+    expect(resets(world.log)).toEqual([]);
+  });
+});
+
+describe('an extension', () => {
+  test('moves a deadline that runs, as a renewal does', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3.97);
+    await pass(2);
+    expect(await gate.extend(now() + 3.97)).toBe('ok');
+    await pass(3);
+    expect([world.open(), world.fencedDown]).toEqual([true, 0]);
+    expect(await gate.extend(now() + 5)).toBe('refused: too far ahead');
+  });
+
+  test('opens nothing that was never open, was closed, or ran out', async () => {
+    const { gate, world, pass, now } = bench();
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    await gate.renew(now() + 3);
+    await gate.close();
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    await gate.renew(now() + 3);
+    await pass(3.1);
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    expect([world.open(), world.mark, world.sets]).toEqual([false, null, 2]);
+  });
+
+  test('goes on with what an earlier helper left open, also a moment after it ran out', async () => {
+    for (const left of [2, -0.2]) {
+      const { gate, world, pass, now } = bench();
+      await gate.resume(now() + left);
+      await pass(0.1);
+      expect(await gate.extend(now() + 3)).toBe('ok');
+      await pass(2);
+      expect([world.open(), world.fencedDown]).toEqual([true, 0]);
+    }
   });
 });

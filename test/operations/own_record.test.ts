@@ -26,7 +26,7 @@ const founded: NodeRecord = {
   postgresPort: 5432,
   version: '0.0.1',
   options: { priority: 7, nofailover: true, maintenance: false },
-  proof: 'abc',
+  proof: 'ab'.repeat(32),
 };
 
 async function stage(record: object | null, more: Partial<View> = {}) {
@@ -77,7 +77,7 @@ test('a founder that got files later tells its device id, and its version after 
     deviceId: 'DEVICE-ONE',
     version,
     options: founded.options,
-    proof: 'abc',
+    proof: 'ab'.repeat(32),
     ofANewerVersion: { kept: true },
     settings: { folders: ['etc'] },
   });
@@ -90,9 +90,9 @@ test('a founder that got files later tells its device id, and its version after 
 test('a renewed certificate and a new identity of Syncthing are told; an id that cannot be made now stays as it is', async () => {
   const { keep, read, see, world } = await stage({ ...founded, deviceId: 'OLD' });
   world.device = new Error('there is no syncthing executable');
-  world.certificate = { name: 'm1.abc', fingerprint: 'ff' };
+  world.certificate = { name: 'm1.0123456789ab', fingerprint: 'ff'.repeat(32) };
   await keep();
-  expect(await read()).toMatchObject({ deviceId: 'OLD', certificate: { fingerprint: 'ff' } });
+  expect(await read()).toMatchObject({ deviceId: 'OLD', certificate: { fingerprint: 'ff'.repeat(32) } });
   await see();
   world.device = 'NEW';
   await keep();

@@ -12,9 +12,16 @@ import {
   admitSecurity,
   prepareJoin,
 } from '../../agent/security/admission.ts';
+import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
 import { foundSecurity } from '../../agent/security/found.ts';
-import { applyRenewal, expiries, renewalDue, renewCertificates } from '../../agent/security/renew.ts';
-import { hashOf, loadSecurity, type Security, securityStore } from '../../agent/security/store.ts';
+import {
+  applyRenewal,
+  expiries,
+  renewalDue,
+  renewCertificates,
+  renewExpired,
+} from '../../agent/security/renew.ts';
+import { hashOf, loadSecurity, SERVICES, type Security, securityStore } from '../../agent/security/store.ts';
 import { joinTokens } from '../../agent/security/tokens.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
@@ -56,7 +63,7 @@ describe('a start', () => {
       const pem = readFileSync(at.certificate, 'utf8');
       expect(signedBy(pem, made.caPem)).toBe(true);
       expect(keyFits(pem, readFileSync(at.key, 'utf8'))).toBe(true);
-      expect(readCertificate(pem).commonName).toBe(made.certificate.name);
+      expect(readCertificate(pem).commonName).toBe(`${service}.${made.certificate.name}`);
       expect(readCertificate(pem).names.includes('server.cloudify.consul')).toBe(service === 'consul');
       expect(readCertificate(pem).names).toContain('IP Address:203.0.113.1');
       expect(statSync(at.key).mode & 0o777).toBe(service === 'consul' ? 0o640 : 0o600);
@@ -99,6 +106,7 @@ describe('a join', () => {
     security,
     tokens,
     datacenter: 'cloudify',
+    ownNames: true,
     createNodeToken: async (node: string, secret: string) => {
       nodeTokens.push([node, secret]);
     },
@@ -164,13 +172,17 @@ describe('a join', () => {
 });
 
 describe('a renewal', () => {
-  test('makes new keys under the same name, and is due only in the last quarter', async () => {
+  test('makes new keys under the same name, holds for 90 days, and is due only in the last third', async () => {
     const config = configOf('m1', '10.0.0.11');
     const before = await founded(config);
     const made = Date.now();
-    expect(renewalDue(config, made + 500 * DAY)).toBe(false);
-    expect(renewalDue(config, made + 549 * DAY)).toBe(true);
-    const after = await renewCertificates(config, 10);
+    const days = expiries(config).map(({ what, notAfter }) => [what, Math.round((notAfter - made) / DAY)]);
+    expect(days.filter(([what]) => what !== 'ca')).toEqual(SERVICES.map(() => [expect.any(String), 90]));
+    expect(renewalDue(config, made + 59 * DAY)).toBe(false);
+    expect(renewalDue(config, made + 61 * DAY)).toBe(true);
+    // It warns when renewing has failed for two weeks, and not before.
+    expect(config.checks.certificate_warning).toBeLessThan(30 * DAY);
+    const after = await renewCertificates(config, { days: 10 });
     expect(after.certificate.name).toBe(before.certificate.name);
     expect(after.certificate.fingerprint).not.toBe(before.certificate.fingerprint);
     expect([after.ca, after.secrets]).toEqual([before.ca, before.secrets]);
@@ -196,5 +208,49 @@ describe('a renewal', () => {
     const plain = configOf('m2', '127.0.0.12', { api: { tls: false } });
     expect(await codeOf(renewCertificates(plain))).toBe('no_certificates');
     expect(expiries(plain)).toEqual([]);
+  });
+
+  test('of what is over already is made before anything starts, by a member that holds the key of the authority', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    const { ca, secrets } = await founded(config);
+    const now = Date.now();
+    expect(await renewExpired(config, now)).toBe(false);
+    const later = now + 91 * DAY;
+    const store = securityStore(config);
+    rmSync(store.files.caKey);
+    expect(await renewExpired(config, later)).toBe(false);
+    store.saveCa(ca);
+    const before = store.pair('consul');
+    expect(await renewExpired(config, later)).toBe(true);
+    expect(store.pair('consul')).not.toEqual(before);
+    expect(loadSecurity(config)?.secrets).toEqual(secrets);
+  });
+
+  test('is due at once for certificates that begin in the future: the clock was wrong when they were made', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    await founded(config);
+    expect([renewalDue(config, Date.now()), renewalDue(config, Date.now() - 2 * DAY)]).toEqual([false, true]);
+  });
+
+  test('keeps the name that all services shared until everybody knows the new ones, then gives each its own', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    const { ca } = await founded(config);
+    const store = securityStore(config);
+    const shared = await issueOwn(ca, namesOf(config), 'm1.0a0a0a0a0a0a', { shared: true });
+    for (const service of SERVICES) store.savePair(service, shared[service]);
+    const nameOf = (service: (typeof SERVICES)[number]) =>
+      readCertificate(store.pair(service)?.certificate ?? '').commonName;
+    const record = { name: 'm1.0a0a0a0a0a0a', fingerprint: expect.any(String) };
+    expect(loadSecurity(config)?.certificate).toEqual(record);
+    expect((await renewCertificates(config)).certificate).toEqual(record);
+    expect(SERVICES.map(nameOf)).toEqual(SERVICES.map(() => record.name));
+    // One that broke off after the first counts as not done.
+    const own = await issueOwn(ca, namesOf(config), record.name);
+    store.savePair('agent', own.agent);
+    expect(loadSecurity(config)?.certificate).toEqual(record);
+    const moved = { ...record, services: true };
+    expect((await renewCertificates(config, { ownNames: true })).certificate).toEqual(moved);
+    expect(SERVICES.map(nameOf)).toEqual(SERVICES.map((service) => `${service}.${record.name}`));
+    expect((await renewCertificates(config)).certificate).toEqual(moved);
   });
 });

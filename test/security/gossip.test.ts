@@ -1,10 +1,11 @@
 import { beforeEach, expect, test } from 'bun:test';
 import { followGossip, type GossipParts, rotateGossip } from '../../agent/security/gossip.ts';
-import { newSecrets, type Secrets } from '../../agent/security/store.ts';
+import { newGossipKey, newSecrets, type Secrets } from '../../agent/security/store.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
 let consul: FakeConsul;
 const done: string[] = [];
+const NEW = newGossipKey();
 
 function member(name: string): GossipParts & { secrets(): Secrets } {
   let secrets: Secrets = { ...newSecrets(), gossipKey: 'old' };
@@ -18,7 +19,12 @@ function member(name: string): GossipParts & { secrets(): Secrets } {
         done.push(`${name} saved`);
       },
     },
-    security: { current: () => undefined, reload: () => undefined },
+    security: {
+      current: () => undefined,
+      reload: () => undefined,
+      taken: () => {},
+      inPostgres: () => undefined,
+    },
     configure: () => void done.push(`${name} configured`),
     secrets: () => secrets,
   };
@@ -48,10 +54,10 @@ test('a new key is in Consul and in the own files before the servers use it', as
 });
 
 test('a member that was away takes it over once, and another that has it changes nothing', async () => {
-  await consul.client().kv.put('c/gossip', JSON.stringify({ schema: 1, key: 'new' }));
+  await consul.client().kv.put('c/gossip', JSON.stringify({ schema: 1, key: NEW }));
   const away = member('m2');
   expect(await followGossip(away)).toBe(true);
-  expect(away.secrets()).toMatchObject({ gossipKey: 'new' });
+  expect(away.secrets()).toMatchObject({ gossipKey: NEW });
   expect(await followGossip(away)).toBe(false);
   expect(done).toEqual(['m2 saved', 'm2 configured']);
 });
@@ -61,3 +67,14 @@ test('without a key in Consul the one from the start stays', async () => {
   expect(await followGossip(one)).toBe(false);
   expect(one.secrets().gossipKey).toBe('old');
 });
+
+test.each(['', 'new', `${NEW}"\n`, NEW.slice(0, 20), 7])(
+  'what is no key is not taken over: %p',
+  async (key) => {
+    await consul.client().kv.put('c/gossip', JSON.stringify({ schema: 1, key }));
+    const one = member('m1');
+    expect(await followGossip(one)).toBe(false);
+    expect(one.secrets().gossipKey).toBe('old');
+    expect(done).toEqual([]);
+  },
+);

@@ -42,7 +42,7 @@ export function startFiles(world: World): void {
 /** What an operator asks for is not done without the files (DESIGN 10). */
 export function missedFiles(world: World, from: SimNode, given: LeaseRecord): string | null {
   const target = world.node(given.holder)?.files;
-  if (target === undefined || !target.enabled || given.reason !== 'switchover requested') return null;
+  if (target === undefined || !target.enabled || !given.reason.startsWith('switchover to ')) return null;
   if (target.version >= from.files.version) return null;
   return `${given.holder} has ${target.version} of ${from.files.version}`;
 }

@@ -204,8 +204,8 @@ export const replicationMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/rejoin.ts',
-        'if (sync === undefined || sync.leader === n.name) return false;',
-        'if (sync !== null) return true;',
+        'return faultsOf(n.view).length === 0 && !isCountedOn(n);',
+        'return true;',
       ),
     ],
   },
@@ -214,7 +214,7 @@ export const replicationMutations: Mutation[] = [
     untested:
       'a branch is compared with the one sync names: for the leader that is its own, and nothing asks for a rewind',
     what: 'the leader that sync still names is wiped',
-    edits: [edit('procedures/rejoin.ts', 'sync.leader === n.name', 'false')],
+    edits: [edit('procedures/vote.ts', 'sync.leader === n.name', 'false')],
   },
   {
     id: 'D.6 follow',

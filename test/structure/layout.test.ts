@@ -16,6 +16,7 @@ const top = [
   'docs',
   'package-lock.json',
   'package.json',
+  'release',
   'test',
   'tsconfig.json',
 ];

@@ -3,7 +3,7 @@ import { renewWith } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Fork } from '../postgres.ts';
-import { lsnText, type SyncRecord, standbyName } from '../records.ts';
+import { forksText, type SyncRecord, standbyName } from '../records.ts';
 import { confirming, covered, listOf } from './cover.ts';
 import type { Opening } from './opening.ts';
 
@@ -16,7 +16,8 @@ export function* confirmedVoters(
   const list = listOf(voters, k);
   if (list === null) return opening;
   const have = yield* confirming(n, list, n.policy.openWait);
-  if (have === null || opening.compared) return have === null ? null : opening;
+  if (have === null) return null;
+  if (opening.compared) return opening;
   // The others were never compared: a list with them would count what they report of a branch of their own.
   const seen = voters.filter((v) => have.includes(standbyName(v)));
   if (seen.length === voters.length) return opening;
@@ -44,13 +45,12 @@ export function* staysShut(n: NodeContext, timeline: number, history: Fork[]): P
 function* announceShut(n: NodeContext, timeline: number, history: Fork[]): Procedure<string> {
   const right = n.lease.right;
   if (right === null) return 'no lease';
-  const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
   const value: SyncRecord = {
     schema: 1,
     leader: n.name,
     epoch: right.epoch,
     timeline,
-    history: forks,
+    history: forksText(history),
     voters: [],
     k: 0,
   };

@@ -33,8 +33,10 @@ export function* handover(
   why: HandoverKind = 'requested',
 ): Procedure<Result> {
   const bound = bounds(n, why);
+  n.step = `until ${target} has caught up`;
   if (!(yield* targetReady(n, target, bound.target)))
     return { ok: false, why: `${target} has not caught up` };
+  n.step = 'for the hook pre-demote';
   if (why === 'shutdown') hookLater(n, 'pre-demote', { target });
   else {
     const hook = yield* call('hooks', 'run', 'pre-demote', { target });
@@ -48,6 +50,7 @@ export function* handover(
     if (quiet !== null) return { ok: false, why: quiet };
   }
   // What the clean stop would have to write is written while clients still work.
+  n.step = 'for a checkpoint';
   const written = yield* call('pg', 'checkpoint', bound.checkpoint);
   if (written.kind !== 'done' && why !== 'shutdown')
     return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
@@ -60,6 +63,7 @@ export function* handover(
     const quiet = yield* quieten(n, target, bound, why, reason);
     if (quiet !== null) return yield* stay(n, quiet);
   }
+  n.step = 'for PostgreSQL to stop';
   const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') {
     // Not confirmed: nobody may be told to go on. Fenced, the lease runs out.
@@ -68,6 +72,7 @@ export function* handover(
   }
   if (!stopped.clean || stopped.checkpoint === null)
     return yield* release(n, `${reason}; the stop was not clean`, closedAt);
+  n.step = `until ${target} has replayed the end of the log`;
   if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {
     return yield* stay(n, `${target} did not replay the shutdown checkpoint in time`);
   }
@@ -88,8 +93,10 @@ function* quieten(
   why: HandoverKind,
   reason: string,
 ): Procedure<string | null> {
+  n.step = 'for its services to stop';
   const down = yield* call('services', 'down', bound.services);
   if (down.kind !== 'done') return `services did not stop: ${down.why}`;
+  n.step = `until ${target} has the files`;
   const lacks = yield* settleFiles(n, target, bound.files);
   if (lacks !== null && why === 'requested') return lacks;
   if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);

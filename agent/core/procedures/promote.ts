@@ -6,7 +6,7 @@ import { confirm, refresh, renewWith } from '../lease.ts';
 import { remaining } from '../lease_view.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
-import { lsnText, type SyncRecord } from '../records.ts';
+import { forksText, type SyncRecord } from '../records.ts';
 import { confirmedVoters, everyOtherWaitsForRewind, staysShut } from './confirmation.ts';
 import { covered, listOf, sameList } from './cover.ts';
 import { extend } from './extend.ts';
@@ -94,7 +94,7 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
       message: 'DEGRADED: no standby confirms; opening without synchronous replication',
     });
   const { voters, k } = confirmed ?? NOBODY;
-  const forks = history.map((f) => ({ tli: f.tli, lsn: lsnText(f.lsn) }));
+  const forks = forksText(history);
   const sync: SyncRecord = {
     schema: 1,
     leader: n.name,

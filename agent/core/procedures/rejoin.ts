@@ -6,7 +6,7 @@ import type { Fork } from '../postgres.ts';
 import { faultsOf } from '../unreadable.ts';
 import { carryList } from './opening.ts';
 import type { Result } from './promote.ts';
-import { follow, mayFollow, upstreamOf } from './vote.ts';
+import { follow, isCountedOn, mayFollow, upstreamOf } from './vote.ts';
 
 const START = 10_000;
 
@@ -55,8 +55,5 @@ export function* rebuild(
 
 /** Is nothing on this node's disk that a promotion might still count on? */
 export function mayWipe(n: NodeContext): boolean {
-  if (faultsOf(n.view).length > 0) return false;
-  const sync = n.view?.sync?.value;
-  if (sync === undefined || sync.leader === n.name) return false;
-  return !sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);
+  return faultsOf(n.view).length === 0 && !isCountedOn(n);
 }

@@ -169,8 +169,8 @@ function* towardsUpstream(n: NodeContext, record: LeaseRecord, upstream: Upstrea
   return towardsHolder(at, history, record, view?.sync?.value ?? null, view?.history ?? []);
 }
 
-/** Does `sync` name this node, or its present copy? */
-function isCountedOn(n: NodeContext): boolean {
+/** Does `sync` name this node, or its present copy, so that a vote may count on it? Yes, when that was never read. */
+export function isCountedOn(n: NodeContext): boolean {
   const sync = n.view?.sync?.value;
   if (sync === undefined || sync.leader === n.name) return true;
   return sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);

@@ -81,7 +81,10 @@ export const freeLease: Rule[] = [
     reason: (f) => `taking the lease: ${f.ballot?.verdict.reason ?? ''}`,
     does: ['acquire'],
     actions: (f) => [
-      { do: 'acquire', reason: f.lease.holder === '' ? 'released' : `${f.lease.holder} did not renew` },
+      {
+        do: 'acquire',
+        reason: f.lease.holder === '' ? (f.lease.released ?? 'released') : `${f.lease.holder} did not renew`,
+      },
     ],
   },
 ];

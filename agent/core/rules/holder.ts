@@ -2,6 +2,7 @@
 
 import type { Facts } from '../facts.ts';
 import { holds, isDown, isPrimary, isStandby, type Rule, seconds, syncIsOurs } from '../rule.ts';
+import { failed, switchover } from '../why.ts';
 
 const alone = (f: Facts) => f.members.length < 2;
 const databaseChecks = ['postgres_port', 'postgres_select', 'postgres_write'];
@@ -47,8 +48,8 @@ export const holder: Rule[] = [
     does: ['handover', 'release'],
     actions: (f) =>
       f.fit === null
-        ? [{ do: 'release', reason: 'shutdown' }]
-        : [{ do: 'handover', to: f.fit, reason: 'shutdown', why: 'shutdown' }],
+        ? [{ do: 'release', reason: 'the machine shuts down' }]
+        : [{ do: 'handover', to: f.fit, reason: 'the machine shuts down', why: 'shutdown' }],
   },
   {
     id: 510,
@@ -136,9 +137,9 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'fenced',
     when: (f) => holds(f) && databaseFails(f) && !alone(f),
-    reason: (f) => `${failing(f).join(', ')} failed: releasing the lease`,
+    reason: (f) => `${failed(f, failing(f))}: releasing the lease`,
     does: ['release'],
-    actions: (f) => [{ do: 'release', reason: `${failing(f).join(', ')} failed` }],
+    actions: (f) => [{ do: 'release', reason: failed(f, failing(f)) }],
   },
   {
     id: 535,
@@ -146,7 +147,7 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && databaseFails(f),
-    reason: (f) => `${failing(f).join(', ')} failed: starting the database again`,
+    reason: (f) => `${failed(f, failing(f))}: starting the database again`,
     does: ['start_in_place'],
     actions: () => [{ do: 'start_in_place' }],
   },
@@ -169,7 +170,7 @@ export const holder: Rule[] = [
     reason: (f) => `switchover to ${f.request?.target} requested`,
     does: ['handover'],
     actions: (f) => [
-      { do: 'handover', to: f.request?.target ?? '', reason: 'switchover requested', why: 'requested' },
+      { do: 'handover', to: f.request?.target ?? '', reason: switchover(f), why: 'requested' },
     ],
   },
   {
@@ -178,13 +179,13 @@ export const holder: Rule[] = [
     from: 'active',
     to: 'standby',
     when: (f) => holds(f) && fails(f) && f.fit !== null && !repairable(f),
-    reason: (f) => `${failing(f).join(', ')} failed: handing over to ${f.fit}`,
+    reason: (f) => `${failed(f, failing(f))}: handing over to ${f.fit}`,
     does: ['handover'],
     actions: (f) => [
       {
         do: 'handover',
         to: f.fit ?? '',
-        reason: `${failing(f).join(', ')} failed`,
+        reason: failed(f, failing(f)),
         why: 'failing',
       },
     ],
@@ -222,7 +223,7 @@ export const holder: Rule[] = [
     to: 'active',
     when: (f) => holds(f) && fails(f),
     reason: (f) =>
-      `DEGRADED: ${failing(f).join(', ')} failed; ${f.fit === null ? 'no standby is fit' : 'repaired in place first'}: staying active`,
+      `DEGRADED: ${failed(f, failing(f))}; ${f.fit === null ? 'no standby is fit' : 'repaired in place first'}: staying active`,
     does: ['sync_step'],
     actions: () => [{ do: 'sync_step' }],
   },

@@ -61,7 +61,7 @@ export const standby: Rule[] = [
   },
   {
     id: 717,
-    situation: 'its data is not all in the log of the holder, or not known to be',
+    situation: 'its data is not all in the log of the holder',
     from: 'standby',
     to: 'standby',
     when: (f) => f.lease.state === 'other' && isStandby(f) && f.towards === 'foreign',

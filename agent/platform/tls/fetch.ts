@@ -31,6 +31,8 @@ export function connectionOptions({ tls, once = false }: ConnectionWish): Record
     return {
       client: create({
         ...(tls === undefined ? {} : { caCerts: [tls.ca], ...pair(tls) }),
+        // Deno alone would speak HTTP/2, where all requests share one connection; here a write has its own.
+        http2: false,
         ...(once ? { poolMaxIdlePerHost: 0 } : {}),
       }),
     };

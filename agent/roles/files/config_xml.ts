@@ -28,6 +28,8 @@ export function renderConfig(config: NodeConfig, settings: Settings, apiKey: str
     crashReportingEnabled: false,
     autoUpgradeIntervalH: 0,
     releasesURL: '',
+    // Between members TLS 1.3 and nothing else, whose suites are all AEAD.
+    insecureAllowOldTLSVersions: false,
     stunKeepaliveStartS: 0,
     announceLANAddresses: false,
     overwriteRemoteDeviceNamesOnConnect: false,
@@ -68,7 +70,7 @@ export function renderConfig(config: NodeConfig, settings: Settings, apiKey: str
   );
   return `<configuration version="${VERSION}">
 ${[...folders, ...devices].join('\n')}
-  <gui enabled="true" tls="false" debugging="false">
+  <gui enabled="true" tls="true" debugging="false">
     <address>${escaped(restAddress(config))}</address>
     <user>agent</user>
     <password>${NO_PASSWORD}</password>

@@ -21,12 +21,15 @@ import { agentFiles, syncthingBinary } from '../../platform/paths.ts';
 import { runOk } from '../../platform/process.ts';
 import { renderConfig } from './config_xml.ts';
 import { DEVICE_ID, deviceIdOf } from './device_id.ts';
+import { makeRestCertificate } from './rest_certificate.ts';
 import { settingsOf } from './settings.ts';
 
 const memorySchema = v.object({
   schema: v.literal(1),
   /** Secret: opens Syncthing's REST API, and with it every file. */
   apiKey: v.string(),
+  /** By which its REST listener is known; none while Syncthing was last started by a version that asked it over plain HTTP. */
+  restCa: v.optional(v.string()),
   members: v.array(
     v.object({ node: v.string(), deviceId: v.pipe(v.string(), v.regex(DEVICE_ID)), address: v.string() }),
   ),
@@ -101,7 +104,11 @@ export function openHome(config: NodeConfig): Home {
     },
     async writeConfig() {
       const own = await home.deviceId();
-      remember({});
+      const rest = await makeRestCertificate(config.files.rest_address);
+      // Before what it is to be known by: who dies in between has started nothing yet.
+      remember({ restCa: rest.ca });
+      writeDurably(join(dir, 'https-key.pem'), rest.key, GROUP_READABLE);
+      writeDurably(join(dir, 'https-cert.pem'), rest.certificate, GROUP_READABLE);
       const { apiKey, members } = recall();
       const settings = settingsOf({ config, own, members, stance: { kind: 'apart' }, deletions: false });
       writeDurably(join(dir, 'config.xml'), renderConfig(config, settings, apiKey), GROUP_READABLE);

@@ -48,10 +48,14 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
   const { log } = deps;
   const home = openHome(config);
   const unit = syncthingUnit(config);
+  const rest = createRest(restAddress(config), () => ({
+    apiKey: home.memory.apiKey,
+    ca: home.memory.restCa,
+  }));
   const ctx: Context = {
     config,
     home,
-    rest: () => createRest(`http://${restAddress(config)}`, home.memory.apiKey),
+    rest: () => rest,
     log,
     epoch: deps.epoch ?? (() => 0),
     lock: createLock(),
@@ -136,7 +140,9 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
       if (syncthingBinary(config) === undefined) throw missing();
       wanted = true;
       if (ctx.turn.signal.aborted) ctx.turn = new AbortController();
-      if ((await driver.status(unit)).state === 'running' && (await until(answers, { timeout: START }))) {
+      const runs = (await driver.status(unit)).state === 'running';
+      // One that speaks plain HTTP yet, started before the upgrade, is started anew.
+      if (runs && home.memory.restCa !== undefined && (await until(answers, { timeout: START }))) {
         if (!(await asConfigured())) {
           await driver.stop(unit);
           await launch();

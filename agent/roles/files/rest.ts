@@ -1,5 +1,6 @@
 /** Syncthing's REST API, as far as it is used here. */
 import { AgentError } from '../../errors.ts';
+import { type ClientTls, connectionCache } from '../../platform/tls/fetch.ts';
 
 export type Rest = {
   /** Throws `syncthing_silent` (transient) or `syncthing_refused`. */
@@ -12,7 +13,20 @@ export const query = (path: string, values: Readonly<Record<string, string | num
     .map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
     .join('&')}`;
 
-export function createRest(base: string, apiKey: string): Rest {
+export type RestAccess = {
+  readonly apiKey: string;
+  /** Nothing is sent before the other side has shown a certificate of this authority. Undefined: nothing is sent. */
+  readonly ca: string | undefined;
+};
+
+/** `address`: HOST:PORT. `access` is asked at each call. Keep it: its connections are pooled. */
+export function createRest(address: string, access: () => RestAccess): Rest {
+  let trusted: ClientTls | undefined;
+  const connection = connectionCache(() => {
+    const { ca } = access();
+    if (trusted?.ca !== ca) trusted = ca === undefined ? undefined : { ca };
+    return trusted;
+  });
   async function call(
     method: string,
     path: string,
@@ -21,9 +35,12 @@ export function createRest(base: string, apiKey: string): Rest {
     body?: unknown,
   ): Promise<Response> {
     const limit = AbortSignal.timeout(Math.max(1, Math.round(ms)));
+    const { apiKey, ca } = access();
     let reply: Response;
     try {
-      reply = await fetch(`${base}/rest/${path}`, {
+      if (ca === undefined) throw new Error('it was not started with a certificate yet');
+      reply = await fetch(`https://${address}/rest/${path}`, {
+        ...connection(false),
         method,
         redirect: 'manual',
         headers: {

@@ -13,10 +13,17 @@ export interface ServerFence {
 export interface Fence {
   close(ms: number): Promise<Outcome>;
   open(until: number, ms: number): Promise<Outcome>;
-  /** Failed: the ports shut at the last `until` that was confirmed, or up to a second before. */
-  extend(until: number): Promise<Outcome>;
+  /**
+   * `known`: clients are let in, as far as this process knows; left out, it does not know yet, and what is shut stays so. Failed: the
+   * ports shut at the last `until` that was confirmed, or up to a second before.
+   */
+  extend(until: number, known?: boolean): Promise<Outcome>;
 }
 
+/** How long the server is not shut for the helper's sake, ms: a small part of the fencing time. */
+const RESETTING = 200;
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const failed = (why: string): Outcome => ({ kind: 'failed', why });
 const caught = (work: Promise<Outcome>): Promise<Outcome> =>
   work.catch((thrown) => failed(thrown instanceof Error ? thrown.message : String(thrown)));
@@ -42,15 +49,18 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
 
   /**
    * While the right lasts, the server goes first: its sessions tell their clients that it is over, which a shut port would
-   * swallow, and a client that waits for an answer would wait for its own time limit. Past the right, everything at once.
+   * swallow, and a client that waits for an answer would wait for its own time limit. Past the right the ports are shut already: there
+   * the helper resets the clients while their server still holds their connections, and then the server is shut.
    */
   async function close(ms: number): Promise<Outcome> {
     const patience = Math.min(ms / 2, right - now());
     right = 0;
     shut = true;
+    const ports = patience > 0 ? null : caught(lease.close(ms));
+    if (ports !== null) await Promise.race([ports, pause(RESETTING)]);
     const server_ = caught(server.fence(ms));
-    if (patience > 0) await Promise.race([server_, new Promise<void>((done) => setTimeout(done, patience))]);
-    const outcomes = await Promise.all([caught(lease.close(ms)), server_]);
+    if (patience > 0) await Promise.race([server_, pause(patience)]);
+    const outcomes = await Promise.all([ports ?? caught(lease.close(ms)), server_]);
     // Members' machines reach the database past the firewall: one that did not shut them out is not left to itself.
     if (outcomes[1].kind === 'failed') await caught(lease.end());
     const whys = outcomes.flatMap((one) => (one.kind === 'failed' ? [one.why] : []));
@@ -83,10 +93,10 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
       await close(ms);
       return failed('it was closed meanwhile');
     },
-    async extend(until) {
+    async extend(until, known = false) {
       if (shut) return failed('it was closed');
       right = until;
-      return await caught(lease.renew(until));
+      return await caught(known ? lease.renew(until) : lease.keep(until));
     },
   };
 }

@@ -46,10 +46,19 @@ function outbound(role: FirewallRole, family: Family, ports: RulePorts): string[
     // A reset acknowledges nothing, and it is what a refused client is told by.
     `-p tcp -m tcp --tcp-flags RST RST -j RETURN`,
     ...each('tcp', 'sports', [ports.postgres], `${member} -j ACCEPT`),
+    // That a server has ended is no answer either. Whatever its client says to that, or missed before, is refused aloud.
+    ...bare(family).map((empty) => `-p tcp -m set --match-set ${SET_CLIENT} src ${empty} -j RETURN`),
     // A commit that was waiting for a standby answers through here.
     ...(role === 'fenced' ? [] : [`-p tcp -m set --match-set ${SET_LEASE} src -j RETURN`]),
     `-p tcp -m set --match-set ${SET_CLIENT} src -j DROP`,
   ].map((rule) => `-A ${CHAIN_OUT} ${rule}`);
+}
+
+/** The end of a connection without a byte of data: as short as its headers, with timestamps (option 8) or without. */
+function bare(family: Family): string[] {
+  const header = family === 'v4' ? 40 : 60;
+  const fin = '-m tcp --tcp-flags FIN FIN';
+  return [`${fin} --tcp-option 8 -m length --length ${header + 12}`, `${fin} -m length --length ${header}`];
 }
 
 /** A rule per fifteen ports: multiport takes no more. */

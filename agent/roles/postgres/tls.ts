@@ -8,6 +8,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
+import { MIN_TLS, OPENSSL_SUITES } from '../../platform/tls/suites.ts';
 import type { PgOptions } from './options.ts';
 import type { Certificates } from './port.ts';
 import { apply, isLoaded } from './reload.ts';
@@ -30,6 +31,8 @@ export function serverTls(o: PgOptions, { id }: TlsSettings): Record<string, str
     ssl_key_file: join(folder(o, id), 'key.pem'),
     ssl_crl_file: '',
     ssl_passphrase_command: '',
+    ssl_min_protocol_version: MIN_TLS,
+    ssl_ciphers: OPENSSL_SUITES,
   };
 }
 

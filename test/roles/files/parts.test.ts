@@ -79,6 +79,7 @@ test('the configuration of a start reaches nobody outside, takes no password, an
   expect(xml).toContain('<urAccepted>-1</urAccepted>');
   expect(xml).toContain('path="/srv/a &#38; &#34;b&#34;"');
   expect(xml).not.toContain('sendonly');
+  expect(xml).toContain('<gui enabled="true" tls="true"');
   expect(xml).toContain('ignorePerms="false"');
 });
 

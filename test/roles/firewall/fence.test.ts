@@ -5,9 +5,22 @@ import { firewallFence, serverFence } from '../../../agent/roles/firewall/fence.
 const DONE: Outcome = { kind: 'done' };
 const no = (why: string): Outcome => ({ kind: 'failed', why });
 
+const until = async (true_: () => boolean) => {
+  for (let i = 0; i < 30_000 && !true_(); i++) await new Promise((done) => setTimeout(done, 1));
+};
+
 function bench() {
   const calls: string[] = [];
-  const world = { now: 0, fence: DONE, unfence: DONE, renew: DONE, close: DONE, hang: false, renewTakes: 0 };
+  const world = {
+    now: 0,
+    fence: DONE,
+    unfence: DONE,
+    renew: DONE,
+    close: DONE,
+    hang: false,
+    renewTakes: 0,
+    closing: null as Promise<Outcome> | null,
+  };
   const server = {
     fence: (): Promise<Outcome> => {
       calls.push('server fenced');
@@ -24,9 +37,13 @@ function bench() {
       world.now += world.renewTakes;
       return world.renew;
     },
+    keep: async () => {
+      calls.push('lease kept');
+      return world.renew;
+    },
     close: async () => {
       calls.push('lease closed');
-      return world.close;
+      return world.closing ?? world.close;
     },
     end: async () => {
       calls.push('local ended');
@@ -90,8 +107,23 @@ describe('closing', () => {
     world.now = 1000;
     world.hang = true;
     void fence.close(500);
+    await until(() => calls.length === 4);
+    expect(calls.slice(2)).toEqual(['lease closed', 'server fenced']);
+  });
+
+  test('past the right has the clients reset before their server is shut, but waits for no helper that hangs', async () => {
+    const { fence, calls, world } = bench();
+    const { promise: reset, resolve: answer } = Promise.withResolvers<Outcome>();
+    world.closing = reset;
+    await fence.open(1000, 500);
+    world.now = 1000;
+    const closed = fence.close(500);
     await Promise.resolve();
-    expect(calls.slice(2)).toEqual(['server fenced', 'lease closed']);
+    expect(calls.slice(2)).toEqual(['lease closed']);
+    await until(() => calls.length === 4);
+    answer(DONE);
+    expect(await closed).toEqual(DONE);
+    expect(calls.slice(2)).toEqual(['lease closed', 'server fenced']);
   });
 
   test.each([
@@ -120,8 +152,17 @@ describe('closing', () => {
 
 test('an agent that was restarted extends what its predecessor opened', async () => {
   const { fence, calls } = bench();
-  expect(await fence.extend(1000)).toEqual(DONE);
+  expect(await fence.extend(1000, true)).toEqual(DONE);
   expect(calls).toEqual(['lease renewed']);
+});
+
+test('and while it does not know yet whether that is open, it keeps it and opens nothing', async () => {
+  const { fence, calls } = bench();
+  expect(await fence.extend(1000)).toEqual(DONE);
+  expect(calls).toEqual(['lease kept']);
+  await fence.close(500);
+  expect((await fence.extend(2000)).kind).toBe('failed');
+  expect(calls.filter((call) => call === 'lease kept')).toHaveLength(1);
 });
 
 test('without a firewall the last look at the clock is the same', async () => {

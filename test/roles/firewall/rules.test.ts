@@ -80,6 +80,27 @@ describe('rules', () => {
     expect(out[0]).toContain('--tcp-flags RST RST -j RETURN');
   });
 
+  test('let the end of a connection out, in every role, and not a byte of data with it', () => {
+    for (const role of FIREWALL_ROLES) {
+      for (const [family, header] of [
+        ['v4', 40],
+        ['v6', 60],
+      ] as const) {
+        const out = linesOf(renderRules(role, family, ports)).filter((line) =>
+          line.includes('CLOUDIFY-OUT -p'),
+        );
+        const fins = out.filter((line) => line.includes('FIN FIN'));
+        // No header is shorter than this, so nothing but a header is as short; with the option it is 12 bytes longer.
+        expect(fins.map((line) => line.split('FIN FIN ')[1])).toEqual([
+          `--tcp-option 8 -m length --length ${header + 12} -j RETURN`,
+          `-m length --length ${header} -j RETURN`,
+        ]);
+        const dropped = out.findIndex((line) => line.endsWith('cloudify-client src -j DROP'));
+        for (const fin of fins) expect(out.indexOf(fin)).toBeLessThan(dropped);
+      }
+    }
+  });
+
   test('never name more than fifteen ports at once', () => {
     const many = { ...ports, memberTcp: Array.from({ length: 40 }, (_, i) => 9000 + i) };
     const rules = renderRules('active', 'v4', many);
