@@ -132,6 +132,21 @@ test('certificates are renewed on every node without a role change, a restart or
       20_000,
       async () => (await t.sql('n1', 'select count(*) from pg_stat_replication')) === '3',
     );
+    // Each node has told it in its own record, which it may write with the management token alone.
+    const told = createConsulClient({
+      servers: [`https://${host('n1')}:8501`],
+      tls: () => securityOf('n1').tls,
+      token: securityOf('n1').secrets.consulToken,
+    });
+    for (const { name } of t.nodes)
+      await eventually(`the record of ${name} has its new certificate and its settings`, 60_000, async () => {
+        const read = await told.kv.get(`cloudify/cluster/nodes/${name}`);
+        const record = read.kind === 'ok' ? JSON.parse(read.entry.value) : {};
+        return (
+          record.certificate?.fingerprint === securityOf(name).certificate.fingerprint &&
+          Array.isArray(record.settings?.ports)
+        );
+      });
     await ledger.acknowledgedAfter(await ledger.mark(), 10_000);
     await ledger.stopWriting();
     expect(await ledger.balance('n1')).toMatchObject({ lost: [], phantoms: [] });
@@ -139,7 +154,7 @@ test('certificates are renewed on every node without a role change, a restart or
   } finally {
     await ledger.close();
   }
-}, 120_000);
+}, 300_000);
 
 /** What the replication role is told with this key; '' is a success. */
 function knock({ certificate, key }: Pair, on = 'n1'): string {
