@@ -3,6 +3,7 @@ import { renewWith } from '../../agent/core/lease.ts';
 import type { Mandate, NodeContext } from '../../agent/core/node.ts';
 import { openingVoters } from '../../agent/core/procedures/opening.ts';
 import { finishPromotion, promote, reopen, startInPlace } from '../../agent/core/procedures/promote.ts';
+import { nextTimeline } from '../../agent/core/procedures/promotion_records.ts';
 import type { HistoryRecord } from '../../agent/core/records.ts';
 import {
   historyRecord,
@@ -107,6 +108,21 @@ describe('promotion', () => {
     stage.on('pg.promote', () => ({ kind: 'done', timeline: 10 }));
     stage.run(promote(n));
     expect(stage.args('pg.reserveTimelines')).toEqual([[10]]);
+  });
+  test('tried again under its epoch it reserves the same number: who cannot read the record reckons with one', () => {
+    const { stage, n } = winner();
+    stage.on('pg.promote', () => ({ kind: 'done', timeline: 4 }));
+    stage.on('pg.reserveTimelines', () => ({ kind: 'failed', why: 'disk' }));
+    for (let i = 0; i < 20; i += 1) {
+      expect(stage.run(promote(n)).ok).toBe(false);
+      stage.sees(n);
+    }
+    stage.on('pg.reserveTimelines', () => ({ kind: 'done' }));
+    stage.run(promote(n));
+    expect(new Set(stage.args('pg.reserveTimelines').flat())).toEqual(new Set([4]));
+    // Once the epoch is another, the number is taken.
+    n.lease = { ...n.lease, right: n.lease.right && { ...n.lease.right, epoch: 7 } };
+    expect(nextTimeline(n, 3)).toBe(5);
   });
   test('promoted to another number than the reserved one: not opened', () => {
     const { stage, n } = winner();

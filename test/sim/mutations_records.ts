@@ -17,6 +17,7 @@ export const recordMutations: Mutation[] = [
     id: '4 mode unseen',
     what: "how commits are confirmed cannot be read: the node's own file says",
     theme: 'bad records',
+    policy: { synchronousMode: 'strict' },
     edits: [
       edit('sync_mode.ts', "(n.modeKnown ? n.policy.synchronousMode : 'strict')", 'n.policy.synchronousMode'),
     ],

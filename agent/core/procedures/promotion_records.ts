@@ -4,11 +4,17 @@ import type { TxnOp } from '../ports.ts';
 import { type ActiveRecord, type HistoryRecord, lsnText } from '../records.ts';
 import { timelinesTakenUnseen } from '../unreadable.ts';
 
-/** A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1). */
+/**
+ * A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1). Tried again under
+ * one epoch it is the same number: nobody who cannot read that record has to reckon with more than one.
+ */
 export function nextTimeline(n: NodeContext, current: number): number {
-  const known = (n.view?.history ?? []).map((h) => h.timeline);
+  const history = n.view?.history ?? [];
+  const own = history.find((h) => h.epoch === n.lease.right?.epoch && h.holder === n.name);
+  const known = history.filter((h) => h !== own).map((h) => h.timeline);
   const highest = Math.max(current, n.view?.sync?.value.timeline ?? 0, ...known);
-  return highest + 1 + timelinesTakenUnseen(n.view);
+  const next = highest + 1 + timelinesTakenUnseen(n.view);
+  return Math.max(next, own?.timeline ?? 0);
 }
 
 /** history/EPOCH: as a reservation before the promotion, whole once it is confirmed. */
