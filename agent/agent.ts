@@ -9,9 +9,11 @@ import { type Entering, enteringOf } from './entering.ts';
 import { AgentError } from './errors.ts';
 import type { JoinOptions, LogLine, Operation, StartOptions } from './http/port.ts';
 import { durableStore, joiningStore, type Membership, membershipStore } from './identity.ts';
+import { inForce } from './in_force.ts';
 import type { Log } from './log.ts';
 import { createMembers, type Members } from './operations/members.ts';
 import { namedConfig, refuseOptions } from './operations/named.ts';
+import { refuseSharedUser } from './operations/own_user.ts';
 import { every, SWEEP } from './operations/reservation.ts';
 import { createTracker } from './operations/tracker.ts';
 import { createParts, type Parts } from './parts.ts';
@@ -19,7 +21,7 @@ import type { ServiceRunner } from './roles/service_runner.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { certifyPostgres } from './security/door.ts';
 import { replicationNames } from './security/names.ts';
-import type { CertificateUsers } from './security/renew.ts';
+import { type CertificateUsers, renewExpired } from './security/renew.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
 const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
@@ -40,6 +42,7 @@ export function createAgent(
   relisten: () => Promise<void> = async () => {},
 ) {
   const memberships = membershipStore(config);
+  const configuration = inForce(config.paths.config, config);
   const tracker = createTracker();
   let parts: Parts | null = null;
   let cluster: Cluster | null = null;
@@ -149,6 +152,7 @@ export function createAgent(
 
   return {
     tracker,
+    configuration: () => configuration.report(),
     get cluster() {
       return cluster;
     },
@@ -205,13 +209,18 @@ export function createAgent(
         log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
         return false;
       }
-      await entering.resume(await partsFor(node), known);
+      const renewed = await renewExpired(node, Date.now());
+      const made = await partsFor(node);
+      await entering.resume(made, known);
+      if (renewed) await made.consul.reload().catch((thrown: unknown) => log.for('agent').warn(thrown));
       return true;
     },
 
     async start(options: StartOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       return tracker.begin('start', (steps) => entering.start(made, options, steps));
@@ -219,7 +228,9 @@ export function createAgent(
 
     async join(options: JoinOptions): Promise<Operation> {
       refuseMember();
+      configuration.refuse();
       refuseOptions(input, config, options);
+      refuseSharedUser(config);
       entering.refuseUnfinished();
       const made = await partsFor(named(options));
       await entering.refuseUnlessEmpty(made);

@@ -48,16 +48,13 @@ export function createApi(agent: Agent): AgentApi {
   return {
     ...securityApi(agent),
     health: () => healthOf(agent.cluster),
-    status: () =>
-      statusOf(
-        agent.cluster,
-        agent.nodeConfig,
-        agent.services,
-        startedAt,
-        process.pid,
-        agent.nodeName() ?? '',
-      ),
-    cluster: () => clusterOf(agent.cluster),
+    async status() {
+      const { cluster, nodeConfig, services } = agent;
+      const name = agent.nodeName() ?? '';
+      const status = await statusOf(cluster, nodeConfig, services, startedAt, process.pid, name);
+      return { ...status, configuration: agent.configuration() };
+    },
+    cluster: async () => ({ ...(await clusterOf(agent.cluster)), configuration: agent.configuration() }),
     history: async () => member().node.view?.history ?? [],
     start: (options) => agent.start(options),
     join: (options) => agent.join(options),

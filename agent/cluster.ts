@@ -2,16 +2,13 @@
  * One node in a cluster: the real parts behind the core's ports, and the core's processes running on them. Made when the
  * node is (or becomes) a member; closed when the agent stops. Closing leaves PostgreSQL and Consul running.
  */
-import { effectiveLease, type NodeConfig } from './config.ts';
+import type { NodeConfig } from './config.ts';
 import { type ConsulClient, createConsulClient } from './consul/client.ts';
 import type { ConsulKv } from './consul/port.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
-import { worstCaseOf } from './core/lease_times.ts';
 import { isMine } from './core/lease_view.ts';
 import { createContext, type NodeContext } from './core/node.ts';
-import type { Policy } from './core/policy.ts';
-import { defaultPolicy } from './core/policy.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from './core/ports.ts';
 import { processes } from './core/processes.ts';
 import { standbyName } from './core/records.ts';
@@ -22,14 +19,18 @@ import type { Log } from './log.ts';
 import { ownRecord } from './own_record.ts';
 import type { Parts } from './parts.ts';
 import { systemClock } from './platform/clock.ts';
+import { policyOf } from './policy_of.ts';
 import { realPorts } from './real_ports.ts';
 import { DETACH, type Progress } from './roles/postgres/port.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './runtime.ts';
-import { followGossip, gossipPartsOf } from './security/gossip.ts';
+import { followSecrets } from './security/follow.ts';
 import { consulAccess, managementAccess, peerSelf } from './security/joining.ts';
 import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
 import { version } from './version.ts';
+
+/** ms; without an answer by then the next agent has what is left. */
+const LAST_RENEWAL = 300;
 
 export type ClusterParts = {
   config: NodeConfig;
@@ -69,37 +70,6 @@ export type Cluster = {
   /** Ends the processes. The lease, PostgreSQL and Consul stay as they are. */
   close(): Promise<void>;
 };
-
-export function policyOf(config: NodeConfig): Policy {
-  const lease = effectiveLease(config);
-  return {
-    ...defaultPolicy,
-    retryPeriod: lease.retry_period,
-    renewDeadline: lease.renew_deadline,
-    leaseDuration: lease.lease_duration,
-    fencingTime: lease.fencing_time,
-    primaryStartTimeout: config.postgres.primary_start_timeout,
-    restartWindow: config.postgres.restart_window,
-    stopTimeout: Math.min(config.postgres.stop_timeout, 10_000),
-    servicesStop: Math.max(
-      defaultPolicy.servicesStop,
-      ...config.services.filter((s) => s.active_only && !s.warm).map((s) => s.stop_timeout),
-    ),
-    failsafe: config.failsafe,
-    synchronousMode: config.synchronous_mode,
-    maximumLagOnFailover: config.maximum_lag_on_failover,
-    priority: config.tags.priority,
-    nofailover: config.tags.nofailover,
-    cooldown: config.failover.delay_limit,
-    failedCooldown: config.failover.cooldown,
-    holdWithoutOpen: config.failover.open_timeout,
-    voteTimeout: config.failover.vote_timeout,
-    serviceRestarts: config.failover.service_restarts,
-    switchoverWait: config.switchover.timeout,
-    switchoverLag: config.switchover.maximum_lag,
-    worstCase: worstCaseOf(lease.renew_deadline),
-  };
-}
 
 export function createCluster(parts: ClusterParts): Cluster {
   const { config, membership, log } = parts;
@@ -204,27 +174,31 @@ export function createCluster(parts: ClusterParts): Cluster {
       say: (line) => log.for('handler-runner').info(line),
     }),
     chore: async () => {
-      await followGossip(gossipPartsOf(parts.parts, consul.kv));
+      await followSecrets(parts.parts, consul.kv, node);
       await narrow();
     },
     log: log.for('handler-runner'),
     signal: abort.signal,
   });
   pg.onLost(() => nap.wake());
-  const running = pg
-    .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
-    // The helper learns it again with its next connection; the core does not wait for that.
-    .catch((thrown: unknown) => log.for('postgres').error(thrown))
-    .then(() =>
-      Promise.all([
-        supervise(core.watcher, ports, abort.signal, crashed('consul-watcher')),
-        supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
-        supervise(core.guard, ports, abort.signal, crashed('the guard')),
-        supervise(core.main, ports, abort.signal, crashed('the main loop')),
-        supervise(core.hookRunner, ports, abort.signal, crashed('the hook runner')),
-        house.run(),
-      ]),
-    );
+  // A lease that this node holds is renewed before anything else: what renews it waits for nobody. The watcher only reads: `close` does
+  // not wait for its standing query either.
+  void supervise(core.watcher, ports, abort.signal, crashed('consul-watcher'));
+  const running = Promise.all([
+    supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
+    supervise(core.guard, ports, abort.signal, crashed('the guard')),
+    pg
+      .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+      // The helper learns it again with its next connection; the core does not wait for that.
+      .catch((thrown: unknown) => log.for('postgres').error(thrown))
+      .then(() =>
+        Promise.all([
+          supervise(core.main, ports, abort.signal, crashed('the main loop')),
+          supervise(core.hookRunner, ports, abort.signal, crashed('the hook runner')),
+          house.run(),
+        ]),
+      ),
+  ]);
 
   return {
     node,
@@ -249,6 +223,10 @@ export function createCluster(parts: ClusterParts): Cluster {
       return !holding();
     },
     async close() {
+      await Promise.race([
+        drive(core.lastRenewal(), ports, abort.signal).catch(crashed('the last renewal')),
+        new Promise((done) => setTimeout(done, LAST_RENEWAL)),
+      ]);
       // A copy of the database goes on without the agent where it can; leaving the cluster ends it by itself.
       abort.abort(DETACH);
       nap.wake();

@@ -25,13 +25,16 @@ function notSeen(thrown: unknown): Finding {
   );
 }
 
-/** Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. */
-export async function doctor(config: Config): Promise<Finding[]> {
+/**
+ * Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. `file`: what
+ * agent.yaml says, where start or join was told a name and an address besides.
+ */
+export async function doctor(config: Config, file: Config = config): Promise<Finding[]> {
   const all: Promise<Finding[]>[] = [
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config),
-    installed(config),
+    installed(config, file),
     hasAddress(config)
       ? ports(config)
       : Promise.resolve([
@@ -66,7 +69,7 @@ export async function doctorFile(path: string): Promise<Finding[]> {
   try {
     if (notInstalled(path)) return await beforeInstall();
     const { config } = loadConfig(path);
-    return [ok('config', `${path} is right`), ...(await doctor(asMember(config)))];
+    return [ok('config', `${path} is right`), ...(await doctor(asMember(config), config))];
   } catch (thrown) {
     if (thrown instanceof ConfigError) {
       return thrown.problems.map((problem) =>

@@ -86,6 +86,8 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
 
     async resume(parts: Parts, membership: Membership): Promise<void> {
       const { config, consul } = parts;
+      // Before anything else: a lease that this node holds is renewed by this, and nothing below is needed for that.
+      await become(parts, membership);
       if (config.consul.mode !== 'external') {
         if (consul.hasData()) {
           // Every node's firewall begins with no peers: when all were off, nobody would ever hear of the others.
@@ -99,7 +101,6 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
           log.error(`the data of Consul is gone: not started. Remove ${config.node_name} and join it again`);
         }
       }
-      await become(parts, membership);
       if (membership.entered) return;
       const calls = createPeerCalls(config.api.port, memberCalls(parts));
       const others = membership.consulServers.filter((host) => host !== config.host_ip);

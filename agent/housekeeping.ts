@@ -131,8 +131,13 @@ export function housekeeping(o: HousekeepingParts) {
               () => false,
             )) ?? true;
         if (performance.now() - recordAt > EVERY && node.view?.nodes[node.name] !== undefined) {
-          recordAt = performance.now();
-          await o.keepRecord?.().catch((thrown: unknown) => log.debug('the own record:', thrown));
+          // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
+          recordAt = Number.POSITIVE_INFINITY;
+          void (o.keepRecord?.() ?? Promise.resolve())
+            .catch((thrown: unknown) => log.debug('the own record:', thrown))
+            .finally(() => {
+              recordAt = performance.now();
+            });
         }
         if (performance.now() - choreAt > EVERY) {
           await role();

@@ -5,6 +5,7 @@ import { createApi } from './api.ts';
 import { apiListen, type Config, loadConfig, type NodeConfig } from './config.ts';
 import { createCredentials } from './http/credentials.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
+import { noteRunning } from './in_force.ts';
 import { agentLog } from './log.ts';
 import { acquireLock } from './platform/lockfile.ts';
 import { startNotify } from './platform/notify.ts';
@@ -29,6 +30,7 @@ export async function runAgent(configPath: string): Promise<number> {
   const lock = acquireLock(files.lockDir, files.lockName);
   const log = agentLog(config);
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
+  noteRunning(config, (why) => log.for('agent').warn(why));
   const driver = driverOf(config);
   const agent = createAgent(
     input,

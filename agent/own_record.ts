@@ -62,9 +62,11 @@ export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () =>
     }
     const { options: _, ...own } = nodeRecordOf(config);
     const certificate = security.current()?.certificate;
+    // By the record the others let its database in: told once its server shows the new one, or they would shut it out.
+    const shown = certificate?.services === true ? 'own' : 'shared';
     return {
       ...own,
-      ...(certificate === undefined ? {} : { certificate }),
+      ...(certificate !== undefined && security.inPostgres() === shown ? { certificate } : {}),
       // Without its program there is no id to be made; the one that is known stays.
       ...(await device(files).then(
         (known) => ({ deviceId: undefined, ...known }),

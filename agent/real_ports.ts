@@ -10,6 +10,7 @@ import { standbyName } from './core/records.ts';
 import type { Peers } from './http/peers.ts';
 import type { durableStore } from './identity.ts';
 import type { Log } from './log.ts';
+import { sleep } from './platform/clock.ts';
 import type { Fence } from './roles/firewall/fence.ts';
 import { runHooks } from './roles/hooks.ts';
 import type { Postgres, Progress } from './roles/postgres/port.ts';
@@ -124,7 +125,8 @@ export function realPorts(o: RealParts): RealPorts {
     },
     time: {
       nap: (ms) => nap.nap(ms),
-      sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+      // An agent that stops is not waited for while it sleeps: nobody renews the lease until the next one does.
+      sleep: (ms) => sleep(ms, o.signal).then(() => {}),
       lock: (name) => locks.lock(name),
     },
   };

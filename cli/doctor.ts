@@ -25,13 +25,21 @@ export function findingsText(findings: readonly Finding[], verbose: boolean, col
   return `${[...lines, sum].join('\n')}\n`;
 }
 
-/** What only a running agent knows: whose lease times hold. Without one there is nothing to say. */
-async function leaseFinding(agent: () => Promise<AgentClient>): Promise<Finding[]> {
+/** What only a running agent knows: whose lease times hold, and what it read. Without one there is nothing to say. */
+async function agentFindings(agent: () => Promise<AgentClient>): Promise<Finding[]> {
   try {
-    const { leaseNote } = await (await agent()).status();
-    if (leaseNote == null) return [];
+    const { leaseNote, configuration } = await (await agent()).status();
     const mend = "correct them in the file, or change the cluster's: 'agent cluster lease set'";
-    return [{ id: 'lease_times', state: 'warn', what: leaseNote, mend }];
+    const found = (configuration?.problems ?? []).map(
+      ({ what, next }): Finding => ({ id: 'in_force', state: 'fail', what, mend: next }),
+    );
+    if (configuration?.problems.length === 0) {
+      const what = `the agent runs with ${configuration.file} as it is`;
+      found.push({ id: 'in_force', state: 'ok', what, mend: '' });
+    }
+    return leaseNote == null
+      ? found
+      : [...found, { id: 'lease_times', state: 'warn', what: leaseNote, mend }];
   } catch {
     return [];
   }
@@ -45,7 +53,7 @@ export default command({
   async run({ agent, args, print, terminal }) {
     const { doctorFile, healthy } = await import('../agent/doctor.ts');
     const findings = await doctorFile(configPath(args, terminal.env));
-    findings.push(...(await leaseFinding(agent)));
+    findings.push(...(await agentFindings(agent)));
     print(findings, () => findingsText(findings, args.verbose === true, terminal.color));
     return healthy(findings) ? EXIT.done : EXIT.failed;
   },

@@ -1,6 +1,7 @@
 import type { AgentStatus, ServiceRow } from '../agent/http/port.ts';
 import { command } from './command.ts';
 import { duration, time } from './format.ts';
+import { notInForce } from './in_force.ts';
 import { type Column, facts, table } from './table.ts';
 
 const SERVICES: Column<ServiceRow>[] = [
@@ -56,6 +57,7 @@ export function statusText(status: AgentStatus, verbose: boolean, colored: boole
       ],
       ['clients', status.fence === 'open' ? 'let in' : status.fence === 'closed' ? 'shut out' : 'unknown'],
       ['database', database(status.database)],
+      ['not in force', notInForce(status.configuration).join('; ')],
       ['degraded', status.degraded ? 'yes: commits are not confirmed by any standby' : ''],
       ['agent', `${status.version} (${status.commit}), pid ${status.pid}, since ${time(status.startedAt)}`],
     ]),

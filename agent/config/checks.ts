@@ -65,7 +65,7 @@ export const checksSchema = section({
   fall: v.optional(integer(1, 100), 3),
   /** `disk` fails when less than this is free on the volume of the data directory. */
   disk_free_min: v.optional(bytes(), '512MB'),
-  certificate_warning: v.optional(positiveDuration(), '30d'),
+  certificate_warning: v.optional(positiveDuration(), '14d'),
   each: section(each),
 });
 

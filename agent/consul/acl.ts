@@ -36,6 +36,12 @@ export function nodeRules(node: string, prefix: string): string {
 const policyName = (node: string): string => `cloudify-node-${node}`;
 const description = (node: string): string => `cloudify node ${node}`;
 
+/** Consul's own policy, the same everywhere. */
+const GLOBAL_MANAGEMENT = '00000000-0000-0000-0000-000000000001';
+const MANAGEMENT = 'cloudify management';
+/** Ours, and what Consul calls the one from its configuration, before 1.14 and since. */
+const OWN_MANAGEMENT = [MANAGEMENT, 'Master Token', 'Initial Management Token'];
+
 type Row = Record<string, unknown>;
 type Rows = { kind: 'ok'; rows: Row[] } | Unknown;
 
@@ -95,6 +101,47 @@ export class ConsulAcl {
     return { kind: 'ok' };
   }
 
+  /** Makes a management token whose secret is `secret` (a UUID). Idempotent. */
+  async createManagementToken(secret: string, options: CallOptions = {}): Promise<Done | Unknown> {
+    const known = await this.#managementTokens(options);
+    if (known.kind === 'unknown') return known;
+    if (known.rows.some((row) => row.SecretID === secret)) return { kind: 'ok' };
+    const body = { SecretID: secret, Description: MANAGEMENT, Policies: [{ ID: GLOBAL_MANAGEMENT }] };
+    return this.#put('/v1/acl/token', body, options);
+  }
+
+  /**
+   * Revokes every management token of the cluster's own but the one whose secret is `keep`, with which this is called. Those that
+   * somebody else made stay. `configured`: those alone that Consul made of its configuration. Idempotent.
+   */
+  async revokeManagementTokens(
+    keep: string,
+    { configured = false, ...options }: CallOptions & { configured?: boolean } = {},
+  ): Promise<Done | Unknown> {
+    const known = await this.#managementTokens(options);
+    if (known.kind === 'unknown') return known;
+    for (const row of known.rows.filter(
+      (each) => each.SecretID !== keep && !(configured && each.Description === MANAGEMENT),
+    )) {
+      const gone = await this.#delete(`/v1/acl/token/${String(row.AccessorID)}`, options);
+      if (gone.kind === 'unknown') return gone;
+    }
+    return { kind: 'ok' };
+  }
+
+  /** With their secrets, which the list does not show. */
+  async #managementTokens(options: CallOptions): Promise<Rows> {
+    const known = await this.#list('/v1/acl/tokens', options);
+    if (known.kind === 'unknown') return known;
+    const rows: Row[] = [];
+    for (const token of known.rows.filter((row) => OWN_MANAGEMENT.includes(String(row.Description)))) {
+      const full = await this.#row(`/v1/acl/token/${String(token.AccessorID)}`, options);
+      if (full.kind === 'unknown') return full;
+      rows.push(...full.rows.filter(isManagement));
+    }
+    return { kind: 'ok', rows };
+  }
+
   async #ensurePolicy(name: string, rules: string, options: CallOptions): Promise<Done | Unknown> {
     const known = await this.#list('/v1/acl/policies', options);
     if (known.kind === 'unknown') return known;
@@ -141,6 +188,9 @@ export class ConsulAcl {
       : unexpected(reply, true);
   }
 }
+
+const isManagement = (row: Row): boolean =>
+  Array.isArray(row.Policies) && row.Policies.some((policy: Row) => policy?.ID === GLOBAL_MANAGEMENT);
 
 /** Consul 1.8 answers 403 `ACL not found` for a token that is not there. */
 const isAbsent = (reply: Reply): boolean =>

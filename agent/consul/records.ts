@@ -93,7 +93,9 @@ export const nodeRecord: v.GenericSchema<NodeRecord> = v.pipe(
     version: orNone(versionText()),
     options: v.looseObject({ priority: v.number(), nofailover: v.boolean(), maintenance: v.boolean() }),
     deviceId: v.optional(deviceId()),
-    certificate: v.optional(v.looseObject({ name: commonName(), fingerprint: hash() })),
+    certificate: v.optional(
+      v.looseObject({ name: commonName(), fingerprint: hash(), services: v.optional(v.boolean()) }),
+    ),
     leaving: v.optional(v.boolean()),
     proof: v.optional(hash()),
   }),

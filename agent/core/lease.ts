@@ -6,7 +6,8 @@ import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts'
 import { isMine, observe, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
-import type { LeaseRecord, Stood, SyncRecord, View } from './records.ts';
+import type { LeaseRecord, NodeRecord, Stood, SyncRecord, View } from './records.ts';
+import { takeMode } from './sync_mode.ts';
 import { isUnreadable } from './unreadable.ts';
 
 const LEASE = 'next_master';
@@ -34,13 +35,10 @@ export function receive(n: NodeContext, view: View): void {
     };
   }
   n.viewAt = at;
-  // How commits are confirmed is the cluster's setting, whatever this node's own file says.
-  const mode = view.config?.value.synchronousMode;
-  if (mode !== undefined && mode !== n.policy.synchronousMode)
-    n.policy = { ...n.policy, synchronousMode: mode };
   const renewed = (n.view?.cluster?.value.incarnation ?? 0) < (view.cluster?.value.incarnation ?? 0);
   if (n.view === null || renewed || view.index >= n.view.index) n.view = view;
   takeTimes(n, n.view);
+  takeMode(n, n.view);
   // What stands there is not known, and may be anything: it has not stood still, and it is not "nothing".
   if (isUnreadable(view, LEASE)) n.lease = { ...n.lease, firstSeen: at };
   else n.lease = observe(n.lease, view.lease, at);
@@ -141,6 +139,9 @@ function withOwn(view: View, lease: LeaseRecord, ops: TxnOp[], index: number): V
   for (const op of ops) {
     if (op.verb === 'cas' && op.key === 'sync') next.sync = { value: op.value as SyncRecord, index };
     if (op.verb === 'delete' && op.key === 'request') next.request = null;
+    // Whoever asks every member from now on has to ask this one too.
+    if (op.verb === 'cas' && op.key.startsWith('nodes/'))
+      next.nodes = { ...next.nodes, [op.key.slice('nodes/'.length)]: op.value as NodeRecord };
   }
   return next;
 }

@@ -40,6 +40,8 @@ export type NodeContext = {
   readonly fileTimes: LeaseTimes;
   /** What is not as the own file has it, for status; null: nothing. */
   timesNote: string | null;
+  /** Was the cluster's synchronous mode ever read here, or seen not to be there? */
+  modeKnown: boolean;
   /** This node's own monotonic clock, milliseconds. */
   now(): number;
   /** Wall clock, for people: only ever written into records, or compared with an expiry that makes a request go away. */
@@ -168,6 +170,7 @@ export function createContext(
     ...base,
     fileTimes: timesOf(base.policy),
     timesNote: null,
+    modeKnown: false,
     lease: emptyLease(),
     view: null,
     viewAt: Number.NEGATIVE_INFINITY,

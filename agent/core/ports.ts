@@ -96,9 +96,10 @@ export type Ports = {
     open(until: number, ms: number): Outcome;
     /**
      * The right was extended: the kernel lease may stand until then. Where there is none: done, at no cost. Failed: it ends
-     * at the last `until` that was confirmed. Bounds its own time.
+     * at the last `until` that was confirmed. Bounds its own time. Not `known`: whether clients are let in is not known yet; what
+     * is shut stays shut, and failed says nothing.
      */
-    extend(until: number): Outcome;
+    extend(until: number, known: boolean): Outcome;
   };
   services: {
     facts(): ServiceFacts;

@@ -35,6 +35,7 @@ export function processes(n: NodeContext, hooks: Hooks) {
     guard: () => guard(n),
     main: () => main(n, hooks),
     hookRunner: () => hookRunner(n),
+    lastRenewal: () => lastRenewal(n),
     answerVote: (request: VoteRequest): Procedure<VoteReply> => answerVote(n, request),
     answerFailsafe: (request: FailsafeRequest): boolean => answerFailsafe(n, request),
   };
@@ -112,6 +113,12 @@ function* keeper(n: NodeContext): Procedure<void> {
     const pause = n.policy.retryPeriod - (n.now() - began);
     yield* call('time', 'sleep', Math.max(10, unsure ? Math.min(50, pause) : pause));
   }
+}
+
+/** The last act of an agent that stops: the next one has a whole right to begin in. */
+function* lastRenewal(n: NodeContext): Procedure<void> {
+  if (!n.renewing || n.fencing > 0 || n.lease.right === null || !isMine(n.lease, n.name, n.instance)) return;
+  if ((yield* renewWith(n, [])) === 'ok') yield* extend(n);
 }
 
 /** The fencing deadline, apart from the loop: when the right ends, nothing that main is waiting for matters. */

@@ -35,6 +35,7 @@ const KINDS: Record<Wanted['kind'], string> = {
   file: 'files',
   executable: 'files',
   link: 'files',
+  move: 'accounts',
   unit: 'units',
 };
 
@@ -101,6 +102,14 @@ async function taken(config: Config): Promise<Finding[]> {
   ];
 }
 
+/** Whoever is the agent's user owns the cluster. */
+function ownUser({ user, paths }: Config): Finding {
+  const reasons = realSight.tenants(user, paths.executable);
+  if (reasons.length === 0) return ok('user_own', `nothing but the agent is ${user}`);
+  const mend = "run 'agent install' as root: it gives the agent a user of its own, and moves what there is";
+  return fail('user_own', `${user} is not the agent's alone: ${reasons.join('; ')}`, mend);
+}
+
 const RABBITMQ_ENV = '/etc/rabbitmq/rabbitmq-env.conf';
 
 /** Its files lie below its node's name, which is the host's unless it is set: another VM's would begin empty. */
@@ -119,12 +128,12 @@ function rabbitmq(config: Config): Finding[] {
 }
 
 /** Everything about a VM. Empty with `driver: child`. */
-export async function installed(config: Config): Promise<Finding[]> {
+export async function installed(config: Config, file: Config = config): Promise<Finding[]> {
   if (config.driver !== 'systemd') return [];
   if (realSight.look(config.paths.executable) === undefined)
     return [
       fail('installed', `there is no ${config.paths.executable}: this manager is not prepared`, INSTALL),
     ];
-  const parts = await Promise.all([plan(config), sudoers(), taken(config), trampoline(config)]);
-  return [...parts.flat(), ...rabbitmq(config)];
+  const parts = await Promise.all([plan(file), sudoers(), taken(config), trampoline(config)]);
+  return [...parts.flat(), ownUser(config), ...rabbitmq(config)];
 }

@@ -47,8 +47,14 @@ export interface AuditEntry {
 export const auditLine = ({ who, from, what, outcome }: AuditEntry, times = 1): string =>
   `audit: who=${quoted(who)} from=${quoted(from)} what=${quoted(what)} outcome=${quoted(outcome)} times="${times}"`;
 
-/** Writes refusals, bounded; what is held back is counted and told with the next one after the window. */
-export function refusals(write: (line: string) => void, now: () => number): (entry: AuditEntry) => void {
+export interface Refusals {
+  refuse(entry: AuditEntry): void;
+  /** Writes what was held back, once the window is over. Cheap: at each request. */
+  turn(): void;
+}
+
+/** Writes refusals, bounded; what is held back is counted, and told after the window. */
+export function refusals(write: (line: string) => void, now: () => number): Refusals {
   let began = Number.NEGATIVE_INFINITY;
   let lines = 0;
   let unwritten = 0;
@@ -67,19 +73,22 @@ export function refusals(write: (line: string) => void, now: () => number): (ent
       write(`audit: ${left} more refusals were not written, over ${LINES} different ones in a minute`);
   }
 
-  return (entry) => {
-    turn();
-    const line = auditLine(entry);
-    const same = seen.get(line);
-    if (same !== undefined) {
-      same.more += 1;
-    } else if (lines < LINES) {
-      lines += 1;
-      seen.set(line, { entry, more: 0 });
-      write(line);
-    } else {
-      unwritten += 1;
-    }
+  return {
+    turn,
+    refuse(entry) {
+      turn();
+      const line = auditLine(entry);
+      const same = seen.get(line);
+      if (same !== undefined) {
+        same.more += 1;
+      } else if (lines < LINES) {
+        lines += 1;
+        seen.set(line, { entry, more: 0 });
+        write(line);
+      } else {
+        unwritten += 1;
+      }
+    },
   };
 }
 
@@ -114,9 +123,10 @@ export function audit(
   log: Logger | undefined,
   now = () => performance.now(),
 ): MiddlewareHandler {
-  const refuse = refusals((line) => log?.warn(line), now);
+  const { refuse, turn } = refusals((line) => log?.warn(line), now);
   return async (c, next) => {
     await next();
+    turn();
     const change = !READS.has(c.req.method);
     if (!change && !refused(c)) return;
     const entry = {

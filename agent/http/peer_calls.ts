@@ -2,6 +2,7 @@
 import { hostPort } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { type ClientTls, connectionOptions } from '../platform/tls/fetch.ts';
+import { checkedAdmission } from './admission_reply.ts';
 import type { PeerSelf } from './peers.ts';
 import { fetchPinnedCa } from './pinned_ca.ts';
 import type { Admission, AdmitRequest, Enrolled } from './port.ts';
@@ -75,7 +76,8 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
   }
 
   return {
-    admit: (address: string, request: AdmitRequest) => post<Admission>(address, 'admit', request),
+    admit: async (address: string, request: AdmitRequest): Promise<Admission> =>
+      checkedAdmission(await post<unknown>(address, 'admit', request)),
     enrol: (address: string, secret: string, node: string) =>
       post<Enrolled>(address, 'enrol', { node }, secret),
     keep: async (address: string, secret: string, node: string): Promise<void> => {

@@ -1,12 +1,14 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { LeaseTimes } from '../core/lease_times.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
-import type { HistoryRecord, NodeRecord, RecordTimes, SyncRecord } from '../core/records.ts';
+import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
-import type { MemberSecrets, SecurityAdmission, SecurityRequest } from '../security/admission.ts';
 import type { TokenRow } from '../security/tokens.ts';
-import type { Differing } from './settings_port.ts';
+import type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
+import type { Configured, Differing } from './settings_port.ts';
 import type { OutageReport, RequestReport, Silence } from './status_port.ts';
+
+export type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -40,7 +42,7 @@ export type ServiceRow = {
 };
 
 /** `agent status`: this manager alone. */
-export type AgentStatus = {
+export type AgentStatus = Configured & {
   node: string;
   version: string;
   commit: string;
@@ -112,25 +114,26 @@ export type LeaseReport = {
   others: { node: string; file: LeaseTimes }[];
 };
 
-export type ClusterStatus = OutageReport & {
-  initialized: boolean;
-  id: string | null;
-  error: string | null;
-  active: string | null;
-  epoch: number;
-  since: string | null;
-  paused: boolean;
-  pausedUntil: string | null;
-  sync: SyncRecord | null;
-  degraded: boolean;
-  lease?: LeaseReport;
-  /** Keys in Consul whose values are not understood, each with why. */
-  unreadable?: Record<string, string>;
-  request: RequestReport | null;
-  nodes: NodeRow[];
-  /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
-  reservations?: { name: string; hostIp: string; ends: string }[];
-};
+export type ClusterStatus = OutageReport &
+  Configured & {
+    initialized: boolean;
+    id: string | null;
+    error: string | null;
+    active: string | null;
+    epoch: number;
+    since: string | null;
+    paused: boolean;
+    pausedUntil: string | null;
+    sync: SyncRecord | null;
+    degraded: boolean;
+    lease?: LeaseReport;
+    /** Keys in Consul whose values are not understood, each with why. */
+    unreadable?: Record<string, string>;
+    request: RequestReport | null;
+    nodes: NodeRow[];
+    /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
+    reservations?: { name: string; hostIp: string; ends: string }[];
+  };
 
 export type StartOptions = {
   hostIp?: string;
@@ -221,31 +224,3 @@ export interface AgentApi {
    */
   wantReclone(caller?: string): Promise<void>;
 }
-
-export type AdmitRequest = {
-  nodeName: string;
-  hostIp: string;
-  publicIp: string | null;
-  apiPort: number;
-  postgresPort: number;
-  version: string;
-  priority: number;
-  nofailover: boolean;
-  /** Syncthing's, where files are replicated. */
-  deviceId?: string | undefined;
-  security?: SecurityRequest | undefined;
-  /** The lease times of its file, ms: for agents that go by those. */
-  lease: { retryPeriod: number; renewDeadline: number; leaseDuration: number };
-};
-export type Enrolled = { security?: MemberSecrets | undefined };
-export type Admission = {
-  clusterId: string;
-  incarnation: number;
-  systemId: string;
-  secret: string;
-  consulServers: string[];
-  gossipKey: string | null;
-  security?: SecurityAdmission | undefined;
-  active: { node: string; hostIp: string; postgresPort: number };
-  members: Record<string, NodeRecord>;
-};

@@ -1,4 +1,5 @@
 /** What a machine lacks of a plan: each change in words, with the wanted thing that makes it. Changes nothing. */
+import { differing, parseNote } from '../config/prints.ts';
 import type { Sight, UnitSeen } from './machine.ts';
 import type { Ownership, Plan, Wanted, WantedFile, WantedUnit } from './wanted.ts';
 
@@ -27,7 +28,9 @@ function file(sight: Sight, wanted: WantedFile): string | undefined {
   if (seen.type !== 'file') return `is a ${seen.type}, should be a file`;
   const wrong = ownership(seen, wanted);
   const changed = wanted.keep !== true && sight.read(wanted.path) !== wanted.content;
-  return [changed ? 'has other content' : undefined, wrong].filter(Boolean).join('; ') || undefined;
+  return (
+    [changed ? (wanted.why ?? 'has other content') : undefined, wrong].filter(Boolean).join('; ') || undefined
+  );
 }
 
 const ROOT_PROGRAM: Ownership = { owner: 'root', group: 'root', mode: 0o755 };
@@ -44,6 +47,11 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
         sight.group(wanted.group)?.members.includes(wanted.user) === true ||
         sight.user(wanted.user)?.group === wanted.group;
       return [`user ${wanted.user}`, has ? undefined : `is to be in group ${wanted.group}`];
+    }
+    case 'move': {
+      const names = wanted.users.map(([from, to]) => `${from} to ${to}`).join(', ');
+      const rest = `what runs as ${wanted.users[0]?.[0]} keeps group ${wanted.group} until it is restarted`;
+      return [wanted.folders.join(' '), `is to pass from ${names}: our units stop for it; ${rest}`];
     }
     case 'folder': {
       const seen = sight.look(wanted.path);
@@ -69,7 +77,25 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
   }
 }
 
-function unitChanges(wanted: WantedUnit, seen: UnitSeen | undefined, replaced: boolean): Change[] {
+/** What of its configuration a process read otherwise. Its note may be anybody's whose process it is: it is compared, and nothing else. */
+function readOtherwise(sight: Sight, { reads }: WantedUnit): string[] {
+  if (reads === undefined || sight.look(reads.note)?.type !== 'file') return [];
+  let text: string | undefined;
+  try {
+    text = sight.read(reads.note);
+  } catch {
+    return []; // doctor, as a user who may not read it
+  }
+  const noted = parseNote(text);
+  return noted === undefined ? [] : differing(noted, reads.prints);
+}
+
+function unitChanges(
+  wanted: WantedUnit,
+  seen: UnitSeen | undefined,
+  replaced: boolean,
+  otherwise: readonly string[],
+): Change[] {
   const change = (what: string): Change => ({ subject: wanted.name, what, wanted });
   const changes: Change[] = [];
   if (wanted.enabled !== (seen?.enabled ?? false))
@@ -78,6 +104,8 @@ function unitChanges(wanted: WantedUnit, seen: UnitSeen | undefined, replaced: b
   if (seen?.active !== true) changes.push(change('is to be started'));
   else if (seen.outdated || replaced)
     changes.push(change('is to be restarted: it runs from what was replaced'));
+  else if (otherwise.length > 0)
+    changes.push(change(`is to be restarted: it runs with another configuration (${otherwise.join(', ')})`));
   return changes;
 }
 
@@ -97,7 +125,8 @@ export async function changesOf(plan: Plan, sight: Sight): Promise<Change[]> {
   const program = changes.some(({ wanted }) => wanted.kind === 'executable');
   for (const wanted of wantedUnits) {
     const ownFile = changes.some((change) => change.subject.endsWith(`/${wanted.name}`));
-    changes.push(...unitChanges(wanted, seen.get(wanted.name), program || ownFile));
+    const otherwise = readOtherwise(sight, wanted);
+    changes.push(...unitChanges(wanted, seen.get(wanted.name), program || ownFile, otherwise));
   }
   return changes;
 }

@@ -23,7 +23,9 @@ export function doneLine({ subject, what, wanted }: Change): string {
       if (is('belongs to') || is('has mode')) return `gave ${subject} ${given}`;
       return `wrote ${subject} anew`;
     }
+    case 'move':
+      return `moved what other users had: ${wanted.users.map(([from, to]) => `${from}'s to ${to}`).join(', ')}`;
     case 'unit':
-      return `${what.replace(/^is to be (\w+).*$/, '$1')} ${subject}`;
+      return what.replace(/^is to be (\w+)/, `$1 ${subject}`).replace('it runs', 'it ran');
   }
 }

@@ -9,6 +9,7 @@ import { type Change, changesOf } from './diff.ts';
 import type { Machine, Sight } from './machine.ts';
 import { noteMade } from './made.ts';
 import { CONFIG_FILE } from './names.ts';
+import { moveOf, refuseMoveOfActive, withOwnUser } from './own_user.ts';
 import { planOf } from './plan.ts';
 import type { Plan } from './wanted.ts';
 
@@ -46,7 +47,8 @@ function configuration(sight: Sight, from: string | undefined): { text: string; 
 export const presentConfig = (sight: Sight): Config => configuration(sight, undefined).config;
 
 export function installPlan(sight: Sight, options: InstallOptions = {}): { config: Config; plan: Plan } {
-  const { text, config } = configuration(sight, options.from);
+  const given = configuration(sight, options.from);
+  const { text, config, why } = withOwnUser(sight, given.text, given.config, options.from ?? CONFIG_FILE);
   if (config.driver !== 'systemd') {
     throw new AgentError({
       class: 'operator',
@@ -64,13 +66,16 @@ export function installPlan(sight: Sight, options: InstallOptions = {}): { confi
       hint: 'build it, and run install with the built one',
     });
   }
-  const replace = options.from !== undefined && options.from !== CONFIG_FILE;
-  return { config, plan: planOf(config, { source, configText: text, replace }) };
+  const replace = why !== undefined || (options.from !== undefined && options.from !== CONFIG_FILE);
+  const move = moveOf(sight, config);
+  return { config, plan: planOf(config, { source, configText: text, replace, why, move }) };
 }
 
 /** What is to be changed; empty when all is as it should be. */
 export async function installChanges(sight: Sight, options: InstallOptions = {}): Promise<Change[]> {
-  return changesOf(installPlan(sight, options).plan, sight);
+  const { config, plan } = installPlan(sight, options);
+  if (plan.some(({ kind }) => kind === 'move')) await refuseMoveOfActive(sight, config);
+  return changesOf(plan, sight);
 }
 
 /** Makes it so; resolves to what was changed. `did` hears of each change. */

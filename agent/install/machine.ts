@@ -30,6 +30,8 @@ export interface Sight {
   list(path: string): readonly string[];
   /** Are they equal, byte for byte? */
   same(a: string, b: string): boolean;
+  /** Why that user is not the agent's alone (tenants.ts); empty when it is. `executable`: what runs it is ours. */
+  tenants(user: string, executable: string): readonly string[];
   units(names: readonly string[]): Promise<ReadonlyMap<string, UnitSeen>>;
 }
 

@@ -26,6 +26,8 @@ export const SUDOERS = '/etc/sudoers.d/cloudify';
 export const TMPFILES = '/etc/tmpfiles.d/cloudify.conf';
 export const LOGROTATE = '/etc/logrotate.d/cloudify';
 export const CONFIG_FILE = '/etc/cloudify/agent.yaml';
+/** Install's note of the configuration that it rendered units, rules and sudo's permissions from. */
+export const INSTALLED_FILE = '/etc/cloudify/installed.json';
 export const POLICY_FILE = '/etc/cloudify/trampoline.json';
 /** What the trampoline keeps: how it found the units it took. */
 export const ROOT_STATE_DIR = '/var/lib/cloudify-root';

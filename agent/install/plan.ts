@@ -1,10 +1,12 @@
 /** The plan of a manager's machine, from its configuration. Pure but for asking where programs are. */
 import { basename, dirname, join } from 'node:path';
+import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../config/prints.ts';
 import type { Config } from '../config.ts';
 import { folders } from './folders.ts';
 import {
   CONFIG_FILE,
   consulUser,
+  INSTALLED_FILE,
   LOGROTATE,
   OWN_SERVICES,
   PARTS,
@@ -21,7 +23,14 @@ import { renderLogrotate, renderTmpfiles } from './small_files.ts';
 import { renderSudoers } from './sudoers.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
-import { type Plan, rootFile, type Wanted, type WantedFile } from './wanted.ts';
+import {
+  type Plan,
+  rootFile,
+  type Wanted,
+  type WantedFile,
+  type WantedMove,
+  type WantedUnit,
+} from './wanted.ts';
 
 export interface PlanOptions {
   /** The executable that is to be put in place; undefined: what is there stays. */
@@ -29,6 +38,10 @@ export interface PlanOptions {
   /** agent.yaml: written where there is none, or always with `replace`. */
   readonly configText: string;
   readonly replace?: boolean;
+  /** Why agent.yaml is written anew. */
+  readonly why?: string | undefined;
+  /** From the users of an earlier install. */
+  readonly move?: WantedMove | undefined;
 }
 
 /** Groups and users, and who is in which. */
@@ -57,6 +70,13 @@ export function unitFiles(config: Config): WantedFile[] {
   return texts.flatMap(([name, text]) => (text === undefined ? [] : [rootFile(join(UNIT_DIR, name), text)]));
 }
 
+/** The agent reads all of it when it starts, the lease's helper its part; PostgreSQL's helper reads it anew for each agent. */
+function readsOf(config: Config, unit: string): Pick<WantedUnit, 'reads'> {
+  if (unit === UNITS.agent) return { reads: { note: agentNote(config), prints: printsOf(config) } };
+  if (unit === UNITS.lease) return { reads: { note: leaseNote(config), prints: leasePrints(config) } };
+  return {};
+}
+
 export function planOf(config: Config, options: PlanOptions): Plan {
   const { paths, group } = config;
   const units = unitFiles(config);
@@ -64,10 +84,12 @@ export function planOf(config: Config, options: PlanOptions): Plan {
     ...rootFile(CONFIG_FILE, options.configText, 0o640),
     group,
     keep: options.replace !== true,
+    ...(options.why === undefined ? {} : { why: options.why }),
   };
   const written = new Set(units.map(({ path }) => basename(path)));
   return [
     ...accountsWanted(config),
+    ...(options.move === undefined ? [] : [options.move]),
     ...folders(config),
     ...(options.source === undefined
       ? []
@@ -79,12 +101,16 @@ export function planOf(config: Config, options: PlanOptions): Plan {
     rootFile(LOGROTATE, renderLogrotate()),
     { ...rootFile(SUDOERS, renderSudoers(config), 0o440), check: 'sudoers' },
     ...units,
+    // After all that it tells of: interrupted before, it tells of the last time.
+    { ...rootFile(INSTALLED_FILE, noteText(printsOf(config)), 0o640), group },
     ...PARTS.filter((name) => written.has(name)).map(
       (name): Wanted => ({ kind: 'unit', name, enabled: false }),
     ),
     // The helpers first: the agent asks them.
     ...[...OWN_SERVICES]
       .reverse()
-      .map((name): Wanted => ({ kind: 'unit', name, enabled: true, running: true })),
+      .map(
+        (name): Wanted => ({ kind: 'unit', name, enabled: true, running: true, ...readsOf(config, name) }),
+      ),
   ];
 }

@@ -24,6 +24,7 @@ import { AgentError } from '../errors.ts';
 import { errno, syncDir } from '../platform/files.ts';
 import { run, runOk } from '../platform/process.ts';
 import type { Hand } from './machine.ts';
+import { moveUsers } from './move.ts';
 import { accounts, realSight } from './real_sight.ts';
 import type { Ownership, WantedFile, WantedFolder } from './wanted.ts';
 
@@ -144,6 +145,9 @@ export const realHand: Hand = {
         return;
       case 'member':
         await runProgram(['usermod', '--append', '--groups', wanted.group, wanted.user]);
+        return;
+      case 'move':
+        await moveUsers(wanted, realSight, runProgram);
         return;
       case 'folder':
         makeFolder(wanted);

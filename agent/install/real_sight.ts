@@ -16,6 +16,7 @@ import { errno } from '../platform/files.ts';
 import { run } from '../platform/process.ts';
 import { parseGroup, parsePasswd } from './accounts.ts';
 import type { Seen, Sight, UnitSeen } from './machine.ts';
+import { realTenants } from './real_tenants.ts';
 
 const ABSENT = ['ENOENT', 'ENOTDIR', 'EACCES'];
 
@@ -142,5 +143,6 @@ export const realSight: Sight = {
     }
   },
   same,
+  tenants: realTenants,
   units,
 };

@@ -7,6 +7,7 @@ import type { Machine } from './machine.ts';
 import { MADE_FILE, type Made, madeBefore } from './made.ts';
 import {
   CONFIG_FILE,
+  INSTALLED_FILE,
   LOGROTATE,
   OWN_SERVICES,
   PARTS,
@@ -60,7 +61,7 @@ function files(config: Config, machine: Machine, purge: boolean): Step {
   const all = [
     ...Object.values(UNITS).map((name) => join(UNIT_DIR, name)),
     // Before the executable: what sudo may run must not be anybody's to put there.
-    ...[SUDOERS, TMPFILES, LOGROTATE, POLICY_FILE],
+    ...[SUDOERS, TMPFILES, LOGROTATE, POLICY_FILE, INSTALLED_FILE],
     ...clusterRules(config).files.map(({ path }) => path),
     ...[trampolinePath(config), config.paths.executable],
     ...(purge ? [CONFIG_FILE] : []),
@@ -116,7 +117,11 @@ function users(config: Config, machine: Machine, made: Made): Step {
       ),
     );
   const there = () => {
-    const users = made.users.filter((name) => machine.user(name) !== undefined && !kept().has(name));
+    // One that install made and something else runs as by now is not ours to take away.
+    const used = (name: string) => machine.tenants(name, config.paths.executable).length > 0;
+    const users = made.users.filter(
+      (name) => machine.user(name) !== undefined && !kept().has(name) && !used(name),
+    );
     const staying = made.users.filter((name) => machine.user(name) !== undefined && !users.includes(name));
     const groups = staying.length > 0 ? [] : made.groups.filter((name) => machine.group(name) !== undefined);
     return { users, groups };

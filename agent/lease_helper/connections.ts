@@ -68,8 +68,25 @@ export function createConnections(parts: ConnectionParts) {
     return stdout.split('\n').filter((line) => line !== '').length;
   }
 
+  const failing = (thrown: unknown): void =>
+    say(
+      'error',
+      `resetting the connections of clients: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+    );
+  let looking: Promise<void> = Promise.resolve();
+
+  /** A kernel that cannot says nothing. */
+  async function look(filter: string): Promise<void> {
+    const left = await listed('-H', '-n', '-t', 'state', 'established', filter);
+    if (left > 0)
+      say('error', `${left} connections of clients could not be reset: they end when their client speaks`);
+  }
+
   return {
-    /** To be called once the ports are shut, or others take their place. Resolves when they are ended, or it is known that they are not. Never rejects. */
+    /**
+     * To be called once the ports are shut, or others take their place. Resolves when they are ended; whether they are is looked at
+     * after that. Never rejects.
+     */
     async end(): Promise<void> {
       try {
         const known = await members();
@@ -79,19 +96,12 @@ export function createConnections(parts: ConnectionParts) {
         if (filter === undefined) return;
         const ended = await listed('-K', '-H', '-n', '-t', 'state', 'connected', filter);
         if (ended > 0) say('info', `${ended} connections of clients reset`);
-        // A kernel that cannot says nothing.
-        const left = await listed('-H', '-n', '-t', 'state', 'established', filter);
-        if (left > 0)
-          say(
-            'error',
-            `${left} connections of clients could not be reset; they end when their client speaks`,
-          );
+        looking = look(filter).catch(failing);
       } catch (thrown) {
-        say(
-          'error',
-          `resetting the connections of clients: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-        );
+        failing(thrown);
       }
     },
+    /** The look after the last `end`; for tests. */
+    looked: (): Promise<void> => looking,
   };
 }

@@ -179,6 +179,9 @@ export function createGate(longest: number, hands: GateHands) {
 
   return {
     renew: (until: number): Promise<Reply> => answered(() => renew(until)),
+    /** As renew, while a deadline runs: without one nothing is open, and nothing is opened. */
+    extend: (until: number): Promise<Reply> =>
+      answered(async () => (deadline === null ? 'closed' : await renew(until))),
     /**
      * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
      * up to the file's. A deadline that runs already was right when it was told, and runs on.

@@ -2,11 +2,13 @@
  * `agent helper lease`: the root process that holds the kernel lease. It has its own unit, outlives the agent, and does one
  * thing: client ports are open until the deadline it was told last, and not a moment longer.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
+import { leaseNote, leasePrints, noteText } from '../config/prints.ts';
 import { type Config, effectiveLease, loadConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
+import { writeAtomically } from '../platform/files.ts';
 import { deadlineFile } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
 import { POSTGRES_UNIT } from '../trampoline/policy.ts';
@@ -82,6 +84,14 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const server = serve(gate, say);
   await gate.resume(marker.read()).catch(failing('shutting what an earlier process left open'));
   await listen(server, socket, groupId(config.user));
+  // After it listens: the folder is there. What cannot be told is said to be unknown; the lease is held all the same.
+  try {
+    writeAtomically(leaseNote(config), noteText(leasePrints(config)));
+    // The agent reads it, whatever umask the unit sets; nobody else enters the folder.
+    chmodSync(leaseNote(config), 0o644);
+  } catch (thrown) {
+    failing('noting the configuration')(thrown);
+  }
   say('info', `the kernel lease is held here, at most ${effectiveLease(config).renew_deadline} ms at a time`);
   const watch = setInterval(() => {
     if (gate.deadline !== null) rules.hook();

@@ -2,6 +2,8 @@
 
 export type Order =
   | { readonly do: 'renew'; readonly deadline: number }
+  /** As renew, where something is open: what is shut stays shut. */
+  | { readonly do: 'extend'; readonly deadline: number }
   /** No deadline further ahead than this, seconds, and never further than root's own file says. */
   | { readonly do: 'limit'; readonly seconds: number }
   | { readonly do: 'close' }
@@ -19,8 +21,9 @@ export function parseOrder(line: string): Order | undefined {
     const seconds = Number(`${limit[1]}.${limit[2]}`);
     return seconds > 0 ? { do: 'limit', seconds } : undefined;
   }
-  const found = /^renew (0|[1-9]\d{0,9})\.(\d\d)$/.exec(line);
-  return found ? { do: 'renew', deadline: Number(`${found[1]}.${found[2]}`) } : undefined;
+  const found = /^(renew|extend) (0|[1-9]\d{0,9})\.(\d\d)$/.exec(line);
+  if (found === null) return undefined;
+  return { do: found[1] as 'renew' | 'extend', deadline: Number(`${found[2]}.${found[3]}`) };
 }
 
 /** The deadline on the wire: rounded down, as a right that ends sooner is safe. */

@@ -10,10 +10,10 @@ const CONNECTIONS = 8;
 /** Orders of one connection that wait for their turn. */
 const PENDING = 16;
 
-type Orders = Pick<Gate, 'renew' | 'limit' | 'close' | 'end'>;
+type Orders = Pick<Gate, 'renew' | 'extend' | 'limit' | 'close' | 'end'>;
 
 function carryOut(gate: Orders, order: Order): Promise<Reply> {
-  if (order.do === 'renew') return gate.renew(order.deadline);
+  if (order.do === 'renew' || order.do === 'extend') return gate[order.do](order.deadline);
   if (order.do === 'limit') return gate.limit(order.seconds);
   return gate[order.do]();
 }
@@ -53,7 +53,7 @@ function attend(socket: Socket, gate: Orders, say: Say, current: () => boolean):
       const order: Order | undefined = parseOrder(line);
       if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
       // Hung up on, a client that lives says its renewal again; shutting is welcome from anybody.
-      if (!current() && order.do === 'renew') return hangUp('a renewal on a connection that was replaced');
+      if (!current() && 'deadline' in order) return hangUp('a renewal on a connection that was replaced');
       pending += 1;
       if (pending > PENDING) return hangUp('too many orders at once');
       const done = carryOut(gate, order);

@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster.ts';
 import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../parts.ts';
-import { revokeToken, shutOut } from '../security/members.ts';
+import { newManagementToken, revokeToken, shutOut } from '../security/members.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
@@ -61,12 +61,14 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
       await parts.consul.admin().catalog.forceLeave(name, { prune: true });
     await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
   });
-  await step('keys', async () => {
+  await step('keys', async (report) => {
     if (parts.security.current() === undefined) return;
     await shutOut(parts, cluster.memberKv, name);
     // A server that lived on may have been taken in again meanwhile.
     await outOfConsul(parts, (server) => server.node === name);
     await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+    if (!(await newManagementToken(parts, cluster.memberKv, node.view)))
+      report({ detail: 'the management token stays as it is until every member is upgraded' });
   });
   await step('slot', async () => {
     const others = Object.keys(node.view?.nodes ?? {}).filter(

@@ -7,6 +7,7 @@ import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from './admission.ts';
 import { gossipPartsOf, rotateGossip } from './gossip.ts';
+import { managementPartsOf, rotateManagement } from './management.ts';
 import { everybodyKnows } from './names.ts';
 import { joinTokens } from './tokens.ts';
 
@@ -126,4 +127,15 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
     await sleep(250);
   }
   await rotateGossip(gossipPartsOf(parts, kv), admin);
+}
+
+/**
+ * The management token that a removed node knows is worth nothing afterwards. Once its server hears nothing any more, of gossip or of
+ * Raft. May be repeated. Nothing while a member is of a version that would not learn the new one: it could admit nobody.
+ */
+export async function newManagementToken(parts: Parts, kv: ConsulKv, view: View | null): Promise<boolean> {
+  if (parts.security.current() === undefined) return true;
+  if (!everybodyKnows(view)) return false;
+  await rotateManagement(managementPartsOf(parts, kv), () => parts.consul.admin());
+  return true;
 }

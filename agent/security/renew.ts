@@ -9,7 +9,13 @@ import { loadSecurity, SERVICES, type Security, securityStore } from './store.ts
 export interface Expiry {
   readonly what: 'ca' | (typeof SERVICES)[number];
   /** Milliseconds since 1970. */
+  readonly notBefore: number;
   readonly notAfter: number;
+}
+
+function lifeOf(what: Expiry['what'], certificate: string): Expiry {
+  const { notBefore, notAfter } = readCertificate(certificate);
+  return { what, notBefore, notAfter };
 }
 
 /** When the authority's and this node's certificates end, the soonest first. Empty in a plain cluster. */
@@ -18,15 +24,32 @@ export function expiries(config: NodeConfig): Expiry[] {
   const ca = store.ca();
   const all: Expiry[] = SERVICES.flatMap((what) => {
     const pair = store.pair(what);
-    return pair === undefined ? [] : [{ what, notAfter: readCertificate(pair.certificate).notAfter }];
+    return pair === undefined ? [] : [lifeOf(what, pair.certificate)];
   });
-  if (ca !== undefined) all.push({ what: 'ca', notAfter: readCertificate(ca.certificate).notAfter });
+  if (ca !== undefined) all.push(lifeOf('ca', ca.certificate));
   return all.sort((a, b) => a.notAfter - b.notAfter);
 }
 
-/** Should this node renew by itself? A quarter of the certificates' life before they end, so that a failure can be mended. */
+/**
+ * Should this node renew by itself? A third of the certificates' life before they end, so that a failure can be mended; and at
+ * once where they begin in the future: the clock was wrong when they were made.
+ */
 export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): boolean =>
-  expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter - now < (days * 86_400_000) / 4);
+  expiries(config).some(
+    ({ what, notBefore, notAfter }) =>
+      what !== 'ca' && (notBefore > now || notAfter - now < (days * 86_400_000) / 3),
+  );
+
+/**
+ * Before a node that was off for long starts anything: with certificates that are over it would ask the others in vain. False when they
+ * still hold, or when it may not sign. The files alone: a Consul that runs has to be told.
+ */
+export async function renewExpired(config: NodeConfig, now: number): Promise<boolean> {
+  const over = expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter <= now);
+  if (!over || !securityStore(config).ca()?.key) return false;
+  await renewCertificates(config);
+  return true;
+}
 
 /**
  * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator

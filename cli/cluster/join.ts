@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { usageError } from '../../agent/errors.ts';
 import { command, durationOption } from '../command.ts';
+import { notInForce } from '../in_force.ts';
 import { waitFor } from '../progress.ts';
 import { START_ARGS, startOptions } from './start_args.ts';
 
@@ -35,7 +36,10 @@ export default command({
     const token = text === undefined || text === '' ? {} : { token: text };
     const options = { ...(await startOptions(given)), ...token, addresses: [...given.positionals] };
     const client = await agent();
-    const done = await waitFor(client, await client.join(options), timeout, terminal);
+    const begun = await client.join(options);
+    // An agent that runs with another file has refused by now; what else is of another one is said.
+    for (const line of notInForce((await client.status()).configuration)) say(`not in force: ${line}`);
+    const done = await waitFor(client, begun, timeout, terminal);
     const { node } = await client.status();
     print({ operation: done, node }, () => `${node} is a standby of the cluster`);
   },

@@ -23,6 +23,14 @@ const refused = (target: string, why: string): AgentError =>
     hint: `'agent cluster nodes get ${target}' says how it is`,
   });
 
+const unheard = (message: string): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'consul_silent',
+    message: `nothing was asked for: ${message}`,
+    hint: "'agent cluster status' has all that is known",
+  });
+
 /** What is known now; undefined while the agent cannot say (Consul elects, or its own agent is stopping). */
 async function look(client: AgentClient): Promise<ClusterStatus | undefined> {
   try {
@@ -124,6 +132,7 @@ export default command({
       print({ active: target, epoch: before.epoch, changed: false }, () => `${target} is the active already`);
       return EXIT.done;
     }
+    if (before.outage != null) throw unheard(before.outage.message);
     const asked = await client.setActive(target, timeout);
     const { epoch } = await waitUntilActive(client, target, asked, timeout, terminal);
     const downtimeMs = await downtimeOf(client, epoch, terminal);

@@ -1,4 +1,5 @@
 import { command, durationOption } from '../command.ts';
+import { notInForce } from '../in_force.ts';
 import { waitFor } from '../progress.ts';
 import { START_ARGS, startOptions } from './start_args.ts';
 
@@ -10,11 +11,14 @@ export default command({
     "agent cluster start --options 'lease.preset=fast;check_ttl_multiplier=1'",
   ],
   args: START_ARGS,
-  async run({ args, given, agent, print, terminal }) {
+  async run({ args, given, agent, print, say, terminal }) {
     const timeout = await durationOption('timeout', args.timeout);
     const options = await startOptions(given);
     const client = await agent();
-    const done = await waitFor(client, await client.start(options), timeout, terminal);
+    const begun = await client.start(options);
+    // An agent that runs with another file has refused by now; what else is of another one is said.
+    for (const line of notInForce((await client.status()).configuration)) say(`not in force: ${line}`);
+    const done = await waitFor(client, begun, timeout, terminal);
     const cluster = await client.cluster();
     print({ operation: done, cluster }, () =>
       cluster.active === null

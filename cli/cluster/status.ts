@@ -2,6 +2,7 @@ import { EXIT } from '../../agent/errors.ts';
 import type { ClusterStatus } from '../../agent/http/port.ts';
 import { command } from '../command.ts';
 import { time, timesText } from '../format.ts';
+import { notInForce } from '../in_force.ts';
 import { facts } from '../table.ts';
 import { nodesTable } from './nodes_table.ts';
 import { outageText } from './outage.ts';
@@ -71,6 +72,7 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['replication', synchronous(cluster)],
     ['consul', survives(cluster)],
     ['lease times', leaseTimes(cluster)],
+    ['not in force', notInForce(cluster.configuration).join('; ')],
     ['unreadable', unreadable(cluster)],
 
     ['joining', joining(cluster)],

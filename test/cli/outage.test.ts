@@ -103,6 +103,13 @@ test('set-active whose target has the lease and does not open yet says what the 
   expect(err).toContain('it waits: m2: promoted: waiting for a standby');
 });
 
+test('set-active in an outage asks for nothing', async () => {
+  on.agent.clusters = [lost];
+  const { code, err } = await on.cli('cluster set-active m2');
+  expect([code, on.agent.asked]).toEqual([1, []]);
+  expect(err).toContain('nothing was asked for: NO QUORUM: no manager can be active');
+});
+
 test('set-active into an outage says that, and a quick one says nothing of waiting', async () => {
   on.agent.clusters = [clusterStatus(), lost];
   const { code, err } = await on.cli('cluster set-active m2 --timeout 5');

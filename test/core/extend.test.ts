@@ -23,7 +23,7 @@ describe('the kernel lease', () => {
     stage.now += 1000;
     stage.run(renewWith(n, []));
     stage.run(extend(n));
-    expect(stage.args('fence.extend')).toEqual([[n.lease.right?.until]]);
+    expect(stage.args('fence.extend')).toEqual([[n.lease.right?.until, true]]);
     expect(n.openUntil).toBe(n.lease.right?.until as number);
   });
   test('a renewal while clients were being let in is passed on at once', () => {
@@ -34,7 +34,7 @@ describe('the kernel lease', () => {
       return { kind: 'done' };
     });
     stage.run(open(n));
-    expect(stage.args('fence.extend')).toEqual([[n.lease.right?.until]]);
+    expect(stage.args('fence.extend')).toEqual([[n.lease.right?.until, true]]);
   });
   test('that cannot be renewed is known to be closed when its time is over, and no sooner', () => {
     const { stage, n } = active();
@@ -58,5 +58,17 @@ describe('the kernel lease', () => {
     n.fencing = 1;
     stage.run(extend(n));
     expect(stage.args('fence.extend')).toEqual([]);
+  });
+  test('of a process that has just begun is kept before it knows whether clients are let in, and nothing follows from its failure', () => {
+    const { stage, n } = active();
+    n.fence = 'unknown';
+    stage.run(extend(n));
+    expect(stage.args('fence.extend')).toEqual([[n.lease.right?.until, false]]);
+    expect(n.fence).toBe('unknown');
+    stage.on('fence.extend', gone);
+    stage.now += 10_000;
+    stage.run(renewWith(n, []));
+    stage.run(extend(n));
+    expect([n.fence, n.outageSince]).toEqual(['unknown', null]);
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
+import { renewWith } from '../../agent/core/lease.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import { answerFailsafe, askFailsafe } from '../../agent/core/procedures/failsafe.ts';
 import { answerVote } from '../../agent/core/procedures/vote.ts';
-import { node, pgFacts } from './build.ts';
+import { node, nodeRecord, pgFacts } from './build.ts';
 import { Stage } from './stage.ts';
 
 /** `a`, the holder, with a right that began a while ago; Consul is silent from here on. */
@@ -52,6 +53,33 @@ describe('the holder, Consul silent', () => {
     n.lease = { ...n.lease, right: null };
     expect(stage.run(askFailsafe(n))).toBe(false);
     expect(stage.trace).toEqual([]);
+  });
+});
+
+describe('a member that was entered as Consul fell silent', () => {
+  const enter = (stage: Stage, n: NodeContext) =>
+    stage.run(renewWith(n, [{ verb: 'cas', key: 'nodes/d', value: nodeRecord('d'), index: 0 }]));
+
+  test('is asked with the others, though no answer of Consul has told of it', () => {
+    const { stage, n } = holder();
+    expect(enter(stage, n)).toBe('ok');
+    stage.on('peers.failsafe', (nodes: string[]) => nodes.filter((name) => name !== 'd'));
+    expect(stage.run(askFailsafe(n))).toBe(false);
+    stage.on('peers.failsafe', (nodes: string[]) => nodes);
+    expect(stage.run(askFailsafe(n))).toBe(true);
+  });
+  test('perhaps: where a node takes over without votes, the right is not extended until that is known', () => {
+    const { stage, n } = holder();
+    n.policy = { ...n.policy, synchronousMode: 'off' };
+    stage.on('peers.failsafe', (nodes: string[]) => nodes);
+    expect(stage.run(askFailsafe(n))).toBe(true);
+    stage.on('consul.read', () => 'unknown').once('consul.txn', stage.landedUnknown);
+    expect(enter(stage, n)).toBe('unknown');
+    expect(stage.run(askFailsafe(n))).toBe(false);
+    stage.on('consul.read', () => stage.store.view());
+    expect(stage.run(renewWith(n, []))).toBe('ok');
+    stage.sees(n);
+    expect(stage.run(askFailsafe(n))).toBe(true);
   });
 });
 

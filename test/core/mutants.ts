@@ -235,6 +235,7 @@ export const mutants: Mutant[] = [
   ),
   vote('D.6 an unlisted copy alone follows unread', "isCountedOn(n) ? 'unknown' : 'prefix'", "'prefix'"),
   opening('D.6 lists nobody it has not compared', 'votes.filter((v) => isPrefix(v, own))', 'votes'),
+  opening('D.6 handed over by who never opened', ' && sync.epoch === mandate.epoch - 1', ''),
   confirmation(
     'D.6 of those not compared only who confirmed',
     'if (opening.compared) return opening;',
@@ -262,6 +263,8 @@ export const mutants: Mutant[] = [
   handover('D.9 without a confirmed stop the lease runs out', 'n.renewing = false;', ''),
   sync('D.9 a renewal after an unknown write', 'if (n.unsettled) {', 'if (n.now() < 0) {'),
   sync('D.9 k is lowered first', 'if (k > next.length)', 'if (k < 0)'),
+  sync('D.9 k is lowered as members leave', 'if (k > 0 && k < sync.k)', 'if (k < 0)'),
+  sync('D.9 off the list only while the others confirm', 'if (k <= stay.length &&', 'if (k < 0 &&'),
   sync(
     'D.9 a new clone is added before the old one goes',
     'if (!listed(voter) && near(voter))',

@@ -44,3 +44,17 @@ test('a voter with a tail of its own is not listed: it cannot follow, and would 
   n.mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), level, ahead] };
   expect(openingVoters(n)).toEqual({ voters: [voter('a')], k: 1, compared: true });
 });
+
+test('handed over by an active that never opened: the voters of its predecessor were compared with nobody', () => {
+  const n = winner([]);
+  n.mandate = { kind: 'handover', epoch: 6, timeline: 3, lsn: 1n, from: 'a' };
+  if (n.view === null) throw new Error('no view');
+  const voters = [voter('b'), voter('c')];
+  const opened = (leader: string, epoch: number) => {
+    const sync = syncRecord({ leader, epoch, voters });
+    return openingVoters({ ...n, view: n.view && { ...n.view, sync: { value: sync, index: 1 } } });
+  };
+  expect(opened('a', 5)).toEqual({ voters: [voter('c'), voter('a')], k: 1, compared: true });
+  expect(opened('d', 4).compared).toBe(false);
+  expect(opened('a', 3).compared).toBe(false);
+});

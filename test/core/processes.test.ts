@@ -259,6 +259,22 @@ describe('the keeper', () => {
     loop.pass(5000);
     expect(loop.args('fence.extend').at(-1)?.[0]).toBe(n.lease.right?.until);
   });
+  test('keeps what the process before it left open, before its database answers anything', () => {
+    const { loop, n, start } = active();
+    const silent = {
+      data: 'unknown',
+      process: 'unknown',
+      accepting: false,
+      role: 'unknown',
+      fenced: 'unknown',
+    } as const;
+    loop.on('pg.facts', () => pgFacts(silent));
+    n.fence = 'unknown';
+    start();
+    loop.pass(500);
+    expect([n.fence, n.lease.right === null]).toEqual(['unknown', false]);
+    expect(loop.args('fence.extend').at(-1)).toEqual([n.lease.right?.until, false]);
+  });
   test('a holder that gave up renewing lets the lease run out', () => {
     const { loop, n, start } = active();
     start();

@@ -6,7 +6,7 @@ import type { SyncList, WalSender } from '../../agent/core/postgres.ts';
 import { covered } from '../../agent/core/procedures/cover.ts';
 import { nextSyncStep, type SyncFacts, syncStep } from '../../agent/core/procedures/sync.ts';
 import type { SyncRecord } from '../../agent/core/records.ts';
-import { node, primary, stateRecord, syncRecord, voter } from './build.ts';
+import { node, nodeRecord, primary, stateRecord, syncRecord, voter } from './build.ts';
 import { Stage } from './stage.ts';
 
 const sender = (name: string, over: Partial<WalSender> = {}): WalSender => ({
@@ -94,6 +94,27 @@ describe('the next step', () => {
       nextSyncStep(facts({ sync: syncRecord({ k: 2 }), list: { names: ['b_b1', 'c_c1'], k: 2 } })),
     ).toEqual({ do: 'set_k', k: 1 });
   });
+  test('nobody is taken off while those that stay could not confirm: commits would wait for them', () => {
+    const clones = { ...facts().clones, c: { clone: 'c1', wiped: true } };
+    const f = facts({ clones, senders: [sender('c_c1')] });
+    expect(nextSyncStep(f)).toEqual({ do: 'nothing' });
+    expect(nextSyncStep({ ...f, list: { names: ['b_b1'], k: 1 } })).toEqual({ do: 'restore' });
+    expect(nextSyncStep({ ...f, senders: [sender('b_b1')] })).toMatchObject({
+      do: 'remove',
+      voter: voter('c'),
+    });
+  });
+  test('a member leaves while another is down: k is lowered first, so that those that stay can confirm', () => {
+    const voters = [voter('b'), voter('c'), voter('d')];
+    const f = facts({
+      sync: syncRecord({ voters, k: 2 }),
+      list: { names: ['b_b1', 'c_c1', 'd_d1'], k: 2 },
+      senders: [sender('c_c1'), sender('d_d1')],
+    });
+    expect(nextSyncStep(f)).toEqual({ do: 'set_k', k: 1 });
+    const lowered = { ...f, sync: syncRecord({ voters, k: 1 }) };
+    expect(nextSyncStep(lowered)).toMatchObject({ do: 'remove', voter: voter('d') });
+  });
   test('a list in PostgreSQL that is not the key’s is put right', () => {
     expect(nextSyncStep(facts({ list: null }))).toEqual({ do: 'restore' });
     expect(nextSyncStep(facts({ list: { names: ['b_b1', 'c_c1'], k: 2 } }))).toEqual({ do: 'restore' });
@@ -180,10 +201,24 @@ describe('orders of key and list', () => {
   test('remove a voter that k counts on: k is lowered first, in a step of its own', () => {
     const two: SyncList = { names: ['b_b1', 'c_c1'], k: 2 };
     const { stage, n } = active(syncRecord({ k: 2 }), two);
+    stage.store.put('nodes/d', nodeRecord('d'));
     stage.store.put('state/c', stateRecord('c', { wants: 'rewind' }));
     stage.sees(n);
     stage.run(syncStep(n));
     expect(steps(stage)).toEqual([KEY, LIST]);
+    expect(stage.store.sync).toMatchObject({ voters: [voter('b'), voter('c')], k: 1 });
+  });
+  test('a node that leaves counts as a member no more: fewer have to confirm before it is taken off', () => {
+    const voters = [voter('b'), voter('c'), voter('d')];
+    const list: SyncList = { names: ['b_b1', 'c_c1', 'd_d1'], k: 2 };
+    const { stage, n } = active(syncRecord({ voters, k: 2 }), list, [sender('c_c1'), sender('d_d1')]);
+    stage.store.put('nodes/d', { ...nodeRecord('d'), leaving: true });
+    stage.store.put('state/d', stateRecord('d'));
+    stage.sees(n);
+    for (let i = 0; i < 2; i += 1) {
+      n.pg = primary({ syncList: (stage.args('pg.setSyncList').at(-1)?.[0] as SyncList) ?? list });
+      stage.run(syncStep(n));
+    }
     expect(stage.store.sync).toMatchObject({ voters: [voter('b'), voter('c')], k: 1 });
   });
   test('every key write is one transaction with the lease', () => {

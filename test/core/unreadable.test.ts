@@ -33,6 +33,7 @@ function blind(stage: Stage, ...keys: string[]): View {
     if (key === 'next_master') view.lease = null;
     if (key === 'sync') view.sync = null;
     if (key === 'cluster') view.cluster = null;
+    if (key === 'config') view.config = null;
     if (key.startsWith('nodes/')) view.nodes = { ...view.nodes, [key.slice(6)]: unknownNode() };
   }
   return view;
@@ -141,5 +142,54 @@ describe('a record of one node that is not understood', () => {
     const plain = nextTimeline(n, 3);
     receive(n, blind(stage, 'history/6', 'history/7'));
     expect(nextTimeline(n, 3)).toBeGreaterThan(plain + 1);
+  });
+});
+
+describe("the cluster's config", () => {
+  const config = { schema: 1, version: 1, paused: false, pausedUntil: null, synchronousMode: 'quorum' };
+  /** Its own file has less than the cluster asks for. */
+  function lax(stage: Stage) {
+    const n = node('b', stage);
+    n.policy = { ...n.policy, synchronousMode: 'off' };
+    return n;
+  }
+
+  test('its mode holds, not the own file; what was once read holds on while it cannot be read', () => {
+    const stage = new Stage();
+    stage.store.put('config', config);
+    const n = lax(stage);
+    stage.sees(n);
+    expect(n.policy.synchronousMode).toBe('quorum');
+    receive(n, blind(stage, 'config'));
+    expect(n.policy.synchronousMode).toBe('quorum');
+  });
+  test('never read by this process, it may ask for the strictest: the own file loosens nothing', () => {
+    const stage = new Stage();
+    stage.store.put('config', config);
+    stage.store.put('sync', syncRecord({ voters: [], k: 0 }));
+    const n = lax(stage);
+    receive(n, blind(stage, 'config'));
+    expect(n.policy.synchronousMode).toBe('strict');
+    // What the only leader acknowledged alone is on no other copy: nobody takes over by the file's `off`.
+    const ballot = {
+      index: n.lease.index,
+      syncIndex: 1,
+      own: vote('b'),
+      votes: {},
+      refused: {},
+      at: stage.now,
+    };
+    n.ballot = ballot;
+    const seen = factsOf(n, pgFacts(), services, { mayWipe: false, mayFollow: true });
+    expect(seen.ballot?.verdict.kind).toBe('must-not');
+    stage.sees(n);
+    expect(n.policy.synchronousMode).toBe('quorum');
+  });
+  test('where there is none, the own file holds', () => {
+    const stage = new Stage();
+    const n = lax(stage);
+    stage.sees(n);
+    receive(n, blind(stage, 'config'));
+    expect(n.policy.synchronousMode).toBe('off');
   });
 });

@@ -94,9 +94,12 @@ describe('what a switchover waits for', () => {
 
   test('survives Consul; agents that know nothing of it leave it out', async () => {
     const { safeParse } = await import('valibot');
-    expect(safeParse(schema, stateRecord('a')).success).toBe(true);
-    expect(safeParse(schema, stateRecord('a', { waiting: { id: 'r1', why: 'x' } })).success).toBe(true);
-    expect(safeParse(schema, { ...stateRecord('a'), waiting: 'x' }).success).toBe(false);
+    const clone = '0a1b2c3d';
+    expect(safeParse(schema, stateRecord('a', { clone })).success).toBe(true);
+    expect(safeParse(schema, stateRecord('a', { clone, waiting: { id: 'r1', why: 'x' } })).success).toBe(
+      true,
+    );
+    expect(safeParse(schema, { ...stateRecord('a', { clone }), waiting: 'x' }).success).toBe(false);
   });
 
   test('of a handover under way is each of its steps, and nothing once it has ended', () => {

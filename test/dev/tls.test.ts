@@ -141,16 +141,16 @@ test('certificates are renewed on every node without a role change, a restart or
   }
 }, 120_000);
 
-/** What the replication role is told on n1 with this key; '' is a success. */
-function knock({ certificate, key }: Pair): string {
-  const at = join(t.node('n1').dir, 'knock');
+/** What the replication role is told with this key; '' is a success. */
+function knock({ certificate, key }: Pair, on = 'n1'): string {
+  const at = join(t.node(on).dir, 'knock');
   for (const [file, text] of [
-    ['ca', securityOf('n1').caPem],
+    ['ca', securityOf(on).caPem],
     ['cert', certificate],
     ['key', key],
   ] as const)
     writeFileSync(`${at}.${file}`, text, { mode: 0o600 });
-  const to = `host=n1 hostaddr=${host('n1')} port=${PORTS.postgres} user=cloudify_replication replication=1`;
+  const to = `host=${on} hostaddr=${host(on)} port=${PORTS.postgres} user=cloudify_replication replication=1`;
   const tls = `sslmode=verify-full sslrootcert=${at}.ca sslcert=${at}.cert sslkey=${at}.key`;
   const command = ['-X', '-w', '-A', '-t', '-c', 'IDENTIFY_SYSTEM', `${to} ${tls}`];
   return spawnSync(join(findBinDir(), 'psql'), command, { encoding: 'utf8' }).stderr;
@@ -236,11 +236,11 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   ];
   const key = securityOf(active).secrets.gossipKey;
   const { tls, secrets } = securityOf(gone);
-  const consul = createConsulClient({
-    servers: [`https://${host(active)}:8501`],
-    tls: () => tls,
-    token: secrets.consulToken,
-  });
+  const keys = pairOf(gone, 'postgres');
+  const clientWith = (token: string) =>
+    createConsulClient({ servers: [`https://${host(active)}:8501`], tls: () => tls, token });
+  const consul = clientWith(secrets.consulToken);
+  const managing = clientWith(secrets.managementToken);
   const peers = createPeers(
     (name) => ({ host: host(name), port: PORTS.api }),
     () => 'unused',
@@ -248,6 +248,8 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   );
   expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('ok');
   expect(await peers.lags(active, 2000)).not.toBeNull();
+  expect((await managing.catalog.raftConfiguration()).kind).toBe('ok');
+  expect(knock(keys, active)).toBe('');
 
   // Its database goes on confirming commits; its agent and its Consul do not hear of the removal.
   await t.stopAgent(away);
@@ -264,6 +266,17 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   expect(t.pids(gone, 'consul')).toEqual([]);
   const filter = `select count(*) from pg_stat_replication where application_name like '${gone}%'`;
   expect(await t.sql(active, filter)).toBe('0');
+  // Each of its keys and tokens, at each door.
+  expect(knock(keys, active)).toContain(REFUSED);
+  expect((await managing.catalog.raftConfiguration()).kind).toBe('unknown');
+  expect((await managing.kv.get('cloudify/cluster/next_master')).kind).toBe('unknown');
+  const { managementToken } = securityOf(active).secrets;
+  expect(managementToken).not.toBe(secrets.managementToken);
+  await eventually(
+    `${other} has the new management token`,
+    60_000,
+    () => securityOf(other).secrets.managementToken === managementToken,
+  );
 
   const fresh = securityOf(active).secrets.gossipKey;
   expect([fresh === key, securityOf(gone).secrets.gossipKey === key]).toEqual([false, true]);
@@ -272,6 +285,11 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   await t.startAgent(away);
   expect(await t.settled(60_000, [active, other, away])).toBe(active);
   expect(securityOf(away).secrets.gossipKey).toBe(fresh);
+  await eventually(
+    `${away} has the new management token`,
+    60_000,
+    () => securityOf(away).secrets.managementToken === managementToken,
+  );
   expect(await t.healthy(30_000, [active, other, away])).toBe(true);
 }, 180_000);
 

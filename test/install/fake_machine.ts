@@ -25,6 +25,13 @@ export class FakeMachine implements Machine {
   /** What programs print, by the beginning of their line. */
   readonly prints = new Map<string, string>();
 
+  /** Why a user is not the agent's alone. */
+  readonly shared = new Map<string, string[]>();
+
+  tenants(user: string): readonly string[] {
+    return this.shared.get(user) ?? [];
+  }
+
   constructor() {
     this.groups.set('postgres', []);
     this.users.set('postgres', { group: 'postgres', home: '/var/lib/postgresql' });
@@ -83,6 +90,18 @@ export class FakeMachine implements Machine {
       case 'member':
         this.groups.get(wanted.group)?.push(wanted.user);
         break;
+      case 'move': {
+        const given = (name: string) => wanted.users.find(([from]) => from === name)?.[1] ?? name;
+        for (const [path, entry] of this.paths)
+          if (wanted.folders.some((dir) => path === dir || path.startsWith(`${dir}/`)))
+            this.paths.set(path, { ...entry, owner: given(entry.owner), group: given(entry.group) });
+        const members = this.groups.get(wanted.group) ?? [];
+        this.groups.set(
+          wanted.group,
+          members.filter((name) => given(name) === name),
+        );
+        break;
+      }
       case 'folder':
         this.#owned(wanted.owner, wanted.group);
         this.paths.set(wanted.path, { type: 'folder', ...pick(wanted) });

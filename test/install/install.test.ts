@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../../agent/config/prints.ts';
 import { parseConfig } from '../../agent/config.ts';
 import { findPostgres } from '../../agent/install/default_config.ts';
 import { changeLine, changesOf } from '../../agent/install/diff.ts';
@@ -116,9 +117,9 @@ describe('install', () => {
       'gave /var/lib/cloudify/agent to cfyuser:cluster, mode 2750',
       `replaced /opt/cloudify/agent by ${SOURCE}`,
       'wrote /etc/sudoers.d/cloudify anew',
-      'restarted cloudify-postgres-helper.service',
-      'restarted cloudify-lease.service',
-      'restarted cloudify-agent.service',
+      'restarted cloudify-postgres-helper.service: it ran from what was replaced',
+      'restarted cloudify-lease.service: it ran from what was replaced',
+      'restarted cloudify-agent.service: it ran from what was replaced',
     ]);
   });
 
@@ -245,5 +246,180 @@ describe('the plan', () => {
       'postgres',
     ]);
     expect(await changesOf(planOf(parseConfig(yaml()), { configText: '' }), machine)).not.toEqual([]);
+  });
+});
+
+describe('a configuration that is not in force', () => {
+  const changed = yaml('services: [{ name: broker, unit: rabbitmq-server.service }]\n');
+  /** What the processes note when they start. */
+  const noted = (text: string) => {
+    const config = parseConfig(text, CONFIG_FILE);
+    machine.lay(agentNote(config), noteText(printsOf(config)), { owner: 'cfyuser' });
+    machine.lay(leaseNote(config), noteText(leasePrints(config)));
+  };
+
+  test('edited, or taken in: what root made is made anew, and what read the old file is restarted, once', async () => {
+    await run();
+    noted(yaml());
+    expect(await lines()).toEqual([]);
+    machine.lay(CONFIG_FILE, changed, { group: 'cluster', mode: 0o640 });
+    expect(await lines()).toEqual([
+      '/etc/cloudify/trampoline.json has other content',
+      '/etc/cloudify/installed.json has other content',
+      'cloudify-lease.service is to be restarted: it runs with another configuration (services)',
+      'cloudify-agent.service is to be restarted: it runs with another configuration (services)',
+    ]);
+    await run();
+    noted(changed);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('interrupted before the restart, the next run restarts', async () => {
+    await run();
+    noted(yaml());
+    machine.lay(CONFIG_FILE, changed, { group: 'cluster', mode: 0o640 });
+    await install(machine, { source: SOURCE }, ({ subject }) => {
+      if (subject === '/etc/cloudify/installed.json') throw new Error('killed');
+    }).catch(() => {});
+    expect(await lines()).toEqual([
+      'cloudify-lease.service is to be restarted: it runs with another configuration (services)',
+      'cloudify-agent.service is to be restarted: it runs with another configuration (services)',
+    ]);
+  });
+
+  test('of no concern to the helper of the lease restarts the agent alone', async () => {
+    await run();
+    noted(yaml());
+    machine.lay(CONFIG_FILE, yaml('tags: { priority: 7 }\n'), { group: 'cluster', mode: 0o640 });
+    machine.ran.length = 0;
+    await run();
+    expect(machine.ran).toEqual(['systemctl --quiet restart cloudify-agent.service']);
+  });
+
+  test('a note that is no file, or none of ours, restarts nothing and is not gone by', async () => {
+    await run();
+    const config = parseConfig(yaml(), CONFIG_FILE);
+    machine.lay(agentNote(config), '', { type: 'link', target: '/etc/shadow' });
+    machine.lay(leaseNote(config), '{"schema":1,"prints":{"services":"x"}}');
+    expect(await lines()).toEqual([]);
+  });
+});
+
+describe("a user that is not the agent's alone", () => {
+  const REASON = 'cloudify-mgmtworker.service runs as it';
+  const told = (text: string) => text.split('\n').find((line) => /^user\s*:/.test(line));
+  const POSTGRES = 'cloudify-postgresql.service';
+  /** An installed manager whose cfyuser turns out to be somebody else's too; a file of each user below its folders. */
+  async function shared(): Promise<void> {
+    await run();
+    machine.shared.set('cfyuser', [REASON]);
+    machine.lay('/etc/cloudify/cluster-ssl/ca.key', '', { owner: 'cfyuser', group: 'cluster', mode: 0o600 });
+    machine.lay('/var/lib/cloudify/consul/raft', '', { owner: 'cfyuser_consul', group: 'cfyuser' });
+    machine.lay('/var/lib/cloudify/syncthing/index', '', {
+      owner: 'cfyuser_syncthing',
+      group: 'cfyuser_syncthing',
+    });
+    machine.lay('/var/lib/cloudify/diverged/1/dump', '', { owner: 'postgres', group: 'cfyuser' });
+  }
+
+  test('where there is no agent.yaml, the one that install writes names another, and says why', async () => {
+    machine.paths.delete(CONFIG_FILE);
+    machine.shared.set('cfyuser', [REASON]);
+    machine.lay('/etc/cloudify/agent.yaml', yaml('# a comment'));
+    await run();
+    expect(told(machine.read(CONFIG_FILE) ?? '')).toMatch(/^user: cloudify_agent #/);
+    expect(machine.read(CONFIG_FILE)).toContain('# a comment');
+    expect(machine.user('cloudify_agent')).toBeDefined();
+    expect(machine.user('cfyuser')).toBeUndefined();
+    expect(machine.read('/etc/sudoers.d/cloudify')).not.toContain('cfyuser');
+    expect(machine.read('/etc/systemd/system/cloudify-agent.service')).toContain('User=cloudify_agent\n');
+    expect(await lines()).toEqual([]);
+  });
+
+  test('a user that the file names is replaced in its line', async () => {
+    machine.lay(CONFIG_FILE, yaml('user: manager\n'));
+    machine.shared.set('manager', ['user nginx is in its group']);
+    const line = (await lines()).find((one) => one.startsWith(CONFIG_FILE));
+    expect(line).toContain(
+      "is to say 'user: cloudify_agent': manager is not the agent's alone: user nginx is in its group",
+    );
+    await run();
+    expect(machine.read(CONFIG_FILE)?.match(/^user:/gm)).toHaveLength(1);
+  });
+
+  test('one that is shared as well is not proposed; without any, nothing is changed', async () => {
+    machine.shared.set('cfyuser', [REASON]).set('cloudify_agent', ['it can log in']);
+    expect((await lines()).join()).toContain("'user: cluster_agent'");
+    machine.shared.set('cluster_agent', ['it can log in']);
+    await expect(run()).rejects.toMatchObject({
+      code: 'user_shared',
+      hint: expect.stringContaining("'user: NAME'"),
+    });
+    expect(machine.user('cluster')).toBeUndefined();
+  });
+
+  test('a file of another form is left alone: it is to be written by hand', async () => {
+    machine.lay(
+      CONFIG_FILE,
+      JSON.stringify({
+        postgres: { bin_dir: `${bin}/pg`, data_dir: '/data' },
+        consul: { binary: `${bin}/consul` },
+      }),
+    );
+    machine.shared.set('cfyuser', [REASON]);
+    await expect(run()).rejects.toMatchObject({ code: 'user_shared' });
+  });
+
+  test('what an installed manager has is moved, the earlier users leave the group, and nothing is left to change', async () => {
+    await shared();
+    await run();
+    for (const [path, entry] of machine.paths) {
+      if (path.startsWith('/run/') || path.startsWith('/root')) continue;
+      expect([path, entry.owner, entry.group].join(' ')).not.toMatch(/ cfyuser/);
+    }
+    expect(machine.look('/etc/cloudify/cluster-ssl/ca.key')).toMatchObject({
+      owner: 'cloudify_agent',
+      mode: 0o600,
+    });
+    expect(machine.look('/var/lib/cloudify/consul/raft')).toMatchObject({
+      ...{ owner: 'cloudify_agent_consul', group: 'cloudify_agent' },
+    });
+    expect(machine.group('cluster')?.members.filter((name) => name.startsWith('cfyuser'))).toEqual([]);
+    expect(await lines()).toEqual([]);
+  });
+
+  test('interrupted at any point, the move is finished by the next run', async () => {
+    await shared();
+    const total = (await lines()).length;
+    for (let stop = 0; stop < total; stop++) {
+      machine = new FakeMachine();
+      machine.lay(SOURCE, 'version 1');
+      machine.lay(CONFIG_FILE, yaml());
+      await shared();
+      let done = 0;
+      const dies = install(machine, { source: SOURCE }, () => {
+        if (done++ === stop) throw new Error('killed');
+      });
+      await expect(dies).rejects.toThrow('killed');
+      await run();
+      expect(await lines()).toEqual([]);
+      expect(machine.look('/var/lib/cloudify/diverged/1/dump')?.group).toBe('cloudify_agent');
+      expect(machine.group('cluster')?.members).not.toContain('cfyuser');
+    }
+  });
+
+  test('not while clients write to the database: the move stops it', async () => {
+    await shared();
+    machine.unitStates.set(POSTGRES, { enabled: false, active: true, outdated: false });
+    const before = structuredClone([machine.paths, machine.users, machine.groups]);
+    await expect(run()).rejects.toMatchObject({
+      code: 'active_here',
+      hint: expect.stringContaining('set-active'),
+    });
+    await expect(lines()).rejects.toMatchObject({ code: 'active_here' });
+    expect([machine.paths, machine.users, machine.groups]).toEqual(before);
+    machine.lay('/data/standby.signal');
+    await run();
+    expect(await lines()).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import process from 'node:process';
 import { makeConfig } from '../../agent/config.ts';
 import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
 import { folders } from '../../agent/install/folders.ts';
@@ -8,7 +9,8 @@ import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
-import { execLine } from '../../agent/install/units/text.ts';
+import { syncthingUnit } from '../../agent/install/units/parts.ts';
+import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 
 describe('a command line in a unit', () => {
   test('is left as it is where systemd has nothing to say about it', () => {
@@ -59,6 +61,57 @@ test('the boot rules come before the network, after whoever clears rules at boot
   expect(unit).toMatch(/^After=.*nftables\.service/m);
   expect(unit.match(/^ExecStart=/gm)?.length).toBe(3);
   expect(unit).toMatch(/^ExecStop=-.*iptables.* CLOUDIFY-IN/m);
+});
+
+test('nothing of the boot unit needs a mount namespace: making one can fail while the machine mounts', () => {
+  const needs =
+    /^(Private(Tmp|Devices|Mounts|IPC)|Protect(System|Home|Kernel\w+|ControlGroups|Proc)|ProcSubset|\w+Paths|TemporaryFileSystem|RootDirectory|MountAPIVFS)=/m;
+  expect(bootUnit(makeConfig())).not.toMatch(needs);
+  expect(bootUnit(makeConfig())).toMatch(/^NoNewPrivileges=yes$/m);
+});
+
+/** Programs are looked for on this machine: those of the test's own are there. */
+const withFiles = (more: object = {}) =>
+  makeConfig({
+    files: { binary: process.execPath, folders: [{ id: 'a', path: '/srv/a b' }] },
+    ...more,
+  } as never);
+const listed = (unit: string, key: string): string[] =>
+  [...unit.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].flatMap(([, words = '']) =>
+    [...words.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? ''),
+  );
+
+test('Syncthing sees a list of folders and of the system what is read-only, and writes in its folders alone', () => {
+  const unit = syncthingUnit(withFiles()) ?? '';
+  expect(listed(unit, 'TemporaryFileSystem')).toEqual(['/:ro']);
+  // Of two that are about the root systemd keeps one: with this everything would be there, read-only.
+  expect(listed(unit, 'ProtectSystem').at(-1)).toBe('no');
+  const own = ['-/var/lib/cloudify/syncthing', '-/srv/a b'];
+  expect(listed(unit, 'BindPaths')).toEqual(own);
+  expect(listed(unit, 'ReadWritePaths')).toEqual(own);
+  // What is on the list is no secret, no socket and no data of anybody.
+  for (const path of listed(unit, 'BindReadOnlyPaths'))
+    expect(path).toMatch(
+      /^-(\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc|sys)|\/etc\/(ssl|ld\.so\.cache|passwd|group|nsswitch\.conf|hosts|resolv\.conf|localtime|mime\.types)|.*\/bun[^/]*)$/,
+    );
+  expect(unit).not.toContain('InaccessiblePaths');
+});
+
+test.each([
+  ['/var/lib/postgresql/15/main', '/var/run/postgresql', ['full', 'yes', 'yes']],
+  ['/home/pg/data', '/var/run/postgresql', ['full', 'no', 'yes']],
+  ['/usr/local/pgsql/data', '/var/run/postgresql', ['no', 'yes', 'yes']],
+  ['/data', '/tmp', ['full', 'yes', 'no']],
+  ['/homeless', '/tmpfs', ['full', 'yes', 'yes']],
+])('the sandbox of a server in %s with its socket in %s hides neither', (dataDir, socketDir, shut) => {
+  const unit = `\n${sealedServer([dataDir, socketDir], ['/usr/lib/postgresql/15/bin'])
+    .map((line) => line?.join('='))
+    .join('\n')}`;
+  expect(['ProtectSystem', 'ProtectHome', 'PrivateTmp'].map((key) => listed(unit, key)[0] ?? '')).toEqual(
+    shut,
+  );
+  // It is ended and looked after by others of its user.
+  expect(unit).not.toContain('RemoveIPC');
 });
 
 test('sudoers: the agent may call the trampoline, PostgreSQL its own three verbs, and nobody takes an environment along', () => {

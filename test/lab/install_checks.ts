@@ -8,6 +8,7 @@ root:root 755 /opt/cloudify/agent
 root:cluster 755 /etc/cloudify
 root:cluster 640 /etc/cloudify/agent.yaml
 root:root 644 /etc/cloudify/trampoline.json
+root:cluster 640 /etc/cloudify/installed.json
 root:root 755 /etc/cloudify/firewall
 cfyuser:cluster 2750 /etc/cloudify/cluster-ssl
 cfyuser:cfyuser_consul 2750 /etc/cloudify/cluster-ssl/consul

@@ -1,6 +1,7 @@
 /** `npm run lab -- install`: install, its second run, teardown, uninstall, on a manager with a database. */
 import process from 'node:process';
 import { buildAgent } from './binary.ts';
+import { exposure, tooOpen } from './exposure.ts';
 import { difference, fingerprint, wrongModes } from './install_checks.ts';
 import {
   becomeStandby,
@@ -67,6 +68,7 @@ report('a second install changes nothing', difference(installed, await fingerpri
 expect('every owner and mode is as documented', (await wrongModes(vm)).join('; '), '');
 expect('visudo accepts the whole of sudoers', (await vm.exec(['visudo', '-c'])).code, 0);
 const verify = await vm.exec('systemd-analyze verify /etc/systemd/system/cloudify-*.service');
+expect('no unit is more open than documented', tooOpen(await exposure(vm)).join(', '), '');
 expect('systemd finds nothing wrong in the units', `${verify.code} ${verify.stderr}`, '0 ');
 
 await vm.must(
@@ -87,6 +89,57 @@ const found = (JSON.parse(doctor.stdout) as { id: string; state: string; what: s
   .filter(({ id, state }) => state !== 'ok' && /^(install|sudoers|trampoline|units|user)/.test(id))
   .map(({ id, what }) => `${id}: ${what}`);
 expect('doctor has nothing to say about the installation', found.join('; '), '');
+
+const CONFIG = '/etc/cloudify/agent.yaml';
+const problems = async (): Promise<string> => {
+  const { configuration } = await json('status');
+  return (
+    (configuration?.problems as { what: string }[] | undefined)?.map(({ what }) => what).join('; ') ?? '?'
+  );
+};
+const settled = async (): Promise<string> => {
+  for (let tries = 0; tries < 60; tries++) {
+    const said = await problems().catch(() => '?');
+    if (said === '') return said;
+    await new Promise((done) => setTimeout(done, 500));
+  }
+  return await problems();
+};
+const text = await vm.must(['cat', CONFIG]);
+expect('the configuration is in force', await settled(), '');
+await vm.writeFile('/root/edited.yaml', `${text}\nservices: [{ name: worker, unit: mgmtworker.service }]\n`);
+await vm.must(`cp /root/edited.yaml ${CONFIG}`);
+const said = await problems();
+report(
+  'a changed file is not in force, and each part says so',
+  ['the agent runs with', 'firewall rules and sudo were made', 'the helper of the kernel lease runs'].every(
+    (part) => said.includes(part),
+  )
+    ? undefined
+    : said,
+);
+const start = await agent('cluster', 'start', '--cluster-host-ip', '127.0.0.1', '--cluster-node-name', 'n1');
+report(
+  'a start with it is refused',
+  start.code === 1 && start.stderr.includes(`another configuration than ${CONFIG}: services`)
+    ? undefined
+    : start.stdout + start.stderr,
+);
+const remade = await agent('install');
+report(
+  'install restarts what read the old file',
+  ['cloudify-agent', 'cloudify-lease'].every((unit) =>
+    remade.stderr.includes(`restarted ${unit}.service: it ran with another configuration (services)`),
+  )
+    ? undefined
+    : remade.stderr,
+);
+expect('and it is in force', await settled(), '');
+await vm.writeFile('/root/before.yaml', text);
+await agent('install', '--from', '/root/before.yaml');
+expect('taken in with --from it is in force as well', await settled(), '');
+expect('and nothing is left to change', (await agent('install')).stdout, 'nothing to change\n');
+await vm.must('rm /root/edited.yaml /root/before.yaml');
 
 const LISTED = "find . -printf '%p %u:%g %m\\n' | grep -v /conf.d/ | sort";
 const listed = await vm.must(`cd /etc/postgresql/15/main; ${LISTED}`);

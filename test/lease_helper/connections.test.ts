@@ -61,6 +61,7 @@ describe('ending', () => {
       { stdout: 'b\n' },
     ]);
     await connections.end();
+    await connections.looked();
     expect(calls.map(([first]) => first)).toEqual(['-K', '-H']);
     expect(calls[1]?.at(-1)).toContain('not dst 10.0.0.2');
     expect(log[0]).toBe('info: 2 connections of clients reset');

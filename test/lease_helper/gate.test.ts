@@ -328,3 +328,38 @@ describe('clients', () => {
     expect(resets(world.log)).toEqual([]);
   });
 });
+
+describe('an extension', () => {
+  test('moves a deadline that runs, as a renewal does', async () => {
+    const { gate, world, pass, now } = bench();
+    await gate.renew(now() + 3.97);
+    await pass(2);
+    expect(await gate.extend(now() + 3.97)).toBe('ok');
+    await pass(3);
+    expect([world.open(), world.fencedDown]).toEqual([true, 0]);
+    expect(await gate.extend(now() + 5)).toBe('refused: too far ahead');
+  });
+
+  test('opens nothing that was never open, was closed, or ran out', async () => {
+    const { gate, world, pass, now } = bench();
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    await gate.renew(now() + 3);
+    await gate.close();
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    await gate.renew(now() + 3);
+    await pass(3.1);
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    expect([world.open(), world.mark, world.sets]).toEqual([false, null, 2]);
+  });
+
+  test('goes on with what an earlier helper left open, also a moment after it ran out', async () => {
+    for (const left of [2, -0.2]) {
+      const { gate, world, pass, now } = bench();
+      await gate.resume(now() + left);
+      await pass(0.1);
+      expect(await gate.extend(now() + 3)).toBe('ok');
+      await pass(2);
+      expect([world.open(), world.fencedDown]).toEqual([true, 0]);
+    }
+  });
+});

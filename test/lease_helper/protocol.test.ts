@@ -8,6 +8,7 @@ describe('orders', () => {
   test('a deadline in hundredths and a close are understood', () => {
     expect(parseOrder('renew 12345.67')).toEqual({ do: 'renew', deadline: 12_345.67 });
     expect(parseOrder('renew 0.00')).toEqual({ do: 'renew', deadline: 0 });
+    expect(parseOrder('extend 12345.67')).toEqual({ do: 'extend', deadline: 12_345.67 });
     expect(parseOrder('close')).toEqual({ do: 'close' });
     expect(parseOrder('limit 4.00')).toEqual({ do: 'limit', seconds: 4 });
     expect(parseOrder('limit 0.25')).toEqual({ do: 'limit', seconds: 0.25 });
@@ -19,6 +20,9 @@ describe('orders', () => {
     'renew',
     'renew 1',
     'renew 1.2',
+    'extend',
+    'extend 1.2',
+    'extend renew 1.00',
     'renew 1.234',
     'renew -1.00',
     'renew +1.00',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { balance, longestGap, overlaps, reigns } from './judge.ts';
+import { balance, hung, longestGap, overlaps, reigns } from './judge.ts';
 import type { Attempt } from './writer.ts';
 
 /** A write acknowledged 4 ms after it was sent. */
@@ -89,5 +89,22 @@ test('a balance names acknowledged writes that are not there, and does not miss 
     phantoms: ['n1-100'],
     unknownFound: 1,
     found: 3,
+  });
+});
+
+describe('hung', () => {
+  const writes = [...steady('n1', 0, 1000), ...steady('n2', 5000, 6000)];
+  const wait = (node: string, began: number, ended: number | null = null) => ({ node, began, ended });
+
+  test('is who waits still on a node after another one has accepted writes', () => {
+    expect(hung([wait('n1', 100)], writes)).toEqual([wait('n1', 100)]);
+  });
+
+  test('is nobody who was told, or who waits on the active', () => {
+    expect(hung([wait('n1', 100, 5200), wait('n2', 5100)], writes)).toEqual([]);
+  });
+
+  test('is nobody who began when the node was the active once more', () => {
+    expect(hung([wait('n1', 7000)], [...writes, ...steady('n1', 6900, 8000)])).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 /** What a list of attempts proves. Pure. */
+import type { Wait } from './waiter.ts';
 import type { Attempt } from './writer.ts';
 
 /** Shorter than any two role changes in a row: to lose the active role and get it back takes two switchovers. */
@@ -115,3 +116,13 @@ export function balance(attempts: readonly Attempt[], tokens: ReadonlySet<string
     found: tokens.size,
   };
 }
+
+/** Clients that wait still on a node after another one has acknowledged a write that was sent after they began: nobody told them. */
+export const hung = (waits: readonly Wait[], attempts: readonly Attempt[]): Wait[] =>
+  waits.filter(
+    (wait) =>
+      wait.ended === null &&
+      attempts.some(
+        ({ node, outcome, sent }) => outcome === 'acknowledged' && node !== wait.node && sent > wait.began,
+      ),
+  );

@@ -6,6 +6,7 @@ import {
   type Balance,
   balance,
   type Gap,
+  hung,
   longestGap,
   type Overlap,
   overlaps,
@@ -13,6 +14,7 @@ import {
   reigns,
 } from './judge.ts';
 import type { Command, Question, Reply, Settings } from './main.ts';
+import type { Wait } from './waiter.ts';
 import type { Address } from './wire.ts';
 import type { Attempt } from './writer.ts';
 
@@ -136,6 +138,24 @@ export class Ledger {
     const { tokens } = await this.#ask({ ask: 'tokens', node });
     if (typeof tokens === 'string') throw new Error(`the ledger of ${node} could not be read: ${tokens}`);
     return balance(attempts, new Set(tokens));
+  }
+
+  /** Clients that only wait, from first to last. */
+  async waits(): Promise<readonly Wait[]> {
+    return (await this.#ask({ ask: 'mark' })).waits;
+  }
+
+  /**
+   * Clients that wait on a node that has not been the active since they began. Looks again until there is none, for `timeout` ms. One
+   * of a machine that lost its power is never told: there is nobody left to do so.
+   */
+  async hung(timeout = 30_000): Promise<Wait[]> {
+    const deadline = performance.now() + timeout;
+    for (;;) {
+      const found = hung(await this.waits(), await this.attempts());
+      if (found.length === 0 || performance.now() > deadline) return found;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   /** No more writes; the account stays readable until `close`. */

@@ -4,6 +4,7 @@
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { startWaiter, type Wait } from './waiter.ts';
 import { type Address, connect } from './wire.ts';
 import { type Attempt, startWriter } from './writer.ts';
 
@@ -29,6 +30,7 @@ export interface Reply {
   readonly now: number;
   readonly attempts: readonly Attempt[];
   readonly refusals: Readonly<Record<string, string>>;
+  readonly waits: readonly Wait[];
   /** Why not, when they could not be read. */
   readonly tokens: readonly string[] | string;
 }
@@ -49,6 +51,10 @@ const writers = Object.entries(settings.nodes).map(([node, address]) => ({
   node,
   writer: startWriter({ ...settings, node, address, othersWrite }, record),
 }));
+
+const waits = Object.entries(settings.nodes).map(([node, address]) =>
+  startWaiter(node, address, settings.connectTimeout),
+);
 
 async function tokensOf(node: string): Promise<string[] | string> {
   const address = settings.nodes[node];
@@ -77,6 +83,7 @@ input.on('line', async (line) => {
     now,
     attempts: command.ask === 'records' ? attempts.slice(command.from) : [],
     tokens: command.ask === 'tokens' ? await tokensOf(command.node) : [],
+    waits: waits.flatMap((waiter) => waiter()),
     refusals: Object.fromEntries(writers.map(({ node, writer }) => [node, writer.lastRefusal])),
   };
   process.stdout.write(`${JSON.stringify(reply)}\n`);

@@ -26,7 +26,7 @@ const founded: NodeRecord = {
   postgresPort: 5432,
   version: '0.0.1',
   options: { priority: 7, nofailover: true, maintenance: false },
-  proof: 'abc',
+  proof: 'ab'.repeat(32),
 };
 
 async function stage(record: object | null, more: Partial<View> = {}) {
@@ -35,7 +35,8 @@ async function stage(record: object | null, more: Partial<View> = {}) {
   const world = {
     device: 'DEVICE-ONE' as string | Error,
     view: { nodes: record === null ? {} : { m1: record as NodeRecord }, ...more } as View | null,
-    certificate: undefined as { name: string; fingerprint: string } | undefined,
+    certificate: undefined as { name: string; fingerprint: string; services?: boolean } | undefined,
+    shown: undefined as 'own' | 'shared' | undefined,
     puts: 0,
   };
   const files = {
@@ -45,7 +46,10 @@ async function stage(record: object | null, more: Partial<View> = {}) {
       return world.device;
     },
   };
-  const security = { current: () => world.certificate && { certificate: world.certificate } };
+  const security = {
+    current: () => world.certificate && { certificate: world.certificate },
+    inPostgres: () => world.shown,
+  };
   const said: string[] = [];
   const keep = ownRecord({
     parts: { config, files, security } as unknown as Pick<Parts, 'config' | 'files' | 'security'>,
@@ -77,7 +81,7 @@ test('a founder that got files later tells its device id, and its version after 
     deviceId: 'DEVICE-ONE',
     version,
     options: founded.options,
-    proof: 'abc',
+    proof: 'ab'.repeat(32),
     ofANewerVersion: { kept: true },
     settings: { folders: ['etc'] },
   });
@@ -90,13 +94,28 @@ test('a founder that got files later tells its device id, and its version after 
 test('a renewed certificate and a new identity of Syncthing are told; an id that cannot be made now stays as it is', async () => {
   const { keep, read, see, world } = await stage({ ...founded, deviceId: 'OLD' });
   world.device = new Error('there is no syncthing executable');
-  world.certificate = { name: 'm1.abc', fingerprint: 'ff' };
+  world.certificate = { name: 'm1.0123456789ab', fingerprint: 'ff'.repeat(32) };
+  world.shown = 'shared';
   await keep();
-  expect(await read()).toMatchObject({ deviceId: 'OLD', certificate: { fingerprint: 'ff' } });
+  expect(await read()).toMatchObject({ deviceId: 'OLD', certificate: { fingerprint: 'ff'.repeat(32) } });
   await see();
   world.device = 'NEW';
   await keep();
   expect((await read())?.deviceId).toBe('NEW');
+});
+
+test('names per service are told once the database shows them: by the old name it is let in until then', async () => {
+  const { keep, read, world, see } = await stage({ ...founded });
+  world.certificate = { name: 'm1.0123456789ab', fingerprint: 'ff'.repeat(32), services: true };
+  for (const shown of [undefined, 'shared'] as const) {
+    world.shown = shown;
+    await keep();
+    expect((await read())?.certificate).toBeUndefined();
+    await see();
+  }
+  world.shown = 'own';
+  await keep();
+  expect(await read()).toMatchObject({ certificate: world.certificate });
 });
 
 test('a node that is being removed, or was, does not come back by its own record', async () => {

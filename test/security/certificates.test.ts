@@ -14,7 +14,13 @@ import {
 } from '../../agent/security/admission.ts';
 import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
 import { foundSecurity } from '../../agent/security/found.ts';
-import { applyRenewal, expiries, renewalDue, renewCertificates } from '../../agent/security/renew.ts';
+import {
+  applyRenewal,
+  expiries,
+  renewalDue,
+  renewCertificates,
+  renewExpired,
+} from '../../agent/security/renew.ts';
 import { hashOf, loadSecurity, SERVICES, type Security, securityStore } from '../../agent/security/store.ts';
 import { joinTokens } from '../../agent/security/tokens.ts';
 import { FakeConsul } from '../fakes/consul.ts';
@@ -166,12 +172,16 @@ describe('a join', () => {
 });
 
 describe('a renewal', () => {
-  test('makes new keys under the same name, and is due only in the last quarter', async () => {
+  test('makes new keys under the same name, holds for 90 days, and is due only in the last third', async () => {
     const config = configOf('m1', '10.0.0.11');
     const before = await founded(config);
     const made = Date.now();
-    expect(renewalDue(config, made + 500 * DAY)).toBe(false);
-    expect(renewalDue(config, made + 549 * DAY)).toBe(true);
+    const days = expiries(config).map(({ what, notAfter }) => [what, Math.round((notAfter - made) / DAY)]);
+    expect(days.filter(([what]) => what !== 'ca')).toEqual(SERVICES.map(() => [expect.any(String), 90]));
+    expect(renewalDue(config, made + 59 * DAY)).toBe(false);
+    expect(renewalDue(config, made + 61 * DAY)).toBe(true);
+    // It warns when renewing has failed for two weeks, and not before.
+    expect(config.checks.certificate_warning).toBeLessThan(30 * DAY);
     const after = await renewCertificates(config, { days: 10 });
     expect(after.certificate.name).toBe(before.certificate.name);
     expect(after.certificate.fingerprint).not.toBe(before.certificate.fingerprint);
@@ -198,6 +208,28 @@ describe('a renewal', () => {
     const plain = configOf('m2', '127.0.0.12', { api: { tls: false } });
     expect(await codeOf(renewCertificates(plain))).toBe('no_certificates');
     expect(expiries(plain)).toEqual([]);
+  });
+
+  test('of what is over already is made before anything starts, by a member that holds the key of the authority', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    const { ca, secrets } = await founded(config);
+    const now = Date.now();
+    expect(await renewExpired(config, now)).toBe(false);
+    const later = now + 91 * DAY;
+    const store = securityStore(config);
+    rmSync(store.files.caKey);
+    expect(await renewExpired(config, later)).toBe(false);
+    store.saveCa(ca);
+    const before = store.pair('consul');
+    expect(await renewExpired(config, later)).toBe(true);
+    expect(store.pair('consul')).not.toEqual(before);
+    expect(loadSecurity(config)?.secrets).toEqual(secrets);
+  });
+
+  test('is due at once for certificates that begin in the future: the clock was wrong when they were made', async () => {
+    const config = configOf('m1', '10.0.0.11');
+    await founded(config);
+    expect([renewalDue(config, Date.now()), renewalDue(config, Date.now() - 2 * DAY)]).toEqual([false, true]);
   });
 
   test('keeps the name that all services shared until everybody knows the new ones, then gives each its own', async () => {

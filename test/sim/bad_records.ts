@@ -3,7 +3,7 @@
  * or for all, for a while. Whoever started meanwhile knows nothing of what stood there before.
  */
 import type { TxnOp } from '../../agent/core/ports.ts';
-import type { Kv, View } from '../../agent/core/records.ts';
+import type { ConfigRecord, Kv, View } from '../../agent/core/records.ts';
 import { unknownNode } from '../../agent/core/unreadable.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster } from './faults.ts';
 import type { SimNode } from './sim_node.ts';
@@ -81,16 +81,33 @@ function touch(world: World, key: string): void {
   world.store.txn(ops, world.scheduler.now, 'operator');
 }
 
+/** How commits are confirmed is the cluster's, in its `config` key; what stands in a node's own file may differ. */
+function otherModes(world: World): void {
+  const { random, store, scheduler, options } = world;
+  if (store.view.config === null) {
+    const { synchronousMode } = options.policy;
+    const config: ConfigRecord = { schema: 1, version: 1, paused: false, pausedUntil: null, synchronousMode };
+    store.txn([{ verb: 'set', key: 'config', value: config }], scheduler.now, 'operator');
+  }
+  for (const node of world.nodes)
+    if (random.chance(0.4))
+      node.policy = { ...node.policy, synchronousMode: random.pick(['quorum', 'strict', 'off'] as const) };
+}
+
 export const badRecords: Theme = {
   name: 'bad records',
-  begin: () => undefined,
+  begin: (world) => otherModes(world),
   step: (world) => {
     const { random, store } = world;
     const name = random.pick(world.nodes).name;
     const epoch = store.view.history.at(-1)?.epoch ?? 0;
     const decisive = ['next_master', 'sync', 'cluster'];
     const others = [`state/${name}`, `nodes/${name}`, `history/${epoch}`, 'request', 'config', 'active'];
-    const key = random.pick(random.chance(0.6) ? decisive : others);
+    const key = random.chance(0.6)
+      ? random.pick(decisive)
+      : random.chance(0.4)
+        ? 'config'
+        : random.pick(others);
     const some = new Set(world.nodes.filter(() => random.chance(0.5)).map((n) => n.name));
     garble(world, key, random.skewed(300, 20_000), random.chance(0.5) ? 'all' : some);
     const active = world.nodes.find((n) => n.open) ?? random.pick(world.nodes);

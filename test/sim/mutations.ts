@@ -118,8 +118,8 @@ export const mutations: Mutation[] = [
     edits: [
       edit(
         'procedures/extend.ts',
-        "call('fence', 'extend', right.until)",
-        "call('fence', 'extend', right.until + 3600000)",
+        "call('fence', 'extend', right.until, known)",
+        "call('fence', 'extend', right.until + 3600000, known)",
       ),
     ],
   },

@@ -14,6 +14,14 @@ export const recordMutations: Mutation[] = [
     ],
   },
   {
+    id: '4 mode unseen',
+    what: "how commits are confirmed cannot be read: the node's own file says",
+    theme: 'bad records',
+    edits: [
+      edit('sync_mode.ts', "(n.modeKnown ? n.policy.synchronousMode : 'strict')", 'n.policy.synchronousMode'),
+    ],
+  },
+  {
     id: '4 numbers unseen',
     what: 'a reservation that cannot be read is taken for none',
     theme: 'bad records',

@@ -1,5 +1,5 @@
 /** What a release is beside its executables: signed sums, a list of what is in them, and runtimes that are pinned. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -23,6 +23,9 @@ import { runtimeFor } from '../../release/runtime.ts';
 import { sbom } from '../../release/sbom.ts';
 import { NAMESPACE, SIGNER, verifyRelease } from '../../release/sign.ts';
 import { root } from './files.ts';
+
+// Executables are copied and hashed, and a build compiles.
+setDefaultTimeout(120_000);
 
 let folder = '';
 let out = '';

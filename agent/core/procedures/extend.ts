@@ -7,12 +7,15 @@ import { call, type Procedure } from '../ports.ts';
 
 export function* extend(n: NodeContext): Procedure<void> {
   const right = n.lease.right;
-  if (right === null || n.fence !== 'open' || n.fencing > 0) return;
-  const done = yield* call('fence', 'extend', right.until);
+  if (right === null || n.fence === 'closed' || n.fencing > 0) return;
+  // A process that has just begun does not know yet; what its predecessor left open must not end until it does.
+  const known = n.fence === 'open';
+  const done = yield* call('fence', 'extend', right.until, known);
   if (done.kind === 'done') {
     n.openUntil = Math.max(n.openUntil, right.until);
     return;
   }
+  if (!known) return;
   if (n.now() < n.openUntil || n.fence !== 'open' || n.fencing > 0) return;
   n.log({
     component: 'handler-runner',

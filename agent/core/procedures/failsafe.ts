@@ -14,6 +14,8 @@ export function* askFailsafe(n: NodeContext): Procedure<boolean> {
   const right = n.lease.right;
   const members = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
   if (right === null || members.length === 0 || !isMine(n.lease, n.name, n.instance)) return false;
+  // A write of which nothing is known may have entered a member that is not asked: without votes it could take over alone.
+  if (n.unsettled && n.policy.synchronousMode === 'off') return false;
   const asked = n.now();
   const request: FailsafeRequest = { holder: n.name, instance: n.instance, epoch: right.epoch };
   const agreed = yield* call('peers', 'failsafe', members, request, n.policy.retryPeriod);

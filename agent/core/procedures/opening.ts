@@ -29,11 +29,15 @@ export function* carryList(n: NodeContext): Procedure<void> {
   yield* call('pg', 'setSyncList', list, CARRY);
 }
 
-function handoverVoters(n: NodeContext, from: string, clone: string | undefined): Opening {
+function handoverVoters(
+  n: NodeContext,
+  from: string,
+  clone: string | undefined,
+): Pick<Opening, 'voters' | 'k'> {
   const voters = [...(n.view?.sync?.value.voters ?? [])];
   if (clone !== undefined && !voters.some((v) => v.node === from)) voters.push({ node: from, clone });
   const others = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);
-  return { voters: others, k: Math.min(quorumSize(n), others.length), compared: true };
+  return { voters: others, k: Math.min(quorumSize(n), others.length) };
 }
 
 /**
@@ -49,8 +53,11 @@ export function openingVoters(n: NodeContext): Opening {
   if (n.policy.synchronousMode === 'off') return NOBODY;
   const sync = n.view?.sync?.value ?? null;
   const mandate = n.mandate;
-  if (mandate?.kind === 'handover')
-    return handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone);
+  if (mandate?.kind === 'handover') {
+    // Only the voters of who hands over follow its branch: one that never opened leaves those of its predecessor there.
+    const compared = sync?.leader === mandate.from && sync.epoch === mandate.epoch - 1;
+    return { ...handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone), compared };
+  }
   let voters: Voter[] = [];
   if (mandate?.kind === 'votes') voters = ownPrefixes(n, mandate.votes);
   voters = voters.filter((v) => v.node !== n.name && n.view?.nodes[v.node] !== undefined);

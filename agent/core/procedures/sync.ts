@@ -8,7 +8,6 @@ import { call, type Procedure } from '../ports.ts';
 import { confirmedBy, type SyncList, type WalSender } from '../postgres.ts';
 import { type Kv, type SyncRecord, standbyName, type Voter } from '../records.ts';
 import { covered, listOf, sameList } from './cover.ts';
-import { quorumSize } from './opening.ts';
 
 const LIST_DEADLINE = 3000;
 const COVER_DEADLINE = 3000;
@@ -59,6 +58,9 @@ export function nextSyncStep(f: SyncFacts): SyncStep {
     const voter = { node, clone: clone.clone };
     if (!listed(voter) && near(voter)) return { do: 'add', voter };
   }
+  const k = Math.min(f.quorum, sync.voters.length);
+  // Lowered before anybody is taken off: those that stay may be too few to confirm as before (PROTOCOL D.9).
+  if (k > 0 && k < sync.k) return { do: 'set_k', k };
   for (const voter of sync.voters) {
     const clone = f.clones[voter.node];
     if (!f.members.includes(voter.node)) return remove(f, voter, 'it is no member any more');
@@ -66,17 +68,24 @@ export function nextSyncStep(f: SyncFacts): SyncStep {
     const again = clone !== undefined && clone.clone !== voter.clone;
     if (again) return remove(f, voter, 'it was cloned again');
   }
-  const k = Math.min(f.quorum, sync.voters.length);
   if (k !== sync.k) return { do: 'set_k', k };
   return restored(f);
 }
 
 function remove(f: SyncFacts, voter: Voter, why: string): SyncStep {
-  if (f.sync.voters.length > 1) return { do: 'remove', voter, why };
-  return f.mode === 'strict'
-    ? { do: 'nothing' }
-    : { do: 'empty', why: `${voter.node}, the only voter: ${why}` };
+  const { voters, k } = f.sync;
+  if (voters.length === 1)
+    return f.mode === 'strict'
+      ? { do: 'nothing' }
+      : { do: 'empty', why: `${voter.node}, the only voter: ${why}` };
+  const stay = voters.filter((v) => v !== voter);
+  // Commits would wait for them, and so would this step.
+  if (k <= stay.length && stay.filter((v) => streams(f.senders, v)).length < k) return restored(f);
+  return { do: 'remove', voter, why };
 }
+
+const streams = (senders: WalSender[], voter: Voter): boolean =>
+  senders.some((s) => s.name === standbyName(voter) && confirmedBy(s) !== null);
 
 function restored(f: SyncFacts): SyncStep {
   return sameList(f.list, listOf(f.sync.voters, f.sync.k)) ? { do: 'nothing' } : { do: 'restore' };
@@ -114,10 +123,7 @@ function factsOf(
   list: SyncList,
   seen: { insert: bigint; senders: WalSender[] },
 ): SyncFacts {
-  const streams = sync.voters.some((v) =>
-    seen.senders.some((s) => s.name === standbyName(v) && confirmedBy(s) !== null),
-  );
-  if (streams || sync.voters.length === 0) n.lonelySince = null;
+  if (sync.voters.some((v) => streams(seen.senders, v)) || sync.voters.length === 0) n.lonelySince = null;
   else n.lonelySince ??= n.now();
   // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F).
   const members = Object.entries(n.view?.nodes ?? {}).flatMap(([name, node]) => (node.leaving ? [] : [name]));
@@ -136,7 +142,7 @@ function factsOf(
     lonelyFor: n.lonelySince === null ? 0 : n.now() - n.lonelySince,
     mode: n.policy.synchronousMode,
     degradeAfter: n.policy.openWait,
-    quorum: quorumSize(n),
+    quorum: Math.floor(members.length / 2),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The fenced rules at boot, before the network: until its agent knows the role, a machine shows no client anything. */
 import type { Config } from '../../config.ts';
 import { bootExec, bootStopExec } from '../../roles/firewall/render.ts';
-import { execLine, pathWord, unitText } from './text.ts';
+import { execLine, pathWord, RULE_LOADER, unitText } from './text.ts';
 
 /** Whoever loads rules at boot by throwing all others away comes first. */
 const OTHERS =
@@ -25,6 +25,7 @@ export function bootUnit(config: Config): string {
       ...bootExec(config).map((argv) => ['ExecStart', execLine(argv)] as const),
       ...bootStopExec().map((argv) => ['ExecStop', `-${execLine(argv)}`] as const),
       ['TimeoutStartSec', 30],
+      ...RULE_LOADER,
     ],
     'multi-user.target',
   );

@@ -1,19 +1,11 @@
 /** The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a boot. */
-import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
-import {
-  consulUser,
-  POSTGRES_LOG,
-  POSTGRES_RUN_DIR,
-  POSTGRES_USER,
-  postgresConfDir,
-  syncthingUser,
-} from '../names.ts';
-import { execLine, pathWord, SEALED, unitText } from './text.ts';
+import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
+import { execLine, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
   if (value !== undefined) return value;
@@ -61,6 +53,7 @@ export function postgresUnit(config: Config): string {
       ['StandardError', `append:${POSTGRES_LOG}`],
       ['UMask', '0077'],
       ['LimitNOFILE', 65_536],
+      ...sealedServer([dataDir, postgresConfDir(config), config.postgres.socket_dir], [binDir]),
     ],
   );
 }
@@ -103,7 +96,8 @@ export function consulUnit(config: Config): string {
 /** Undefined without files to carry. Throws `program_missing` where they are wanted and there is no syncthing. */
 export function syncthingUnit(config: Config): string | undefined {
   if (!config.files.enabled) return undefined;
-  found(syncthingBinary(config), 'syncthing', 'install Syncthing 1.19 or later, or set files.binary');
+  const hint = 'install Syncthing 1.19 or later, or set files.binary';
+  const binary = found(syncthingBinary(config), 'syncthing', hint);
   const { home_dir: home, folders } = config.files;
   const user = syncthingUser(config);
   const { command = 'syncthing', args = [], env = {} } = syncthingProcess(config);
@@ -130,34 +124,44 @@ export function syncthingUnit(config: Config): string | undefined {
       ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
       ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
       ...SEALED,
-      // With these capabilities and a command of its own (Syncthing can be told to run one) it could be root otherwise.
-      ['InaccessiblePaths', secretPlaces(config)],
-      ['ReadWritePaths', [home, ...folders.map(({ path }) => `-${path}`)].map(pathWord).join(' ')],
+      ...allowed(config, binary),
       ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX AF_NETLINK'],
     ],
   );
 }
 
-/** What a file system capability must not reach: others' secrets, and sockets that obey whoever can open them. */
-const secretPlaces = ({ paths, consul, postgres, firewall }: Config): string =>
-  [
-    '/etc/shadow',
-    '/etc/gshadow',
-    '/etc/sudoers',
-    '/etc/sudoers.d',
-    paths.ssl_dir,
-    paths.state_dir,
-    paths.run_dir,
-    paths.diverged_dir,
-    consul.data_dir,
-    consul.config_dir,
-    postgres.data_dir,
-    dirname(firewall.lease_socket),
-    POSTGRES_RUN_DIR,
-    postgres.socket_dir,
-    '/run/dbus',
-    '/run/systemd/private',
-    '/run/docker.sock',
-  ]
-    .map((path) => pathWord(`-${path}`))
-    .join(' ');
+/** Of the system, what a program needs that reads files and speaks TCP. */
+const SYSTEM = [
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  '/proc',
+  '/etc/ssl',
+  '/etc/ld.so.cache',
+].concat(
+  ['passwd', 'group', 'nsswitch.conf', 'hosts', 'resolv.conf', 'localtime', 'mime.types'].map(
+    (f) => `/etc/${f}`,
+  ),
+);
+
+/**
+ * An empty root, and in it what is listed here: with capabilities over files, and a command of its own (Syncthing can be told to run
+ * one), it could be root otherwise. A socket, a secret or a database that somebody puts anywhere is not there for it.
+ */
+function allowed(config: Config, binary: string): Section {
+  const { home_dir: home, folders } = config.files;
+  const own = [home, ...folders.map(({ path }) => path)];
+  const words = (paths: readonly string[]) => paths.map((path) => pathWord(`-${path}`)).join(' ');
+  return [
+    ['TemporaryFileSystem', '/:ro'],
+    // Both of these are about the root, and systemd keeps one: the stricter one would show everything again, read-only (seen).
+    ['ProtectSystem', 'no'],
+    ['BindReadOnlyPaths', words([...SYSTEM, ...(binary.startsWith('/usr/') ? [] : [binary])])],
+    ['BindPaths', words(own)],
+    ['ReadWritePaths', words(own)],
+  ];
+}

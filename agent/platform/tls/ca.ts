@@ -33,7 +33,8 @@ const DAY = 86_400_000;
 /** Clocks of the managers may differ by this much: a certificate holds from a little before it was made. */
 const SKEW = DAY;
 export const CA_DAYS = 20 * 365;
-export const NODE_DAYS = 2 * 365;
+/** Short: a certificate that has gone astray ends by itself, and each node renews its own. */
+export const NODE_DAYS = 90;
 
 /** What the library needs comes first, by an import of its own: a bundler does not keep the order within one file. */
 const load = async () => {

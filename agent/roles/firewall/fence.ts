@@ -13,8 +13,11 @@ export interface ServerFence {
 export interface Fence {
   close(ms: number): Promise<Outcome>;
   open(until: number, ms: number): Promise<Outcome>;
-  /** Failed: the ports shut at the last `until` that was confirmed, or up to a second before. */
-  extend(until: number): Promise<Outcome>;
+  /**
+   * `known`: clients are let in, as far as this process knows; left out, it does not know yet, and what is shut stays so. Failed: the
+   * ports shut at the last `until` that was confirmed, or up to a second before.
+   */
+  extend(until: number, known?: boolean): Promise<Outcome>;
 }
 
 /** How long the server is not shut for the helper's sake, ms: a small part of the fencing time. */
@@ -90,10 +93,10 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
       await close(ms);
       return failed('it was closed meanwhile');
     },
-    async extend(until) {
+    async extend(until, known = false) {
       if (shut) return failed('it was closed');
       right = until;
-      return await caught(lease.renew(until));
+      return await caught(known ? lease.renew(until) : lease.keep(until));
     },
   };
 }

@@ -11,15 +11,22 @@ export interface Firewall {
 /** `call` is the trampoline: it rejects with an AgentError. */
 export function createFirewall(call: (verb: string, ...args: string[]) => Promise<void>): Firewall {
   let known: string | null = null;
+  /** One at a time: what was asked for last is what stays. */
+  let queue: Promise<void> = Promise.resolve();
+  async function peers(addresses: readonly string[]): Promise<void> {
+    const sorted = [...new Set(addresses)].sort();
+    const key = sorted.join(' ');
+    if (key === known) return;
+    known = null;
+    await call('peers', ...sorted);
+    known = key;
+  }
   return {
     role: (role) => call('firewall', role),
-    async peers(addresses) {
-      const sorted = [...new Set(addresses)].sort();
-      const key = sorted.join(' ');
-      if (key === known) return;
-      known = null;
-      await call('peers', ...sorted);
-      known = key;
+    peers(addresses) {
+      const done = queue.then(() => peers(addresses));
+      queue = done.catch(() => {});
+      return done;
     },
   };
 }

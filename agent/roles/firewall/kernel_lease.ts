@@ -9,6 +9,11 @@ export interface KernelLease {
    * kernel. A helper that is being restarted is waited for, `ms` at most; and told again by itself when the connection breaks.
    */
   renew(untilMs: number, ms?: number): Promise<Outcome>;
+  /**
+   * As `renew`, but opens nothing: for a process that does not know yet whether what its predecessor opened is open. Failed also where
+   * the helper is an older one, which knows no such order.
+   */
+  keep(untilMs: number): Promise<Outcome>;
   /** The cluster's deadline, ms: nothing is asked for that is further ahead, and the helper is told to believe nothing that is. */
   limit(ms: number): void;
   /** Shuts them. Done: there is no entry in the kernel any more. */
@@ -36,6 +41,9 @@ const RESTART = 2000;
 const AGAIN = 25;
 /** A helper that hung up on `limit` may be an older one, which knows no such order: it is not told again for so long, ms. */
 const OLDER = 60_000;
+/** What opens nothing waits so long for a helper that is being restarted as well: less than a retry period, ms. */
+const KEEPING = 400;
+type Word = 'renew' | 'extend';
 const TOO_FAR = 'refused: too far ahead';
 
 const failed = (why: string): Outcome => ({ kind: 'failed', why: `kernel lease: ${why}` });
@@ -52,6 +60,8 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
   let waiting: ((reply: string | null) => void)[] = [];
   /** What the helper must know as long as it lasts. */
   let told = 0;
+  /** In which word: what was not to open anything does not when it is said again. */
+  let telling: Word = 'renew';
   let disposed = false;
   /** The cluster's deadline; what the helper was told of it on this connection; what it answered that is in force. */
   let wished = Number.POSITIVE_INFINITY;
@@ -77,7 +87,7 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
       if (socket !== made) return;
       lost();
       // Its successor knows only what was written down; an unheard renewal of ours would pass for none.
-      if (!disposed && told > now()) void renew(told, Math.min(told - now(), RESTART));
+      if (!disposed && told > now()) void tell(telling, told, Math.min(told - now(), RESTART));
     });
     made.unref?.();
     socket = made;
@@ -144,19 +154,20 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
     clearTimeout(nextPiece);
     if (untilMs - now() <= furthest() || disposed) return;
     nextPiece = setTimeout(() => {
-      if (told === untilMs && !disposed) void renew(untilMs);
+      if (told === untilMs && !disposed) void tell(telling, untilMs, DEADLINE);
     }, furthest() / 3);
     nextPiece.unref?.();
   }
 
-  async function renew(untilMs: number, ms = DEADLINE): Promise<Outcome> {
+  async function tell(word: Word, untilMs: number, ms: number): Promise<Outcome> {
     told = untilMs;
+    telling = word;
     tellLimit(ms);
     // The clock that is shared is read first: whatever comes between makes the deadline earlier.
     const line = (): string => {
       const shared = boot();
       const deadline = Math.max(0, shared + Math.min(untilMs - now(), furthest()) / 1000);
-      return `renew ${(Math.floor(deadline * 100) / 100).toFixed(2)}\n`;
+      return `${word} ${(Math.floor(deadline * 100) / 100).toFixed(2)}\n`;
     };
     const wanted = () => told === untilMs && now() < untilMs;
     let reply = await order(line, ms, wanted);
@@ -185,7 +196,8 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
   }
 
   return {
-    renew,
+    renew: (untilMs, ms = DEADLINE) => tell('renew', untilMs, ms),
+    keep: (untilMs) => tell('extend', untilMs, KEEPING),
     limit(ms) {
       wished = ms;
     },

@@ -38,6 +38,9 @@ try {
     await lab.node(change.from).exec(mend);
     await cluster.step(`${change.from} is back as a standby`, () => cluster.settled(120_000));
   }
+  const left = await ledger.hung();
+  say(`hung clients: ${left.length === 0 ? 'none' : left.map(({ node }) => node).join(', ')}`);
+  if (left.length > 0) process.exitCode = 1;
   const told = await account(cluster, ledger);
   say(
     `${told.acknowledged} writes, ${told.lost.length} lost, ${told.overlaps} moments with two writable VMs`,

@@ -37,6 +37,10 @@ function bench() {
       world.now += world.renewTakes;
       return world.renew;
     },
+    keep: async () => {
+      calls.push('lease kept');
+      return world.renew;
+    },
     close: async () => {
       calls.push('lease closed');
       return world.closing ?? world.close;
@@ -148,8 +152,17 @@ describe('closing', () => {
 
 test('an agent that was restarted extends what its predecessor opened', async () => {
   const { fence, calls } = bench();
-  expect(await fence.extend(1000)).toEqual(DONE);
+  expect(await fence.extend(1000, true)).toEqual(DONE);
   expect(calls).toEqual(['lease renewed']);
+});
+
+test('and while it does not know yet whether that is open, it keeps it and opens nothing', async () => {
+  const { fence, calls } = bench();
+  expect(await fence.extend(1000)).toEqual(DONE);
+  expect(calls).toEqual(['lease kept']);
+  await fence.close(500);
+  expect((await fence.extend(2000)).kind).toBe('failed');
+  expect(calls.filter((call) => call === 'lease kept')).toHaveLength(1);
 });
 
 test('without a firewall the last look at the clock is the same', async () => {
