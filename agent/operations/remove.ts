@@ -56,7 +56,9 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
   });
   await step('out of Consul', async () => {
     await outOfConsul(parts, (server) => server.node === name);
-    await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+    // With a gossip key it waits until the server is not heard: a live one would be struck off the list, and hear the new key.
+    if (parts.security.current() === undefined)
+      await parts.consul.admin().catalog.forceLeave(name, { prune: true });
     await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
   });
   await step('keys', async (report) => {
