@@ -40,6 +40,16 @@ export const commonName = () =>
     ),
   );
 
+/** What of a node's name stands in its certificates' names: of a long one the beginning. */
+export const nameInCertificates = (node: string): string => node.slice(0, 42).replace(/[_-]+$/, '');
+
+/** Is that a name in the certificates of this node? A long one's own stood whole, or without its beginning, in those of before. */
+export function isNameOf(node: string, certificate: string): boolean {
+  const part = certificate.slice(0, certificate.lastIndexOf('.'));
+  if (part === node || part === nameInCertificates(node)) return true;
+  return part.length >= 42 && node.endsWith(part);
+}
+
 /** Which copy of the database: new for each. */
 export const cloneId = () =>
   v.pipe(v.string('must be a text'), v.regex(/^[a-f0-9]{8}$/, 'must be 8 hexadecimal digits'));

@@ -1,6 +1,7 @@
 /** From Consul's keys to the core's view, and from the core's transactions to Consul's. */
 import * as v from 'valibot';
 import { nodeName } from '../config/fields.ts';
+import { isNameOf } from '../config/member.ts';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
 import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { unknownNode } from '../core/unreadable.ts';
@@ -128,7 +129,7 @@ function decode(
 function fault(folder: string, name: string, value: unknown): string | undefined {
   const record = folder === 'joining' ? (value as JoiningRecord).node : (value as NodeRecord);
   if (folder !== 'nodes' && folder !== 'joining') return undefined;
-  const own = record.certificate === undefined || record.certificate.name.startsWith(`${name}.`);
+  const own = record.certificate === undefined || isNameOf(name, record.certificate.name);
   return own ? undefined : `certificate.name: must begin with ${name}.`;
 }
 

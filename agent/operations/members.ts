@@ -141,7 +141,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         requireActive();
         const held = node.view?.joining?.[name];
         const record = node.view?.nodes[name] ?? held?.node;
-        if (record !== undefined && !isThatNode(caller, name, record))
+        if (record !== undefined && !isThatNode(parts, caller, name, record))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
         if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
         if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
@@ -164,7 +164,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         const held = node.view?.joining?.[name];
         if (held === undefined && node.view?.nodes[name] !== undefined) return;
         if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
-        if (!isThatNode(caller, name, held.node))
+        if (!isThatNode(parts, caller, name, held.node))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
         const kept = { ...held, at: new Date().toISOString() };
         await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);

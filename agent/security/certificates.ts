@@ -1,5 +1,6 @@
 /** Which names and usages a node's certificates have, and making them with the cluster's authority. */
 import { randomBytes } from 'node:crypto';
+import { nameInCertificates } from '../config/member.ts';
 import type { NodeConfig } from '../config.ts';
 import { type Ca, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
 import { serviceName } from './names.ts';
@@ -20,7 +21,7 @@ export type PerService<T> = Record<ServiceName, T>;
  * still verifies, is nobody's. With that of a service before it, it has room in a certificate.
  */
 export const newCommonName = (node: string): string =>
-  `${node.slice(0, 42).replace(/[_-]+$/, '')}.${randomBytes(6).toString('hex')}`;
+  `${nameInCertificates(node)}.${randomBytes(6).toString('hex')}`;
 
 export const namesOf = (config: NodeConfig): NodeNames => ({
   node: config.node_name,

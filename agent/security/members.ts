@@ -82,12 +82,17 @@ export function memberSecrets(parts: Parts): Enrolled {
   return { security: { caKey: security.ca.key, managementToken: security.secrets.managementToken } };
 }
 
-/** Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. */
+/**
+ * Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. With TLS a record without one is of
+ * a member of whom nothing can be read: nobody is that.
+ */
 export const isThatNode = (
+  parts: Pick<Parts, 'config'>,
   caller: { node: string; proof: string } | undefined,
   name: string,
   record: NodeRecord,
-): boolean => record.proof === undefined || (caller?.node === name && caller.proof === record.proof);
+): boolean =>
+  record.proof === undefined ? !parts.config.api.tls : caller?.node === name && caller.proof === record.proof;
 
 /** Once per run: this node's token may do what this version needs and no more. A failure is tried again. */
 export function narrowOwnToken(parts: Parts): () => Promise<void> {

@@ -17,7 +17,7 @@ const LONGEST = 64;
 
 /** Of a long name what is at its end counts: that is the part drawn by chance. */
 export const serviceName = (service: ServiceName, membership: string): string =>
-  `${service}.${membership.slice(-(LONGEST - 1 - service.length))}`;
+  `${service}.${membership.slice(-(LONGEST - 1 - service.length)).replace(/^[_-]+/, '')}`;
 
 const OF_SERVICE = /^(?:agent|consul|postgres)\.(.*\..*)$/;
 

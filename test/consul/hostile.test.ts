@@ -3,10 +3,12 @@ import { describe, expect, test } from 'bun:test';
 import { ConfigError, makeConfig } from '../../agent/config.ts';
 import type { KvEntry } from '../../agent/consul/port.ts';
 import { viewOf } from '../../agent/consul/view.ts';
+import type { NodeRecord } from '../../agent/core/records.ts';
 import { admitBody, check } from '../../agent/http/schemas.ts';
 import { reservationOf } from '../../agent/operations/admit.ts';
 import { newCommonName } from '../../agent/security/certificates.ts';
-import { replicationNames } from '../../agent/security/names.ts';
+import { isThatNode } from '../../agent/security/members.ts';
+import { membershipOf, replicationNames, serviceName } from '../../agent/security/names.ts';
 
 const hex = (length: number): string => 'ab'.repeat(length / 2);
 const good = {
@@ -149,6 +151,53 @@ describe('names in other records', () => {
     });
     expect(view.unreadable).toBeUndefined();
     expect(view.nodes.m2).toEqual(good);
+  });
+});
+
+describe('who calls as a member of whom nothing can be read', () => {
+  const partsOf = (tls: boolean) => ({ config: { api: { tls } } }) as Parameters<typeof isThatNode>[0];
+  const view = read({ 'nodes/m2': { ...good, deviceId: 'of a newer version' } });
+  const caller = { node: 'm2', proof: hex(64) };
+  test('is not that member: an enrolment gives the authority its key', () => {
+    expect(view.unreadable).toBeDefined();
+    const record = view.nodes.m2 as NodeRecord;
+    for (const one of [undefined, caller, { node: 'm9', proof: 'x' }])
+      expect(isThatNode(partsOf(true), one, 'm2', record)).toBe(false);
+  });
+  test('in a plain cluster nobody has a proof; what has one is held against it', () => {
+    expect(isThatNode(partsOf(false), undefined, 'm2', { ...good, proof: undefined })).toBe(true);
+    for (const tls of [true, false]) {
+      expect(isThatNode(partsOf(tls), caller, 'm2', good)).toBe(true);
+      expect(isThatNode(partsOf(tls), { ...caller, proof: 'x' }, 'm2', good)).toBe(false);
+      expect(isThatNode(partsOf(tls), { ...caller, node: 'm3' }, 'm2', good)).toBe(false);
+    }
+  });
+});
+
+describe('certificates of a node with a long name', () => {
+  const hexes = '0123456789ab';
+  const long = `m-${'x'.repeat(44)}-_-2`;
+  const names = [
+    ...['m2', long, `${'a'.repeat(41)}-${'b'.repeat(8)}`].flatMap((node) => [
+      [node, newCommonName(node)],
+      [node, `${node}.${hexes}`],
+    ]),
+    // One of before, cut when it got its service's name.
+    [long, membershipOf(serviceName('agent', `${long}.${hexes}`))],
+    [`abcd--${'x'.repeat(44)}`, membershipOf(serviceName('agent', `abcd--${'x'.repeat(44)}.${hexes}`))],
+  ] as [string, string][];
+  test.each(names)('%s: %s is its own', (node, name) => {
+    const view = read({ [`nodes/${node}`]: { ...good, certificate: { name, fingerprint: hex(64) } } });
+    expect(view.unreadable).toBeUndefined();
+    expect(view.nodes[node]?.hostIp).toBe(good.hostIp);
+  });
+  test('and of nobody else, whose name it only begins or ends', () => {
+    for (const node of [`${long}x`.slice(-50), 'x-2', '2', 'm'])
+      expect(
+        read({
+          [`nodes/${node}`]: { ...good, certificate: { name: `${long}.${hexes}`, fingerprint: hex(64) } },
+        }).unreadable,
+      ).toBeDefined();
   });
 });
 
