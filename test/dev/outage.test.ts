@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { EXIT } from '../../agent/errors.ts';
 import type { ClusterStatus, NodeRow } from '../../agent/http/port.ts';
+import { postmaster } from '../../cli/dev/agents.ts';
 import { agentOn } from '../../cli/dev/cluster.ts';
 import { eventually, TestCluster } from './harness.ts';
 
@@ -24,6 +25,8 @@ const lastChange = async (name: string) => (await cli(name, 'history')).stdout.t
 test('history says by whom a switchover was asked for', async () => {
   const from = await t.settled();
   const [to = ''] = others(from);
+  // A target whose checks fail still, just after its start, is refused.
+  expect(await t.healthy(60_000)).toBe(true);
   const done = await cli(from, 'set-active', to);
   expect(done).toMatchObject({ code: EXIT.done });
   expect(await lastChange(from)).toMatch(
@@ -34,6 +37,8 @@ test('history says by whom a switchover was asked for', async () => {
 test('a switchover that waits says for what, while it does and when the time is over', async () => {
   const from = await t.settled();
   const [to = ''] = others(from);
+  // A target whose checks fail still, just after its start, is refused.
+  expect(await t.healthy(60_000)).toBe(true);
   await t.sql(to, 'SELECT pg_wal_replay_pause()');
   try {
     await t.sql(
@@ -55,7 +60,12 @@ test('history says why a lease was released', async () => {
   const from = await t.settled();
   const epoch = (await t.status())?.epoch ?? 0;
   // The one start in place that it gets, then the end.
+  const first = t.postmasterPid(from);
   t.killPostmaster(from);
+  await eventually('a start in place', 60_000, () => {
+    const server = postmaster(t.node(from));
+    return server !== undefined && server.pid !== first;
+  });
   expect(await t.settled()).toBe(from);
   t.killPostmaster(from);
   await eventually('another active', 60_000, async () => {
