@@ -4,8 +4,28 @@ import type { Postgres } from '../roles/postgres/port.ts';
 import type { LiveSecurity } from './live.ts';
 import { type AdmittedNode, replicationNames } from './names.ts';
 
-/** Gives PostgreSQL this node's certificate and the names. Nothing in a plain cluster. Throws transient `certificates_not_set`. */
-export async function certifyPostgres(
+/** The last call of each node's, ended or not. */
+const turns = new WeakMap<object, Promise<unknown>>();
+
+/**
+ * Gives PostgreSQL this node's certificate and the names. Nothing in a plain cluster. One after the other: a renewal and a changed list
+ * come at once when members get names of their own, and of two at once PostgreSQL takes the later and calls the earlier failed. Throws
+ * transient `certificates_not_set`.
+ */
+export function certifyPostgres(
+  pg: Pick<Postgres, 'setCertificates'>,
+  security: Pick<LiveSecurity, 'current' | 'taken'>,
+  members: readonly string[],
+): Promise<void> {
+  const mine = (turns.get(security) ?? Promise.resolve()).then(() => certify(pg, security, members));
+  turns.set(
+    security,
+    mine.catch(() => {}),
+  );
+  return mine;
+}
+
+async function certify(
   pg: Pick<Postgres, 'setCertificates'>,
   security: Pick<LiveSecurity, 'current' | 'taken'>,
   members: readonly string[],

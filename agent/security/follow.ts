@@ -13,7 +13,7 @@ export async function followSecrets(
 ): Promise<void> {
   if (parts.security.current() === undefined) return;
   const management = managementPartsOf(parts, kv);
-  await followGossip(gossipPartsOf(parts, kv)).catch(() => {});
-  await followManagement(management).catch(() => {});
+  // At once: a removed node, which is told nothing any more, has to get on with stopping its Consul.
+  await Promise.allSettled([followGossip(gossipPartsOf(parts, kv)), followManagement(management)]);
   if (node.fence === 'open') await endOldManagement(management, () => parts.consul.admin()).catch(() => {});
 }

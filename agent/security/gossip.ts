@@ -48,7 +48,8 @@ export async function followGossip({
   if (got.kind !== 'ok') return false;
   const key = keyIn(got.entry.value);
   if (key === undefined || key === secrets.gossipKey) return false;
-  store.saveSecrets({ ...secrets, gossipKey: key });
+  // As they are now: the management token may have come meanwhile.
+  store.saveSecrets({ ...(store.secrets() ?? secrets), gossipKey: key });
   security.reload();
   configure();
   return true;

@@ -61,7 +61,8 @@ export async function followManagement(parts: ManagementParts): Promise<boolean>
   if (got.kind !== 'ok') return false;
   const token = unseal(v.parse(record, JSON.parse(got.entry.value)).sealed, caKey());
   if (token === undefined || token === secrets.managementToken) return false;
-  store.saveSecrets({ ...secrets, managementToken: token } satisfies Secrets);
+  // As they are now: the gossip key may have come meanwhile.
+  store.saveSecrets({ ...(store.secrets() ?? secrets), managementToken: token } satisfies Secrets);
   security.reload();
   // Consul makes the token of its file where it is missing, at the next election after its start.
   configure();

@@ -278,7 +278,7 @@ test('a removed node is kept out, and who was away meanwhile finds the new gossi
   );
   expect((await consul.kv.get('cloudify/cluster/next_master')).kind).toBe('unknown');
   expect(await peers.lags(active, 2000)).toBeNull();
-  expect(t.pids(gone, 'consul')).toEqual([]);
+  await eventually(`Consul of ${gone} is stopped`, 60_000, () => t.pids(gone, 'consul').length === 0);
   const filter = `select count(*) from pg_stat_replication where application_name like '${gone}%'`;
   expect(await t.sql(active, filter)).toBe('0');
   // Each of its keys and tokens, at each door.

@@ -1,6 +1,9 @@
 import { expect, test } from 'bun:test';
 import { createCa } from '../../agent/platform/tls/ca.ts';
-import { seal, unseal } from '../../agent/security/management.ts';
+import { followGossip } from '../../agent/security/gossip.ts';
+import { followManagement, seal, unseal } from '../../agent/security/management.ts';
+import { newGossipKey, newSecrets, type Secrets } from '../../agent/security/store.ts';
+import { FakeConsul } from '../fakes/consul.ts';
 
 test("what is sealed opens with the authority's key alone, and not when it was altered", async () => {
   const [ca, other] = [await createCa('one'), await createCa('other')];
@@ -11,4 +14,33 @@ test("what is sealed opens with the authority's key alone, and not when it was a
   const altered = `${sealed.slice(0, -4)}${sealed.at(-4) === 'A' ? 'B' : 'A'}${sealed.slice(-3)}`;
   for (const wrong of [altered, sealed.slice(0, 30), '', 'no base64 at all'])
     expect(unseal(wrong, ca.key)).toBeUndefined();
+});
+
+test('a gossip key and a token that come at once are both kept', async () => {
+  const { key: caKey } = await createCa('one');
+  const { kv } = new FakeConsul({ nodes: ['m1'], now: () => 0 }).client();
+  await kv.put('c/management', JSON.stringify({ schema: 1, sealed: seal('new token', caKey) }));
+  const gossipKey = newGossipKey();
+  await kv.put('c/gossip', JSON.stringify({ schema: 1, key: gossipKey }));
+  let secrets = newSecrets();
+  const parts = {
+    kv,
+    prefix: 'c/',
+    store: {
+      secrets: () => secrets,
+      saveSecrets(next: Secrets) {
+        secrets = next;
+      },
+    },
+    security: {
+      current: () => undefined,
+      reload: () => undefined,
+      taken: () => {},
+      inPostgres: () => undefined,
+    },
+    configure: () => {},
+    caKey: () => caKey,
+  };
+  expect(await Promise.all([followGossip(parts), followManagement(parts)])).toEqual([true, true]);
+  expect([secrets.gossipKey, secrets.managementToken]).toEqual([gossipKey, 'new token']);
 });
