@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { NodeConfig } from '../../config.ts';
@@ -13,7 +13,6 @@ import {
   PRIVATE,
   readJson,
   removeDurably,
-  syncDir,
   writeDurably,
   writeJson,
 } from '../../platform/files.ts';
@@ -74,20 +73,21 @@ export function openHome(config: NodeConfig): Home {
     memory = next;
   };
 
-  /** `syncthing generate` in a folder beside, so that half an identity is never taken for one. */
+  /**
+   * `syncthing generate` in a folder of the agent's own, so that half an identity is never taken for one. Not in the home: its other
+   * user could lay a link in that folder's place, and what it leads to would be moved, or opened to him.
+   */
   async function generate(): Promise<void> {
     const binary = syncthingBinary(config);
     if (binary === undefined) throw missing();
     makeDir(dir, 0o770);
-    const beside = await mkdtemp(join(dir, 'generate-'));
+    makeDir(config.paths.state_dir);
+    const beside = await mkdtemp(join(config.paths.state_dir, 'generate-'));
     try {
       await runOk(binary, ['generate', `--home=${beside}`, '--no-default-folder'], { deadline: 30_000 });
-      for (const name of ['key.pem', 'cert.pem']) {
-        // Syncthing's own user reads them by the folder's group.
-        await chmod(join(beside, name), GROUP_READABLE);
-        renameSync(join(beside, name), join(dir, name));
-      }
-      syncDir(dir);
+      // Syncthing's own user reads them by the folder's group.
+      for (const name of ['key.pem', 'cert.pem'])
+        writeDurably(join(dir, name), readFileSync(join(beside, name)), GROUP_READABLE);
     } finally {
       rmSync(beside, { recursive: true, force: true });
     }
