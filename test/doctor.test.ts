@@ -153,7 +153,11 @@ test('a folder that cannot be made is named', async () => {
   });
 });
 
-test('a watchdog that is configured must be there', async () => {
+test('a watchdog that is configured must be there, and is never called right: nothing uses it', async () => {
+  expect(byId(await doctor(configOf({ watchdog_device: '/dev/null' }))).watchdog).toMatchObject({
+    state: 'warn',
+    what: '/dev/null is there, and no agent uses it yet',
+  });
   expect(byId(await doctor(configOf({ watchdog_device: '/dev/no-watchdog' }))).watchdog).toMatchObject({
     state: 'fail',
   });

@@ -117,7 +117,7 @@ export const fileSchema = v.nullish(
     hooks: section({ timeout: v.optional(positiveDuration(), '30s') }),
     files: filesSchema,
     firewall: firewallSchema,
-    /** Petted while the lease stands, where configured. */
+    /** Reserved: nothing uses it yet, and the doctor says so. */
     watchdog_device: v.optional(absolutePath()),
   }),
   {},

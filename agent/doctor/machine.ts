@@ -104,7 +104,8 @@ function account(config: Config, user: string, uid: number): Finding {
 function watchdog(config: Config): Finding[] {
   const device = config.watchdog_device;
   if (device === undefined) return [];
-  if (existsSync(device)) return [ok('watchdog', `${device} is there`)];
+  if (existsSync(device))
+    return [warn('watchdog', `${device} is there, and no agent uses it yet`, 'do not count on it')];
   return [fail('watchdog', `there is no ${device}`, 'load its kernel module, or take watchdog_device out')];
 }
 

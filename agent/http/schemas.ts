@@ -60,7 +60,8 @@ export const leaseBody = v.pipe(
 export const nothingBody = group({});
 /** A secret that lets a manager in is not left lying about. */
 const LONGEST_TOKEN = 24 * 3_600_000;
-const tokenLife = () => v.pipe(positiveDuration(), v.maxValue(LONGEST_TOKEN, 'must be at most 24h'));
+const tokenLife = () =>
+  v.pipe(positiveDuration(), v.maxValue(LONGEST_TOKEN, 'must be at most 24h (86400000 ms)'));
 export const tokenBody = group({ ttl: v.optional(tokenLife(), '1h') });
 
 export const voteBody = group({ index: integer(0, Number.MAX_SAFE_INTEGER), candidate: nodeName() });

@@ -114,7 +114,10 @@ export function leaseReport(node: NodeContext): LeaseReport {
     file: node.fileTimes,
     note: node.timesNote,
     others: Object.entries(view?.states ?? {}).flatMap(([name, { fileTimes }]) =>
-      fileTimes === undefined || view?.nodes[name] === undefined ? [] : [{ node: name, file: fileTimes }],
+      // Its word is older than the cluster's newest times: what it said was another may be the same by now.
+      fileTimes === undefined || view?.nodes[name] === undefined || sameTimes(fileTimes, node.policy)
+        ? []
+        : [{ node: name, file: fileTimes }],
     ),
   };
 }

@@ -9,6 +9,8 @@ export default command({
   async run({ agent, print }) {
     const { facts, status } = await (await agent()).files();
     print({ facts, status }, () => {
+      if (facts.state === 'off')
+        return "no files are replicated: agent.yaml has no 'files.folders', or 'files.enabled' is false";
       const lacks =
         facts.state === 'behind' ? `, lacks ${facts.needItems} items, ${facts.needBytes} bytes` : '';
       const lines = [`${facts.state}, ${facts.mode}${lacks}`];

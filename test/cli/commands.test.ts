@@ -415,6 +415,11 @@ describe('what is asked for', () => {
     expect((await on.cli('cluster files status')).out).toContain('resources: 900 of 1000 items were deleted');
     expect((await on.cli('cluster files accept')).out).toBe('900 items are deleted here, too\n');
     expect(on.agent.asked).toEqual([['acceptDeletions']]);
+    const { facts, status } = on.agent.files();
+    on.agent.files = () => ({ facts: { ...facts, state: 'off', mode: 'unknown' }, status });
+    expect((await on.cli('cluster files status')).out).toBe(
+      "no files are replicated: agent.yaml has no 'files.folders', or 'files.enabled' is false\n",
+    );
   });
 
   test('nodes update and maintenance change the options of a node; what is no option is refused', async () => {

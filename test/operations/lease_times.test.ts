@@ -146,6 +146,14 @@ describe('a report', () => {
     });
     expect(report.note).toContain("not the cluster's (1/4/8 s");
   });
+  test('names no file that says what the cluster has by now, though its node said so while they differed', () => {
+    const { stage, n } = active();
+    const { retryPeriod, renewDeadline, leaseDuration, fencingTime } = LEASE;
+    const fileTimes = { retryPeriod, renewDeadline, leaseDuration, fencingTime };
+    stage.store.put('state/c', stateRecord('c', { fileTimes }));
+    receive(n, stage.store.view());
+    expect(leaseReport(n).others).toEqual([]);
+  });
   test('of what nobody can use says that the file holds', () => {
     expect(leaseReport(active({ ...CONFIG, lease: 7 }).n)).toMatchObject({
       source: 'file',

@@ -48,6 +48,12 @@ export async function unfence(server: Server, ms: number): Promise<Outcome> {
   });
 }
 
+/** `left`: ms of the time that shutting out may take. An answer awaited for the last of them says nothing of the fence. */
+export const notSeenRefused = (error: unknown, left: number): string =>
+  left <= 0
+    ? 'the time for it ran out before a client was seen to be refused (a busy machine, or a slow disk)'
+    : `the check of the fence was not refused but: ${String(error)}`;
+
 /**
  * Knock as a client does: it must be turned away by pg_hba. Over the Unix socket, as a firewall may swallow what comes by
  * the port; only the agent's own role is let in there.
@@ -59,9 +65,7 @@ async function refused(server: Server, end: Deadline): Promise<Outcome> {
   try {
     await session.query('select 1', Math.max(1, end.left()));
   } catch (error) {
-    return sqlState(error) === '28000'
-      ? DONE
-      : failed(`the check of the fence was not refused but: ${String(error)}`);
+    return sqlState(error) === '28000' ? DONE : failed(notSeenRefused(error, end.left()));
   } finally {
     session.close();
   }
