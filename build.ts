@@ -2,17 +2,17 @@
  * Makes the executable. `bun build.ts` writes dist/agent for this machine; `--target linux-arm64` (or
  * linux-x64, linux-x64-musl, all; repeatable) writes dist/agent-linux-arm64 and so on. `--outdir DIR` writes elsewhere.
  * Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY` signs the sums; `--release` makes all targets of a clean
- * commit, signed by a key of release/allowed_signers (docs/releases.md). `--runtimes DIR` has the runtimes of other machines.
+ * commit, signed by a key of .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has the runtimes of other machines.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import type { Lock } from './.ci/release/lock.ts';
+import { RUNTIMES, type Runtime, runtimeFor, type Target } from './.ci/release/runtime.ts';
+import { sbom } from './.ci/release/sbom.ts';
+import { SBOM, signChecksums, verifyRelease, writeChecksums } from './.ci/release/sign.ts';
 import manifest from './package.json' with { type: 'json' };
-import type { Lock } from './release/lock.ts';
-import { RUNTIMES, type Runtime, runtimeFor, type Target } from './release/runtime.ts';
-import { sbom } from './release/sbom.ts';
-import { SBOM, signChecksums, verifyRelease, writeChecksums } from './release/sign.ts';
 
 const targets = Object.keys(RUNTIMES) as Target[];
 
@@ -118,4 +118,4 @@ writeFileSync(join(outdir, SBOM), sbom({ lock, name, version, license, runtimes:
 const made = chosen.map((target) => (target ? `agent-${target}` : 'agent'));
 writeChecksums(outdir, [...made, SBOM]);
 if (sign !== undefined) signChecksums(outdir, sign);
-if (release) verifyRelease(outdir, join(root, 'release', 'allowed_signers'));
+if (release) verifyRelease(outdir, join(root, '.ci', 'release', 'allowed_signers'));

@@ -16,7 +16,6 @@ const top = [
   'docs',
   'package-lock.json',
   'package.json',
-  'release',
   'test',
   'tsconfig.json',
 ];

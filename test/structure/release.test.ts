@@ -17,11 +17,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import type { Lock } from '../../.ci/release/lock.ts';
+import { runtimeFor } from '../../.ci/release/runtime.ts';
+import { sbom } from '../../.ci/release/sbom.ts';
+import { NAMESPACE, SIGNER, verifyRelease } from '../../.ci/release/sign.ts';
 import manifest from '../../package.json' with { type: 'json' };
-import type { Lock } from '../../release/lock.ts';
-import { runtimeFor } from '../../release/runtime.ts';
-import { sbom } from '../../release/sbom.ts';
-import { NAMESPACE, SIGNER, verifyRelease } from '../../release/sign.ts';
 import { root } from './files.ts';
 
 // Executables are copied and hashed, and a build compiles.
@@ -273,7 +273,7 @@ describe('the runtime of another machine', () => {
 test('a release is of a commit, whole and signed', () => {
   expect(build('--release').stderr).toContain('--release needs --sign KEY');
   const dir = at('sources');
-  for (const name of ['build.ts', 'release', 'package.json', 'package-lock.json', 'tsconfig.json'])
+  for (const name of ['build.ts', '.ci', 'package.json', 'package-lock.json', 'tsconfig.json'])
     cpSync(join(root, name), join(dir, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
   const release = () => run([process.execPath, 'build.ts', '--release', '--sign', at('ours')], dir);

@@ -5,7 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const NAMESPACE = 'agent-release';
-/** Who signs, as release/allowed_signers calls it. */
+/** Who signs, as .ci/release/allowed_signers calls it. */
 export const SIGNER = 'releases@agent';
 export const SUMS = 'SHA256SUMS';
 export const SBOM = 'agent.cdx.json';
