@@ -156,6 +156,18 @@ const situations: [string, Facts, number, string[]][] = [
     ['promote'],
   ],
   [
+    'holder that cannot be promoted for too long',
+    activeFacts({
+      pg: pgFacts(),
+      mandate: true,
+      fence: 'closed',
+      closedFor: 20_000,
+      sync: { leader: false, epoch: 4, voter: true, voters: 2 },
+    }),
+    520,
+    ['release'],
+  ],
+  [
     'promoted, not written down yet',
     activeFacts({ fence: 'closed', sync: { leader: false, epoch: 4, voter: true, voters: 2 } }),
     512,
@@ -167,6 +179,17 @@ const situations: [string, Facts, number, string[]][] = [
     activeFacts({ fence: 'closed', closedFor: 60_000, members: ['a'] }),
     514,
     ['reopen'],
+  ],
+  [
+    'strict and without a voter, shut out for long: a copy from here may take hours, and nobody else may take over',
+    activeFacts({
+      fence: 'closed',
+      closedFor: 60_000,
+      policy: { synchronousMode: 'strict' },
+      sync: { leader: true, epoch: 5, voter: false, voters: 0 },
+    }),
+    514,
+    ['sync_step'],
   ],
   [
     'database died a second time within a minute',

@@ -56,7 +56,7 @@ export const holder: Rule[] = [
     situation: 'holds the lease, its database is a standby',
     from: 'holder',
     to: 'active',
-    when: (f) => holds(f) && isStandby(f) && f.mandate,
+    when: (f) => holds(f) && isStandby(f) && f.mandate && mayWait(f),
     reason: () => 'holds the lease: promoting',
     does: ['promote'],
     actions: () => [{ do: 'promote' }],
@@ -82,7 +82,9 @@ export const holder: Rule[] = [
     situation: 'primary under this lease, clients still shut out',
     from: 'holder',
     to: 'active',
-    when: (f) => holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && mayWait(f),
+    // Without a voter nobody else may take over: to let go would only end the copies that are being made from here.
+    when: (f) =>
+      holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && (mayWait(f) || unconfirmed(f)),
     reason: (f) =>
       unconfirmed(f)
         ? 'primary: strict, and shut until a standby confirms'
