@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { connect, type Socket } from 'node:net';
 import { Hono } from 'hono';
 import { replyError } from '../../agent/http/errors.ts';
 import { bodyText, guards } from '../../agent/http/guards.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
 import { testLog } from '../../agent/log.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
+import { type Flood, flood } from '../fixtures/flood.ts';
 import { freePort } from '../fixtures/postgres.ts';
 import { ON_TCP, reply, testApp } from './app.ts';
 
@@ -155,7 +155,7 @@ describe('three thousand connections with unfinished bodies', () => {
   const COUNT = 3000;
   let server: HttpServer;
   let port: number;
-  const sockets: Socket[] = [];
+  let held: Flood | undefined;
 
   beforeAll(async () => {
     const log = testLog();
@@ -170,33 +170,13 @@ describe('three thousand connections with unfinished bodies', () => {
     await server.listenTcp('127.0.61.1', port);
   });
   afterAll(async () => {
-    for (const socket of sockets) socket.destroy();
+    held?.end();
     await server.close();
   });
 
   test('take no room to speak of, and others are answered all the while', async () => {
     const before = process.memoryUsage().rss;
-    const request = (kind: number) => {
-      const head =
-        'POST /api/v1/peer/admit HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Peer m1:x\r\n';
-      if (kind === 0) return 'POST /api/v1/peer/admit HTTP/1.1\r\nHost: a\r\nX-Half: a';
-      if (kind === 1) return `${head}Content-Length: 10000\r\n\r\n${'x'.repeat(1000)}`;
-      if (kind === 2) return `${head}Transfer-Encoding: chunked\r\n\r\n3e8\r\n${'x'.repeat(1000)}\r\n`;
-      return `${head}Content-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`;
-    };
-    let ended = 0;
-    for (let i = 0; i < COUNT; i += 1) {
-      const socket = connect({ port, host: '127.0.61.1', localAddress: `127.0.62.${1 + (i % 200)}` });
-      socket.on('error', () => {});
-      socket.on('data', () => {});
-      if (i % 4 !== 0)
-        socket.on('close', () => {
-          ended += 1;
-        });
-      socket.on('connect', () => socket.write(request(i % 4)));
-      sockets.push(socket);
-      if (i % 250 === 0) await new Promise((done) => setTimeout(done, 20));
-    }
+    held = await flood('127.0.61.1', port, COUNT);
     for (let i = 0; i < 10; i += 1) {
       const health = await fetch(`http://127.0.61.1:${port}/health/live`, {
         signal: AbortSignal.timeout(30_000),
@@ -209,8 +189,8 @@ describe('three thousand connections with unfinished bodies', () => {
     expect(grown).toBeLessThan(400);
     // Those whose head was whole are refused, or given up at the body's deadline.
     const given = Date.now() + 90_000;
-    while (ended < 1000 && Date.now() < given) await new Promise((done) => setTimeout(done, 100));
-    console.log(`${ended} of them were ended`);
-    expect(ended).toBeGreaterThanOrEqual(1000);
+    while (held.ended() < 1000 && Date.now() < given) await new Promise((done) => setTimeout(done, 100));
+    console.log(`${held.ended()} of them were ended`);
+    expect(held.ended()).toBeGreaterThanOrEqual(1000);
   }, 120_000);
 });
