@@ -16,13 +16,18 @@ const MEMBERSHIP = ['cluster', 'config', 'gossip', 'nodes/', 'joining/', 'remove
 export const isMembershipKey = (key: string): boolean =>
   MEMBERSHIP.some((one) => (one.endsWith('/') ? key.startsWith(one) : key === one));
 
-/** The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is denied. */
-export function nodeRules(node: string, prefix: string): string {
+/**
+ * The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is denied. `joining`: of a
+ * manager that is no member yet. The lease, the voters and whom to follow are no affair of its.
+ */
+export function nodeRules(node: string, prefix: string, joining = false): string {
   const rule = (kind: string, name: string, policy: string) => `${kind} "${name}" { policy = "${policy}" }`;
   return [
     rule('key_prefix', `${prefix}/`, 'read'),
     rule('key', `${prefix}/state/${node}`, 'write'),
-    ...SHARED.map((key) => rule(key.endsWith('/') ? 'key_prefix' : 'key', `${prefix}/${key}`, 'write')),
+    ...(joining ? [] : SHARED).map((key) =>
+      rule(key.endsWith('/') ? 'key_prefix' : 'key', `${prefix}/${key}`, 'write'),
+    ),
     rule('node', node, 'write'),
     rule('node_prefix', '', 'read'),
     rule('service', 'manager', 'write'),
@@ -54,15 +59,15 @@ export class ConsulAcl {
 
   /**
    * Makes the node's policy and the token whose secret is `secret` (a UUID). Idempotent; an earlier token of the same node
-   * with another secret is revoked. A policy that differs is brought up to date.
+   * with another secret is revoked. A policy that differs is brought up to date. `joining`: until `setNodePolicy` makes it a member's.
    */
   async createNodeToken(
     node: string,
     prefix: string,
     secret: string,
-    options: CallOptions = {},
+    { joining = false, ...options }: CallOptions & { joining?: boolean } = {},
   ): Promise<Done | Unknown> {
-    const policy = await this.#ensurePolicy(policyName(node), nodeRules(node, prefix), options);
+    const policy = await this.#ensurePolicy(policyName(node), nodeRules(node, prefix, joining), options);
     if (policy.kind === 'unknown') return policy;
     const known = await this.#list('/v1/acl/tokens', options);
     if (known.kind === 'unknown') return known;
@@ -80,8 +85,11 @@ export class ConsulAcl {
     );
   }
 
-  /** Brings the node's policy up to this version's rules: one that was made by an earlier version allows more. Idempotent. */
-  narrowNodePolicy(node: string, prefix: string, options: CallOptions = {}): Promise<Done | Unknown> {
+  /**
+   * Makes the node's policy a member's of this version: one that was made by an earlier version allows more, one of a manager that
+   * joins less. Idempotent.
+   */
+  setNodePolicy(node: string, prefix: string, options: CallOptions = {}): Promise<Done | Unknown> {
     return this.#ensurePolicy(policyName(node), nodeRules(node, prefix), options);
   }
 

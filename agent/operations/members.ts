@@ -19,6 +19,7 @@ import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from '../security/members.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
+import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { NotActiveError } from './not_active.ts';
 import { outOfConsul, removeNode } from './remove.ts';
@@ -145,6 +146,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
         if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
         if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
+        await readyToEnter(parts, name, held.node);
         await write(
           [
             { verb: 'cas', key: `nodes/${name}`, value: held.node, index: 0 },

@@ -55,7 +55,7 @@ export async function admitSecured(
       datacenter: parts.config.consul.datacenter,
       ownNames: everybodyKnows(view),
       async createNodeToken(node, secret) {
-        const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret);
+        const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret, { joining: true });
         if (done.kind === 'unknown')
           throw transient('consul_unknown', `no Consul token was made (${done.cause.code})`);
       },
@@ -94,13 +94,21 @@ export const isThatNode = (
 ): boolean =>
   record.proof === undefined ? !parts.config.api.tls : caller?.node === name && caller.proof === record.proof;
 
+/** Before it is a member: its token may write what members write. May be repeated. Throws transient `consul_unknown`. */
+export async function letWrite(parts: Parts, node: string): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  const done = await parts.consul.admin().acl.setNodePolicy(node, parts.config.consul.prefix);
+  if (done.kind === 'unknown')
+    throw transient('consul_unknown', `its Consul token may not do a member's work yet: ${done.cause.code}`);
+}
+
 /** Once per run: this node's token may do what this version needs and no more. A failure is tried again. */
 export function narrowOwnToken(parts: Parts): () => Promise<void> {
   let done = false;
   return async () => {
     if (done || !parts.security.current()?.secrets.managementToken) return;
     const { acl } = parts.consul.admin();
-    const narrowed = await acl.narrowNodePolicy(parts.config.node_name, parts.config.consul.prefix);
+    const narrowed = await acl.setNodePolicy(parts.config.node_name, parts.config.consul.prefix);
     done = narrowed.kind === 'ok';
   };
 }

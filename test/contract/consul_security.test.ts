@@ -121,9 +121,25 @@ test('a policy of an earlier version, which could make members, is narrowed to w
   const denied = async () => (await kv.put(`${PREFIX}/nodes/evil`, '1')).kind === 'unknown';
   // Each server keeps what it has looked up for a while.
   expect(await until(async () => !(await denied()), { timeout: 60_000 })).toBe(true);
-  expect(await admin.acl.narrowNodePolicy(consul.name(THIRD), PREFIX)).toEqual({ kind: 'ok' });
+  expect(await admin.acl.setNodePolicy(consul.name(THIRD), PREFIX)).toEqual({ kind: 'ok' });
   expect(await until(denied, { timeout: 60_000 })).toBe(true);
   expect(await kv.put(`${PREFIX}/sync`, '3')).toEqual({ kind: 'ok' });
+}, 150_000);
+
+test('the token of a manager that joins writes its own state and nothing that members write, until it is one', async () => {
+  const { acl } = consul.admin();
+  const secret = 'd0d0d0d0-0000-4000-8000-000000000009';
+  expect(await acl.createNodeToken('ghost', PREFIX, secret, { joining: true })).toEqual({ kind: 'ok' });
+  const { kv } = consul.remote(FIRST, tlsOf(own), secret);
+  const puts = async (key: string) => (await kv.put(`${PREFIX}/${key}`, '1')).kind;
+  expect(await until(async () => (await puts('state/ghost')) === 'ok', { timeout: 60_000 })).toBe(true);
+  expect((await kv.get(`${PREFIX}/sync`)).kind).toBe('ok');
+  for (const key of ['next_master', 'sync', 'active', 'request', 'history/9', 'state/other', 'nodes/ghost'])
+    expect(`${key} ${await puts(key)}`).toBe(`${key} unknown`);
+  expect(await acl.setNodePolicy('ghost', PREFIX)).toEqual({ kind: 'ok' });
+  expect(await until(async () => (await puts('request')) === 'ok', { timeout: 60_000 })).toBe(true);
+  expect(await puts('nodes/ghost')).toBe('unknown');
+  expect(await acl.revokeNodeToken('ghost')).toEqual({ kind: 'ok' });
 }, 150_000);
 
 test('the management token sets autopilot, whose cleaning stays off', async () => {

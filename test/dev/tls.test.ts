@@ -334,7 +334,11 @@ test('a reservation is kept, may ask nothing of the members, and is worth nothin
   });
 
   await calls.keep(host(active), '', 'ghost');
+  // A token alone is not enough for the authority's key: nobody is entered whose vote Consul does not count.
+  expect(await calls.enrol(host(active), '', 'ghost').catch(({ code }) => code)).toBe('not_voting');
   expect((await consul.kv.get('cloudify/cluster/joining/ghost')).kind).toBe('ok');
+  // Who leads and whose data counts is not for it to say.
+  expect((await consul.kv.put('cloudify/cluster/request', '{}')).kind).toBe('unknown');
   expect(await peers.state(active, 2000)).toBeNull();
   expect(await peers.lags(active, 2000)).toBeNull();
   expect((await agent(active, 'cluster', 'status')).stdout).toContain('ghost (');
