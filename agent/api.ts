@@ -225,7 +225,7 @@ const unsettled = () =>
     class: 'transient',
     code: 'consul_unknown',
     message: 'Consul did not confirm',
-    hint: 'try again',
+    hint: "what was asked for may still come true: look at 'agent cluster status', then try again",
   });
 
 const requestPending = () =>

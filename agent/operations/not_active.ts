@@ -11,7 +11,7 @@ export class NotActiveError extends AgentError {
       message: 'this node is not the active',
       hint:
         active === null
-          ? 'no node is active right now: try again in a moment'
+          ? "no node is active right now: 'agent cluster status' says why"
           : `ask ${active.node} (${active.host})`,
     });
     this.active = active;

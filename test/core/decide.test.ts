@@ -26,6 +26,16 @@ const returned: FactsOver = {
   followsHolder: false,
 };
 
+test('a pause says whether the lease is kept, or nobody is active until it ends; what is not known is not said', () => {
+  const reason = (over: FactsOver) => decide(facts({ paused: true, ...over })).reason;
+  const nobody = "the cluster is paused, and nobody is active until 'agent cluster resume'";
+  expect(reason(expired)).toBe(nobody);
+  expect(reason({ lease: { state: 'free' } })).toBe(nobody);
+  const kept = 'the cluster is paused: the lease is kept, no role is changed';
+  expect(reason({})).toBe(kept);
+  expect(decide(activeFacts({ paused: true })).reason).toBe(kept);
+});
+
 /** Every situation of the design's list in its order of precedence, then those that were added. */
 const situations: [string, Facts, number, string[]][] = [
   ['removed while it runs', activeFacts({ removed: true }), 100, ['fence_down']],

@@ -7,6 +7,13 @@ const answerable = (f: Facts) =>
   f.request !== null && (f.request.waiting === null || f.request.unfit !== null || f.request.expired);
 /** What it copies is nobody's any more whom this node could follow. */
 const outdated = (f: Facts) => f.lease.state === 'other' && f.lease.holder !== f.task?.from;
+/** As far as this node has seen: the lease was given away, or nobody has renewed it for its whole life. */
+const nobodyHolds = (f: Facts) =>
+  f.lease.state === 'free' ||
+  (!holds(f) &&
+    f.lease.state !== 'unknown' &&
+    f.lease.state !== 'absent' &&
+    f.lease.still >= f.policy.leaseDuration);
 
 export const starting: Rule[] = [
   {
@@ -64,7 +71,10 @@ export const starting: Rule[] = [
     from: 'any',
     to: 'any',
     when: (f) => f.paused && f.lease.state !== 'offered' && !(holds(f) && answerable(f)),
-    reason: () => 'the cluster is paused: the lease is kept, no role is changed',
+    reason: (f) =>
+      nobodyHolds(f)
+        ? "the cluster is paused, and nobody is active until 'agent cluster resume'"
+        : 'the cluster is paused: the lease is kept, no role is changed',
     // The voters are kept true all the same: a lone active would block every commit otherwise.
     does: ['sync_step'],
     actions: (f) => (holds(f) && isPrimary(f) && f.fence === 'open' ? [{ do: 'sync_step' }] : []),
