@@ -34,7 +34,7 @@ const pathsSchema = section({
   run_dir: v.optional(absolutePath(), '/run/cloudify'),
   /** Left out: `agent.sock` in run_dir. */
   socket: v.optional(absolutePath()),
-  log_file: v.optional(absolutePath(), '/var/log/cloudify/cloudify-cluster.log'),
+  log_file: v.optional(absolutePath(), '/var/log/cloudify-cluster/cloudify-cluster.log'),
   hooks_dir: v.optional(absolutePath(), '/etc/cloudify/hooks'),
   ssl_dir: v.optional(absolutePath(), '/etc/cloudify/cluster-ssl'),
   firewall_dir: v.optional(absolutePath(), '/etc/cloudify/firewall'),

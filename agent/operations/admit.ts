@@ -16,10 +16,13 @@ export const refuse = (code: string, message: string, hint?: string) =>
 /** Throws what stands against the request. The same joiner may ask again. `now` is wall-clock time. */
 export function refuseRequest(request: AdmitRequest, view: View | null, policy: Policy, now: number): void {
   const nodes = view?.nodes ?? {};
-  if (nodes[request.nodeName] !== undefined)
+  // Consul, and PostgreSQL's list of voters, take m2 and M2 for one.
+  const same = (name: string) => name.toLowerCase() === request.nodeName.toLowerCase();
+  const taken = Object.keys(nodes).find(same);
+  if (taken !== undefined)
     throw refuse(
       'name_taken',
-      `there is a node named ${request.nodeName} already`,
+      `there is a node named ${taken} already`,
       'choose another name, or remove that node first',
     );
   const other = Object.entries(nodes).find(([, record]) => record.hostIp === request.hostIp);
@@ -33,7 +36,7 @@ export function refuseRequest(request: AdmitRequest, view: View | null, policy: 
     if (now - Date.parse(at) > RESERVATION) continue;
     if (name !== request.nodeName && node.hostIp === request.hostIp)
       throw refuse('address_taken', `${request.hostIp} is joining as ${name}`);
-    if (name === request.nodeName && node.hostIp !== request.hostIp)
+    if (same(name) && node.hostIp !== request.hostIp)
       throw refuse('name_taken', `${name} is joining from ${node.hostIp}`);
   }
   // Since there are times of the cluster, every agent goes by them; an older one would go by its file.

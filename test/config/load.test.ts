@@ -26,7 +26,7 @@ describe('an empty file', () => {
       state_dir: '/var/lib/cloudify/agent',
       diverged_dir: '/var/lib/cloudify/diverged',
       socket: '/run/cloudify/agent.sock',
-      log_file: '/var/log/cloudify/cloudify-cluster.log',
+      log_file: '/var/log/cloudify-cluster/cloudify-cluster.log',
       ssl_dir: '/etc/cloudify/cluster-ssl',
     });
     expect([config.user, config.group, config.driver, config.consul.mode]).toEqual([

@@ -21,7 +21,7 @@ postgres:cfyuser 2750 /var/lib/cloudify/agent/postgres
 cfyuser_consul:cfyuser 2750 /var/lib/cloudify/consul
 cfyuser:cfyuser_syncthing 2770 /var/lib/cloudify/syncthing
 postgres:cfyuser 2770 /var/lib/cloudify/diverged
-cfyuser:cluster 2750 /var/log/cloudify
+cfyuser:cluster 2750 /var/log/cloudify-cluster
 root:root 700 /var/log/cloudify-root
 root:postgres 750 /var/log/cloudify-postgres
 cfyuser:cluster 750 /run/cloudify
