@@ -24,6 +24,19 @@ export interface RulePorts {
 
 const RESET = '-j REJECT --reject-with tcp-reset';
 
+/** Connections to the API at once that are not members': of one address (v6: of one /64), and in all. Each costs memory before it has said a word. */
+const STRANGERS = { ofOne: 64, all: 1024 } as const;
+/** A v6 host has its whole /64. */
+const ONE = { v4: 32, v6: 64 } as const;
+
+function bounded(family: Family, api: number): string[] {
+  const opening = `! -i lo -p tcp -m tcp --dport ${api} --syn -m connlimit`;
+  return [
+    `${opening} --connlimit-above ${STRANGERS.ofOne} --connlimit-mask ${ONE[family]} ${RESET}`,
+    `${opening} --connlimit-above ${STRANGERS.all} --connlimit-mask 0 ${RESET}`,
+  ];
+}
+
 function inbound(role: FirewallRole, family: Family, ports: RulePorts): string[] {
   const member = `-m set --match-set ${SET_PEERS[family]} src`;
   const tcp = [ports.postgres, ports.api, ...ports.memberTcp];
@@ -31,6 +44,7 @@ function inbound(role: FirewallRole, family: Family, ports: RulePorts): string[]
     // Replication stays open when fenced; a member's client connections are pg_hba's to refuse.
     ...each('tcp', 'dports', tcp, `${member} -j ACCEPT`),
     ...each('udp', 'dports', ports.memberUdp, `${member} -j ACCEPT`),
+    ...bounded(family, ports.api),
     // Established connections too: there is no rule that lets them by.
     ...(role === 'fenced' ? [] : [`-p tcp -m set --match-set ${SET_LEASE} dst -j RETURN`]),
     `-p tcp -m set --match-set ${SET_CLIENT} dst ${role === 'active' ? '-j DROP' : RESET}`,
