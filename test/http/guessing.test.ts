@@ -232,7 +232,8 @@ describe('a flood of strangers, over TLS from hundreds of addresses', () => {
     expect(statuses).toEqual(Array(20).fill(200));
     expect(counts.get(200)).toBeUndefined();
     expect((counts.get(429) ?? 0) + (counts.get(503) ?? 0)).toBeGreaterThan(20);
-    // Each address that was refused is named, in bounded room.
-    expect(log.messages().some((line) => /from="127\.0\.6[4-7]\.\d+" .*outcome="401/.test(line))).toBe(true);
+    // Who was refused is named, in bounded room: which of the refusals finds a line depends on how fast the machine is.
+    const named = /from="127\.0\.6[4-7]\.\d+" .*outcome="(401|429|503)/;
+    expect(log.messages().some((line) => named.test(line))).toBe(true);
   }, 600_000);
 });
