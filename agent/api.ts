@@ -8,6 +8,7 @@ import { AgentError } from './errors.ts';
 import type { AgentApi } from './http/port.ts';
 import { newId } from './identity.ts';
 import { leaseReport } from './operations/lease_times.ts';
+import { consulAnswers } from './outage.ts';
 import { securityApi } from './security/api.ts';
 import { holdsLease } from './security/who.ts';
 import { healthOf, statusOf } from './status.ts';
@@ -40,6 +41,8 @@ export function createApi(agent: Agent): AgentApi {
     const prefix = node.view === null ? null : agent.prefix();
     const held = node.view?.config ?? null;
     if (prefix === null || held === null) throw unsettled();
+    // An order that waits in a server without a majority would come true whenever that is back.
+    if (!consulAnswers(node)) throw silentConsul();
     const value = { ...held.value, ...change, version: held.value.version + 1 };
     const done = await memberKv.put(`${prefix}config`, JSON.stringify(value), { cas: held.index });
     if (done.kind !== 'ok') throw unsettled();
@@ -226,6 +229,14 @@ const unsettled = () =>
     code: 'consul_unknown',
     message: 'Consul did not confirm',
     hint: "what was asked for may still come true: look at 'agent cluster status', then try again",
+  });
+
+const silentConsul = () =>
+  new AgentError({
+    class: 'transient',
+    code: 'consul_silent',
+    message: 'Consul does not answer: nothing was asked of it',
+    hint: "'agent cluster status' says what is the case",
   });
 
 const requestPending = () =>

@@ -58,7 +58,11 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
   return {
     initialized: true,
     id: view.cluster?.value.id ?? null,
-    error: outage === null ? null : 'Consul does not answer',
+    error: wasRemoved(cluster)
+      ? 'this node was removed from the cluster'
+      : outage === null
+        ? null
+        : 'Consul does not answer',
     active,
     last_active: lastActive(view),
     epoch: view.lease?.value.epoch ?? 0,
@@ -125,6 +129,11 @@ function unheard(cluster: Cluster, { name, address, status }: Seen): NodeRow {
   };
 }
 
+/** By its tombstone, which is the last that it hears. */
+function wasRemoved({ node }: Cluster): boolean {
+  return node.view?.removed.includes(node.name) === true && node.view.nodes[node.name] === undefined;
+}
+
 type SeenNow = { alive: string[] | null; lags: Record<string, number | null>; active: string | null };
 
 /** This node's own word is of now, whether or not Consul took it. */
@@ -148,8 +157,10 @@ function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow)
   const age = ageOf(node, state);
   const fresh = age !== null && age < node.policy.heartbeat * STALE_HEARTBEATS && consulAnswers(node);
   const up = alive === null || alive.includes(name);
+  // One that had the role until somebody else took it has said nothing since.
+  const superseded = state?.role === 'active' && active !== null && active !== name;
   // Its Consul may be down while its agent goes on: then its own last word says so.
-  const silent = !own && !(fresh && (up || state?.checks.consul?.ok === false));
+  const silent = !own && !(fresh && !superseded && (up || state?.checks.consul?.ok === false));
   const online = own || (!silent && up);
   // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
   const leader = !silent && active === name && view?.lease?.value.holder === name && state?.role === 'active';

@@ -246,3 +246,39 @@ describe('a switchover that waits', () => {
     expect((await other.status()).request?.waiting).toBeNull();
   });
 });
+
+describe('after a takeover', () => {
+  test('the former active is silent until it says what it is now: its last word is of before', async () => {
+    const seen = seenBy('b');
+    const at = seen.n.wall().toISOString();
+    seen.stage.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
+    seen.stage.store.put('active', {
+      schema: 1,
+      node: 'b',
+      epoch: 6,
+      hostIp: '10.0.0.b',
+      timeline: 4,
+      since: at,
+    });
+    seen.stage.store.put('state/a', stateRecord('a', { role: 'active', at }));
+    seen.stage.store.put('state/b', stateRecord('b', { role: 'active', at }));
+    seen.stage.sees(seen.n);
+    const before = await seen.status();
+    expect(before.active).toBe('b');
+    expect(row(before.nodes, 'a')).toMatchObject({ silent: true, online: false, master: false });
+    seen.stage.store.put('state/a', stateRecord('a', { role: 'standby', at }));
+    seen.stage.sees(seen.n);
+    expect(row((await seen.status()).nodes, 'a')).toMatchObject({ silent: false, online: true });
+  });
+});
+
+test('a node that was removed says so', async () => {
+  const seen = seenBy('c');
+  seen.stage.store.drop('nodes/c');
+  seen.stage.store.put('removed/c', { schema: 1, at: '', hostIp: '10.0.0.c' });
+  seen.stage.sees(seen.n);
+  if (seen.n.view !== null) seen.n.view = { ...seen.n.view, removed: ['c'] };
+  const status = await seen.status();
+  expect(status.error).toBe('this node was removed from the cluster');
+  expect(clusterText(status, false)).toMatch(/^error +this node was removed from the cluster$/m);
+});

@@ -111,6 +111,11 @@ test('with two of three managers off, nothing is said to be well', async () => {
   }
   expect(listed.stdout).not.toContain('leader');
 
+  // It would come true as soon as one of the others is back.
+  const pause = await cli(left, 'pause');
+  expect(pause.code).not.toBe(EXIT.done);
+  expect(pause.stderr).toContain('Consul does not answer: nothing was asked of it');
+
   // A restarted agent knows even less, and says so.
   await t.stopAgent(left);
   await t.startAgent(left);
@@ -123,6 +128,7 @@ test('with two of three managers off, nothing is said to be well', async () => {
 
   for (const name of gone) await t.startAgent(name);
   await t.settled(120_000);
+  expect((await t.status())?.paused).toBe(false);
   expect(await cli(left, 'status')).toMatchObject({
     code: EXIT.done,
     stdout: expect.not.stringContaining('silent'),
