@@ -24,6 +24,8 @@ export class Checker {
   private lease: { record: LeaseRecord | null; at: number } = { record: null, at: 0 };
   /** Since when each listed copy has been listed. */
   private listed = new Map<string, number>();
+  /** A node of the cluster wrote `sync` last, and without a voter. */
+  private emptied = false;
   private syncEpoch = 0;
   private activeEpoch = 0;
   private lastOpened: SimNode | null = null;
@@ -76,6 +78,11 @@ export class Checker {
     const leader = world.store.view.sync?.value.leader ?? 'nobody';
     if (leader !== node.name)
       this.fail('opened before sync names it', `${node.name} opened, sync names ${leader}`);
+    else if (this.emptied && this.strictAmong() > 1)
+      this.fail(
+        'strict mode open without a voter',
+        `${node.name} opened, and nobody confirms (PROTOCOL D.11)`,
+      );
     // What clients can read from now on may not vanish either (PROTOCOL D.6, D.7).
     const { branch, flushed } = node.server;
     if (branch.lastCommit <= flushed) branch.acked = Math.max(branch.acked, branch.lastCommit);
@@ -211,15 +218,20 @@ export class Checker {
     this.syncEpoch = sync.epoch;
     const now = this.world.scheduler.now;
     this.listed = new Map(sync.voters.map((v) => [standbyName(v), this.listed.get(standbyName(v)) ?? now]));
-    const { policy } = this.world.options;
-    const members = Object.keys(this.world.store.view.nodes).length;
     const shut = this.world.nodes.every((n) => !n.open);
     // What a hand wrote there says nothing of the core's own choice.
     const own = this.world.nodes.some((n) => n.name === by);
-    if (own && policy.synchronousMode === 'strict' && sync.voters.length === 0 && members > 1 && !shut) {
+    this.emptied = own && sync.voters.length === 0;
+    if (this.emptied && this.strictAmong() > 1 && !shut) {
       this.fail('strict mode written empty', `${sync.leader} wrote no voters (PROTOCOL D.11)`);
     }
     if (sync.voters.some((v) => v.node === sync.leader)) this.fail('leader among its voters', sync.leader);
+  }
+
+  /** How many members a strict cluster has; 0 where it is not strict. */
+  private strictAmong(): number {
+    const { options, store } = this.world;
+    return options.policy.synchronousMode === 'strict' ? Object.keys(store.view.nodes).length : 0;
   }
 
   private leaseChanged(writer: SimNode, before: LeaseRecord, after: LeaseRecord, stood: number): void {
