@@ -5,6 +5,8 @@ export const foundMutations: Mutation[] = [
   {
     id: 'found older index',
     theme: 'stale reads',
+    untested:
+      'every write is on condition of the index that was read, and a holder that cannot be promoted lets go by now: before it did, nobody was active again (seed 14); what is left is the time it takes',
     what: 'an older index than the newest seen is taken for news',
     edits: [
       edit(
