@@ -15,7 +15,8 @@ async function firstViolation(mutation: Mutation): Promise<string | null> {
       ...(mutation.unclaimed === undefined ? {} : { unclaimed: mutation.unclaimed }),
       ...(mutation.nodes === undefined ? {} : { nodes: mutation.nodes }),
     };
-    for (let seed = 1; seed <= ENOUGH; seed += 1) {
+    const { from = 1 } = mutation;
+    for (let seed = from; seed < from + ENOUGH; seed += 1) {
       const violation = runSeed({ seed, core, policy, ...where }).violations[0];
       if (violation !== undefined) return violation.invariant;
     }

@@ -18,6 +18,7 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found older view',
+    from: 80,
     theme: 'stale reads',
     what: 'a view older than the one held replaces it',
     edits: [

@@ -155,6 +155,7 @@ export const replicationMutations: Mutation[] = [
   },
   {
     id: 'D.5 raise k',
+    from: 120,
     what: 'k is raised in the key before PostgreSQL',
     theme: 'lone confirmation',
     nodes: 5,
@@ -168,6 +169,7 @@ export const replicationMutations: Mutation[] = [
   },
   {
     id: 'D.5 lower k',
+    from: 230,
     theme: 'shrinking',
     what: 'k is lowered in PostgreSQL before the key',
     nodes: 5,
