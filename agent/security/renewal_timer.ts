@@ -15,7 +15,7 @@ export interface RenewalTimerOptions {
   readonly wall: () => number;
 }
 
-const EVERY = 60_000;
+const EVERY = 20_000;
 
 /** One look; also what the timer does. True when they were renewed. */
 export async function renewIfDue({
@@ -39,7 +39,7 @@ export async function renewIfDue({
   }
 }
 
-/** Looks now and every minute. Returns how to stop it. */
+/** Looks now and three times a minute. Returns how to stop it. */
 export function renewInTime(options: RenewalTimerOptions): () => void {
   void renewIfDue(options);
   const timer = setInterval(() => void renewIfDue(options), EVERY);

@@ -62,13 +62,13 @@ const ownKey = () => `${config.consul.prefix}/state/n1`;
 /** What an agent asks its own server, with either of its tokens. */
 async function askAll(): Promise<string[]> {
   const admin = server.admin();
-  const answers = [
-    await client.kv.get(ownKey()),
-    await client.kv.put(ownKey(), '1'),
-    await client.catalog.updateTtl('manager-n1:disk', 'passing', 'well'),
-    await admin.kv.get(ownKey()),
-    await admin.reload(),
-  ];
+  const answers = await Promise.all([
+    client.kv.get(ownKey()),
+    client.kv.put(ownKey(), '1'),
+    client.catalog.updateTtl('manager-n1:disk', 'passing', 'well'),
+    admin.kv.get(ownKey()),
+    admin.reload(),
+  ]);
   return answers.map(({ kind }) => kind);
 }
 
