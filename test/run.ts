@@ -1,4 +1,5 @@
 /** Runs the stages of test/runner/stages.ts one after the other and adds up what passed and failed. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import process from 'node:process';
@@ -54,12 +55,18 @@ function filesOf(suite: Suite): string[] {
   return files;
 }
 
-async function runTests(name: string, files: string[], suite: Suite): Promise<void> {
+/** Before a command: a network of its own, with loopback alone. */
+const ALONE = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
+
+function networksOfTheirOwn(): boolean {
+  const [file = '', ...args] = [...ALONE, 'true'];
+  return spawnSync(file, args, { stdio: 'ignore' }).status === 0;
+}
+
+async function runTests(name: string, files: string[], suite: Suite, alone = false): Promise<void> {
   const paths = files.map((file) => `./test/${file}`);
-  const ended = await run(
-    [bun, 'test', '--timeout', String(suite.testLimitMs), ...paths],
-    suite.limitSeconds,
-  );
+  const test = [bun, 'test', '--timeout', String(suite.testLimitMs), ...paths];
+  const ended = await run(alone ? [...ALONE, ...test] : test, suite.limitSeconds, alone);
   const count = judge(ended.output, ended.code, ended.timedOut);
   if (ended.timedOut) loud(`${name}: killed after ${suite.limitSeconds} s`);
   else if (count.failed > 0) loud(`${name}: ${count.failed} failed`);
@@ -81,11 +88,17 @@ async function runSuite(name: string, suite: Suite): Promise<void> {
     return;
   }
   if (!suite.apart) return runTests(name, files, suite);
-  for (const file of files) {
-    await runTests(`test/${file}`, [file], suite);
-    const left = suite.tidy?.() ?? [];
-    if (left.length > 0) loud(`test/${file}: left behind and taken away: ${left.join(', ')}`);
+  const lanes = suite.lanes !== undefined && networksOfTheirOwn() ? suite.lanes : 1;
+  // Those with the longest waits are named last: begun first, they end with the others.
+  const queue = lanes > 1 ? files.toReversed() : [...files];
+  async function lane(): Promise<void> {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      await runTests(`test/${file}`, [file], suite, lanes > 1);
+      const left = suite.tidy?.() ?? [];
+      if (left.length > 0) loud(`test/${file}: left behind and taken away: ${left.join(', ')}`);
+    }
   }
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 async function runStage(stage: Stage): Promise<void> {

@@ -12,7 +12,7 @@ export type Ended = {
 };
 
 const mark = 'AGENT_TEST_RUN';
-let running: { child: ChildProcess; tag: string } | undefined;
+const running = new Set<{ child: ChildProcess; tag: string }>();
 let count = 0;
 
 /** Every process, in whatever group or session, that inherited the tag in its environment. Another's are never touched. */
@@ -57,20 +57,24 @@ function sweep(child: ChildProcess, tag: string): string[] {
   return left;
 }
 
-/** Runs a command in a process group of its own, shows its output as it comes, and leaves nothing of it behind. */
-export function run(argv: string[], limitSeconds: number): Promise<Ended> {
+/**
+ * Runs a command in a process group of its own, shows its output as it comes (`whole`: once it has ended, so that two at a time can
+ * be read), and leaves nothing of it behind.
+ */
+export function run(argv: string[], limitSeconds: number, whole = false): Promise<Ended> {
   count += 1;
   const tag = `${process.pid}-${count}`;
   const [file = '', ...args] = argv;
   const env = { ...process.env, [mark]: tag };
   const child = spawn(file, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  running = { child, tag };
+  const own = { child, tag };
+  running.add(own);
   let output = '';
   let timedOut = false;
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Uint8Array) => {
       output += chunk.toString();
-      process.stdout.write(chunk);
+      if (!whole) process.stdout.write(chunk);
     });
   }
   const limit = setTimeout(() => {
@@ -81,7 +85,8 @@ export function run(argv: string[], limitSeconds: number): Promise<Ended> {
     let code: number | null = null;
     const finish = () => {
       clearTimeout(limit);
-      running = undefined;
+      running.delete(own);
+      if (whole) process.stdout.write(output);
       resolve({ code, timedOut, output, left: sweep(child, tag) });
     };
     child.on('error', (error) => {
@@ -98,5 +103,5 @@ export function run(argv: string[], limitSeconds: number): Promise<Ended> {
 
 /** For an interrupted test run: ends what is running now. */
 export function killRunning(): void {
-  if (running) sweep(running.child, running.tag);
+  for (const { child, tag } of running) sweep(child, tag);
 }

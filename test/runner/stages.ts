@@ -20,6 +20,8 @@ export type Suite = {
   folders: string[] | '*';
   /** True: one process per file, one after the other, so that a hang costs that file alone. */
   apart: boolean;
+  /** So many files at a time, each in a network namespace of its own; where this machine allows none, one after the other. */
+  lanes?: number;
   /** For one process: a file when apart, else the whole suite. Then its process group is killed. */
   limitSeconds: number;
   /** For one test within, unless the test says otherwise. */
@@ -83,7 +85,7 @@ export const stages: Stage[] = [
   { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 1600, testLimitMs: 600_000 } },
   {
     name: 'contract',
-    suite: { folders: ['contract'], apart: true, limitSeconds: 900, testLimitMs: 180_000 },
+    suite: { folders: ['contract'], apart: true, lanes: 2, limitSeconds: 1200, testLimitMs: 180_000 },
   },
   { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 1200, testLimitMs: 480_000 } },
   {
