@@ -53,7 +53,7 @@ async function left(vm: Machine): Promise<string[]> {
   return problems;
 }
 
-const lab = await createLab({ name: process.env.LAB_NAME ?? 'own_user', nodes: 4, say });
+const lab = await createLab({ name: process.env.LAB_NAME ?? 'own-user', nodes: 4, say });
 try {
   for (const vm of lab.machines) await vm.must(`mkdir -p ${DIR}`);
   const cluster = await makeCluster(lab, {
