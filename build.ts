@@ -1,8 +1,9 @@
 /**
  * Makes the executable. `bun build.ts` writes dist/agent for this machine; `--target linux-arm64` (or
  * linux-x64, linux-x64-musl, all; repeatable) writes dist/agent-linux-arm64 and so on. `--outdir DIR` writes elsewhere.
- * Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY` signs the sums; `--release` makes all targets of a clean
- * commit, signed by a key of .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has the runtimes of other machines.
+ * Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY` signs the sums; `--release`
+ * makes all targets of a clean commit, signed by a key of .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has
+ * the runtimes of other machines.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

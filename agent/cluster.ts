@@ -18,7 +18,7 @@ import { durableStore, instanceOf, type Membership, newClone } from './identity.
 import type { Log } from './log.ts';
 import { ownRecord } from './own_record.ts';
 import type { Parts } from './parts.ts';
-import { systemClock } from './platform/clock.ts';
+import { sleep, systemClock } from './platform/clock.ts';
 import { policyOf } from './policy_of.ts';
 import { realPorts } from './real_ports.ts';
 import { DETACH, type Progress } from './roles/postgres/port.ts';
@@ -225,7 +225,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     async close() {
       await Promise.race([
         drive(core.lastRenewal(), ports, abort.signal).catch(crashed('the last renewal')),
-        new Promise((done) => setTimeout(done, LAST_RENEWAL)),
+        sleep(LAST_RENEWAL),
       ]);
       // A copy of the database goes on without the agent where it can; leaving the cluster ends it by itself.
       abort.abort(DETACH);

@@ -2,7 +2,7 @@
  * Is the configuration in force? The agent read agent.yaml when it started, its lease helper when that started, and root rendered
  * units, rules and sudo's permissions from it at `agent install`. Each leaves hashes; here they are held against the file.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import {
   agentNote,
   differing,
@@ -20,7 +20,7 @@ import { type Config, ConfigError, loadConfig } from './config.ts';
 import { AgentError, explain } from './errors.ts';
 import type { ConfigurationReport } from './http/settings_port.ts';
 import { INSTALLED_FILE } from './install/names.ts';
-import { GROUP_READABLE, writeAtomically } from './platform/files.ts';
+import { GROUP_READABLE, readIfPossible, writeAtomically } from './platform/files.ts';
 
 type Problem = ConfigurationReport['problems'][number];
 
@@ -52,14 +52,6 @@ const signature = (path: string): string => {
     return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
   } catch {
     return 'none';
-  }
-};
-
-const read = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
   }
 };
 
@@ -97,8 +89,8 @@ export function inForce(path: string, running: Config, installed: string = INSTA
         ? []
         : [{ what: `${what} by another configuration than ${path}: ${listed(wanted)}`, next: INSTALL }];
     };
-    const rendered = parseNote(read(installed));
-    const lease = file.firewall.enabled ? parseNote(read(leaseNote(file))) : {};
+    const rendered = parseNote(readIfPossible(installed));
+    const lease = file.firewall.enabled ? parseNote(readIfPossible(leaseNote(file))) : {};
     return [
       ...problem(
         'units, firewall rules and sudo were made',

@@ -169,8 +169,8 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
 }
 
 /**
- * The core's `consul` port on a real client. `memberKv` may write who is a member: with the management token. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
- * value that is not understood, once.
+ * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
+ * value that is not understood, once. `memberKv` may write who is a member: with the management token.
  */
 export function consulPort(
   kv: ConsulKv,

@@ -79,7 +79,7 @@ export type NodeRecord = {
   leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
   proof?: string | undefined;
-  /** Folders, services, ports and versions, as this node has them (member_settings.ts checks it where it is read); left out by older agents. */
+  /** Folders, services, ports and versions, as this node has them; checked where it is read (member_settings.ts). Left out by older agents. */
   settings?: unknown;
 };
 

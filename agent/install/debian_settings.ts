@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { AgentError } from '../errors.ts';
+import { quoteLiteral } from '../roles/postgres/sql.ts';
 import type { Machine, Sight } from './machine.ts';
 import { POSTGRES_USER } from './names.ts';
 import type { WantedFile } from './wanted.ts';
@@ -33,8 +34,6 @@ export function settingsLacking(config: Config, sight: Pick<Sight, 'look'>): Lac
   return sight.look(join(dir, MAIN)) === undefined ? { version, name, dir } : undefined;
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-
 /** The sample of this version, all of it comments, and below it what makes it this cluster's. */
 export function mainConf(
   sample: string,
@@ -43,18 +42,20 @@ export function mainConf(
   port: number,
 ): string {
   const set: [string, string][] = [
-    ['data_directory', quoted(data)],
-    ['hba_file', quoted(join(dir, 'pg_hba.conf'))],
-    ['ident_file', quoted(join(dir, 'pg_ident.conf'))],
-    ['external_pid_file', quoted(`/var/run/postgresql/${version}-${name}.pid`)],
+    ['data_directory', quoteLiteral(data)],
+    ['hba_file', quoteLiteral(join(dir, 'pg_hba.conf'))],
+    ['ident_file', quoteLiteral(join(dir, 'pg_ident.conf'))],
+    ['external_pid_file', quoteLiteral(`/var/run/postgresql/${version}-${name}.pid`)],
     ['port', String(port)],
-    ['unix_socket_directories', quoted('/var/run/postgresql')],
-    ['log_line_prefix', quoted('%m [%p] %q%u@%d ')],
-    ['cluster_name', quoted(`${version}/${name}`)],
-    ['include_dir', quoted('conf.d')],
+    ['unix_socket_directories', quoteLiteral('/var/run/postgresql')],
+    ['log_line_prefix', quoteLiteral('%m [%p] %q%u@%d ')],
+    ['cluster_name', quoteLiteral(`${version}/${name}`)],
+    ['include_dir', quoteLiteral('conf.d')],
   ];
   const lines = set.map(([key, value]) => `${key} = ${value}`);
-  return `${sample.trimEnd()}\n\n# Written by 'agent teardown', for this machine had none: what Debian sets for a cluster of its own.\n${lines.join('\n')}\n`;
+  const why =
+    "# Written by 'agent teardown', for this machine had none: what Debian sets for a cluster of its own.";
+  return [sample.trimEnd(), '', why, ...lines, ''].join('\n');
 }
 
 const HBA = `# Written by 'agent teardown', for this machine had none: what Debian lets in.

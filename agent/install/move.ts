@@ -1,4 +1,7 @@
-/** What belonged to the users of an earlier install, given to those of this one. May be repeated; interrupted, the next run does the rest. */
+/**
+ * What belonged to the users of an earlier install, given to those of this one. May be repeated; interrupted, the next run does
+ * the rest.
+ */
 import type { Hand, Sight } from './machine.ts';
 import { PARTS, UNITS } from './names.ts';
 import type { WantedMove } from './wanted.ts';

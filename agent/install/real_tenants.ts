@@ -1,7 +1,8 @@
 /** This machine as tenants.ts asks for it. */
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import process from 'node:process';
+import { readIfPossible } from '../platform/files.ts';
 import { allPids, readStat } from '../platform/procfs.ts';
 import { UNITS } from './names.ts';
 import { type Running, type Surroundings, tenantsOf, type UnitText } from './tenants.ts';
@@ -18,15 +19,6 @@ const OUR_CGROUP = new RegExp(
   'm',
 );
 
-/** Undefined: not there, or not for this user. */
-function text(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
 function names(dir: string): string[] {
   try {
     return readdirSync(dir);
@@ -42,11 +34,11 @@ function unitTexts(): UnitText[] {
   for (const dir of UNIT_DIRS) {
     for (const name of names(dir)) {
       const path = join(dir, name);
-      if (name.endsWith('.service') && !found.has(name)) found.set(name, text(path) ?? '');
+      if (name.endsWith('.service') && !found.has(name)) found.set(name, readIfPossible(path) ?? '');
       if (!name.endsWith('.service.d')) continue;
       for (const file of names(path))
         if (file.endsWith('.conf'))
-          dropIns.push({ name: name.slice(0, -2), text: text(join(path, file)) ?? '' });
+          dropIns.push({ name: name.slice(0, -2), text: readIfPossible(join(path, file)) ?? '' });
     }
   }
   return [...[...found].map(([name, content]) => ({ name, text: content })), ...dropIns].filter(
@@ -64,7 +56,7 @@ const programOf = (pid: number): string | undefined => {
 
 /** By its unit, by its program, or by who started it: the agent's command line calls programs too. */
 function isOurs(pid: number, executable: string): boolean {
-  if (OUR_CGROUP.test(text(`/proc/${pid}/cgroup`) ?? '')) return true;
+  if (OUR_CGROUP.test(readIfPossible(`/proc/${pid}/cgroup`) ?? '')) return true;
   for (let at = pid, steps = 0; at > 1 && steps < 32; steps++) {
     const program = programOf(at);
     if (program === executable || (program !== undefined && program === programOf(process.pid))) return true;
@@ -88,7 +80,7 @@ function processes(executable: string, uid: number): Running[] {
 
 /** Why that user is not the agent's alone. As root all of it is seen, as the agent all but passwords and tables of cron. */
 export function realTenants(user: string, executable: string): string[] {
-  const passwd = text('/etc/passwd') ?? '';
+  const passwd = readIfPossible('/etc/passwd') ?? '';
   const uid = Number(
     passwd
       .split('\n')
@@ -97,8 +89,8 @@ export function realTenants(user: string, executable: string): string[] {
   );
   const around: Surroundings = {
     passwd,
-    group: text('/etc/group') ?? '',
-    shadow: text('/etc/shadow'),
+    group: readIfPossible('/etc/group') ?? '',
+    shadow: readIfPossible('/etc/shadow'),
     units: unitTexts(),
     processes: processes(executable, uid),
     crontabs: CRONTABS.filter(existsSync).flatMap((dir) => names(dir).map((name) => basename(name))),

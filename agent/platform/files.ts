@@ -73,6 +73,15 @@ function replace(path: string, content: string | Uint8Array, mode: number, durab
   }
 }
 
+/** Undefined: it is not there, or not for this user to read. For what is only looked at. */
+export function readIfPossible(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
 export const writeJson = (path: string, value: unknown, mode = GROUP_READABLE): void =>
   writeDurably(path, `${JSON.stringify(value, null, 2)}\n`, mode);
 

@@ -102,7 +102,8 @@ export async function rotateManagement(
 
 /**
  * On the active, again and again: a server that was elected with an earlier token in its memory makes that one anew, until it is
- * started again. Those alone, or it would end what a rotation has just made. Nothing before the first removal: then the token is the founder's.
+ * started again. Those alone, or it would end what a rotation has just made. Nothing before the first removal: then the token is
+ * the founder's.
  */
 export async function endOldManagement(
   parts: ManagementParts,

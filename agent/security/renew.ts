@@ -52,8 +52,8 @@ export async function renewExpired(config: NodeConfig, now: number): Promise<boo
 }
 
 /**
- * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the caller has told its parts (`applyRenewal`). Throws operator
- * `no_certificates` in a plain cluster.
+ * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the
+ * caller has told its parts (`applyRenewal`). Throws operator `no_certificates` in a plain cluster.
  */
 export async function renewCertificates(
   config: NodeConfig,

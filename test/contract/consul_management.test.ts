@@ -13,6 +13,7 @@ import {
   rotateManagement,
 } from '../../agent/security/management.ts';
 import { newSecrets, type Secrets } from '../../agent/security/store.ts';
+import { secretsInMemory } from '../fakes/secrets.ts';
 import { issue, PREFIX, SecureConsul } from '../fixtures/consul_secure.ts';
 
 const IPS = ['127.0.45.1', '127.0.45.2', '127.0.45.3'] as const;
@@ -35,30 +36,17 @@ function member(
   ip: string,
   caKey = consul.ca.key,
 ): ManagementParts & { secrets(): Secrets; configured: number } {
-  let secrets: Secrets = {
-    ...newSecrets(),
-    managementToken: caKey === '' ? '' : consul.management,
-    consulToken: consul.token(ip),
-  };
   const made = {
     kv: consul.remote(ip, tls, consul.token(ip)).kv,
     prefix: `${PREFIX}/`,
-    store: {
-      secrets: () => secrets,
-      saveSecrets(next: Secrets) {
-        secrets = next;
-      },
-    },
-    security: {
-      current: () => undefined,
-      reload: () => undefined,
-      taken: () => {},
-      inPostgres: () => undefined,
-    },
+    ...secretsInMemory({
+      ...newSecrets(),
+      managementToken: caKey === '' ? '' : consul.management,
+      consulToken: consul.token(ip),
+    }),
     configured: 0,
     configure: () => void made.configured++,
     caKey: () => caKey,
-    secrets: () => secrets,
   };
   return made;
 }

@@ -2,31 +2,18 @@ import { beforeEach, expect, test } from 'bun:test';
 import { followGossip, type GossipParts, rotateGossip } from '../../agent/security/gossip.ts';
 import { newGossipKey, newSecrets, type Secrets } from '../../agent/security/store.ts';
 import { FakeConsul } from '../fakes/consul.ts';
+import { secretsInMemory } from '../fakes/secrets.ts';
 
 let consul: FakeConsul;
 const done: string[] = [];
 const NEW = newGossipKey();
 
 function member(name: string): GossipParts & { secrets(): Secrets } {
-  let secrets: Secrets = { ...newSecrets(), gossipKey: 'old' };
   return {
     kv: consul.client().kv,
     prefix: 'c/',
-    store: {
-      secrets: () => secrets,
-      saveSecrets(next) {
-        secrets = next;
-        done.push(`${name} saved`);
-      },
-    },
-    security: {
-      current: () => undefined,
-      reload: () => undefined,
-      taken: () => {},
-      inPostgres: () => undefined,
-    },
+    ...secretsInMemory({ ...newSecrets(), gossipKey: 'old' }, () => done.push(`${name} saved`)),
     configure: () => void done.push(`${name} configured`),
-    secrets: () => secrets,
   };
 }
 

@@ -2,8 +2,9 @@ import { expect, test } from 'bun:test';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import { followGossip } from '../../agent/security/gossip.ts';
 import { followManagement, seal, unseal } from '../../agent/security/management.ts';
-import { newGossipKey, newSecrets, type Secrets } from '../../agent/security/store.ts';
+import { newGossipKey, newSecrets } from '../../agent/security/store.ts';
 import { FakeConsul } from '../fakes/consul.ts';
+import { secretsInMemory } from '../fakes/secrets.ts';
 
 test("what is sealed opens with the authority's key alone, and not when it was altered", async () => {
   const [ca, other] = [await createCa('one'), await createCa('other')];
@@ -22,25 +23,8 @@ test('a gossip key and a token that come at once are both kept', async () => {
   await kv.put('c/management', JSON.stringify({ schema: 1, sealed: seal('new token', caKey) }));
   const gossipKey = newGossipKey();
   await kv.put('c/gossip', JSON.stringify({ schema: 1, key: gossipKey }));
-  let secrets = newSecrets();
-  const parts = {
-    kv,
-    prefix: 'c/',
-    store: {
-      secrets: () => secrets,
-      saveSecrets(next: Secrets) {
-        secrets = next;
-      },
-    },
-    security: {
-      current: () => undefined,
-      reload: () => undefined,
-      taken: () => {},
-      inPostgres: () => undefined,
-    },
-    configure: () => {},
-    caKey: () => caKey,
-  };
+  const memory = secretsInMemory(newSecrets());
+  const parts = { kv, prefix: 'c/', ...memory, configure: () => {}, caKey: () => caKey };
   expect(await Promise.all([followGossip(parts), followManagement(parts)])).toEqual([true, true]);
-  expect([secrets.gossipKey, secrets.managementToken]).toEqual([gossipKey, 'new token']);
+  expect(memory.secrets()).toMatchObject({ gossipKey, managementToken: 'new token' });
 });

@@ -3,6 +3,7 @@
  * out; both are always attempted.
  */
 import type { Outcome } from '../../core/postgres.ts';
+import { sleep } from '../../platform/clock.ts';
 import type { KernelLease } from './kernel_lease.ts';
 
 export interface ServerFence {
@@ -23,7 +24,6 @@ export interface Fence {
 /** How long the server is not shut for the helper's sake, ms: a small part of the fencing time. */
 const RESETTING = 200;
 
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const failed = (why: string): Outcome => ({ kind: 'failed', why });
 const caught = (work: Promise<Outcome>): Promise<Outcome> =>
   work.catch((thrown) => failed(thrown instanceof Error ? thrown.message : String(thrown)));
@@ -57,9 +57,9 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
     right = 0;
     shut = true;
     const ports = patience > 0 ? null : caught(lease.close(ms));
-    if (ports !== null) await Promise.race([ports, pause(RESETTING)]);
+    if (ports !== null) await Promise.race([ports, sleep(RESETTING)]);
     const server_ = caught(server.fence(ms));
-    if (patience > 0) await Promise.race([server_, pause(patience)]);
+    if (patience > 0) await Promise.race([server_, sleep(patience)]);
     const outcomes = await Promise.all([ports ?? caught(lease.close(ms)), server_]);
     // Members' machines reach the database past the firewall: one that did not shut them out is not left to itself.
     if (outcomes[1].kind === 'failed') await caught(lease.end());

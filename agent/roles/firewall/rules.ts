@@ -24,7 +24,7 @@ export interface RulePorts {
 
 const RESET = '-j REJECT --reject-with tcp-reset';
 
-/** Connections to the API at once that are not members': of one address (v6: of one /64), and in all. Each costs memory before it has said a word. */
+/** Connections to the API at once that are not members': of one address, and in all. Each costs memory before it has said a word. */
 const STRANGERS = { ofOne: 64, all: 1024 } as const;
 /** A v6 host has its whole /64. */
 const ONE = { v4: 32, v6: 64 } as const;
