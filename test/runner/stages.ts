@@ -85,7 +85,13 @@ export const stages: Stage[] = [
   { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 1600, testLimitMs: 600_000 } },
   {
     name: 'contract',
-    suite: { folders: ['contract'], apart: true, lanes: 2, limitSeconds: 1200, testLimitMs: 180_000 },
+    suite: {
+      folders: ['contract', 'cases'],
+      apart: true,
+      lanes: 2,
+      limitSeconds: 1200,
+      testLimitMs: 180_000,
+    },
   },
   { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 1200, testLimitMs: 480_000 } },
   {
