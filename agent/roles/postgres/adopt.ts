@@ -11,6 +11,7 @@ import { makeDir } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
 import { dataState } from './facts.ts';
 import type { PgOptions } from './options.ts';
+import { whyNeverCopied } from './place.ts';
 import { postmasterPid } from './process.ts';
 import { readText } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
@@ -38,6 +39,9 @@ async function unfit(o: PgOptions): Promise<string | null> {
   const owner = (await stat(o.dataDir)).uid;
   const self = process.getuid?.();
   if (owner !== self) return `${o.dataDir} belongs to user ${owner}, not to ${self}: run as its owner`;
+
+  const place = whyNeverCopied(o.dataDir);
+  if (place !== undefined) return place;
 
   const own = ((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '').trim();
   const { stdout } = await runOk(join(o.binDir, 'postgres'), ['--version'], { deadline: 5000 });
