@@ -140,8 +140,9 @@ export function makeDir(path: string, mode = 0o750): void {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first === undefined) return;
   for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) {
-    // Where the folder above gives its group on, that stays.
-    chmodSync(made, mode | (statSync(made).mode & 0o2000));
+    const got = statSync(made).mode;
+    // Only where the umask took something: to who is not in a folder's group, a chmod costs the bit by which it gives that on.
+    if ((got & 0o777) !== mode) chmodSync(made, mode | (got & 0o2000));
   }
 }
 

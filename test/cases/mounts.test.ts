@@ -13,8 +13,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -117,9 +119,11 @@ if (world === undefined) {
 
       expect(await s.pg.stop('fast', 30_000, true)).toMatchObject({ kind: 'stopped' });
       writeFileSync(join(dataDir, 'of-before'), 'x');
+      symlinkSync('/etc/hostname', join(dataDir, 'lies.elsewhere'));
       expect(await s.pg.basebackup(p.upstream, quiet, none)).toEqual(own);
       expect(stays()).toEqual(before);
       expect(readdirSync(dataDir).filter((f) => f === 'of-before' || f.startsWith('.agent'))).toEqual([]);
+      expect(readlinkSync(join(dataDir, 'lies.elsewhere'))).toBe('/etc/hostname');
       // 0700, or 0750 as the source has it: with anything else the server would not start.
       expect(statSync(dataDir).mode & 0o027).toBe(0);
       expect(await s.pg.startStandby(30_000)).toEqual(own);

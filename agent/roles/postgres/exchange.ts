@@ -1,6 +1,18 @@
 /** A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a database. */
 import { constants, existsSync } from 'node:fs';
-import { chmod, copyFile, lstat, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  lstat,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errno, makeDir, syncDir } from '../../platform/files.ts';
 import { clearMark, setMark } from './marks.ts';
@@ -18,6 +30,8 @@ export type OnStep = (what: string) => void;
 export async function exchange(o: PgOptions, place: Place, onStep: OnStep = () => {}): Promise<void> {
   const { dir, copy, replaced } = place;
   await rm(replaced, { recursive: true, force: true });
+  onStep('links');
+  await carryLinks(dir, copy);
   if (!place.inside) {
     if (existsSync(dir)) {
       const holds = (await readdir(dir)).length > 0;
@@ -51,6 +65,23 @@ export async function exchange(o: PgOptions, place: Place, onStep: OnStep = () =
   onStep('remove');
   await rm(replaced, { recursive: true, force: true });
 }
+
+/** The source sends no links (a postgresql.conf that lies elsewhere): this node's own go on where the copy has nothing. */
+async function carryLinks(from: string, to: string): Promise<void> {
+  if (!existsSync(from)) return;
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const target = join(to, entry.name);
+    if (!entry.isSymbolicLink() || (await exists(target))) continue;
+    await symlink(await readlink(join(from, entry.name)), target);
+  }
+  syncDir(to);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** What is there already at a place is a folder that stays, perhaps of another filesystem. */
 async function moveContents(from: string, to: string, onStep: OnStep): Promise<void> {
