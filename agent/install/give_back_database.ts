@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
+import { takenFile } from '../roles/postgres/reload.ts';
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import type { Machine } from './machine.ts';
 import { POSTGRES_USER, postgresConfDir } from './names.ts';
@@ -41,6 +42,18 @@ export const cleaning = (replicationUser: string): string =>
 
 export const isStandby = (config: Config, machine: Machine): boolean =>
   machine.look(join(config.postgres.data_dir, 'standby.signal')) !== undefined;
+
+/** Appends what was taken out ($1) to postgresql.auto.conf ($2), whole or not at all. */
+export const givingBack =
+  'umask 077; cat -- "$2" "$1" >"$2.back" && sync -- "$2.back" && mv -- "$2.back" "$2" && rm -- "$1"';
+
+/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H). */
+async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
+  const taken = takenFile({ confDir: postgresConfDir(config) });
+  if (machine.look(taken) === undefined) return;
+  const auto = join(config.postgres.data_dir, 'postgresql.auto.conf');
+  await machine.run([...as, 'sh', '-c', givingBack, 'sh', taken, auto]);
+}
 
 /** Returns what was done, in words. Throws with the server's own complaint. */
 export async function giveBackDatabase(config: Config, machine: Machine): Promise<string> {
@@ -97,6 +110,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     } finally {
       await ctl('stop', '-s', '-m', 'fast');
     }
+    await giveBackSettings(config, machine, as);
   } catch (cause) {
     const said = machine.read(join(PLACE, 'log'))?.trim().split('\n').slice(-4).join('; ') ?? '';
     throw new AgentError({
