@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
+import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
 import { takenFile } from '../roles/postgres/reload.ts';
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import type { Machine } from './machine.ts';
@@ -17,6 +18,12 @@ const TEN_MINUTES = 600_000;
 
 /** Inside the quotes that pg_ctl's own shell reads. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** With the settings of the agent's own sessions: what is set for its role must not keep it from this. */
+const connectTo = (database: string): string => {
+  const value = (text: string) => `'${text.replace(/[\\']/g, (c) => `\\${c}`)}'`;
+  return `dbname=${value(database)} options=${value(asPgOptions(ownSettings))}`;
+};
 
 const setting = (name: string, value: string): string => `-c ${quoted(`${name}=${value}`)}`;
 
@@ -73,7 +80,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     program(
       'psql',
       ...['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', PLACE, '-p', String(port)],
-      ...['-U', superuser, '-d', database, '-c', sql],
+      ...['-U', superuser, '-d', connectTo(database), '-c', sql],
     );
 
   await machine.remove(PLACE, true);
