@@ -86,7 +86,15 @@ export function starterOf(
     // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
     if (systemd) return { name: UNIT, unit: SYSTEMD_UNIT, startWaits: 'process' };
     const [program, ...args] = command;
-    return { name: UNIT, command: program ?? 'postgres', args, logFile, stopSignal: 'SIGINT' };
+    // Its archive and restore commands are the manager's own.
+    return {
+      name: UNIT,
+      command: program ?? 'postgres',
+      args,
+      managers: true,
+      logFile,
+      stopSignal: 'SIGINT',
+    };
   };
   let pid: number | null = null;
   /** The process that was told to end. */
