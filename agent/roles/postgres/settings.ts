@@ -1,7 +1,5 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
 
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import {
@@ -17,6 +15,7 @@ import {
 import { passFile, renderPassFile } from './conninfo.ts';
 import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
 import { readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
 
@@ -88,12 +87,10 @@ export function createSettings(o: PgOptions): SettingsStore {
     change: (part, claim) => inTurn(() => write(part, claim)),
     writeAll: (part, claim) =>
       inTurn(async () => {
-        const own = join(o.dataDir, 'postgresql.conf');
         claim.check();
         makeDir(o.confDir, 0o700);
-        const original = o.originalConfig ?? (existsSync(own) ? own : null);
         await writeText(passFile(o), renderPassFile(o));
-        await writeText(mainConf(o), renderMainConf(o, original));
+        await writeText(mainConf(o), renderMainConf(o, originalConf(o)));
         return (await unchanged(part)) ?? (await write(part, claim));
       }),
     forget: () => {
