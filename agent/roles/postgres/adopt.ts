@@ -9,10 +9,8 @@ import process from 'node:process';
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
-import { stripAutoConf } from './conf.ts';
 import { dataState } from './facts.ts';
 import type { PgOptions } from './options.ts';
-import { keepTaken } from './originals.ts';
 import { postmasterPid } from './process.ts';
 import { readText } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
@@ -25,7 +23,6 @@ export async function adopt(server: Server): Promise<Outcome> {
     if (why !== null) return failed(why);
     makeDir(o.confDir, 0o700);
     makeDir(o.socketDir, 0o700);
-    keepTaken(o, (text) => stripAutoConf(text, o));
     await settings.writeAll({ fenced: true }, server.claims.take('fence', null));
     await cleanAutoConf(o, true);
     return DONE;

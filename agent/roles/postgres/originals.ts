@@ -11,7 +11,10 @@ import { writeText } from './write_text.ts';
 type Places = Pick<PgOptions, 'dataDir' | 'originalConfig' | 'originalHba' | 'originalIdent'>;
 
 const AUTO = 'postgresql.auto.conf';
-/** What ALTER SYSTEM had set and the cluster sets now. In the data directory, as that file is: copies have it too. */
+/**
+ * What ALTER SYSTEM had set and the cluster sets now: given back by teardown. In the data directory, as that file is: copies have
+ * it too.
+ */
 const TAKEN = `${AUTO}.before_cluster`;
 /** The rules of the manager that clients were last let in by, for one that has none of its own. */
 const CARRIED = { hba: 'pg_hba.conf.of_cluster', ident: 'pg_ident.conf.of_cluster' };
@@ -35,11 +38,7 @@ export function ownEntries(o: Places): ConfEntry[] {
 }
 
 /** Kept before they are taken out of postgresql.auto.conf. Repeated, a later value of a name replaces the earlier one. */
-export function keepTaken(o: Pick<PgOptions, 'dataDir'>, strip: (text: string) => string): void {
-  const text = readIfPossible(join(o.dataDir, AUTO)) ?? '';
-  const left = new Set(strip(text).split('\n'));
-  const gone = text.split('\n').filter((line) => !left.has(line));
-  if (gone.length === 0) return;
+export function keepTaken(o: Pick<PgOptions, 'dataDir'>, gone: readonly string[]): void {
   const nameOf = (line: string) => /^\s*([\w.]+)/.exec(line)?.[1]?.toLowerCase();
   const names = new Set(gone.map(nameOf));
   const before = (readIfPossible(takenFile(o)) ?? '').split('\n');

@@ -5,13 +5,11 @@ import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
+import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { type Deadline, poll } from './time.ts';
-
-/** What the manager had set with ALTER SYSTEM before the agent took it out: given back by teardown. */
-export const takenFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'auto.conf.taken');
 
 /** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
 export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
@@ -20,15 +18,8 @@ export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   if (text === null) return;
   const { kept, taken } = partAutoConf(text, o);
   if (taken.length === 0) return;
-  if (keep) await keepTaken(o, taken);
+  if (keep) keepTaken(o, taken);
   writeDurably(path, kept, PRIVATE);
-}
-
-/** Before they are taken out. Again after an interruption: nothing twice. */
-async function keepTaken(o: PgOptions, lines: string[]): Promise<void> {
-  const before = ((await readText(takenFile(o))) ?? '').split('\n').filter((line) => line !== '');
-  const all = [...before, ...lines.filter((line) => !before.includes(line))];
-  writeDurably(takenFile(o), `${all.join('\n')}\n`, PRIVATE);
 }
 
 /** Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. */

@@ -1,5 +1,5 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-
+import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import {
