@@ -218,6 +218,10 @@ if (asServerUser(import.meta.path)) {
       'ok',
     ],
     ['0::/system.slice/cloudify-postgresql.service\n', 'ok'],
+    [
+      '5:pids:/m.scope\n1:name=systemd:/machine.slice/m.scope/system.slice/postgresql@15-main.service\n',
+      'ok',
+    ],
     ['0::/system.slice/patroni.service\n', 'fail'],
     ['0::/user.slice/user-0.slice/session-3.scope\n', 'fail'],
     ['0::/system.slice/docker-0a1b.scope\n', 'fail'],

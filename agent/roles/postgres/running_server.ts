@@ -31,6 +31,19 @@ export async function runningServer(dataDir: string): Promise<Running | null> {
 /** What a machine's unit of a distribution is named like, and the agent's own. */
 const UNITS = /^(postgresql(@[\w.-]+|-\d+)?|cloudify-postgresql)\.service$/;
 
+/** systemd's own hierarchy, the innermost unit in it: a container's own lies inside of that of the machine below. */
+function unitOf(cgroup: () => string): string | undefined {
+  try {
+    return cgroup()
+      .split('\n')
+      .filter((line) => /^(\d+:name=systemd|0:):/.test(line))
+      .map((line) => line.split('/').findLast((part) => /\.(service|scope)$/.test(part)))
+      .find((unit) => unit !== undefined);
+  } catch {
+    return undefined; // gone by now
+  }
+}
+
 /** Whoever else started it would start it again, beside the agent's. */
 export function startedBy(
   { dataDir, underSystemd }: Pick<Place, 'dataDir' | 'underSystemd'>,
@@ -38,12 +51,7 @@ export function startedBy(
   cgroup = () => readFileSync(`/proc/${pid}/cgroup`, 'utf8'),
 ): Finding[] {
   if (underSystemd !== true) return [];
-  let unit: string | undefined;
-  try {
-    unit = cgroup().match(/[^/\n]+\.(service|scope)(?=\n|$)/)?.[0];
-  } catch {
-    // gone by now
-  }
+  const unit = unitOf(cgroup);
   const server = `the server on ${dataDir} (process ${pid})`;
   if (unit === undefined)
     return [
