@@ -50,6 +50,7 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     logFile,
     parameters: { ...postgres.parameters },
     ...originals(config),
+    underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
     ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
     ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { SyncList, Upstream } from '../../core/postgres.ts';
 import { conninfoTo } from './conninfo.ts';
+import { least } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { recoverySettings } from './recovery_settings.ts';
 import { slotName } from './slot_name.ts';
@@ -21,6 +22,8 @@ export type Settings = {
   tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
+  /** The manager's own that are more than is needed (kept.ts). */
+  kept?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
@@ -80,13 +83,12 @@ export function managed(o: PgOptions, s: Settings, major: number | null): Record
     listen_addresses: (o.listen ?? [o.host]).join(','),
     port: String(o.port),
     unix_socket_directories: o.socketDir,
-    wal_level: 'replica',
     hot_standby: 'on',
     hot_standby_feedback: 'off',
-    max_wal_senders: '20',
     // However many clients there are, the agent gets in.
     superuser_reserved_connections: '8',
-    max_replication_slots: '20',
+    ...least,
+    ...s.kept,
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
     max_slot_wal_keep_size: megabytes(o.walCap),
