@@ -27,7 +27,8 @@ export const postgresSchema = section({
   replication_user: v.optional(identifier(), 'cloudify_replication'),
   /** The database that the agent's own connections use. */
   database: v.optional(identifier(), 'postgres'),
-  max_connections: v.optional(integer(10, 10_000), 100),
+  /** Left out: as the manager's own files say. On a standby more, where the active has more. */
+  max_connections: v.optional(integer(10, 10_000)),
   /** max_slot_wal_keep_size: what an absent standby may hold back before it needs a new clone. */
   wal_cap: v.optional(bytes(), '10GB'),
   /** A died postmaster that does not accept connections this soon after its restart is given up. */

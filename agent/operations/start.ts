@@ -14,6 +14,7 @@ import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
+import { refuseSettings } from './settings.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -42,6 +43,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    await refuseSettings(pg);
     return facts.systemId;
   });
   const security = config.api.tls

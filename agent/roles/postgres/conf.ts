@@ -20,6 +20,8 @@ export type Settings = {
   tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
+  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
+  parameters?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
@@ -117,9 +119,12 @@ const marks = (s: Settings): Record<string, string> => ({
 });
 
 export function renderClusterConf(o: PgOptions, s: Settings): string {
-  const lines = Object.entries({ ...managed(o, s), ...o.parameters, ...s.floors, ...marks(s) }).map(
-    ([name, value]) => `${name} = ${confValue(value)}`,
-  );
+  const lines = Object.entries({
+    ...managed(o, s),
+    ...(s.parameters ?? o.parameters),
+    ...s.floors,
+    ...marks(s),
+  }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [
     `# settings ${JSON.stringify(s)}`,
     '# Written by the agent and replaced at every change: put your own settings elsewhere.',
@@ -164,6 +169,8 @@ export function stripAutoConf(text: string, o: PgOptions): string {
   const names = new Set([
     ...Object.keys(managed(o, initialSettings(o))),
     ...(o.replicationAuth === 'certificate' ? Object.keys(serverTls(o, { id: '', members: [] })) : []),
+    // agent.yaml says what holds, not what somebody once set beside it.
+    ...Object.keys(o.parameters ?? {}).map((name) => name.toLowerCase()),
     ...targets,
     'promote_trigger_file',
   ]);

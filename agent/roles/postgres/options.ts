@@ -70,6 +70,10 @@ export type PgOptions = {
   conninfo?: Record<string, string>;
   /** Further settings, after the managed ones. */
   parameters?: Record<string, string>;
+  /** The file that they come from, for who has to correct them. */
+  parametersFile?: string;
+  /** A line for the log. */
+  say?: (line: string) => void;
   starter: Starter;
 };
 

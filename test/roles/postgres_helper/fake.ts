@@ -35,6 +35,7 @@ export class FakeDriver {
     },
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     adopt: () => this.#note('adopt'),
+    rehearse: () => this.#note('rehearse'),
     wipe: () => this.#note('wipe'),
     setCertificates: (all) => this.#note('setCertificates', all),
     startStandby: (ms) => this.#note('startStandby', ms),
