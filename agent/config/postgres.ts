@@ -6,7 +6,7 @@ import {
   flag,
   identifier,
   integer,
-  ipAddress,
+  listenAddress,
   port,
   positiveDuration,
   stringMap,
@@ -21,7 +21,9 @@ export const postgresSchema = section({
   data_dir: v.optional(absolutePath(), '/var/lib/postgresql/15/main'),
   port: v.optional(port(), 5432),
   /** Left out: host_ip, and 127.0.0.1 unless host_ip is a loopback address itself (effective.ts). */
-  listen: v.optional(v.pipe(v.array(ipAddress(), 'must be a list'), v.minLength(1, 'must name an address'))),
+  listen: v.optional(
+    v.pipe(v.array(listenAddress(), 'must be a list'), v.minLength(1, 'must name an address')),
+  ),
   socket_dir: v.optional(absolutePath(), '/run/postgresql'),
   superuser: v.optional(identifier(), 'postgres'),
   replication_user: v.optional(identifier(), 'cloudify_replication'),

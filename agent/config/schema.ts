@@ -8,7 +8,7 @@ import {
   choice,
   flag,
   integer,
-  ipAddress,
+  listenAddress,
   nodeName,
   port,
   positiveDuration,
@@ -43,7 +43,7 @@ const pathsSchema = section({
 const apiSchema = section({
   port: v.optional(port(), 8700),
   /** Left out: host_ip. */
-  listen: v.optional(ipAddress()),
+  listen: v.optional(listenAddress()),
   /** Off only where every node is on this machine (dev cluster). */
   tls: v.optional(flag(), true),
   users: v.optional(
