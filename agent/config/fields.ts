@@ -84,12 +84,30 @@ export const port = () => integer(1, 65_535);
 export const choice = <const T extends readonly string[]>(options: T) =>
   v.picklist(options, `must be one of ${options.join(', ')}`);
 
+/** Units, sudo's rules, mount options and connection strings read these their own way; blanks and the rest are quoted for them. */
+const UNQUOTABLE = /["\\$%:`\p{Cc}\p{Zl}\p{Zp}]| $/u;
+
 export const absolutePath = () =>
   v.pipe(
     v.string('must be an absolute path'),
-    v.regex(/^\/[^\0\r\n]*$/, 'must be an absolute path'),
-    v.transform((path) => (path.length > 1 ? path.replace(/\/+$/, '') : path)),
+    v.regex(/^\//, 'must be an absolute path'),
+    v.transform((path) => (path.length > 1 ? path.replace(/(?<=.)\/+$/, '') : path)),
+    v.check(
+      (path) => !UNQUOTABLE.test(path),
+      'must be a path without " \\ $ % : ` and line ends, and without a blank at its end',
+    ),
   );
+
+/** Of a program that sudo runs: its rules give more characters a meaning. */
+export const programPath = () =>
+  v.pipe(
+    absolutePath(),
+    v.regex(/^[\w./@+, -]*$/, 'must be a path of letters, digits, blanks and . _ - / @ + and commas'),
+  );
+
+/** Of a Unix socket of PostgreSQL's: a list of them, to the server and to its clients, is split at commas. */
+export const socketFolder = () =>
+  v.pipe(absolutePath(), v.regex(/^[^,]*$/, 'must be one folder, without a comma in its name'));
 
 export const ipAddress = () =>
   v.pipe(

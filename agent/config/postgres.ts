@@ -9,6 +9,7 @@ import {
   listenAddress,
   port,
   positiveDuration,
+  socketFolder,
   stringMap,
   text,
 } from './fields.ts';
@@ -24,7 +25,7 @@ export const postgresSchema = section({
   listen: v.optional(
     v.pipe(v.array(listenAddress(), 'must be a list'), v.minLength(1, 'must name an address')),
   ),
-  socket_dir: v.optional(absolutePath(), '/run/postgresql'),
+  socket_dir: v.optional(socketFolder(), '/run/postgresql'),
   superuser: v.optional(identifier(), 'postgres'),
   replication_user: v.optional(identifier(), 'cloudify_replication'),
   /** The database that the agent's own connections use. */

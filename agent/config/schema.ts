@@ -12,6 +12,7 @@ import {
   nodeName,
   port,
   positiveDuration,
+  programPath,
   text,
   unixName,
 } from './fields.ts';
@@ -25,7 +26,7 @@ import { postgresSchema } from './postgres.ts';
 import { servicesSchema } from './services.ts';
 
 const pathsSchema = section({
-  executable: v.optional(absolutePath(), '/opt/cloudify/agent'),
+  executable: v.optional(programPath(), '/opt/cloudify/agent'),
   /** The file this configuration came from; filled in by the loader. */
   config: v.optional(absolutePath(), '/etc/cloudify/agent.yaml'),
   state_dir: v.optional(absolutePath(), '/var/lib/cloudify/agent'),
