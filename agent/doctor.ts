@@ -8,6 +8,7 @@ import { installed } from './doctor/installed.ts';
 import { machine } from './doctor/machine.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
+import { serverSettings } from './doctor/settings.ts';
 import { asAgentError } from './errors.ts';
 import { membershipStore } from './identity.ts';
 
@@ -34,6 +35,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config, isMember(config)),
+    serverSettings(config),
     installed(config, file),
     hasAddress(config)
       ? ports(config)

@@ -18,6 +18,13 @@ const SYSTEMD_UNIT = 'cloudify-postgresql.service';
 export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
+  const systemd = config.driver === 'systemd';
+  const options = serverOptions(config);
+  return createPostgres({ ...options, say, starter: starterOf(driver, options.logFile, systemd, say) });
+}
+
+/** What the configuration says of the server. Throws `postgres_missing` where there is none. */
+export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & { logFile: string } {
   const { postgres, paths } = config;
   const binDir = postgresBinDir(config);
   if (binDir === undefined) {
@@ -30,7 +37,7 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
   }
   const systemd = config.driver === 'systemd';
   const logFile = systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`);
-  const options: PgOptions = {
+  return {
     ...pgDefaults,
     node: config.node_name,
     binDir,
@@ -48,15 +55,19 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
     logFile,
-    parameters: { ...postgres.parameters },
+    parameters: {
+      ...postgres.parameters,
+      ...(postgres.max_connections === undefined
+        ? {}
+        : { max_connections: String(postgres.max_connections) }),
+    },
+    parametersFile: paths.config,
     ...originals(config),
     underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
     ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
     ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),
-    starter: starterOf(driver, logFile, systemd, say),
   };
-  return createPostgres(options);
 }
 
 /** The manager's own files: as configured, else where Debian keeps those of this data directory. Its rules are where these say. */

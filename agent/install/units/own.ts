@@ -68,7 +68,9 @@ export function agentUnit(config: Config): string {
       ...sudoCalls,
       ['CapabilityBoundingSet', `${CALLERS} CAP_NET_ADMIN CAP_NET_RAW CAP_KILL`],
       ['DevicePolicy', 'closed'],
-      config.watchdog_device === undefined ? undefined : ['DeviceAllow', `${config.watchdog_device} rw`],
+      config.watchdog_device === undefined
+        ? undefined
+        : ['DeviceAllow', `${pathWord(config.watchdog_device)} rw`],
       // Not 'full': the trampoline works in this mount namespace, and disabling a unit writes below /etc.
       ['ProtectSystem', 'yes'],
     ],

@@ -51,6 +51,12 @@ export interface Postgres {
    */
   adopt(): Promise<Outcome>;
 
+  /**
+   * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
+   * not. Failed: file, key and what the server says. Changes nothing.
+   */
+  rehearse(): Promise<Outcome>;
+
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**
