@@ -42,6 +42,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    await refuseUnfit(pg);
     return facts.systemId;
   });
   const security = config.api.tls
@@ -119,6 +120,18 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         throw refused('not_opened', `the database was not opened in time: ${reason}`);
       await new Promise((done) => setTimeout(done, 50));
     }
+  });
+}
+
+/** While its clients are still in: what is found later, they wait for. */
+async function refuseUnfit(pg: Parts['pg']): Promise<void> {
+  const objections = await pg.examine();
+  if (objections.length === 0) return;
+  throw new AgentError({
+    class: 'operator',
+    code: 'database_not_fit',
+    message: objections.map(({ what }) => what).join('; '),
+    hint: objections.map(({ mend }) => mend).join('; '),
   });
 }
 

@@ -3,6 +3,7 @@ import { adopt } from './adopt.ts';
 import { basebackup } from './basebackup.ts';
 import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
+import { examine } from './examine.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
@@ -54,6 +55,7 @@ export function createPostgres(o: PgOptions): Postgres {
   return {
     facts: (ms) => facts(server, ms),
     adopt: () => adopt(server),
+    examine: () => examine(o),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

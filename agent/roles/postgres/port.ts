@@ -15,6 +15,7 @@ import type {
   Upstream,
   WalSender,
 } from '../../core/postgres.ts';
+import type { Objection } from './examine.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -47,6 +48,11 @@ export interface Postgres {
    */
   adopt(): Promise<Outcome>;
 
+  /**
+   * What in the manager's own configuration stands in the way of a cluster, each with what to do. Changes nothing, and the server may
+   * run; takes a second or more. Throws when it cannot be looked at.
+   */
+  examine(): Promise<Objection[]>;
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**

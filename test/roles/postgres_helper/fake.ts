@@ -33,6 +33,7 @@ export class FakeDriver {
       await this.hold;
       return this.facts;
     },
+    examine: async () => [],
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     adopt: () => this.#note('adopt'),
     wipe: () => this.#note('wipe'),
