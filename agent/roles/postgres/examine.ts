@@ -7,6 +7,7 @@ import type { ConfEntry } from './manager_conf.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf, ownEntries, placesOf, rulesFile, sourceOf } from './originals.ts';
 import { tryRules } from './rules_check.ts';
+import { wrongSsl } from './ssl_files.ts';
 
 type Options = Omit<PgOptions, 'starter'>;
 
@@ -20,7 +21,7 @@ export async function examine(o: Options): Promise<Objection[]> {
   if (dataVersion(o.dataDir) === undefined) return [];
   const wrong = await unreadable(o);
   if (wrong.length > 0) return wrong;
-  return [...moved(o), ...tooFew(o), ...misnamed(o), ...(await refused(o))];
+  return [...moved(o), ...tooFew(o), ...misnamed(o), ...ssl(o), ...(await refused(o))];
 }
 
 /** The server's own word on the manager's settings. It prints one of them, and starts nothing. */
@@ -116,6 +117,10 @@ function tooFew(o: Options): Objection[] {
     },
   ];
 }
+
+/** With certificates of the cluster, none of its own counts. */
+const ssl = (o: Options): Objection[] =>
+  o.replicationAuth === 'certificate' ? [] : wrongSsl(o.dataDir, ownEntries(o));
 
 /** A file of rules that is named and is not there, or two that are named. */
 function misnamed(o: Options): Objection[] {
