@@ -15,15 +15,20 @@ export async function ownSettings(config: Config): Promise<Finding[]> {
   const named = { ...config, node_name: config.node_name ?? 'node', host_ip: config.host_ip ?? 'host_ip' };
   const options = postgresOptions(named);
   if (options === undefined || dataVersion(options.dataDir) === undefined) return [];
-  try {
-    const objections = await examine(options);
-    if (objections.length === 0)
-      return [ok(ID, "the manager's own settings and rules for clients can be kept")];
-    // In a cluster it runs, by what was decided then.
-    const say = existsSync(clusterConf(options)) ? warn : fail;
-    return objections.map(({ what, mend }) => say(ID, what, mend));
-  } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    return [warn(ID, `the manager's own settings could not be tried: ${why}`, 'run this as root')];
-  }
+  const untried: string[] = [];
+  const objections = await examine(options, (why) => untried.push(why)).catch((thrown: Error) => {
+    untried.push(thrown.message);
+    return [];
+  });
+  // In a cluster it runs, by what was decided then.
+  const say = existsSync(clusterConf(options)) ? warn : fail;
+  const findings = [
+    ...objections.map(({ what, mend }) => say(ID, what, mend)),
+    ...untried.map((why) =>
+      warn(ID, `the manager's own settings could not be tried: ${why}`, 'run this as root'),
+    ),
+  ];
+  return findings.length > 0
+    ? findings
+    : [ok(ID, "the manager's own settings and rules for clients can be kept")];
 }

@@ -16,12 +16,15 @@ export type Objection = { what: string; mend: string };
 
 const at = ({ name, value, file, line }: ConfEntry): string => `${name} = '${value}' (${file}, line ${line})`;
 
-/** All of it. Nothing of a directory without a database: that is said elsewhere. */
-export async function examine(o: Options): Promise<Objection[]> {
+/**
+ * All of it. Nothing of a directory without a database: that is said elsewhere. `untried`: why the rules could not be tried, which
+ * is no objection: they are looked at again before clients are let in by them.
+ */
+export async function examine(o: Options, untried: (why: string) => void = () => {}): Promise<Objection[]> {
   if (dataVersion(o.dataDir) === undefined) return [];
   const wrong = await unreadable(o);
   if (wrong.length > 0) return wrong;
-  return [...moved(o), ...tooFew(o), ...misnamed(o), ...ssl(o), ...(await refused(o))];
+  return [...moved(o), ...tooFew(o), ...misnamed(o), ...ssl(o), ...(await refused(o, untried))];
 }
 
 /** The server's own word on the manager's settings. It prints one of them, and starts nothing. */
@@ -150,8 +153,11 @@ function misnamed(o: Options): Objection[] {
   ];
 }
 
-async function refused(o: Options): Promise<Objection[]> {
-  const wrong = await tryRules(o);
+async function refused(o: Options, untried: (why: string) => void): Promise<Objection[]> {
+  const wrong = await tryRules(o).catch((thrown: Error): string[] => {
+    untried(thrown.message);
+    return [];
+  });
   return wrong.map((what) => ({
     what: `PostgreSQL does not take the rules for clients: ${what}`,
     mend: 'correct that line; as it is, the server would leave out all of them',
