@@ -12,8 +12,9 @@ import { MIN_TLS, OPENSSL_SUITES } from '../../platform/tls/suites.ts';
 import type { PgOptions } from './options.ts';
 import type { Certificates } from './port.ts';
 import { apply, isLoaded } from './reload.ts';
-import { attempt, DONE, type Server } from './server.ts';
+import { attempt, DONE, failed, type Server } from './server.ts';
 import { quoteLiteral } from './sql.ts';
+import { pairProblem } from './ssl_files.ts';
 import { deadline } from './time.ts';
 
 /** `members`: common names, sorted. */
@@ -51,6 +52,8 @@ export async function setCertificates(server: Server, certificates: Certificates
   const end = deadline(RELOAD);
   const claim = server.claims.take('certificates', end);
   return await attempt('certificates', async (): Promise<Outcome> => {
+    const problem = pairProblem(certificates.certPem, certificates.keyPem);
+    if (problem !== null) return failed(problem);
     const id = store(o, certificates);
     const tls: TlsSettings = { id, members: [...new Set(certificates.members)].sort() };
     const same = JSON.stringify((await settings.get()).tls) === JSON.stringify(tls);
