@@ -126,7 +126,8 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
     }
     if (place !== 'nodes' && place !== 'joining') return undefined;
     const known = memory.members[name];
-    if (known !== undefined && memory.demanded && found.issued < known.issued)
+    const past = known?.gone === true ? known.issued : (known?.issued ?? 0) - 1;
+    if (memory.demanded && found.issued <= past)
       return `older than what was signed for ${name} since, so somebody put it back: ${isMember(name) ? ANEW : FIND}`;
     if (place === 'nodes') remember(name, found.issued, false);
     return undefined;
@@ -143,7 +144,7 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
       const found = valid<'signed' | 'removed'>(place, name, objectIn(value));
       if (found === undefined) continue;
       if (place === 'removed') remember(name, found.issued, true);
-      else if (name === '' && !memory.demanded) {
+      else if (!memory.demanded) {
         memory.demanded = true;
         epoch++;
         save();
