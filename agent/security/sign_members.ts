@@ -5,9 +5,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../cluster.ts';
 import type { ConsulKv } from '../consul/port.ts';
+import { renewWith } from '../core/lease.ts';
 import type { TxnOp } from '../core/ports.ts';
 import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import type { Parts } from '../parts.ts';
+import { drive } from '../runtime.ts';
 import { everybodySigns, objectIn, type SignedRecords } from './signed_records.ts';
 import { joinTokens } from './tokens.ts';
 
@@ -65,9 +67,9 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
 /** A function to call again and again: does it on the active, and nothing elsewhere. */
 export function signingOf(
   { config, security }: Pick<Parts, 'config' | 'security'>,
-  { signed, memberKv, node }: Pick<Cluster, 'signed' | 'memberKv' | 'node'>,
-  write: SigningParts['write'],
+  { signed, memberKv, node, ports }: Pick<Cluster, 'signed' | 'memberKv' | 'node' | 'ports'>,
 ): () => Promise<void> {
+  const write = (ops: TxnOp[]) => drive(renewWith(node, ops), ports);
   return async () => {
     const { fence, view } = node;
     if (fence !== 'open' || view === null || !security.current()?.ca.key) return;

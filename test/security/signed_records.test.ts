@@ -146,6 +146,7 @@ describe('without a signature of the authority', () => {
     ['postgresPort', 1],
     ['proof', 'ee'.repeat(32)],
     ['deviceId', 'EVIL'],
+    ['authority', { seal: 'EVIL' }],
     ['leaving', true],
     ['certificate', { name: 'm2.ba9876543210', fingerprint: 'ab'.repeat(32), services: true }],
     ['certificate', { name: 'm2.0123456789ab', fingerprint: 'ab'.repeat(32) }],
