@@ -10,7 +10,7 @@ import type { TxnOp } from '../core/ports.ts';
 import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import type { Parts } from '../parts.ts';
 import { drive } from '../runtime.ts';
-import { everybodySigns, objectIn, type SignedRecords } from './signed_records.ts';
+import { doNotSign, objectIn, type SignedRecords } from './signed_records.ts';
 import { joinTokens } from './tokens.ts';
 
 export interface SigningParts {
@@ -31,7 +31,7 @@ type Due = { readonly place: 'nodes' | 'joining'; readonly name: string; readonl
 export function due(records: SignedRecords, view: View): Due[] | null {
   const bad = Object.keys(view.unreadable ?? {});
   const inFolder = (key: string) => key.startsWith('nodes/') || key.startsWith('joining/');
-  if (!records.demanded() && (!everybodySigns(view) || bad.some(inFolder))) return null;
+  if (!records.demanded() && (doNotSign(view).length > 0 || bad.some(inFolder))) return null;
   const all = (
     place: Due['place'],
     held: Record<string, NodeRecord> | Record<string, JoiningRecord>,

@@ -192,11 +192,9 @@ export function objectIn(text: string): object {
   }
 }
 
-/** Does every member's agent know of signatures? Unknown is no. */
-export function everybodySigns(view: Pick<View, 'nodes' | 'states'>): boolean {
-  const members = Object.keys(view.nodes);
-  return members.length > 0 && members.every((name) => view.states[name]?.signs === true);
-}
+/** Members whose agents do not say that they sign. Unknown is no. */
+export const doNotSign = (view: Pick<View, 'nodes' | 'states'>): string[] =>
+  Object.keys(view.nodes).filter((name) => view.states[name]?.signs !== true);
 
 export const signedRecordsOf = (
   { config, security }: Pick<Parts, 'config' | 'security'>,
