@@ -48,6 +48,7 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
   if (found === null) return;
   // Before the mark: once it is there those without a signature are worth nothing.
   if (!(await joinTokens({ kv, prefix, now, records }).signAll())) return;
+  if (!records.demanded() && !(await signTombstones({ records, view, kv, prefix }))) return;
   const ops: TxnOp[] = [];
   // On condition of what was read: who is removed meanwhile does not come back by this.
   for (const { place, name, record } of found) {
@@ -62,6 +63,25 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
   if (!records.isOurs('signed', '', held))
     ops.push({ verb: 'cas', key: 'signed', value: records.sign('signed', '', { schema: 1 }), index });
   if (ops.length > 0) await write(ops);
+}
+
+/** Those of a version before, or the records that were theirs could be put back. False: not known to be done. */
+async function signTombstones({
+  records,
+  view,
+  kv,
+  prefix,
+}: Pick<SigningParts, 'records' | 'view' | 'kv' | 'prefix'>): Promise<boolean> {
+  for (const name of view.removed.filter((one) => view.nodes[one] === undefined)) {
+    const got = await kv.get(`${prefix}removed/${name}`);
+    if (got.kind === 'unknown') return false;
+    const held = got.kind === 'ok' ? objectIn(got.entry.value) : {};
+    if (got.kind === 'absent' || records.isOurs('removed', name, held)) continue;
+    const value = JSON.stringify(records.sign('removed', name, held));
+    const done = await kv.put(`${prefix}removed/${name}`, value, { cas: got.entry.modifyIndex });
+    if (done.kind !== 'ok') return false;
+  }
+  return true;
 }
 
 /** A function to call again and again: does it on the active, and nothing elsewhere. */

@@ -95,6 +95,18 @@ describe('a cluster of the version before', () => {
     expect((await one.view()).nodes.m2?.hostIp).toBe('10.0.0.99');
   });
 
+  test('whom an older active removed is nobody afterwards, though its record had been signed', async () => {
+    const record = one.records.sign('nodes', 'm3', nodeOf('m3', 13));
+    await put('nodes/m3', record);
+    await one.view();
+    await kv.delete(`${PREFIX}nodes/m3`);
+    await put('removed/m3', { schema: 1, at: '' });
+    await marked();
+    await kv.delete(`${PREFIX}removed/m3`);
+    await put('nodes/m3', record);
+    expect(Object.keys((await one.view()).nodes)).toEqual(['m1', 'm2']);
+  });
+
   test('somebody removed while it is signed does not come back', async () => {
     const seen = await one.view();
     await kv.delete(`${PREFIX}nodes/m3`);
@@ -110,11 +122,13 @@ describe('without a signature of the authority', () => {
     await put('nodes/evil', nodeOf('evil', 66));
     await put('joining/worse', holding(nodeOf('worse', 67)));
     await put('nodes/garbage', 'x');
+    await put('nodes/constructor', nodeOf('constructor', 68));
     const view = await one.view();
     expect(Object.keys(view.nodes)).toEqual(['m1', 'm2', 'm3']);
     expect([view.joining, isEnrolled(view, 'evil', nodeOf('evil').proof ?? '')]).toEqual([undefined, false]);
     expect(Object.keys(view.unreadable ?? {}).sort()).toEqual([
       'joining/worse',
+      'nodes/constructor',
       'nodes/evil',
       'nodes/garbage',
     ]);
