@@ -80,12 +80,12 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     };
   }
 
-  /** Of a record that somebody else wrote nothing is taken over that opens a door. */
-  function cleaned({ leaving: _, certificate: __, deviceId: ___, ...rest }: NodeRecord): NodeRecord {
+  /** Of a record that somebody else wrote the options alone are taken over: they open no door. */
+  function cleaned({ options }: NodeRecord): NodeRecord {
     const own = security.current()?.certificate;
-    return own === undefined
-      ? rest
-      : { ...rest, certificate: { name: own.name, fingerprint: own.fingerprint } };
+    const certificate =
+      own === undefined ? {} : { certificate: { name: own.name, fingerprint: own.fingerprint } };
+    return { ...nodeRecordOf(config), options, ...certificate };
   }
 
   return async () => {

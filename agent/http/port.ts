@@ -129,6 +129,8 @@ export type ClusterStatus = OutageReport &
     lease?: LeaseReport;
     /** Keys in Consul whose values are not understood, each with why. */
     unreadable?: Record<string, string>;
+    /** While records of members count without a signature: whose agents do not say that they sign. Left out: they do not, or it is plain. */
+    unsigned?: string[];
     request: RequestReport | null;
     nodes: NodeRow[];
     /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */

@@ -111,6 +111,18 @@ describe('what is read', () => {
     expect((await on.cli('cluster status')).out).not.toContain('joining');
   });
 
+  test('cluster status says while records of members count without a signature, and for whom it waits', async () => {
+    const shown = async (more: Parameters<typeof clusterStatus>[0]) => {
+      on.agent.clusters = [clusterStatus(more)];
+      return (await on.cli('cluster status')).out;
+    };
+    expect(await shown({ unsigned: ['m3'] })).toMatch(
+      /signatures .*not while m3 is off or of a version before/,
+    );
+    expect(await shown({ unsigned: [] })).toMatch(/signatures .*in a moment/);
+    expect(await shown({})).not.toContain('signatures');
+  });
+
   test('cluster status says aloud: no active, degraded, paused, a refused request', async () => {
     on.agent.clusters = [
       clusterStatus({
