@@ -57,6 +57,8 @@ export type Cluster = {
   last(): { decision: Decision; facts: Facts } | null;
   /** Let the members, and who is joining, in everywhere now. Resolves with what failed. */
   letIn(): Promise<string[]>;
+  /** Makes this node's own record say what is so, now. */
+  keepRecord(): Promise<boolean>;
   /** Nodes and managers that are joining. */
   admitted(): Admitted;
   answerVote(request: VoteRequest): Promise<VoteReply>;
@@ -149,6 +151,13 @@ export function createCluster(parts: ClusterParts): Cluster {
   });
   const narrow = narrowOwnToken(parts.parts);
   const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
+  const keepRecord = ownRecord({
+    parts: parts.parts,
+    kv: memberConsul.kv,
+    view: () => node.view,
+    name: node.name,
+    say: (line) => log.for('handler-runner').info(line),
+  });
   const house = housekeeping({
     config,
     membership,
@@ -166,13 +175,7 @@ export function createCluster(parts: ClusterParts): Cluster {
           },
         }
       : {}),
-    keepRecord: ownRecord({
-      parts: parts.parts,
-      kv: memberConsul.kv,
-      view: () => node.view,
-      name: node.name,
-      say: (line) => log.for('handler-runner').info(line),
-    }),
+    keepRecord,
     chore: async () => {
       await followSecrets(parts.parts, consul.kv, node);
       await narrow();
@@ -209,6 +212,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     last: () => last,
     letIn: () => house.letIn(),
     admitted: house.admitted,
+    keepRecord,
     async answerVote(request) {
       return (await drive(core.answerVote(request), ports, abort.signal)) ?? { kind: 'unknown' };
     },

@@ -73,6 +73,7 @@ export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () =>
         () => ({}),
       )),
       settings: settingsOf(config, versions),
+      ...authority(security.report()),
     };
   }
 
@@ -96,6 +97,9 @@ export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () =>
     return done.kind === 'ok';
   };
 }
+
+/** What is not known yet stays as it is told. */
+const authority = <T>(report: T | undefined) => (report === undefined ? {} : { authority: report });
 
 /** The fields of `facts` that `record` has otherwise. */
 const changed = (record: object, facts: object): string[] =>

@@ -37,6 +37,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     view: { nodes: record === null ? {} : { m1: record as NodeRecord }, ...more } as View | null,
     certificate: undefined as { name: string; fingerprint: string; services?: boolean } | undefined,
     shown: undefined as 'own' | 'shared' | undefined,
+    roots: undefined as object | undefined,
     puts: 0,
   };
   const files = {
@@ -49,6 +50,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
   const security = {
     current: () => world.certificate && { certificate: world.certificate },
     inPostgres: () => world.shown,
+    report: () => world.roots,
   };
   const said: string[] = [];
   const keep = ownRecord({
