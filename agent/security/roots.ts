@@ -2,6 +2,7 @@
  * The roots that a node trusts, as a list in one place. There is one, but while the cluster's authority is renewed
  * (authority.ts): then there are two, and the node's own certificates come from either. The first is the one that signs here.
  */
+import { Buffer } from 'node:buffer';
 import { createHash, createPublicKey, sign, verify, X509Certificate } from 'node:crypto';
 import { pemBlocks } from '../platform/tls/bundle.ts';
 import type { Ca } from '../platform/tls/ca.ts';

@@ -94,6 +94,7 @@ describe('the cluster goes on', () => {
     expect(waits('trust', member('m1', ready), member('m2', ready))).toEqual([]);
     expect(waits('trust', member('m1', ready), member('m2', { trusts: [OLD, NEW] }))).toEqual(['m2']);
     expect(waits('trust', member('m1', ready), member('m2', {}))).toEqual(['m2']);
+    expect(waits('trust', member('m1', ready), member('m2', { keys: [OLD, NEW] }))).toEqual(['m2']);
     expect(waits('trust', member('m1', ready), member('m2', null))).toEqual(['m2']);
     expect(waits('trust', member('m1', ready), member('m3', null, { joining: true }))).toEqual(['m3']);
     expect(waits('trust', member('m1', ready, { leaving: true }))).toEqual(['m1']);
