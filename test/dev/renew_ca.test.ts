@@ -219,15 +219,10 @@ test('with --hold it stays where both are trusted, and whoever is active later g
     expect([on, await doors(await stolen(ca), on)]).toEqual([on, SHUT]);
     expect([on, await doors(pairsOf('n2'), on)]).toEqual([on, OPEN]);
   }
+  // The management token was kept readable on the way: whoever is active takes a member out with it, and makes it anew.
   await t.settled(90_000);
-  await t.switchTo('n2', 60_000).catch(() => {});
-  await t.settled(90_000);
-  // Every token for Consul was kept readable on the way: with it one member is taken out, which makes it anew.
   const now = await t.activeName();
   const gone = t.nodes.map(({ name }) => name).find((name) => name !== now) as string;
   const removed = await agent(now, 'cluster', 'nodes', 'remove', gone);
-  expect([
-    removed.code,
-    removed.stderr.includes('--renew-ca') || removed.stdout.includes('--renew-ca'),
-  ]).toEqual([0, true]);
+  expect([removed.code, removed.stdout.includes('--renew-ca')]).toEqual([0, true]);
 }, 400_000);
