@@ -48,25 +48,3 @@ export const postgresSchema = section({
 });
 
 export type PostgresConfig = v.InferOutput<typeof postgresSchema>;
-
-/** Settings the agent alone may set: to change one by `parameters` would break a promise. */
-export const RESERVED_PARAMETERS = [
-  'data_directory',
-  'fsync',
-  'full_page_writes',
-  'hba_file',
-  'hot_standby',
-  'listen_addresses',
-  'max_slot_wal_keep_size',
-  'port',
-  'primary_conninfo',
-  'primary_slot_name',
-  'recovery_target_timeline',
-  'restart_after_crash',
-  'synchronous_commit',
-  'synchronous_standby_names',
-  'unix_socket_directories',
-  'wal_level',
-  'wal_log_hints',
-  'wal_retrieve_retry_interval',
-] as const;

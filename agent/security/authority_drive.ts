@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import type { Gate } from '../consul/gate.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import { joiningRecord, nodeRecord } from '../consul/records.ts';
 import { AgentError } from '../errors.ts';
@@ -27,6 +28,8 @@ export interface DriveParts {
   readonly kv: Pick<ConsulKv, 'get' | 'put' | 'recurse'>;
   /** Of all keys, with a slash at its end. */
   readonly prefix: string;
+  /** Whose records count: what a record says of its node, a key is sealed for. */
+  readonly gate: Pick<Gate, 'refusal' | 'isMember'>;
 }
 
 export type Authority = { readonly record: AuthorityRecord; readonly index: number };
@@ -62,8 +65,8 @@ function parsed(text: string): unknown {
   }
 }
 
-/** All members and who is joining, as Consul has them now. One that cannot be read says nothing. Throws transient `consul_unknown`. */
-export async function membersNow({ kv, prefix }: DriveParts): Promise<Member[]> {
+/** All members and who is joining, as Consul has them now. One whose record cannot be read, or does not count, says nothing. Throws transient `consul_unknown`. */
+export async function membersNow({ kv, prefix, gate }: DriveParts): Promise<Member[]> {
   const all: Member[] = [];
   for (const [folder, schema] of [
     ['nodes/', nodeRecord],
@@ -79,7 +82,11 @@ export async function membersNow({ kv, prefix }: DriveParts): Promise<Member[]> 
         continue;
       }
       const read = v.safeParse(schema, parsed(value));
-      const record = read.success ? (read.output as v.InferOutput<typeof nodeRecord>) : undefined;
+      const found = read.success ? (read.output as v.InferOutput<typeof nodeRecord>) : undefined;
+      const record =
+        found !== undefined && gate.refusal('nodes', name, found) === undefined ? found : undefined;
+      // Written by nobody who makes members, and none that was one.
+      if (record === undefined && !gate.isMember(name)) continue;
       all.push({ name, leaving: record?.leaving === true, report: reportIn(record?.authority) });
     }
   }

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeConfig, type NodeConfig, requireNode } from '../../agent/config.ts';
+import { OPEN_GATE } from '../../agent/consul/gate.ts';
 import { pemBlocks } from '../../agent/platform/tls/bundle.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import { fingerprintOf, keyFits, signedBy } from '../../agent/platform/tls/read.ts';
@@ -17,13 +18,17 @@ import {
   sealForOthers,
 } from '../../agent/security/authority_drive.ts';
 import { followAuthority } from '../../agent/security/authority_follow.ts';
+import { signedAnew } from '../../agent/security/authority_signed.ts';
 import { foundSecurity } from '../../agent/security/found.ts';
 import { liveSecurity } from '../../agent/security/live.ts';
 import { type ManagementParts, resealManagement, seal, unseal } from '../../agent/security/management.ts';
 import { renewCertificates, renewExpired } from '../../agent/security/renew.ts';
 import { isVouched, rootOf, rootsOf, vouch } from '../../agent/security/roots.ts';
 import { sealFor, sealKeyOf, unsealOwn } from '../../agent/security/sealing.ts';
+import type { SignedMemory } from '../../agent/security/signed_memory.ts';
+import { signedRecords } from '../../agent/security/signed_records.ts';
 import { loadSecurity, SERVICES, type Security, securityStore } from '../../agent/security/store.ts';
+import { joinTokens } from '../../agent/security/tokens.ts';
 import { nodeRecord } from '../core/build.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
@@ -102,7 +107,7 @@ class Node {
 
 async function cluster() {
   const { kv } = new FakeConsul({ nodes: ['m1', 'm2', 'm3'], now: () => 0 }).client();
-  const drive = { kv, prefix: 'c/' };
+  const drive = { kv, prefix: 'c/', gate: OPEN_GATE };
   await foundSecurity(configOf('m1'));
   const nodes = ['m1', 'm2', 'm3'].map((name) => new Node(name));
   for (const node of nodes.slice(1)) {
@@ -368,4 +373,60 @@ test("Consul's management token is sealed anew before the old key goes, and open
   const got = await kv.get('c/management');
   const { sealed } = JSON.parse(got.kind === 'ok' ? got.entry.value : '{}');
   expect([unseal(sealed, fresh.key), unseal(sealed, old.key)]).toEqual(['token', undefined]);
+});
+
+test('the old root is not dropped while a record, a join token or the mark is signed by it, and a forged one holds nothing up', async () => {
+  const { kv } = new FakeConsul({ nodes: ['m1'], now: () => 0 }).client();
+  const [old, fresh] = [await createCa('old'), await createCa('new')];
+  let caPem = old.certificate;
+  let ca = old;
+  let remembered: SignedMemory = { clusterId: 'c', demanded: true, members: {} };
+  const records = signedRecords({
+    clusterId: 'c',
+    security: { current: () => ({ caPem, ca }) as Security },
+    store: {
+      load: () => remembered,
+      save: (memory) => {
+        remembered = structuredClone(memory);
+      },
+    },
+    now: () => 1000,
+    failed: () => {},
+  });
+  const parts = { kv, prefix: 'c/', records, now: () => 1000 };
+  const put = async (key: string, value: object) =>
+    expect((await kv.put(`c/${key}`, JSON.stringify(value))).kind).toBe('ok');
+  const node = recordOf('m1');
+  await put('nodes/m1', records.sign('nodes', 'm1', node));
+  await put('signed', records.sign('signed', '', { schema: 1 }));
+  await joinTokens({ ...parts, prefix: 'c/' }).create(10_000, 'ann', fingerprintOf(old.certificate));
+  expect(await signedAnew(parts)).toBe(true);
+
+  [caPem, ca] = [`${fresh.certificate}${old.certificate}`, fresh];
+  expect(await signedAnew(parts)).toBe(false);
+  await put('nodes/m1', records.sign('nodes', 'm1', node));
+  expect(await signedAnew(parts)).toBe(false);
+  await put('signed', records.sign('signed', '', { schema: 1 }));
+  await put('nodes/ghost', { ...recordOf('ghost'), signed: { issued: 5, signature: 'AAAA' } });
+  expect(await signedAnew(parts)).toBe(true);
+  // Join tokens were signed anew on the way.
+  caPem = fresh.certificate;
+  expect((await joinTokens({ ...parts, prefix: 'c/' }).list()).map(({ state }) => state)).toEqual(['open']);
+});
+
+test("a record that does not count is no member's word: no key is sealed for it, and it holds nothing up unless it was a member's", async () => {
+  const { kv, drive, nodes } = await cluster();
+  const [m1] = nodes as [Node];
+  const thief = { trusts: [], keys: [], shows: null, seal: sealKeyOf(m1.security.tls.cert) };
+  await kv.put('c/nodes/ghost', JSON.stringify({ ...recordOf('ghost'), authority: thief }));
+  const gate = {
+    refusal: (_: string, name: string) => (name === 'ghost' || name === 'm3' ? 'not signed' : undefined),
+    isMember: (name: string) => name !== 'ghost',
+  };
+  const seen = await membersNow({ ...drive, gate });
+  expect(seen.map(({ name, report }) => [name, report === undefined])).toEqual([
+    ['m1', false],
+    ['m2', false],
+    ['m3', true],
+  ]);
 });

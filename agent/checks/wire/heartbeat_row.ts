@@ -1,4 +1,5 @@
 /** The one row that postgres_write writes: cloudify_agent.heartbeat. */
+import { laterSettings } from '../../roles/postgres/query_settings.ts';
 import type { PgTarget } from '../port.ts';
 import { Session } from './session.ts';
 
@@ -55,6 +56,7 @@ export async function openForWriting(
       throw new Error('cloudify_agent.heartbeat belongs to another role: drop or rename it');
     if (value !== 'ours') await session.query(CREATE);
     await session.query(FILL);
+    await session.query(laterSettings);
     await session.query('set synchronous_commit = on');
     return session;
   } catch (error) {

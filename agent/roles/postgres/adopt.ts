@@ -24,7 +24,7 @@ export async function adopt(server: Server): Promise<Outcome> {
     makeDir(o.confDir, 0o700);
     makeDir(o.socketDir, 0o700);
     await settings.writeAll({ fenced: true }, server.claims.take('fence', null));
-    await cleanAutoConf(o);
+    await cleanAutoConf(o, true);
     return DONE;
   });
 }
