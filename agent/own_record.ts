@@ -77,6 +77,7 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
         () => ({}),
       )),
       settings: settingsOf(config, versions),
+      ...authority(security.report()),
     };
   }
 
@@ -116,6 +117,9 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     return done.kind === 'ok';
   };
 }
+
+/** What is not known yet stays as it is told. */
+const authority = <T>(report: T | undefined) => (report === undefined ? {} : { authority: report });
 
 /** The fields of `facts` that `record` has otherwise. */
 const changed = (record: object, facts: object): string[] =>
