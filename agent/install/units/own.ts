@@ -69,7 +69,9 @@ export function agentUnit(config: Config): string {
       ...sudoCalls,
       ['CapabilityBoundingSet', `${CALLERS} CAP_NET_ADMIN CAP_NET_RAW CAP_KILL`],
       ['DevicePolicy', 'closed'],
-      config.watchdog_device === undefined ? undefined : ['DeviceAllow', `${config.watchdog_device} rw`],
+      config.watchdog_device === undefined
+        ? undefined
+        : ['DeviceAllow', `${pathWord(config.watchdog_device)} rw`],
       // Not 'full': the trampoline works in this mount namespace, and disabling a unit writes below /etc.
       ['ProtectSystem', 'yes'],
     ],
@@ -120,6 +122,10 @@ export function leaseUnit(config: Config): string {
       ...known(config),
       ['User', 'root'],
       ...always,
+      // Not Type=notify: the agent's start would wait for it, and with it the first renewal. systemd-notify speaks for it, a child.
+      ['NotifyAccess', 'all'],
+      ['WatchdogSec', 10],
+      ['WatchdogSignal', 'SIGKILL'],
       ['KillMode', 'control-group'],
       ['TimeoutStopSec', 5],
       ['OOMPolicy', 'continue'],
