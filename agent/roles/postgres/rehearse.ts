@@ -137,7 +137,10 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
   const inner = await readdir(data);
   for (const path of ['global/pg_control', ...inner, ''].map((name) => join(data, name)))
     await lchown(path, as.uid, as.gid).catch(() => {});
-  for (const path of [mainConf(trial), clusterConf(trial)]) await lchown(path, 0, as.gid);
+  for (const path of [mainConf(trial), clusterConf(trial)]) {
+    await lchown(path, 0, as.gid);
+    await chmod(path, 0o640);
+  }
   await lchown(dir, 0, as.gid);
   await chmod(dir, 0o750);
   return computed;
