@@ -10,6 +10,7 @@ import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
+import { refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
 import type { Report, Steps } from './tracker.ts';
 
@@ -74,7 +75,9 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
   const { config, pg, consul, machine, files, doors } = parts.parts;
-  const admission = await step('asking to be admitted', () => admitSomewhere(parts));
+  const admission = await step('asking to be admitted', async () =>
+    refuseOtherVersion(config, await admitSomewhere(parts)),
+  );
   let entering = false;
   const [ended, given] = [new AbortController(), new AbortController()];
   const keepers = [admission.active.hostIp, ...parts.addresses];

@@ -14,6 +14,7 @@ import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
+import { refuseUnfit } from './preflight.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -34,8 +35,10 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
   const { kv } = parts;
   const { config, pg, consul, files, machine } = parts.parts;
   const prefix = `${config.consul.prefix}/`;
-  const systemId = await step('checking the database', async () => {
+  const systemId = await step('checking the database', async (report) => {
     const facts = await pg.facts(3000);
+    const known = facts.data === 'empty' ? [] : refuseUnfit(await pg.preflight());
+    if (known.length > 0) report({ detail: known.join('; ') });
     if (facts.data !== 'ok' || facts.systemId === null) {
       throw new AgentError({
         class: 'operator',
@@ -44,7 +47,6 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
-    await refuseUnfit(pg);
     return facts.systemId;
   });
   const security = config.api.tls
@@ -122,18 +124,6 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       if (performance.now() > until) throw notOpened(`the database was not opened in time: ${reason}`);
       await new Promise((done) => setTimeout(done, 50));
     }
-  });
-}
-
-/** While its clients are still in: what is found later, they wait for. */
-async function refuseUnfit(pg: Parts['pg']): Promise<void> {
-  const objections = await pg.examine();
-  if (objections.length === 0) return;
-  throw new AgentError({
-    class: 'operator',
-    code: 'database_not_fit',
-    message: objections.map(({ what }) => what).join('; '),
-    hint: objections.map(({ mend }) => mend).join('; '),
   });
 }
 

@@ -63,6 +63,7 @@ export function postgresOptions(
     logFile: systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
     parameters: { ...postgres.parameters },
     ...originals(config),
+    underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
     ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
     ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),

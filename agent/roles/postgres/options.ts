@@ -75,6 +75,8 @@ export type PgOptions = {
   conninfo?: Record<string, string>;
   /** Further settings, after the managed ones. */
   parameters?: Record<string, string>;
+  /** The server is a unit of systemd's: then a running one must be one, too, before it is taken over. */
+  underSystemd?: boolean;
   starter: Starter;
 };
 

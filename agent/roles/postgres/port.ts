@@ -15,7 +15,7 @@ import type {
   Upstream,
   WalSender,
 } from '../../core/postgres.ts';
-import type { Objection } from './examine.ts';
+import type { Finding } from '../../platform/finding.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -41,6 +41,9 @@ export interface Postgres {
   /** Observe everything at once. Deadline `ms`; what did not answer in time is unknown. Keeps its own connection. */
   facts(ms: number): Promise<PgFacts>;
 
+  /** What stands in the way of founding a cluster on this database, running or not. Changes nothing; never throws. */
+  preflight(): Promise<Finding[]>;
+
   /**
    * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,
    * another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
@@ -48,11 +51,6 @@ export interface Postgres {
    */
   adopt(): Promise<Outcome>;
 
-  /**
-   * What in the manager's own configuration stands in the way of a cluster, each with what to do. Changes nothing, and the server may
-   * run; takes a second or more. Throws when it cannot be looked at.
-   */
-  examine(): Promise<Objection[]>;
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
-import { type Settings, stripAutoConf } from './conf.ts';
+import { partAutoConf, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
@@ -13,13 +13,25 @@ import { type Deadline, deadline, poll } from './time.ts';
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
 
-/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. */
-export async function cleanAutoConf(o: PgOptions): Promise<void> {
+/** What the manager had set with ALTER SYSTEM before the agent took it out: given back by teardown. */
+export const takenFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'auto.conf.taken');
+
+/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
+export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
   const text = await readText(path);
   if (text === null) return;
-  const stripped = stripAutoConf(text, o);
-  if (stripped !== text) writeDurably(path, stripped, PRIVATE);
+  const { kept, taken } = partAutoConf(text, o);
+  if (taken.length === 0) return;
+  if (keep) await keepTaken(o, taken);
+  writeDurably(path, kept, PRIVATE);
+}
+
+/** Before they are taken out. Again after an interruption: nothing twice. */
+async function keepTaken(o: PgOptions, lines: string[]): Promise<void> {
+  const before = ((await readText(takenFile(o))) ?? '').split('\n').filter((line) => line !== '');
+  const all = [...before, ...lines.filter((line) => !before.includes(line))];
+  writeDurably(takenFile(o), `${all.join('\n')}\n`, PRIVATE);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
 
+import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import {
@@ -33,17 +34,30 @@ export interface SettingsStore {
   forget(): void;
 }
 
+/** The version of the data; null where there is none. */
+export async function majorOf(o: PgOptions): Promise<number | null> {
+  const major = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
+  return Number.isNaN(major) ? null : major;
+}
+
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
+  let major: number | null = null;
   let queue: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<Settings> => {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
     return current;
   };
+  /** Read once: a disk that hangs is not to hold up a cut. */
+  const known = async (): Promise<number | null> => {
+    major ??= await majorOf(o);
+    return major;
+  };
   const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
     const next = { ...(await load()), ...part, generation: newGeneration() };
     const access = await accessOf(o, next);
+    const version = await known();
     claim.check();
     makeDir(o.confDir, 0o700);
     if (next.fenced) await access.write();
@@ -51,7 +65,7 @@ export function createSettings(o: PgOptions): SettingsStore {
     claim.check();
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
-    writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
+    writeDurably(clusterConf(o), renderClusterConf(o, next, version), PRIVATE);
     if (!next.fenced) await access.write();
     current = next;
     return next;
@@ -59,7 +73,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   /** The settings, when all their files say already what `part` wants: a start then waits for no disk. */
   const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
     const next = { ...(await load()), ...part };
-    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next)) return null;
+    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
   };
@@ -82,6 +96,7 @@ export function createSettings(o: PgOptions): SettingsStore {
       }),
     forget: () => {
       current = null;
+      major = null;
     },
   };
 }

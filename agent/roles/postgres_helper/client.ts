@@ -135,7 +135,7 @@ export function createHelperClient(o: HelperClient): Postgres {
     }
   };
 
-  const surely = async (method: 'examine' | 'inspect'): Promise<never> => {
+  const surely = async (method: Method): Promise<never> => {
     try {
       return (await call(method, [])) as never;
     } catch (cause) {
@@ -154,8 +154,8 @@ export function createHelperClient(o: HelperClient): Postgres {
     replication: (ms) => or(null, 'replication', [ms]),
     position: (ms) => or(null, 'position', [ms]),
     history: (tli) => or(null, 'history', [tli]),
-    examine: () => surely('examine'),
     inspect: () => surely('inspect'),
+    preflight: () => surely('preflight'),
     async setIdentity(name) {
       identity = name;
       // Without a connection the next one begins with it, before any call.

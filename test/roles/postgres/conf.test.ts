@@ -4,10 +4,10 @@ import {
   initialSettings,
   parseClusterConf,
   parseSyncList,
+  partAutoConf,
   renderClusterConf,
   renderMainConf,
   renderSyncList,
-  stripAutoConf,
 } from '../../../agent/roles/postgres/conf.ts';
 import { conninfo, conninfoTo, renderPassFile } from '../../../agent/roles/postgres/conninfo.ts';
 import { hostOf } from '../../../agent/roles/postgres/facts.ts';
@@ -106,7 +106,15 @@ describe('postgresql.auto.conf', () => {
   test('loses what the agent owns and any recovery target, keeps the rest', () => {
     const text =
       "# comment\nwork_mem = '1MB'\nPort = '1'\n primary_conninfo = 'x'\nrecovery_target_time = 'y'\nsynchronous_standby_names='*'\n";
-    expect(stripAutoConf(text, options())).toBe("# comment\nwork_mem = '1MB'\n");
+    expect(partAutoConf(text, options())).toEqual({
+      kept: "# comment\nwork_mem = '1MB'\n",
+      taken: [
+        "Port = '1'",
+        " primary_conninfo = 'x'",
+        "recovery_target_time = 'y'",
+        "synchronous_standby_names='*'",
+      ],
+    });
   });
 });
 
