@@ -4,8 +4,6 @@ import { dataVersion } from '../../platform/paths.ts';
 import { examine } from './examine.ts';
 import type { PgOptions } from './options.ts';
 
-const ID = 'database_settings';
-
 /** Never throws. Nothing where there is no database, or none that this user may read: that is said elsewhere. */
 export async function ownSettings(o: Omit<PgOptions, 'starter'>): Promise<Finding[]> {
   if (dataVersion(o.dataDir) === undefined) return [];
@@ -15,11 +13,11 @@ export async function ownSettings(o: Omit<PgOptions, 'starter'>): Promise<Findin
     return [];
   });
   const findings = [
-    ...objections.map(({ what, mend }) => fail(ID, what, mend)),
+    ...objections.map(({ what, mend }) => fail('database_settings', what, mend)),
     ...untried.map((why) =>
-      warn(ID, `the manager's own settings could not be tried: ${why}`, 'run this as root'),
+      warn('database_settings', `the manager's own settings could not be tried: ${why}`, 'run this as root'),
     ),
   ];
   if (findings.length > 0) return findings;
-  return [ok(ID, "the manager's own settings and rules for clients can be kept")];
+  return [ok('database_settings', "the manager's own settings and rules for clients can be kept")];
 }
