@@ -49,8 +49,6 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
-    // While its clients are still in: what is found later, they wait for.
-    refuseUnfit((await pg.examine()).map(({ what, mend }) => fail('own_settings', what, mend)));
     await refuseSettings(pg);
     return facts.systemId;
   });

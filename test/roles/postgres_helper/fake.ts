@@ -33,7 +33,6 @@ export class FakeDriver {
       await this.hold;
       return this.facts;
     },
-    examine: async () => [],
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),
