@@ -34,7 +34,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   const all: Promise<Finding[]>[] = [
     programs(config),
     Promise.resolve().then(() => machine(config)),
-    database(config),
+    database(config, isMember(config)),
     serverSettings(config),
     installed(config, file),
     hasAddress(config)
@@ -51,6 +51,15 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   return settled.flatMap((result) =>
     result.status === 'fulfilled' ? result.value : [notSeen(result.reason)],
   );
+}
+
+/** A member's database is the agent's already; one that cannot be told is not looked at as one that is to be. */
+function isMember(config: Config): boolean | undefined {
+  try {
+    return membershipStore(config).load() !== undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** In a cluster a node has the name and the address that start or join was given. */

@@ -4,7 +4,8 @@ import process from 'node:process';
 import type { Config } from '../config/resolve.ts';
 import { accounts } from '../install/real_sight.ts';
 import { isExecutable, postgresBinDir } from '../platform/paths.ts';
-import { originalConf, type RunAs, rehearse } from '../roles/postgres/rehearse.ts';
+import { originalConf } from '../roles/postgres/originals.ts';
+import { type RunAs, rehearse } from '../roles/postgres/rehearse.ts';
 import { serverOptions } from '../roles/postgres_of.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import process from 'node:process';
 import * as v from 'valibot';
 import { AgentError } from '../../agent/errors.ts';
 import { until } from '../../agent/platform/clock.ts';
+import { givenEnvironment } from '../../agent/platform/environment.ts';
 import { readJson, writeAtomically } from '../../agent/platform/files.ts';
 import { alive, bootId, readStat } from '../../agent/platform/procfs.ts';
 import { type DevNode, lastLines } from './layout.ts';
@@ -48,7 +48,12 @@ export async function startAgent(node: DevNode, program: readonly string[], user
   const child = spawn(command, args, {
     cwd: node.dir,
     // HOME and the caches of a runtime: the user's own may not be writable, or not exist.
-    env: { ...process.env, [NODE_VARIABLE]: node.dir, HOME: node.dir, DENO_DIR: join(node.dir, 'deno') },
+    env: {
+      ...givenEnvironment(),
+      [NODE_VARIABLE]: node.dir,
+      HOME: node.dir,
+      DENO_DIR: join(node.dir, 'deno'),
+    },
     detached: true,
     stdio: ['ignore', log, log],
   });

@@ -9,7 +9,7 @@ import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
-import { syncthingUnit } from '../../agent/install/units/parts.ts';
+import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 
 describe('a command line in a unit', () => {
@@ -95,6 +95,14 @@ test('Syncthing sees a list of folders and of the system what is read-only, and 
       /^-(\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc|sys)|\/etc\/(ssl|ld\.so\.cache|passwd|group|nsswitch\.conf|hosts|resolv\.conf|localtime|mime\.types)|.*\/bun[^/]*)$/,
     );
   expect(unit).not.toContain('InaccessiblePaths');
+});
+
+test('units that call members are told of no proxy, whatever the service manager sets for all', () => {
+  const config = withFiles({ consul: { binary: process.execPath } });
+  for (const unit of [consulUnit(config), syncthingUnit(config) ?? '']) {
+    const kept = listed(unit, 'UnsetEnvironment');
+    expect(kept).toEqual(expect.arrayContaining(['HTTP_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy']));
+  }
 });
 
 test.each([

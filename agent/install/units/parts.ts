@@ -5,7 +5,7 @@ import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/pa
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
 import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
-import { execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
+import { DIRECT, execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
   if (value !== undefined) return value;
@@ -86,6 +86,7 @@ export function consulUnit(config: Config): string {
       ['OOMScoreAdjust', -800],
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
+      ...DIRECT,
       ...SEALED,
       ['CapabilityBoundingSet', ''],
       ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
@@ -124,6 +125,7 @@ export function syncthingUnit(config: Config): string | undefined {
       // Files of other owners are read and written, and keep their owners.
       ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
       ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
+      ...DIRECT,
       ...SEALED,
       ...allowed(config, binary),
       ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX AF_NETLINK'],

@@ -1,4 +1,5 @@
 /** A systemd unit as text. */
+import { KEPT_OUT } from '../../platform/environment.ts';
 
 /** A section's lines; undefined ones are left out. Keys may come more than once. */
 export type Section = readonly (readonly [key: string, value: string | number] | undefined)[];
@@ -31,6 +32,9 @@ export const execLine = (argv: readonly string[]): string =>
 
 /** A word of a setting that holds a list of them: paths, variables. Only command lines know `$`. */
 export const pathWord = (path: string): string => quoted(literal(path));
+
+/** Whatever the machine's service manager, or a drop-in for all, sets: members are reached directly. */
+export const DIRECT: Section = [['UnsetEnvironment', KEPT_OUT.join(' ')]];
 
 /** What none of ours needs, whatever it writes. */
 const ENCLOSED: Section = [

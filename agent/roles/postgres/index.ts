@@ -9,6 +9,7 @@ import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { Postgres } from './port.ts';
+import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
 import { rehearse } from './rehearse.ts';
 import { ensureReplicationRole } from './replication_role.ts';
@@ -58,6 +59,7 @@ export function createPostgres(o: PgOptions): Postgres {
     facts: (ms) => facts(server, ms),
     adopt: () => adopt(server),
     rehearse: () => rehearse(o, REHEARSAL),
+    preflight: () => preflight(o),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

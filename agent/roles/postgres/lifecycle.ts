@@ -13,6 +13,7 @@ import { readControl } from './control.ts';
 import { endServer } from './ending.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
+import { keptOfCopy } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
@@ -118,7 +119,9 @@ async function prepare(
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   makeDir(o.socketDir, 0o700);
   const shut = claims.take('fence', null);
-  await settings.writeAll({ fenced: true, ...(role === 'primary' ? { floors: {} } : {}) }, shut);
+  const part =
+    role === 'primary' ? { floors: {} } : { kept: await keptOfCopy(o, (await settings.get()).kept) };
+  await settings.writeAll({ fenced: true, ...part }, shut);
   await cleanAutoConf(o);
   removeDurably(join(o.dataDir, 'recovery.signal'));
   claim.check();

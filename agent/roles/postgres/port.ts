@@ -15,6 +15,7 @@ import type {
   Upstream,
   WalSender,
 } from '../../core/postgres.ts';
+import type { Finding } from '../../platform/finding.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -39,6 +40,9 @@ export const DETACH = 'the agent detaches from its task';
 export interface Postgres {
   /** Observe everything at once. Deadline `ms`; what did not answer in time is unknown. Keeps its own connection. */
   facts(ms: number): Promise<PgFacts>;
+
+  /** What stands in the way of founding a cluster on this database, running or not. Changes nothing; never throws. */
+  preflight(): Promise<Finding[]>;
 
   /**
    * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,

@@ -3,7 +3,6 @@
  * out, the fence's too. So the server's own program reads all of it first, in a folder made for it: nothing of the data is touched, and it
  * does not matter whether a server runs.
  */
-import { existsSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -19,16 +18,18 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { dataVersion } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import {
   clusterConf,
   initialSettings,
   mainConf,
+  partAutoConf,
   renderClusterConf,
   renderMainConf,
-  stripAutoConf,
 } from './conf.ts';
 import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
 import { type Deadline, deadline } from './time.ts';
@@ -42,12 +43,6 @@ const OWN =
 
 /** From this version on a value exists that is known only once libraries are loaded and settings held against each other. */
 const COMPUTED_SINCE = 15;
-
-/** The manager's own file, where there is one. */
-export const originalConf = (o: Pick<PgOptions, 'dataDir' | 'originalConfig'>): string | null => {
-  const own = join(o.dataDir, 'postgresql.conf');
-  return o.originalConfig ?? (existsSync(own) ? own : null);
-};
 
 /** Failed: what the server does not take, in which file and key. Also when it could not be tried in `ms`. Changes nothing. */
 export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Outcome> {
@@ -127,7 +122,11 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
   const trial = { ...o, confDir: dir };
   const data = join(dir, 'data');
   await writeFile(mainConf(trial), renderMainConf(trial, originalConf(o)), { mode: 0o640 });
-  await writeFile(clusterConf(trial), renderClusterConf(trial, initialSettings(trial)), { mode: 0o640 });
+  await writeFile(
+    clusterConf(trial),
+    renderClusterConf(trial, initialSettings(trial), dataVersion(o.dataDir) ?? null),
+    { mode: 0o640 },
+  );
   await mkdir(join(data, 'global'), { recursive: true, mode: 0o700 });
   const computed = await likeness(o, data).catch(() => false);
   if (as === undefined) return computed;
@@ -144,7 +143,7 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
 /** So much of the data directory as its server looks at before it makes its memory. */
 async function likeness(o: PgOptions, data: string): Promise<boolean> {
   const auto = await readText(join(o.dataDir, 'postgresql.auto.conf'));
-  await writeFile(join(data, 'postgresql.auto.conf'), auto === null ? '' : stripAutoConf(auto, o), {
+  await writeFile(join(data, 'postgresql.auto.conf'), auto === null ? '' : partAutoConf(auto, o).kept, {
     mode: 0o600,
   });
   const version = await readText(join(o.dataDir, 'PG_VERSION'));

@@ -1,5 +1,5 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-
+import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import {
@@ -15,9 +15,9 @@ import {
 import { passFile, renderPassFile } from './conninfo.ts';
 import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
 import { createParameters } from './parameters.ts';
 import { readText } from './read_text.ts';
-import { originalConf } from './rehearse.ts';
 import { writeText } from './write_text.ts';
 
 export interface SettingsStore {
@@ -34,9 +34,16 @@ export interface SettingsStore {
   forget(): void;
 }
 
+/** The version of the data; null where there is none. */
+export async function majorOf(o: PgOptions): Promise<number | null> {
+  const major = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
+  return Number.isNaN(major) ? null : major;
+}
+
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
   const parameters = createParameters(o);
+  let major: number | null = null;
   let queue: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<Settings> => {
@@ -47,9 +54,15 @@ export function createSettings(o: PgOptions): SettingsStore {
     const now = await load();
     return { ...now, ...part, parameters: parameters.toWrite(now) };
   };
+  /** Read once: a disk that hangs is not to hold up a cut. */
+  const known = async (): Promise<number | null> => {
+    major ??= await majorOf(o);
+    return major;
+  };
   const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
     const next = { ...(await wanted(part)), generation: newGeneration() };
     const access = await accessOf(o, next);
+    const version = await known();
     claim.check();
     makeDir(o.confDir, 0o700);
     if (next.fenced) await access.write();
@@ -57,7 +70,7 @@ export function createSettings(o: PgOptions): SettingsStore {
     claim.check();
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
-    writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
+    writeDurably(clusterConf(o), renderClusterConf(o, next, version), PRIVATE);
     if (!next.fenced) await access.write();
     current = next;
     return next;
@@ -65,7 +78,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   /** The settings, when all their files say already what `part` wants: a start then waits for no disk. */
   const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
     const next = await wanted(part);
-    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next)) return null;
+    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
   };
@@ -91,6 +104,7 @@ export function createSettings(o: PgOptions): SettingsStore {
     },
     forget: () => {
       current = null;
+      major = null;
     },
   };
 }

@@ -46,6 +46,7 @@ export const manners: Readonly<Record<Method, Manner>> = {
   facts: { ms: 0, slack: 300 },
   position: { ms: 0, slack: 300 },
   replication: { ms: 0, slack: 300 },
+  preflight: { limit: 30_000, slack: usual },
   inspect: { limit: 5000, slack: usual },
   history: { limit: 5000, slack: usual },
   adopt: { limit: 30_000, slack: usual },
