@@ -142,6 +142,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
             return {
               open: made?.node.fence === 'open' && made.node.view?.active?.value.node === node_name,
               reason: made?.last()?.decision.reason ?? 'starting',
+              failingFor:
+                made === null || made.node.lastFailure === null
+                  ? 0
+                  : made.node.now() - made.node.lastFailure.since,
             };
           },
         },
@@ -179,6 +183,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
             return {
               streaming: made?.node.pg?.streaming ?? false,
               reason: made?.last()?.decision.reason ?? 'starting',
+              failingFor:
+                made === null || made.node.lastFailure === null
+                  ? 0
+                  : made.node.now() - made.node.lastFailure.since,
             };
           },
         },

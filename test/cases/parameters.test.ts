@@ -238,6 +238,7 @@ if (asServerUser(import.meta.path)) {
   test('root asks as the user of the server, and leaves nothing behind', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'agent-root-'));
     const own = join(dir, 'own');
+    let umask: number | undefined;
     try {
       mkdirSync(own);
       spawnSync('chmod', ['755', dir]);
@@ -267,7 +268,8 @@ if (asServerUser(import.meta.path)) {
           (name) => name.startsWith('agent-rehearsal-') && lstatSync(`/tmp/${name}`).uid === 0,
         );
       const before = left();
-      // Before there is any data, too.
+      // Whatever the caller's umask; before there is any data, too.
+      umask = process.umask(0o077);
       expect(await settings({ shared_buffers: 'lots' })).toMatchObject([{ state: 'fail' }]);
       expect(spawnSync('runuser', ['-u', 'postgres', '--', ...initdb], { cwd: '/' }).status).toBe(0);
       const files = () => spawnSync('find', [own, '-printf', '%p %u %m\n'], { encoding: 'utf8' }).stdout;
@@ -281,6 +283,7 @@ if (asServerUser(import.meta.path)) {
       // Other tests may be at it now: theirs go as well.
       await eventually('nothing is left behind', 30_000, () => left().every((name) => before.includes(name)));
     } finally {
+      if (umask !== undefined) process.umask(umask);
       rmSync(dir, { recursive: true });
     }
   }, 120_000);

@@ -8,7 +8,7 @@ import { parseUnits } from '../../agent/install/real_sight.ts';
 import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
-import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
+import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
 import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 
@@ -45,6 +45,18 @@ test('the agent is back within 200 ms however often it dies, and a hung one is k
     'KillMode=process',
   ])
     expect(unit.split('\n')).toContain(line);
+});
+
+test('a lease helper that hangs is killed too, and nobody waits for its start', () => {
+  const lines = leaseUnit(makeConfig()).split('\n');
+  for (const line of [
+    'Type=exec',
+    'NotifyAccess=all',
+    'WatchdogSec=10',
+    'WatchdogSignal=SIGKILL',
+    'Restart=always',
+  ])
+    expect(lines).toContain(line);
 });
 
 test('the agent stops before the database when the machine goes down, and waits for no service of the manager', () => {

@@ -119,6 +119,10 @@ export function leaseUnit(config: Config): string {
       ...known(config),
       ['User', 'root'],
       ...always,
+      // Not Type=notify: the agent's start would wait for it, and with it the first renewal. systemd-notify speaks for it, a child.
+      ['NotifyAccess', 'all'],
+      ['WatchdogSec', 10],
+      ['WatchdogSignal', 'SIGKILL'],
       ['KillMode', 'control-group'],
       ['TimeoutStopSec', 5],
       ['OOMPolicy', 'continue'],

@@ -22,18 +22,18 @@ export type Settings = {
   tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
-  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
-  parameters?: Record<string, string>;
   /** The manager's own that are more than is needed (kept.ts). */
   kept?: Record<string, string>;
+  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
+  parameters?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
 
-export const clusterConf = (o: PgOptions): string => join(o.confDir, 'cluster.conf');
+export const clusterConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'cluster.conf');
 export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'postgresql.conf');
-export const hbaFile = (o: PgOptions): string => join(o.confDir, 'pg_hba.conf');
-export const identFile = (o: PgOptions): string => join(o.confDir, 'pg_ident.conf');
+export const hbaFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_hba.conf');
+export const identFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_ident.conf');
 
 /** How the server is started, by the driver as by its unit. */
 export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir'>): string[] => [
@@ -122,10 +122,12 @@ const marks = (s: Settings): Record<string, string> => ({
 });
 
 export function renderClusterConf(o: PgOptions, s: Settings, major: number | null = null): string {
-  const parameters = s.parameters ?? o.parameters;
-  const lines = Object.entries({ ...managed(o, s, major), ...parameters, ...s.floors, ...marks(s) }).map(
-    ([name, value]) => `${name} = ${confValue(value)}`,
-  );
+  const lines = Object.entries({
+    ...managed(o, s, major),
+    ...(s.parameters ?? o.parameters),
+    ...s.floors,
+    ...marks(s),
+  }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [
     `# settings ${JSON.stringify(s)}`,
     '# Written by the agent and replaced at every change: put your own settings elsewhere.',
@@ -171,7 +173,8 @@ export function managedNames(o: PgOptions): Set<string> {
  * basebackup or a rewind brings the source's.
  */
 export function partAutoConf(text: string, o: PgOptions): { kept: string; taken: string[] } {
-  const names = managedNames(o);
+  // Of a parameter agent.yaml says what holds, not what somebody once set beside it.
+  const names = new Set([...managedNames(o), ...Object.keys(o.parameters ?? {}).map((n) => n.toLowerCase())]);
   const isOurs = (line: string) => names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase());
   const lines = text.split('\n');
   return { kept: lines.filter((line) => !isOurs(line)).join('\n'), taken: lines.filter(isOurs) };

@@ -16,6 +16,10 @@ export type Mode = 'fast' | 'immediate';
 
 /** How long the standbys have to take the shutdown checkpoint, and the archiver its files, before they are ended. */
 const drain = 1000;
+/** One that ends tells its peer, and waits for that too until it is told to end once more. */
+const AGAIN = 250;
+/** For the list of those that decode; a server that does not answer by then is not asked. */
+const ASKING = 300;
 /**
  * Titles of those that the checkpoint does not end: the checkpointer still deletes files, the others write down what they were
  * told, and end with the postmaster.
@@ -40,9 +44,10 @@ export async function endServer(server: Server, mode: Mode, end: Deadline): Prom
 }
 
 async function endPostmaster(server: Server, pid: number, mode: Mode, end: Deadline): Promise<void> {
+  const decoders = mode === 'fast' ? await decoding(server, end) : [];
   server.link.drop();
   ask(server, pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-  const stuck = mode === 'fast' ? stuckChildren(server.o.dataDir, pid) : null;
+  const stuck = mode === 'fast' ? stuckChildren(server.o.dataDir, pid, decoders) : null;
   await poll(end, 5, async () => {
     if (!alive(pid)) return true;
     await stuck?.release();
@@ -71,6 +76,19 @@ async function endComing(server: Server, mode: Mode, end: Deadline): Promise<str
     : 'the postmaster does not end';
 }
 
+/** Walsenders of logical slots, as far as the server says so in time: no standby waits for what they send. */
+async function decoding(server: Server, end: Deadline): Promise<ProcessStat[]> {
+  try {
+    const rows = await server.link.query(
+      "select active_pid as pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null",
+      Math.max(1, Math.min(ASKING, end.left() / 4)),
+    );
+    return rows.flatMap(({ pid }) => readStat(Number(pid)) ?? []);
+  } catch {
+    return [];
+  }
+}
+
 function ask(server: Server, pid: number, name: NodeJS.Signals): void {
   const { starter } = server.o;
   if (starter.pid() === pid) starter.kill(name);
@@ -82,9 +100,11 @@ function ask(server: Server, pid: number, name: NodeJS.Signals): void {
  * last of the log; one whose peer is gone without a word, or a command that hangs or fails, holds it up for a long time. Once the
  * checkpoint is on disk there is nothing left to write, and the living had their time: what is left is ended, and killed if that
  * does not help. The stop stays a clean one. What was not archived keeps its mark (archive_status/*.ready), for the archiver of
- * the next writable start.
+ * the next writable start. `decoders` hold the checkpoint itself up while their subscriber takes nothing: they are told to end
+ * before it, and not killed, which would make the stop unclean.
  */
-function stuckChildren(dataDir: string, postmaster: number) {
+function stuckChildren(dataDir: string, postmaster: number, decoders: ProcessStat[]) {
+  let askAgain = performance.now() + drain;
   let since: number | null = null;
   /** The archiver's command and what that started, which may outlive it. */
   const commands = new Map<number, ProcessStat>();
@@ -96,6 +116,10 @@ function stuckChildren(dataDir: string, postmaster: number) {
     async release(): Promise<void> {
       if (since === null) {
         if ((await peekControl(dataDir))?.down) since = performance.now();
+        else if (performance.now() > askAgain) {
+          askAgain = performance.now() + AGAIN;
+          for (const { pid, startTime } of decoders) if (alive(pid, startTime)) signal(pid, 'SIGTERM');
+        }
         return;
       }
       const waited = performance.now() - since;

@@ -16,6 +16,7 @@ import type {
   WalSender,
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
+import type { Objection } from './examine.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -26,6 +27,8 @@ export type Inspection = {
   /** Major version, from PG_VERSION. */
   version: number | null;
   systemId: string | null;
+  /** Why no copy of a database could take its place, with what to do. */
+  unfit?: string;
 };
 
 /** PEM texts, and the common names of the certificates that members may connect with now. */
@@ -52,11 +55,16 @@ export interface Postgres {
   adopt(): Promise<Outcome>;
 
   /**
+  /**
    * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
    * not. Failed: file, key and what the server says. Changes nothing.
    */
   rehearse(): Promise<Outcome>;
-
+  /**
+   * What in the manager's own configuration stands in the way of a cluster, each with what to do. Changes nothing, and the server may
+   * run; takes a second or more. Throws when it cannot be looked at.
+   */
+  examine(): Promise<Objection[]>;
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**
@@ -122,7 +130,7 @@ export interface Postgres {
    */
   reserveTimelines(next: number): Promise<Outcome>;
 
-  /** Replace the data directory with a copy of `from`. Written beside it and moved into place when complete. Cancelled by `signal`. */
+  /** Replace the data directory with a copy of `from`. Written beside it, or inside where it is a mount point, and moved into place when complete. Cancelled by `signal`. */
   basebackup(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
   /** pg_rewind to `from`. The server must be stopped cleanly or as a standby; leaves standby.signal in place. */
   rewind(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;

@@ -34,6 +34,7 @@ import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
+
 import { type Deadline, deadline } from './time.ts';
 
 /** Whoever the server runs as, where root asks. */
@@ -149,7 +150,10 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
   const inner = await readdir(data);
   for (const path of ['global/pg_control', ...inner, ''].map((name) => join(data, name)))
     await lchown(path, as.uid, as.gid).catch(() => {});
-  for (const path of [mainConf(trial), clusterConf(trial)]) await lchown(path, 0, as.gid);
+  for (const path of [mainConf(trial), clusterConf(trial)]) {
+    await lchown(path, 0, as.gid);
+    await chmod(path, 0o640);
+  }
   await lchown(dir, 0, as.gid);
   await chmod(dir, 0o750);
   return computed;

@@ -42,22 +42,22 @@ export async function majorOf(o: PgOptions): Promise<number | null> {
 
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
-  const parameters = createParameters(o);
   let major: number | null = null;
+  const parameters = createParameters(o);
   let queue: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<Settings> => {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
     return current;
   };
-  const wanted = async (part: Partial<Settings>): Promise<Settings> => {
-    const now = await load();
-    return { ...now, ...part, parameters: parameters.toWrite(now) };
-  };
   /** Read once: a disk that hangs is not to hold up a cut. */
   const known = async (): Promise<number | null> => {
     major ??= await majorOf(o);
     return major;
+  };
+  const wanted = async (part: Partial<Settings>): Promise<Settings> => {
+    const now = await load();
+    return { ...now, ...part, parameters: parameters.toWrite(now) };
   };
   const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
     const next = { ...(await wanted(part)), generation: newGeneration() };
