@@ -9,7 +9,6 @@ import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
 import type { Parts } from '../parts.ts';
-import { fail } from '../platform/finding.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';

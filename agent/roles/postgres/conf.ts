@@ -163,7 +163,9 @@ export function renderMainConf(o: PgOptions, original: string | null): string {
 /** Every name that the agent may set, of any version. */
 export function managedNames(o: PgOptions): Set<string> {
   const tls = o.replicationAuth === 'certificate' ? serverTls(o, { id: '', members: [] }) : {};
-  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls)]);
+  // agent.yaml says what holds, not what somebody once set beside it.
+  const parameters = Object.keys(o.parameters ?? {}).map((name) => name.toLowerCase());
+  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls), ...parameters]);
 }
 
 /**
