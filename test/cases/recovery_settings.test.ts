@@ -74,8 +74,12 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby', streaming: true });
     });
 
-    test('ALTER SYSTEM on a running standby is out again with the next change of the agent', async () => {
+    test('ALTER SYSTEM on a running standby is without effect, and out again with the next change of the agent', async () => {
       await b.sql("alter system set recovery_min_apply_delay = '1h'");
+      await b.sql(`alter system set restore_command = 'touch ${asked}'`);
+      await b.sql('select pg_reload_conf()');
+      await new Promise((next) => setTimeout(next, 500));
+      expect(await shown(b)).toEqual([]);
       expect(await b.pg.setUpstream(null, 10_000)).toEqual(done);
       expect(await b.pg.setUpstream(a.upstream, 10_000)).toEqual(done);
       expect(await shown(b)).toEqual([]);
