@@ -11,6 +11,7 @@ import type { PgOptions } from './options.ts';
 import type { Postgres } from './port.ts';
 import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
+import { holdSettings } from './reload.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -56,6 +57,7 @@ export function createPostgres(o: PgOptions): Postgres {
     facts: (ms) => facts(server, ms),
     adopt: () => adopt(server),
     preflight: () => preflight(o),
+    holdSettings: () => holdSettings(server),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

@@ -51,6 +51,12 @@ export interface Postgres {
    */
   adopt(): Promise<Outcome>;
 
+  /**
+   * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
+   * `taken` names them. Deadline `ms`.
+   */
+  holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;
+
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**
