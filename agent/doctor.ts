@@ -9,6 +9,7 @@ import { machine } from './doctor/machine.ts';
 import { ownSettings } from './doctor/own_settings.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
+import { serverSettings } from './doctor/settings.ts';
 import { asAgentError } from './errors.ts';
 import { membershipStore } from './identity.ts';
 
@@ -35,6 +36,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config, isMember(config)),
+    serverSettings(config),
     ownSettings(config),
     installed(config, file),
     hasAddress(config)

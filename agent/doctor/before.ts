@@ -10,6 +10,7 @@ import { type Finding, fail, ok, warn } from './finding.ts';
 import { resources } from './machine.ts';
 import { ownSettings } from './own_settings.ts';
 import { programs } from './programs.ts';
+import { serverSettings } from './settings.ts';
 
 /** True for the place of the machine's own configuration, as long as nothing is there. */
 export const notInstalled = (path: string): boolean => path === CONFIG_FILE && !existsSync(path);
@@ -36,6 +37,7 @@ export async function beforeInstall(): Promise<Finding[]> {
     systemd(),
     ...(await programs(config)),
     ...(await data(config)),
+    ...(await serverSettings(config)),
     ...resources(config),
     fail(
       'installed',

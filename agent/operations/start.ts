@@ -15,6 +15,7 @@ import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
 import { refuseUnfit } from './preflight.ts';
+import { refuseSettings } from './settings.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -47,6 +48,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    await refuseSettings(pg);
     return facts.systemId;
   });
   const security = config.api.tls

@@ -18,6 +18,13 @@ const SYSTEMD_UNIT = 'cloudify-postgresql.service';
 export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
+  const options = serverOptions(config);
+  const systemd = config.driver === 'systemd';
+  return createPostgres({ ...options, say, starter: starterOf(driver, options.logFile, systemd, say) });
+}
+
+/** All but what starts it. Throws `postgres_missing` where there is no server. */
+export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & { logFile: string } {
   const options = postgresOptions(config);
   if (options === undefined) {
     throw new AgentError({
@@ -27,14 +34,10 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
       hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir',
     });
   }
-  const { logFile } = options;
-  return createPostgres({
-    ...options,
-    starter: starterOf(driver, logFile, config.driver === 'systemd', say),
-  });
+  return options;
 }
 
-/** All but what starts it. Undefined: there is no PostgreSQL here. */
+/** The same, undefined where there is no PostgreSQL. */
 export function postgresOptions(
   config: NodeConfig,
 ): (Omit<PgOptions, 'starter'> & { logFile: string }) | undefined {
@@ -61,7 +64,13 @@ export function postgresOptions(
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
     logFile: systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
-    parameters: { ...postgres.parameters },
+    parameters: {
+      ...postgres.parameters,
+      ...(postgres.max_connections === undefined
+        ? {}
+        : { max_connections: String(postgres.max_connections) }),
+    },
+    parametersFile: paths.config,
     ...originals(config),
     underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
@@ -92,7 +101,15 @@ export function starterOf(
     // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
     if (systemd) return { name: UNIT, unit: SYSTEMD_UNIT, startWaits: 'process' };
     const [program, ...args] = command;
-    return { name: UNIT, command: program ?? 'postgres', args, logFile, stopSignal: 'SIGINT' };
+    // Its archive and restore commands are the manager's own.
+    return {
+      name: UNIT,
+      command: program ?? 'postgres',
+      args,
+      managers: true,
+      logFile,
+      stopSignal: 'SIGINT',
+    };
   };
   let pid: number | null = null;
   /** The process that was told to end. */

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { examine } from '../../agent/roles/postgres/examine.ts';
-import { takenFile } from '../../agent/roles/postgres/reload.ts';
+import { takenFile } from '../../agent/roles/postgres/originals.ts';
 import { asServerUser, createGroup, type TestGroup, type TestServer } from '../fixtures/postgres.ts';
 
 if (asServerUser(import.meta.path)) {

@@ -28,6 +28,7 @@ function founding(opened: StartParts['opened']): StartParts {
       pg: {
         facts: async () => ({ data: 'ok', systemId: '7' }),
         preflight: async () => [],
+        rehearse: async () => ({ kind: 'done' }),
         stop: async () => ({ kind: 'stopped' }),
         adopt: done,
         setCertificates: done,

@@ -13,6 +13,7 @@ import { ownSettings } from './own_settings.ts';
 import type { Postgres } from './port.ts';
 import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
+import { rehearse } from './rehearse.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -35,6 +36,8 @@ export { slotName } from './slot_name.ts';
 const CLOSING = 10_000;
 /** Milliseconds in which timeline numbers are taken, or not at all. */
 const RESERVING = 10_000;
+/** Milliseconds in which the server's program has read its settings, several times if need be. */
+const REHEARSAL = 20_000;
 
 export function createPostgres(o: PgOptions): Postgres {
   const server: Server = {
@@ -65,6 +68,7 @@ export function createPostgres(o: PgOptions): Postgres {
     facts: (ms) => facts(server, ms),
     adopt: () => anew(() => adopt(server)),
     preflight: async () => [...(await preflight(o)), ...(await ownSettings(o))],
+    rehearse: () => rehearse(o, REHEARSAL),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

@@ -10,6 +10,7 @@ import { complaint, ENDED, type LogMarks, markLogs } from './complaint.ts';
 import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
 import { endServer } from './ending.ts';
+import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
 import { keptOfCopy } from './kept.ts';
@@ -134,6 +135,7 @@ async function prepare(
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
+  tidy(o.dataDir);
   makeDir(o.socketDir, 0o700);
   const shut = claims.take('fence', null);
   const part =

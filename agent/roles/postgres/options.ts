@@ -77,6 +77,10 @@ export type PgOptions = {
   parameters?: Record<string, string>;
   /** The server is a unit of systemd's: then a running one must be one, too, before it is taken over. */
   underSystemd?: boolean;
+  /** The file that they come from, for who has to correct them. */
+  parametersFile?: string;
+  /** A line for the log. */
+  say?: (line: string) => void;
   starter: Starter;
 };
 

@@ -1,18 +1,25 @@
 /** Where the manager's own settings and rules are: what its server would read, had the agent not come. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { PRIVATE, readIfPossible, writeDurably } from '../../platform/files.ts';
 import { dataVersion } from '../../platform/paths.ts';
 import { type ConfEntry, readConf } from './manager_conf.ts';
 import type { PgOptions } from './options.ts';
-import { takenFile } from './reload.ts';
 import { type RuleLine, readRules, withoutFiles } from './rule_lines.ts';
 import { writeText } from './write_text.ts';
 
-type Places = Pick<PgOptions, 'dataDir' | 'confDir' | 'originalConfig' | 'originalHba' | 'originalIdent'>;
+type Places = Pick<PgOptions, 'dataDir' | 'originalConfig' | 'originalHba' | 'originalIdent'>;
 
 const AUTO = 'postgresql.auto.conf';
+/**
+ * What ALTER SYSTEM had set and the cluster sets now: given back by teardown. In the data directory, as that file is: copies have
+ * it too.
+ */
+const TAKEN = `${AUTO}.before_cluster`;
 /** The rules of the manager that clients were last let in by, for one that has none of its own. */
 const CARRIED = { hba: 'pg_hba.conf.of_cluster', ident: 'pg_ident.conf.of_cluster' };
+
+export const takenFile = (o: Pick<PgOptions, 'dataDir'>): string => join(o.dataDir, TAKEN);
 
 /** The manager's own postgresql.conf; null when there is none. */
 export function originalConf(o: Places): string | null {
@@ -28,6 +35,15 @@ export function ownEntries(o: Places): ConfEntry[] {
     ...readConf(join(o.dataDir, AUTO)),
     ...readConf(takenFile(o)),
   ];
+}
+
+/** Kept before they are taken out of postgresql.auto.conf. Repeated, a later value of a name replaces the earlier one. */
+export function keepTaken(o: Pick<PgOptions, 'dataDir'>, gone: readonly string[]): void {
+  const nameOf = (line: string) => /^\s*([\w.]+)/.exec(line)?.[1]?.toLowerCase();
+  const names = new Set(gone.map(nameOf));
+  const before = (readIfPossible(takenFile(o)) ?? '').split('\n');
+  const kept = before.filter((line) => line !== '' && !names.has(nameOf(line)));
+  writeDurably(takenFile(o), `${[...kept, ...gone].join('\n')}\n`, PRIVATE);
 }
 
 export type Found = { path: string; by: string };

@@ -12,6 +12,7 @@ import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import { type Control, readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
+import { whyNeverCopied } from './place.ts';
 import { readText } from './read_text.ts';
 import { runningServer, serverFindings, startedBy } from './running_server.ts';
 
@@ -66,6 +67,9 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
     const what = `${spaces}: tablespaces outside the data directory are not supported`;
     findings.push(fail('tablespaces', what, 'move their tables to pg_default, and drop them'));
   }
+  const place = whyNeverCopied(dataDir);
+  if (place !== undefined)
+    findings.push(fail('data_place', place, 'move the database into a folder of its own there'));
   try {
     return { findings, control: await readControl(o), unreadable: false };
   } catch (thrown) {

@@ -6,6 +6,7 @@ import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
+import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
@@ -14,9 +15,6 @@ import { type Deadline, deadline, poll, Timeout } from './time.ts';
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
 
-/** What the manager had set with ALTER SYSTEM before the agent took it out: given back by teardown. */
-export const takenFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'auto.conf.taken');
-
 /** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
 export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
@@ -24,15 +22,8 @@ export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   if (text === null) return;
   const { kept, taken } = partAutoConf(text, o);
   if (taken.length === 0) return;
-  if (keep) await keepTaken(o, taken);
+  if (keep) keepTaken(o, taken);
   writeDurably(path, kept, PRIVATE);
-}
-
-/** Before they are taken out. Again after an interruption: nothing twice. */
-async function keepTaken(o: PgOptions, lines: string[]): Promise<void> {
-  const before = ((await readText(takenFile(o))) ?? '').split('\n').filter((line) => line !== '');
-  const all = [...before, ...lines.filter((line) => !before.includes(line))];
-  writeDurably(takenFile(o), `${all.join('\n')}\n`, PRIVATE);
 }
 
 /**

@@ -162,6 +162,7 @@ export function createHelperClient(o: HelperClient): Postgres {
       if (connection.open) await call('setIdentity', [name]);
     },
     adopt: () => outcome('adopt', []),
+    rehearse: () => outcome('rehearse', []),
     wipe: () => outcome('wipe', []),
     startStandby: (ms) => outcome('startStandby', [ms]),
     startPrimary: (ms) => outcome('startPrimary', [ms]),

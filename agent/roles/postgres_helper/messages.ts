@@ -50,6 +50,7 @@ export const manners: Readonly<Record<Method, Manner>> = {
   inspect: { limit: 5000, slack: usual },
   history: { limit: 5000, slack: usual },
   adopt: { limit: 30_000, slack: usual },
+  rehearse: { limit: 20_000, slack: ending },
   wipe: { limit: 120_000, slack: usual, late: true },
   startStandby: { ms: 0, slack: ending },
   startPrimary: { ms: 0, slack: ending },

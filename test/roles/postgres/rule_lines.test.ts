@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConf } from '../../../agent/roles/postgres/manager_conf.ts';
-import { ownEntries, ownRules, rulesFile } from '../../../agent/roles/postgres/originals.ts';
+import { keepTaken, ownEntries, ownRules, rulesFile } from '../../../agent/roles/postgres/originals.ts';
 import { readRules, tokensOf, withoutFiles } from '../../../agent/roles/postgres/rule_lines.ts';
 
 let dir = '';
@@ -114,7 +114,7 @@ describe("the manager's own rules", () => {
     const last = put('m/last', 'last');
     put('m/postgresql.auto.conf', `# note\nhba_file = '${last}'\nwork_mem = '1MB'\n`);
     expect(rulesFile(o('m'), 'hba')?.path).toBe(last);
-    put('m.conf/auto.conf.taken', `hba_file = '${last}'\n`);
+    keepTaken(o('m'), [`hba_file = '${last}'`]);
     put('m/postgresql.auto.conf', "work_mem = '1MB'\n");
     expect(rulesFile(o('m'), 'hba')?.path).toBe(last);
     expect(ownEntries(o('m')).filter(({ name }) => name === 'work_mem')).toHaveLength(1);

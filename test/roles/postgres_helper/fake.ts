@@ -36,6 +36,7 @@ export class FakeDriver {
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),
+    rehearse: () => this.#note('rehearse'),
     wipe: () => this.#note('wipe'),
     setCertificates: (all) => this.#note('setCertificates', all),
     startStandby: (ms) => this.#note('startStandby', ms),
