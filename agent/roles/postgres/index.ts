@@ -14,6 +14,7 @@ import type { Postgres } from './port.ts';
 import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
 import { rehearse } from './rehearse.ts';
+import { holdSettings } from './reload.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -69,6 +70,7 @@ export function createPostgres(o: PgOptions): Postgres {
     adopt: () => anew(() => adopt(server)),
     preflight: async () => [...(await preflight(o)), ...(await ownSettings(o))],
     rehearse: () => rehearse(o, REHEARSAL),
+    holdSettings: () => holdSettings(server),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

@@ -58,6 +58,13 @@ export interface Postgres {
    * not. Failed: file, key and what the server says. Changes nothing.
    */
   rehearse(): Promise<Outcome>;
+
+  /**
+   * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
+   * `taken` names them. Deadline `ms`.
+   */
+  holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;
+
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**

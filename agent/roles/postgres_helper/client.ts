@@ -161,6 +161,7 @@ export function createHelperClient(o: HelperClient): Postgres {
       // Without a connection the next one begins with it, before any call.
       if (connection.open) await call('setIdentity', [name]);
     },
+    holdSettings: (ms) => outcome('holdSettings', [ms]),
     adopt: () => outcome('adopt', []),
     rehearse: () => outcome('rehearse', []),
     wipe: () => outcome('wipe', []),

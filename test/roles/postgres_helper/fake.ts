@@ -34,6 +34,7 @@ export class FakeDriver {
       return this.facts;
     },
     inspect: async () => ({ empty: true, version: null, systemId: null }),
+    holdSettings: (ms) => this.#note('holdSettings', ms),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),
     rehearse: () => this.#note('rehearse'),
