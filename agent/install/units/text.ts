@@ -68,14 +68,22 @@ export const SEALED: Section = [
   ['UMask', '0027'],
 ];
 
+const within = (paths: readonly string[], ...places: string[]): boolean =>
+  paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
+
+/** What must not be shut for a program that writes these paths, as lines that come after those that shut it. */
+export const openFor = (written: readonly string[]): Section => [
+  within(written, '/home', '/root', '/run/user') ? ['ProtectHome', 'no'] : undefined,
+  within(written, '/usr', '/boot', '/etc') ? ['ProtectSystem', 'no'] : undefined,
+  within(written, '/tmp', '/var/tmp') ? ['PrivateTmp', 'no'] : undefined,
+];
+
 /**
  * For the server, whose log archives, tables of extensions and scripts are the manager's affair: it writes wherever its user may, but
  * in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
  * `written`, `read`: paths that it must reach; nothing that they lie in is shut.
  */
 export function sealedServer(written: readonly string[], read: readonly string[] = []): Section {
-  const within = (paths: readonly string[], ...places: string[]) =>
-    paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
   return [
     ...ENCLOSED,
     ['SystemCallFilter', `~${NEVER_CALLED} @module`],
