@@ -96,6 +96,19 @@ if (asServerUser(import.meta.path)) {
       });
     });
 
+    test('whose own configuration is wrong by now is not', async () => {
+      const own = readFileSync(at('postgresql.conf'));
+      writeFileSync(at('postgresql.conf'), `${own}no_such_parameter = 1\n`);
+      const found = await s.pg.preflight();
+      expect(failing(found)).toEqual(['own_configuration']);
+      expect(named(found, 'own_configuration')?.what).toMatch(/no_such_parameter.*postgresql\.conf/);
+      expect(await s.pg.adopt()).toMatchObject({
+        kind: 'failed',
+        why: expect.stringContaining('no_such_parameter'),
+      });
+      writeFileSync(at('postgresql.conf'), own);
+    });
+
     test('whose control file is damaged is not', async () => {
       const whole = readFileSync(at('global/pg_control'));
       truncateSync(at('global/pg_control'), 100);
