@@ -27,6 +27,8 @@ import { followSecrets } from './security/follow.ts';
 import { consulAccess, managementAccess, peerSelf } from './security/joining.ts';
 import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
+import { signingOf } from './security/sign_members.ts';
+import { type SignedRecords, signedRecordsOf } from './security/signed_records.ts';
 import { version } from './version.ts';
 
 /** ms; without an answer by then the next agent has what is left. */
@@ -51,6 +53,7 @@ export type Cluster = {
   readonly consul: ConsulClient;
   /** With the management token: for the keys that say who is a member (`isMembershipKey`). */
   readonly memberKv: ConsulKv;
+  readonly signed: SignedRecords;
   readonly peers: Peers;
   readonly ports: RealPorts;
   /** The last decision and the facts it was made of; null before the first. */
@@ -87,6 +90,7 @@ export function createCluster(parts: ClusterParts): Cluster {
   const consul = createConsulClient(consulOptions);
   const watchConsul = createConsulClient(consulOptions);
   const memberConsul = createConsulClient({ ...consulOptions, ...managementAccess(parts.parts) });
+  const signed = signedRecordsOf(parts.parts, membership, log.for('consul-watcher'));
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -103,6 +107,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     checks: parts.checks,
     durable: store.load(),
     certificates: parts.parts.security.inPostgres,
+    signs: () => parts.parts.security.current() !== undefined,
   });
   store.save(node.durable);
 
@@ -128,6 +133,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     consul,
     watchConsul,
     memberKv: memberConsul.kv,
+    gate: signed,
     store,
     locks,
     nap,
@@ -148,6 +154,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
   });
   const narrow = narrowOwnToken(parts.parts);
+  const sign = signingOf(parts.parts, { signed, memberKv: memberConsul.kv, node, ports });
   const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
   const house = housekeeping({
     config,
@@ -169,6 +176,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     keepRecord: ownRecord({
       parts: parts.parts,
       kv: memberConsul.kv,
+      records: signed,
       view: () => node.view,
       name: node.name,
       say: (line) => log.for('handler-runner').info(line),
@@ -176,6 +184,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     chore: async () => {
       await followSecrets(parts.parts, consul.kv, node);
       await narrow();
+      await sign();
     },
     log: log.for('handler-runner'),
     signal: abort.signal,
@@ -204,6 +213,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     node,
     consul,
     memberKv: memberConsul.kv,
+    signed,
     peers,
     ports,
     last: () => last,

@@ -54,6 +54,8 @@ export type NodeContext = {
   checks(): CheckSummary;
   /** Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain cluster. */
   readonly certificates?: () => StateRecord['certificates'];
+  /** Has this node an authority by which records about members are signed? Absent in a plain cluster. */
+  readonly signs?: () => boolean;
 
   durable: Durable;
   lease: LeaseView;
@@ -98,6 +100,8 @@ export type NodeContext = {
   /** An unknown key write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). */
   unsettled: boolean;
   lastRule: number;
+  /** What the last rule's action failed with, and since when it has been failing, own clock; null: it did not. */
+  lastFailure: { rule: number; why: string; since: number } | null;
   /** The action that main carries out right now; null between ticks. */
   acting: string | null;
   /** What a handover under way waits for right now, for people; null: none is. */
@@ -164,7 +168,7 @@ export function createContext(
     | 'checks'
     | 'durable'
   > &
-    Pick<NodeContext, 'certificates'>,
+    Pick<NodeContext, 'certificates' | 'signs'>,
 ): NodeContext {
   return {
     ...base,
@@ -195,6 +199,7 @@ export function createContext(
     lonelySince: null,
     unsettled: false,
     lastRule: 0,
+    lastFailure: null,
     acting: null,
     step: null,
     tickAt: base.now(),

@@ -81,6 +81,8 @@ export type NodeRecord = {
   proof?: string | undefined;
   /** Folders, services, ports and versions, as this node has them; checked where it is read (member_settings.ts). Left out by older agents. */
   settings?: unknown;
+  /** Which roots it trusts and shows, once it uses them; checked where it is read (security/authority.ts). Left out by older agents. */
+  authority?: unknown;
 };
 
 /**
@@ -116,6 +118,8 @@ export type StateRecord = {
    * or with its own. Left out by agents that know no such names, and in a plain cluster.
    */
   certificates?: 'shared' | 'own' | undefined;
+  /** Its agent signs what it writes of members and checks what it reads; left out by agents that do not, and in a plain cluster. */
+  signs?: boolean | undefined;
   /** The lease times of its own file, where they are not those that it goes by. */
   fileTimes?:
     | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }

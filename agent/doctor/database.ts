@@ -4,7 +4,6 @@ import type { Config } from '../config/resolve.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
 import { preflight } from '../roles/postgres/preflight.ts';
-import { originals } from '../roles/postgres_of.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** `pg_controldata` as a map; undefined if it cannot be read. */
@@ -30,14 +29,7 @@ async function fitness({ driver, postgres }: Config): Promise<Finding[]> {
   if (binDir === undefined) return [];
   const { data_dir: dataDir, superuser, database } = postgres;
   const underSystemd = driver === 'systemd';
-  const found = await preflight({
-    binDir,
-    dataDir,
-    superuser,
-    database,
-    underSystemd,
-    ...originals({ postgres }),
-  });
+  const found = await preflight({ binDir, dataDir, superuser, database, underSystemd });
   // On a VM the server's user is not the one who looks.
   return found.filter(({ id }) => !(underSystemd && id === 'data_owner'));
 }

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
+import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
-import { takenFile } from '../roles/postgres/reload.ts';
+
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import type { Machine } from './machine.ts';
 import { POSTGRES_USER, postgresConfDir } from './names.ts';
@@ -56,7 +57,7 @@ export const givingBack =
 
 /** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H). */
 async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
-  const taken = takenFile({ confDir: postgresConfDir(config) });
+  const taken = takenFile({ dataDir: config.postgres.data_dir });
   if (machine.look(taken) === undefined) return;
   const auto = join(config.postgres.data_dir, 'postgresql.auto.conf');
   await machine.run([...as, 'sh', '-c', givingBack, 'sh', taken, auto]);

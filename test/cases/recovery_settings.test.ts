@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { givingBack } from '../../agent/install/give_back_database.ts';
-import { takenFile } from '../../agent/roles/postgres/reload.ts';
+import { takenFile } from '../../agent/roles/postgres/originals.ts';
 import {
   asServerUser,
   createGroup,

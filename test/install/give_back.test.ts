@@ -88,7 +88,9 @@ describe('teardown', () => {
 
   test('gives back what ALTER SYSTEM had set, as the owner, once the server is stopped', async () => {
     clustered('primary');
-    machine.lay(`${STATE}/postgres/auto.conf.taken`, "restore_command = 'x'\n", { owner: 'postgres' });
+    machine.lay('/data/postgresql.auto.conf.before_cluster', "restore_command = 'x'\n", {
+      owner: 'postgres',
+    });
     await tearDown();
     const given = machine.ran.findIndex((line) => line.includes('postgresql.auto.conf'));
     expect(machine.ran[given]).toStartWith('setpriv --reuid=postgres');

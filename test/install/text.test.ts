@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { makeConfig } from '../../agent/config.ts';
 import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
@@ -8,9 +11,10 @@ import { parseUnits } from '../../agent/install/real_sight.ts';
 import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
-import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
-import { syncthingUnit } from '../../agent/install/units/parts.ts';
+import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
+import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
+import { dataPlaces } from '../../agent/roles/postgres/place.ts';
 
 describe('a command line in a unit', () => {
   test('is left as it is where systemd has nothing to say about it', () => {
@@ -45,6 +49,18 @@ test('the agent is back within 200 ms however often it dies, and a hung one is k
     'KillMode=process',
   ])
     expect(unit.split('\n')).toContain(line);
+});
+
+test('a lease helper that hangs is killed too, and nobody waits for its start', () => {
+  const lines = leaseUnit(makeConfig()).split('\n');
+  for (const line of [
+    'Type=exec',
+    'NotifyAccess=all',
+    'WatchdogSec=10',
+    'WatchdogSignal=SIGKILL',
+    'Restart=always',
+  ])
+    expect(lines).toContain(line);
 });
 
 test('the agent stops before the database when the machine goes down, and waits for no service of the manager', () => {
@@ -95,6 +111,28 @@ test('Syncthing sees a list of folders and of the system what is read-only, and 
       /^-(\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc|sys)|\/etc\/(ssl|ld\.so\.cache|passwd|group|nsswitch\.conf|hosts|resolv\.conf|localtime|mime\.types)|.*\/bun[^/]*)$/,
     );
   expect(unit).not.toContain('InaccessiblePaths');
+});
+
+test('a data directory that is a link is not shut away where it leads to, neither for the server nor for its helper', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'agent-units-'));
+  try {
+    mkdirSync(join(dir, 'real'));
+    symlinkSync('/home/pg/data', join(dir, 'real', 'data'));
+    const config = makeConfig({ postgres: { data_dir: join(dir, 'real', 'data'), bin_dir: '/usr/bin' } });
+    expect(listed(postgresHelperUnit(config), 'ProtectHome').at(-1)).toBe('no');
+    expect(dataPlaces(join(dir, 'real', 'data'))).toContain('/home/pg/data');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+  expect(listed(postgresHelperUnit(makeConfig()), 'ProtectHome').at(-1)).toBe('read-only');
+});
+
+test('units that call members are told of no proxy, whatever the service manager sets for all', () => {
+  const config = withFiles({ consul: { binary: process.execPath } });
+  for (const unit of [consulUnit(config), syncthingUnit(config) ?? '']) {
+    const kept = listed(unit, 'UnsetEnvironment');
+    expect(kept).toEqual(expect.arrayContaining(['HTTP_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy']));
+  }
 });
 
 test.each([

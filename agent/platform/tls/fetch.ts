@@ -1,8 +1,14 @@
-/** What the runtime's fetch needs besides the standard, to show a client certificate and trust the cluster's authority alone. */
+/**
+ * The one place that fetches. What the runtime's fetch needs besides the standard: to show a client certificate, to trust the cluster's
+ * authority alone, and never to go by a proxy.
+ */
+import { keepOut } from '../environment.ts';
+
+import { pemBlocks } from './bundle.ts';
 
 /** PEM texts. */
 export interface ClientTls {
-  /** The only authority that is trusted. */
+  /** The roots that are trusted, and no other: two while the cluster's authority is renewed. */
   readonly ca: string;
   readonly cert?: string;
   readonly key?: string;
@@ -18,6 +24,12 @@ interface DenoLike {
   createHttpClient?: (options: Record<string, unknown>) => unknown;
 }
 
+/** fetch, past every proxy that the environment names: to members, Consul and Syncthing. */
+export function directFetch(url: string, init: RequestInit): Promise<Response> {
+  keepOut();
+  return fetch(url, init);
+}
+
 const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Deno;
 
 /**
@@ -27,10 +39,12 @@ const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Den
 export function connectionOptions({ tls, once = false }: ConnectionWish): Record<string, unknown> {
   const create = deno()?.createHttpClient;
   if (create !== undefined) {
+    // A client of Deno's takes the proxies when it is made.
+    keepOut();
     if (tls === undefined && !once) return {};
     return {
       client: create({
-        ...(tls === undefined ? {} : { caCerts: [tls.ca], ...pair(tls) }),
+        ...(tls === undefined ? {} : { caCerts: pemBlocks(tls.ca), ...pair(tls) }),
         // Deno alone would speak HTTP/2, where all requests share one connection; here a write has its own.
         http2: false,
         ...(once ? { poolMaxIdlePerHost: 0 } : {}),

@@ -36,6 +36,8 @@ export type PgOptions = {
   port: number;
   /** Addresses to listen on; `host` alone when absent. */
   listen?: readonly string[];
+  /** An operator wrote `listen`: what the manager itself says of it does not count any more. */
+  listenDecided?: true;
   /** The agent's own role. Uses the Unix socket alone: over TCP it counts as a client. */
   superuser: string;
   /** The database that the agent's own connections and pg_rewind use. */
@@ -51,9 +53,12 @@ export type PgOptions = {
   clientHba?: readonly string[];
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
-  /** The manager's own pg_hba.conf, in force when open. Not its lines for the Unix socket where that is the agent's alone. */
+  /**
+   * The manager's own pg_hba.conf, in force when open; absent: the one that its own settings name, else the data directory's. Not
+   * its lines for the Unix socket where that is the agent's alone.
+   */
   originalHba?: string;
-  /** The manager's own pg_ident.conf, after the agent's maps. */
+  /** Where its pg_ident.conf is, if its own settings name none. Its maps come after the agent's. */
   originalIdent?: string;
   /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
   walCap: number;
@@ -72,6 +77,10 @@ export type PgOptions = {
   parameters?: Record<string, string>;
   /** The server is a unit of systemd's: then a running one must be one, too, before it is taken over. */
   underSystemd?: boolean;
+  /** The file that they come from, for who has to correct them. */
+  parametersFile?: string;
+  /** A line for the log. */
+  say?: (line: string) => void;
   starter: Starter;
 };
 

@@ -26,6 +26,8 @@ export type Inspection = {
   /** Major version, from PG_VERSION. */
   version: number | null;
   systemId: string | null;
+  /** Why no copy of a database could take its place, with what to do. */
+  unfit?: string;
 };
 
 /** PEM texts, and the common names of the certificates that members may connect with now. */
@@ -50,6 +52,12 @@ export interface Postgres {
    * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
+
+  /**
+   * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
+   * not. Failed: file, key and what the server says. Changes nothing.
+   */
+  rehearse(): Promise<Outcome>;
 
   /**
    * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
@@ -122,7 +130,7 @@ export interface Postgres {
    */
   reserveTimelines(next: number): Promise<Outcome>;
 
-  /** Replace the data directory with a copy of `from`. Written beside it and moved into place when complete. Cancelled by `signal`. */
+  /** Replace the data directory with a copy of `from`. Written beside it, or inside where it is a mount point, and moved into place when complete. Cancelled by `signal`. */
   basebackup(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
   /** pg_rewind to `from`. The server must be stopped cleanly or as a standby; leaves standby.signal in place. */
   rewind(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;

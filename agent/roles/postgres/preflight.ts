@@ -11,15 +11,12 @@ import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import { type Control, readControl } from './control.ts';
-import { ownConfig, ownSetting } from './kept.ts';
 import type { PgOptions } from './options.ts';
+import { whyNeverCopied } from './place.ts';
 import { readText } from './read_text.ts';
 import { runningServer, serverFindings, startedBy } from './running_server.ts';
 
-export type Place = Pick<
-  PgOptions,
-  'binDir' | 'dataDir' | 'superuser' | 'database' | 'originalConfig' | 'underSystemd'
->;
+export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'database' | 'underSystemd'>;
 
 const RECOVER = "start it with the manager's own unit, let recovery come to its end, and run this again";
 
@@ -70,7 +67,9 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
     const what = `${spaces}: tablespaces outside the data directory are not supported`;
     findings.push(fail('tablespaces', what, 'move their tables to pg_default, and drop them'));
   }
-  findings.push(...(await configFinding(o)));
+  const place = whyNeverCopied(dataDir);
+  if (place !== undefined)
+    findings.push(fail('data_place', place, 'move the database into a folder of its own there'));
   try {
     return { findings, control: await readControl(o), unreadable: false };
   } catch (thrown) {
@@ -96,17 +95,6 @@ async function versionFinding({ dataDir, binDir }: Place): Promise<Finding | nul
   if ((POSTGRES_VERSIONS as readonly number[]).includes(data)) return null;
   const newest = Math.max(...POSTGRES_VERSIONS);
   return fail('postgres_data_version', `PostgreSQL ${data} is not supported`, `use 13 to ${newest}`);
-}
-
-/** A running server may have been started before its files were changed: it would not come back with them. */
-async function configFinding(o: Place): Promise<Finding[]> {
-  try {
-    await ownSetting(o, 'wal_level');
-    return [];
-  } catch (thrown) {
-    const what = `the server does not start with ${ownConfig(o)}: ${(thrown as Error).message}`;
-    return [fail('own_configuration', what, 'correct it there')];
-  }
 }
 
 /** Files that say that the data is somebody else's copy, or half way to being restored. */

@@ -1,10 +1,11 @@
 /** The manager's own server as it runs before the agent has it: who started it, who reads from it, what lives in it. */
 import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { run } from '../../platform/process.ts';
 import { alive, readStat } from '../../platform/procfs.ts';
-import { asOwner } from './kept.ts';
 import type { Place } from './preflight.ts';
 import { childrenOf, processTitle } from './process.ts';
 import { asPgOptions, ownSettings } from './query_settings.ts';
@@ -97,7 +98,10 @@ const looking = (database: string): string => `select json_build_object(
 async function ask(o: Place, { port, host }: Running, database: string): Promise<Seen | string> {
   const args = ['-XAtq', '--no-password', '-h', host, '-p', port, '-U', o.superuser, '-d', database];
   const psql = [join(o.binDir, 'psql'), ...args, '-c', looking(o.database)];
-  const [program = '', ...rest] = await asOwner(o, psql);
+  const { uid, gid } = await stat(o.dataDir);
+  const as =
+    process.getuid?.() === 0 ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'] : [];
+  const [program = '', ...rest] = [...as, ...psql];
   const env = {
     LC_ALL: 'C',
     LANGUAGE: undefined,

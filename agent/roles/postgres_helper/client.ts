@@ -163,6 +163,7 @@ export function createHelperClient(o: HelperClient): Postgres {
     },
     holdSettings: (ms) => outcome('holdSettings', [ms]),
     adopt: () => outcome('adopt', []),
+    rehearse: () => outcome('rehearse', []),
     wipe: () => outcome('wipe', []),
     startStandby: (ms) => outcome('startStandby', [ms]),
     startPrimary: (ms) => outcome('startPrimary', [ms]),
