@@ -6,8 +6,10 @@ import { database } from './doctor/database.ts';
 import { type Finding, fail, ok, warn } from './doctor/finding.ts';
 import { installed } from './doctor/installed.ts';
 import { machine } from './doctor/machine.ts';
+import { ownSettings } from './doctor/own_settings.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
+import { serverSettings } from './doctor/settings.ts';
 import { asAgentError } from './errors.ts';
 import { membershipStore } from './identity.ts';
 
@@ -26,14 +28,16 @@ function notSeen(thrown: unknown): Finding {
 }
 
 /**
- * Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. `file`: what
+ * Looks at this machine with the eyes of a configuration; changes nothing. Takes a few seconds at most; never rejects. `file`: what
  * agent.yaml says, where start or join was told a name and an address besides.
  */
 export async function doctor(config: Config, file: Config = config): Promise<Finding[]> {
   const all: Promise<Finding[]>[] = [
     programs(config),
     Promise.resolve().then(() => machine(config)),
-    database(config),
+    database(config, isMember(config)),
+    serverSettings(config),
+    ownSettings(config),
     installed(config, file),
     hasAddress(config)
       ? ports(config)
@@ -49,6 +53,15 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   return settled.flatMap((result) =>
     result.status === 'fulfilled' ? result.value : [notSeen(result.reason)],
   );
+}
+
+/** A member's database is the agent's already; one that cannot be told is not looked at as one that is to be. */
+function isMember(config: Config): boolean | undefined {
+  try {
+    return membershipStore(config).load() !== undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** In a cluster a node has the name and the address that start or join was given. */

@@ -29,6 +29,8 @@ const parts = (node: Node): readonly Node[] => [
 ];
 
 function below(node: Node, path: readonly string[]): Leaf[] {
+  // Known only to be refused.
+  if (node.type === 'never') return [];
   if (node.wrapped !== undefined) return below(node.wrapped, path);
   const all = parts(node);
   const entries = all.find((part) => part.entries !== undefined)?.entries;

@@ -10,7 +10,9 @@ import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
+import { refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
+import { refuseCopy } from './settings.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -41,17 +43,6 @@ const FOLLOWS = 60_000;
 /** Files that come no closer for this long are not waited for. */
 const FILES_STALL = 30_000;
 
-/** Refuses a manager that is not empty. Changes nothing. */
-export async function refuseUnlessEmpty({ config, pg }: Pick<Parts, 'config' | 'pg'>): Promise<void> {
-  if ((await pg.inspect()).empty) return;
-  throw new AgentError({
-    class: 'operator',
-    code: 'manager_not_empty',
-    message: `this manager is not empty: there is data in ${config.postgres.data_dir}`,
-    hint: 'join a manager without data; what is here would be lost. Move it away first if it can be given up',
-  });
-}
-
 /** What a joining manager says of itself. */
 export function admitRequestOf(config: NodeConfig): AdmitRequest {
   const lease = effectiveLease(config);
@@ -74,7 +65,9 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
   const { config, pg, consul, machine, files, doors } = parts.parts;
-  const admission = await step('asking to be admitted', () => admitSomewhere(parts));
+  const admission = await step('asking to be admitted', async () =>
+    refuseOtherVersion(config, await admitSomewhere(parts)),
+  );
   let entering = false;
   const [ended, given] = [new AbortController(), new AbortController()];
   const keepers = [admission.active.hostIp, ...parts.addresses];
@@ -103,12 +96,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
         ({ what, ...sizes }) => report({ detail: what, ...sizes }),
         given.signal,
       );
-      if (done.kind !== 'done')
-        throw new AgentError({
-          class: 'transient',
-          code: 'basebackup_failed',
-          message: `the database was not copied: ${done.why}`,
-        });
+      await refuseCopy(done, pg);
     });
     if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
     await step('joining Consul', async () => {

@@ -22,6 +22,7 @@ import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { NotActiveError } from './not_active.ts';
+import { withMajor } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
@@ -114,8 +115,8 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       await checkToken(parts, cluster, request);
       refuseRequest(request, node.view, node.policy, Date.now());
       const secured = await admitSecured(parts, cluster, request, node.view);
-      const address = hostPort(request.hostIp, config.consul.server_port);
-      await outOfConsul(parts, (server) => server.address === address);
+      const at = hostPort(request.hostIp, config.consul.server_port);
+      await outOfConsul(parts, ({ address }) => address === at);
       const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
       await write(
         [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
@@ -130,7 +131,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...secured.answer,
+        ...(await withMajor(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };

@@ -14,6 +14,8 @@ import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
+import { refuseUnfit } from './preflight.ts';
+import { refuseSettings } from './settings.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -21,19 +23,23 @@ export type StartParts = {
   kv: ConsulKv;
   /** Make the membership durable and run the core on it. */
   become(membership: Membership): Promise<void>;
-  /** Is this node open as the active? Says why not otherwise. */
-  opened(): { open: boolean; reason: string };
+  /** Is this node open as the active? Says why not otherwise. `failingFor`: ms, without a try that worked. */
+  opened(): { open: boolean; reason: string; failingFor: number };
 };
 
 const CONSUL_LEADER = 30_000;
 const OPEN = 60_000;
+/** What failed for this long, try after try, is not waited for any more. */
+const FAILING = 10_000;
 
 export async function startCluster(parts: StartParts, { step }: Steps): Promise<void> {
   const { kv } = parts;
   const { config, pg, consul, files, machine } = parts.parts;
   const prefix = `${config.consul.prefix}/`;
-  const systemId = await step('checking the database', async () => {
+  const systemId = await step('checking the database', async (report) => {
     const facts = await pg.facts(3000);
+    const known = facts.data === 'empty' ? [] : refuseUnfit(await pg.preflight());
+    if (known.length > 0) report({ detail: known.join('; ') });
     if (facts.data !== 'ok' || facts.systemId === null) {
       throw new AgentError({
         class: 'operator',
@@ -42,6 +48,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    await refuseSettings(pg);
     return facts.systemId;
   });
   const security = config.api.tls
@@ -112,11 +119,11 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     });
     const until = performance.now() + OPEN;
     for (;;) {
-      const { open, reason } = parts.opened();
+      const { open, reason, failingFor } = parts.opened();
       if (open) return;
       report({ detail: reason });
-      if (performance.now() > until)
-        throw refused('not_opened', `the database was not opened in time: ${reason}`);
+      if (failingFor > FAILING) throw notOpened(`the database cannot be opened: ${reason}`);
+      if (performance.now() > until) throw notOpened(`the database was not opened in time: ${reason}`);
       await new Promise((done) => setTimeout(done, 50));
     }
   });
@@ -153,6 +160,13 @@ async function create(kv: ConsulKv, key: string, value: unknown): Promise<void> 
 }
 
 const refused = (code: string, message: string) => new AgentError({ class: 'operator', code, message });
+const notOpened = (message: string) =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_opened',
+    message,
+    hint: "put that right: the agent goes on trying, and 'agent cluster status' shows when it is open",
+  });
 const unsettled = () =>
   new AgentError({
     class: 'transient',

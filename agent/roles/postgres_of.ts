@@ -18,9 +18,15 @@ const SYSTEMD_UNIT = 'cloudify-postgresql.service';
 export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
-  const { postgres, paths } = config;
-  const binDir = postgresBinDir(config);
-  if (binDir === undefined) {
+  const options = serverOptions(config);
+  const systemd = config.driver === 'systemd';
+  return createPostgres({ ...options, say, starter: starterOf(driver, options.logFile, systemd, say) });
+}
+
+/** All but what starts it. Throws `postgres_missing` where there is no server. */
+export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & { logFile: string } {
+  const options = postgresOptions(config);
+  if (options === undefined) {
     throw new AgentError({
       class: 'operator',
       code: 'postgres_missing',
@@ -28,9 +34,18 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
       hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir',
     });
   }
+  return options;
+}
+
+/** The same, undefined where there is no PostgreSQL. */
+export function postgresOptions(
+  config: NodeConfig,
+): (Omit<PgOptions, 'starter'> & { logFile: string }) | undefined {
+  const { postgres, paths } = config;
+  const binDir = postgresBinDir(config);
+  if (binDir === undefined) return undefined;
   const systemd = config.driver === 'systemd';
-  const logFile = systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`);
-  const options: PgOptions = {
+  return {
     ...pgDefaults,
     node: config.node_name,
     binDir,
@@ -40,6 +55,7 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     host: config.host_ip,
     port: postgres.port,
     listen: postgresListen(config),
+    ...(postgres.listen === undefined ? {} : { listenDecided: true }),
     superuser: postgres.superuser,
     replicationUser: postgres.replication_user,
     database: postgres.database,
@@ -47,15 +63,20 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     walCap: postgres.wal_cap,
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
-    logFile,
-    parameters: { ...postgres.parameters },
+    logFile: systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
+    parameters: {
+      ...postgres.parameters,
+      ...(postgres.max_connections === undefined
+        ? {}
+        : { max_connections: String(postgres.max_connections) }),
+    },
+    parametersFile: paths.config,
     ...originals(config),
+    underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
     ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
     ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),
-    starter: starterOf(driver, logFile, systemd, say),
   };
-  return createPostgres(options);
 }
 
 /** The manager's own files: as configured, else where Debian keeps those of this data directory. Its rules are where these say. */

@@ -20,13 +20,16 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** A server that is read-only is so for the check as for any client. */
+const { default_transaction_read_only: _, ...own } = ownSettings;
+
 const socketPath = (target: PgTarget): string => `${target.socketDir}/.s.PGSQL.${target.port}`;
 
 const parameters = (target: PgTarget, settings: Settings): Record<string, string> => ({
   user: target.user,
   database: target.database,
   application_name: 'cloudify-agent check',
-  ...ownSettings,
+  ...own,
   ...settings,
 });
 

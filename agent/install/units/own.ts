@@ -1,8 +1,9 @@
 /** The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not. */
 import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
+import { dataPlaces } from '../../roles/postgres/place.ts';
 import { CONFIG_FILE, OWN_SERVICES, PARTS, POSTGRES_USER, UNITS, XTABLES_LOCK } from '../names.ts';
-import { execLine, pathWord, SEALED, type Section, unitText } from './text.ts';
+import { execLine, openFor, pathWord, SEALED, type Section, unitText } from './text.ts';
 
 /** sudo, and what the trampoline runs: systemctl, iptables, ipset, setpriv. Not one with which root could get the others back. */
 const CALLERS =
@@ -68,7 +69,9 @@ export function agentUnit(config: Config): string {
       ...sudoCalls,
       ['CapabilityBoundingSet', `${CALLERS} CAP_NET_ADMIN CAP_NET_RAW CAP_KILL`],
       ['DevicePolicy', 'closed'],
-      config.watchdog_device === undefined ? undefined : ['DeviceAllow', `${config.watchdog_device} rw`],
+      config.watchdog_device === undefined
+        ? undefined
+        : ['DeviceAllow', `${pathWord(config.watchdog_device)} rw`],
       // Not 'full': the trampoline works in this mount namespace, and disabling a unit writes below /etc.
       ['ProtectSystem', 'yes'],
     ],
@@ -103,6 +106,8 @@ export function postgresHelperUnit(config: Config): string {
       ['CapabilityBoundingSet', CALLERS],
       ['DevicePolicy', 'closed'],
       ['ProtectSystem', 'full'],
+      // It copies and rewinds the data where that is.
+      ...openFor(dataPlaces(config.postgres.data_dir)),
     ],
     'multi-user.target',
   );

@@ -4,8 +4,9 @@ import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
+import { dataPlaces } from '../../roles/postgres/place.ts';
 import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
-import { DIRECT, execLine, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
+import { DIRECT, execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
   if (value !== undefined) return value;
@@ -53,7 +54,10 @@ export function postgresUnit(config: Config): string {
       ['StandardError', `append:${POSTGRES_LOG}`],
       ['UMask', '0077'],
       ['LimitNOFILE', 65_536],
-      ...sealedServer([dataDir, postgresConfDir(config), config.postgres.socket_dir], [binDir]),
+      ...sealedServer(
+        [...dataPlaces(dataDir), postgresConfDir(config), config.postgres.socket_dir],
+        [binDir],
+      ),
     ],
   );
 }
@@ -76,7 +80,8 @@ export function consulUnit(config: Config): string {
       ['SupplementaryGroups', config.group],
       ['ExecStart', execLine([binary, 'agent', `-config-dir=${config.consul.config_dir}`])],
       ['ExecReload', '/bin/kill -HUP $MAINPID'],
-      ['WorkingDirectory', `-${config.consul.data_dir}`],
+      // The whole line is the folder: no quotes.
+      ['WorkingDirectory', `-${literal(config.consul.data_dir)}`],
       // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F).
       ['Restart', 'no'],
       // SIGTERM leaves nothing: leave_on_terminate is off.
@@ -115,7 +120,7 @@ export function syncthingUnit(config: Config): string | undefined {
       ['Group', user],
       ['SupplementaryGroups', config.group],
       ['UMask', '0027'],
-      ...Object.entries(env).map(([name, value]) => ['Environment', `${name}=${value}`] as const),
+      ...Object.entries(env).map(([name, value]) => ['Environment', pathWord(`${name}=${value}`)] as const),
       ['ExecStart', execLine([command, ...args])],
       ['Restart', 'no'],
       ['TimeoutStopSec', 15],

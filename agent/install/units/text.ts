@@ -20,17 +20,18 @@ export function unitText(unit: Section, service: Section, install?: string): str
 
 const plain = /^[\w@%+=:,./-]+$/;
 
+/** What systemd puts in for `%` and a letter, it puts in everywhere. */
+export const literal = (text: string): string => text.replaceAll('%', '%%');
+
+const quoted = (text: string): string =>
+  plain.test(text) ? text : `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
 /** A command line as ExecStart reads it: no shell, but its own quotes, `%` and `$`. */
 export const execLine = (argv: readonly string[]): string =>
-  argv
-    .map((word) => {
-      const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
-      return plain.test(escaped) ? escaped : `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-    })
-    .join(' ');
+  argv.map((word) => quoted(literal(word).replaceAll('$', '$$$$'))).join(' ');
 
-/** Paths in settings that hold a list of them. */
-export const pathWord = (path: string): string => execLine([path]);
+/** A word of a setting that holds a list of them: paths, variables. Only command lines know `$`. */
+export const pathWord = (path: string): string => quoted(literal(path));
 
 /** Whatever the machine's service manager, or a drop-in for all, sets: members are reached directly. */
 export const DIRECT: Section = [['UnsetEnvironment', KEPT_OUT.join(' ')]];
@@ -67,14 +68,22 @@ export const SEALED: Section = [
   ['UMask', '0027'],
 ];
 
+const within = (paths: readonly string[], ...places: string[]): boolean =>
+  paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
+
+/** What must not be shut for a program that writes these paths, as lines that come after those that shut it. */
+export const openFor = (written: readonly string[]): Section => [
+  within(written, '/home', '/root', '/run/user') ? ['ProtectHome', 'no'] : undefined,
+  within(written, '/usr', '/boot', '/etc') ? ['ProtectSystem', 'no'] : undefined,
+  within(written, '/tmp', '/var/tmp') ? ['PrivateTmp', 'no'] : undefined,
+];
+
 /**
  * For the server, whose log archives, tables of extensions and scripts are the manager's affair: it writes wherever its user may, but
  * in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
  * `written`, `read`: paths that it must reach; nothing that they lie in is shut.
  */
 export function sealedServer(written: readonly string[], read: readonly string[] = []): Section {
-  const within = (paths: readonly string[], ...places: string[]) =>
-    paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
   return [
     ...ENCLOSED,
     ['SystemCallFilter', `~${NEVER_CALLED} @module`],

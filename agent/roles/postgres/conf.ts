@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { SyncList, Upstream } from '../../core/postgres.ts';
 import { conninfoTo } from './conninfo.ts';
+import { least } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { recoverySettings } from './recovery_settings.ts';
 import { slotName } from './slot_name.ts';
@@ -21,14 +22,25 @@ export type Settings = {
   tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
+  /** The manager's own that are more than is needed (kept.ts). */
+  kept?: Record<string, string>;
+  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
+  parameters?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
 
-export const clusterConf = (o: PgOptions): string => join(o.confDir, 'cluster.conf');
+export const clusterConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'cluster.conf');
 export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'postgresql.conf');
-export const hbaFile = (o: PgOptions): string => join(o.confDir, 'pg_hba.conf');
-export const identFile = (o: PgOptions): string => join(o.confDir, 'pg_ident.conf');
+export const hbaFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_hba.conf');
+export const identFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_ident.conf');
+
+/** Never anything else: on the command line, where no ALTER SYSTEM changes it, not for the moment until that is taken out again. */
+const fixed: Readonly<Record<string, string>> = {
+  ...recoverySettings(null),
+  hot_standby: 'on',
+  restart_after_crash: 'off',
+};
 
 /** How the server is started, by the driver as by its unit. */
 export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir'>): string[] => [
@@ -37,6 +49,7 @@ export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir
   o.dataDir,
   '-c',
   `config_file=${mainConf(o)}`,
+  ...Object.entries(fixed).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
 ];
 
 export function initialSettings(o: PgOptions): Settings {
@@ -80,13 +93,12 @@ export function managed(o: PgOptions, s: Settings, major: number | null): Record
     listen_addresses: (o.listen ?? [o.host]).join(','),
     port: String(o.port),
     unix_socket_directories: o.socketDir,
-    wal_level: 'replica',
     hot_standby: 'on',
     hot_standby_feedback: 'off',
-    max_wal_senders: '20',
     // However many clients there are, the agent gets in.
     superuser_reserved_connections: '8',
-    max_replication_slots: '20',
+    ...least,
+    ...s.kept,
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
     max_slot_wal_keep_size: megabytes(o.walCap),
@@ -118,9 +130,12 @@ const marks = (s: Settings): Record<string, string> => ({
 });
 
 export function renderClusterConf(o: PgOptions, s: Settings, major: number | null = null): string {
-  const lines = Object.entries({ ...managed(o, s, major), ...o.parameters, ...s.floors, ...marks(s) }).map(
-    ([name, value]) => `${name} = ${confValue(value)}`,
-  );
+  const lines = Object.entries({
+    ...managed(o, s, major),
+    ...(s.parameters ?? o.parameters),
+    ...s.floors,
+    ...marks(s),
+  }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [
     `# settings ${JSON.stringify(s)}`,
     '# Written by the agent and replaced at every change: put your own settings elsewhere.',
@@ -156,7 +171,9 @@ export function renderMainConf(o: PgOptions, original: string | null): string {
 /** Every name that the agent may set, of any version. */
 export function managedNames(o: PgOptions): Set<string> {
   const tls = o.replicationAuth === 'certificate' ? serverTls(o, { id: '', members: [] }) : {};
-  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls)]);
+  // agent.yaml says what holds, not what somebody once set beside it.
+  const parameters = Object.keys(o.parameters ?? {}).map((name) => name.toLowerCase());
+  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls), ...parameters]);
 }
 
 /**
@@ -164,7 +181,8 @@ export function managedNames(o: PgOptions): Set<string> {
  * basebackup or a rewind brings the source's.
  */
 export function partAutoConf(text: string, o: PgOptions): { kept: string; taken: string[] } {
-  const names = managedNames(o);
+  // Of a parameter agent.yaml says what holds, not what somebody once set beside it.
+  const names = new Set([...managedNames(o), ...Object.keys(o.parameters ?? {}).map((n) => n.toLowerCase())]);
   const isOurs = (line: string) => names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase());
   const lines = text.split('\n');
   return { kept: lines.filter((line) => !isOurs(line)).join('\n'), taken: lines.filter(isOurs) };

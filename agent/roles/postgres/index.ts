@@ -1,5 +1,6 @@
 /** The driver of the local PostgreSQL server, put together. */
 import { adopt } from './adopt.ts';
+import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
 import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
@@ -8,8 +9,12 @@ import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
+import { ownSettings } from './own_settings.ts';
 import type { Postgres } from './port.ts';
+import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
+import { rehearse } from './rehearse.ts';
+import { holdSettings } from './reload.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -32,6 +37,8 @@ export { slotName } from './slot_name.ts';
 const CLOSING = 10_000;
 /** Milliseconds in which timeline numbers are taken, or not at all. */
 const RESERVING = 10_000;
+/** Milliseconds in which the server's program has read its settings, several times if need be. */
+const REHEARSAL = 20_000;
 
 export function createPostgres(o: PgOptions): Postgres {
   const server: Server = {
@@ -41,6 +48,7 @@ export function createPostgres(o: PgOptions): Postgres {
     loss: createLossWatch(),
     turns: createTurns(),
     claims: createClaims(),
+    backoff: createBackoff(),
   };
   // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right that is over.
   withdrawPromotion(server);
@@ -51,9 +59,18 @@ export function createPostgres(o: PgOptions): Postgres {
     server.loss.sign();
   });
 
+  /** What kept the former data from starting says nothing of this. */
+  const anew = async <T>(work: () => Promise<T>): Promise<T> => {
+    server.backoff.clear();
+    return await work();
+  };
+
   return {
     facts: (ms) => facts(server, ms),
-    adopt: () => adopt(server),
+    adopt: () => anew(() => adopt(server)),
+    preflight: async () => [...(await preflight(o)), ...(await ownSettings(o))],
+    rehearse: () => rehearse(o, REHEARSAL),
+    holdSettings: () => holdSettings(server),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),
@@ -79,8 +96,8 @@ export function createPostgres(o: PgOptions): Postgres {
     history: (tli) => readHistory(o, tli),
     reserveTimelines: (next) =>
       reserveTimelines(o, next, server.claims.under('upstream', deadline(RESERVING))),
-    basebackup: (from, progress, signal) => basebackup(server, from, progress, signal),
-    rewind: (from, progress, signal) => rewind(server, from, progress, signal),
+    basebackup: (from, progress, signal) => anew(() => basebackup(server, from, progress, signal)),
+    rewind: (from, progress, signal) => anew(() => rewind(server, from, progress, signal)),
     saveDivergence: (request) => saveDivergence(server, request),
     onLost: (callback) => server.loss.onLost(callback),
     abandon: () => server.claims.abandon(),

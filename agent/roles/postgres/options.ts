@@ -36,6 +36,8 @@ export type PgOptions = {
   port: number;
   /** Addresses to listen on; `host` alone when absent. */
   listen?: readonly string[];
+  /** An operator wrote `listen`: what the manager itself says of it does not count any more. */
+  listenDecided?: true;
   /** The agent's own role. Uses the Unix socket alone: over TCP it counts as a client. */
   superuser: string;
   /** The database that the agent's own connections and pg_rewind use. */
@@ -73,6 +75,12 @@ export type PgOptions = {
   conninfo?: Record<string, string>;
   /** Further settings, after the managed ones. */
   parameters?: Record<string, string>;
+  /** The server is a unit of systemd's: then a running one must be one, too, before it is taken over. */
+  underSystemd?: boolean;
+  /** The file that they come from, for who has to correct them. */
+  parametersFile?: string;
+  /** A line for the log. */
+  say?: (line: string) => void;
   starter: Starter;
 };
 

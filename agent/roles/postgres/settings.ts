@@ -16,6 +16,7 @@ import { passFile, renderPassFile } from './conninfo.ts';
 import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
+import { createParameters } from './parameters.ts';
 import { readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
 
@@ -42,6 +43,7 @@ export async function majorOf(o: PgOptions): Promise<number | null> {
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
   let major: number | null = null;
+  const parameters = createParameters(o);
   let queue: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<Settings> => {
@@ -53,8 +55,12 @@ export function createSettings(o: PgOptions): SettingsStore {
     major ??= await majorOf(o);
     return major;
   };
+  const wanted = async (part: Partial<Settings>): Promise<Settings> => {
+    const now = await load();
+    return { ...now, ...part, parameters: parameters.toWrite(now) };
+  };
   const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
-    const next = { ...(await load()), ...part, generation: newGeneration() };
+    const next = { ...(await wanted(part)), generation: newGeneration() };
     const access = await accessOf(o, next);
     const version = await known();
     claim.check();
@@ -71,7 +77,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   };
   /** The settings, when all their files say already what `part` wants: a start then waits for no disk. */
   const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
-    const next = { ...(await load()), ...part };
+    const next = await wanted(part);
     if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
@@ -85,14 +91,17 @@ export function createSettings(o: PgOptions): SettingsStore {
   return {
     get: load,
     change: (part, claim) => inTurn(() => write(part, claim)),
-    writeAll: (part, claim) =>
-      inTurn(async () => {
+    async writeAll(part, claim) {
+      // Before its turn: a fence that comes meanwhile does not wait for it.
+      await parameters.settle(await load());
+      return await inTurn(async () => {
         claim.check();
         makeDir(o.confDir, 0o700);
         await writeText(passFile(o), renderPassFile(o));
         await writeText(mainConf(o), renderMainConf(o, originalConf(o)));
         return (await unchanged(part)) ?? (await write(part, claim));
-      }),
+      });
+    },
     forget: () => {
       current = null;
       major = null;

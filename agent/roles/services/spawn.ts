@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { AgentError } from '../../errors.ts';
 import { givenEnvironment, ownEnvironment } from '../../platform/environment.ts';
-import { GROUP_READABLE } from '../../platform/files.ts';
+import { GROUP_READABLE, openToAppend } from '../../platform/files.ts';
 import type { ServiceUnit } from './driver.ts';
 
 function environment(unit: ServiceUnit, mark: Readonly<Record<string, string>>): Record<string, string> {
@@ -42,7 +42,7 @@ export async function spawnDetached(
   let child: ChildProcess;
   let log: number;
   try {
-    log = openSync(logFile, 'a', GROUP_READABLE);
+    log = openToAppend(logFile, GROUP_READABLE);
   } catch (cause) {
     throw failed(unit, cause);
   }
