@@ -12,7 +12,7 @@ import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
 import { refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
-import { refuseSettings } from './settings.ts';
+import { refuseCopy } from './settings.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -96,14 +96,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
         ({ what, ...sizes }) => report({ detail: what, ...sizes }),
         given.signal,
       );
-      if (done.kind !== 'done')
-        throw new AgentError({
-          class: 'transient',
-          code: 'basebackup_failed',
-          message: `the database was not copied: ${done.why}`,
-        });
-      // With the data there is more to be seen: what its libraries say, and settings that came with it.
-      await refuseSettings(pg);
+      await refuseCopy(done, pg);
     });
     if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
     await step('joining Consul', async () => {
@@ -217,7 +210,6 @@ export async function enrolSurely<T>(
 
 /** The first address that answers decides: a refusal is final, silence is not. */
 async function admitSomewhere(parts: JoinParts): Promise<Admission> {
-  await refuseSettings(parts.parts.pg);
   let silence: unknown;
   const until = performance.now() + ADMISSION;
   do {

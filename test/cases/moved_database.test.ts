@@ -7,6 +7,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { examine } from '../../agent/roles/postgres/examine.ts';
+import { takenFile } from '../../agent/roles/postgres/originals.ts';
 import { asServerUser, createGroup, type TestGroup, type TestServer } from '../fixtures/postgres.ts';
 
 if (asServerUser(import.meta.path)) {
@@ -33,7 +35,7 @@ if (asServerUser(import.meta.path)) {
       set(
         "port = 5433\nlisten_addresses = '*'\nunix_socket_directories = '/tmp, /var/tmp'\nmax_connections = 8",
       );
-      expect(await a.pg.examine()).toEqual([
+      expect(await examine(a.options)).toEqual([
         {
           what: `clients find this database at port = '5433' (${conf}, line ${line}); it would be moved to port ${port}`,
           mend: `set postgres.port: 5433 in agent.yaml of every manager, or port = ${port} in ${conf}`,
@@ -53,13 +55,29 @@ if (asServerUser(import.meta.path)) {
       ]);
     });
 
+    test.each([
+      ['0.0.0.0', '["0.0.0.0"]'],
+      ['::, 10.9.8.7', '["::", "HOST", "10.9.8.7"]'],
+      ['manager.example, HOST', '["HOST"]'],
+      ['localhost, HOST', null],
+    ])('an address it listens on is not given up: %s', async (listens, wanted) => {
+      const own = (text: string) => text.replaceAll('HOST', a.options.host);
+      set(own(`listen_addresses = '${listens}'`));
+      const mends = (await examine(a.options)).map(({ mend }) => mend);
+      if (wanted === null) expect(mends).toEqual([]);
+      else
+        expect(mends).toEqual([
+          expect.stringContaining(own(`set postgres.listen: ${wanted} in agent.yaml, or`)),
+        ]);
+    });
+
     test('count by their last word, which is that of ALTER SYSTEM, also once a start has taken it out', async () => {
       const { port } = a.options;
       set(`port = ${port}`);
       appendFileSync(join(a.options.dataDir, 'postgresql.auto.conf'), "port = '5434'\n");
       expect(await a.pg.adopt()).toEqual({ kind: 'done' });
-      expect((await a.pg.examine()).map(({ mend }) => mend)).toEqual([
-        `set postgres.port: 5434 in agent.yaml of every manager, or port = ${port} in ${a.options.dataDir}/postgresql.auto.conf.before_cluster`,
+      expect((await examine(a.options)).map(({ mend }) => mend)).toEqual([
+        `set postgres.port: 5434 in agent.yaml of every manager, or port = ${port} in ${takenFile(a.options)}`,
       ]);
     });
   });

@@ -4,25 +4,47 @@ import type { Outcome } from '../../core/postgres.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
+import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
+import { type Deadline, deadline, poll, Timeout } from './time.ts';
 
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
 
-/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
-export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
+/**
+ * Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. Returns the
+ * names of what was taken.
+ */
+export async function cleanAutoConf(o: PgOptions, keep = false): Promise<string[]> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
   const text = await readText(path);
-  if (text === null) return;
+  if (text === null) return [];
   const { kept, taken } = partAutoConf(text, o);
-  if (taken.length === 0) return;
+  if (taken.length === 0) return [];
   if (keep) keepTaken(o, taken);
   writeDurably(path, kept, PRIVATE);
+  return taken.map((line) => (line.split('=')[0] ?? '').trim());
+}
+
+/** On a running server: what ALTER SYSTEM has set of the agent's settings since is taken out, and out of force. */
+export async function holdSettings({ o }: Server): Promise<Outcome & { taken?: string[] }> {
+  return await attempt('settings', async () => {
+    const pid = await postmasterPid(o);
+    if (pid === null) return DONE;
+    const taken = await cleanAutoConf(o);
+    // Told as a process: a server that does not accept now is not to miss it.
+    if (taken.length > 0) tell(o, pid);
+    return { ...DONE, taken };
+  });
+}
+
+function tell(o: PgOptions, pid: number): void {
+  if (o.starter.pid() !== null) o.starter.kill('SIGHUP');
+  else signal(pid, 'SIGHUP');
 }
 
 /**
@@ -65,10 +87,9 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
       await link.query('select pg_reload_conf()', end.left());
     } catch {
       // Not accepting yet, or no more: what is running shall at least be told.
-      if (o.starter.pid() !== null) o.starter.kill('SIGHUP');
-      else signal(pid, 'SIGHUP');
+      tell(o, pid);
     }
-    let last: unknown = 'no answer';
+    let last: unknown;
     let wrong: string | null = null;
     let patience = deadline(PATIENCE);
     const shown = await poll(end, 4, async () => {
@@ -84,12 +105,16 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
         );
         return rows[0]?.g === (await server.settings.get()).generation ? true : null;
       } catch (error) {
-        last = error;
-        return null;
+        // The last one runs out of time, and would hide what it was before.
+        if (last === undefined || !(error instanceof Timeout)) last = error;
+        wrong = loginProblem(error);
+        return wrong === null ? null : false;
       }
     });
     if (wrong !== null) return failed(wrong);
-    return shown ? DONE : failed(`the server did not show the new settings in time (${String(last)})`);
+    return shown
+      ? DONE
+      : failed(`the server did not show the new settings in time (${String(last ?? 'no answer')})`);
   });
 }
 
