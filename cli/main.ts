@@ -7,6 +7,8 @@ if (called(process.argv0) || called(process.env.SUDO_COMMAND?.split(' ')[0])) {
   process.exit(runTrampoline(process.argv.slice(2)));
 }
 
+const { keepOut } = await import('../agent/platform/environment.ts');
+keepOut();
 const { runCli } = await import('./run_cli.ts');
 const { processTerminal } = await import('./terminal.ts');
 const { root } = await import('./tree.ts');

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { type NodeConfig, postgresListen } from '../config.ts';
 import { AgentError } from '../errors.ts';
+import { libpqOut } from '../platform/environment.ts';
 import { agentFiles, postgresBinDir } from '../platform/paths.ts';
 import { createPostgres } from './postgres/index.ts';
 import { type PgOptions, pgDefaults, type Starter } from './postgres/options.ts';
@@ -107,6 +108,7 @@ export function starterOf(
       command: program ?? 'postgres',
       args,
       managers: true,
+      env: libpqOut(),
       logFile,
       stopSignal: 'SIGINT',
     };

@@ -1,5 +1,5 @@
 /**
- * Input: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and their lower-case names in the environment of the agent.
+ * Input: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and their lower-case names in the environment of the agent; PGSERVICE and the like.
  * Right: no call to members, Consul or Syncthing goes by the proxy; the manager's own services are given the variables.
  * Source: reports on agents on machines behind a company's proxy, whose tokens were in the proxy's log.
  */
@@ -165,10 +165,17 @@ const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 
 test('a whole cluster: the proxy hears of nothing, Consul is not told of it, the worker is', async () => {
   proxied.length = 0;
   const before = { ...process.env };
-  Object.assign(process.env, variables);
+  // Each would keep the agent from its database, or a standby from its upstream.
+  const libpq = {
+    PGSERVICE: 'nowhere',
+    PGTARGETSESSIONATTRS: 'primary',
+    PGSSL: 'require',
+    PGHOST: '192.0.2.1',
+  };
+  Object.assign(process.env, variables, libpq);
   let t: TestCluster | undefined;
   try {
-    t = await TestCluster.up({ nodes: 1, preset: 'fast' });
+    t = await TestCluster.up({ nodes: 2, preset: 'fast' });
     const active = await t.settled();
     const [consul = 0] = t.pids(active, 'consul');
     expect(environmentOf(consul).filter((name) => KEPT_OUT.includes(name))).toEqual([]);
@@ -176,11 +183,11 @@ test('a whole cluster: the proxy hears of nothing, Consul is not told of it, the
     const worker = await eventually('a worker', 60_000, () =>
       nodeProcesses(node).find(({ pid }) => commandOf(pid).includes(' dev worker ')),
     );
-    expect(environmentOf(worker.pid)).toContain('HTTPS_PROXY');
+    expect(environmentOf(worker.pid)).toEqual(expect.arrayContaining(['HTTPS_PROXY', 'PGSERVICE']));
     expect(proxied).toEqual([]);
   } finally {
     await t?.down();
-    for (const name of Object.keys(variables))
+    for (const name of Object.keys({ ...variables, ...libpq }))
       if (before[name] === undefined) delete process.env[name];
       else process.env[name] = before[name];
   }

@@ -18,7 +18,7 @@ const config = requireNode(
       { node_name: 'n1', host_ip: '10.0.0.1' },
       {
         api: { tls: true },
-        files: { enabled: true, folders: [{ id: 'etc', path: '/srv/a & "b"' }] },
+        files: { enabled: true, folders: [{ id: 'etc', path: "/srv/a & 'b'" }] },
       },
     ),
   ),
@@ -77,7 +77,7 @@ test('the configuration of a start reaches nobody outside, takes no password, an
     expect(xml).toContain(`<${off}>false</${off}>`);
   expect(xml).toContain('<autoUpgradeIntervalH>0</autoUpgradeIntervalH>');
   expect(xml).toContain('<urAccepted>-1</urAccepted>');
-  expect(xml).toContain('path="/srv/a &#38; &#34;b&#34;"');
+  expect(xml).toContain('path="/srv/a &#38; &#39;b&#39;"');
   expect(xml).not.toContain('sendonly');
   expect(xml).toContain('<gui enabled="true" tls="true"');
   expect(xml).toContain('ignorePerms="false"');
