@@ -9,6 +9,12 @@ export function withLastFailure(n: NodeContext, decision: Decision): Decision {
   return why === undefined ? decision : { ...decision, reason: `${decision.reason}; failed: ${why}` };
 }
 
+/** Said already, but for its numbers: what is tried every second is not logged every second. */
+export function isNews(n: NodeContext, decision: Decision, why: string): boolean {
+  const plain = (text: string) => text.replaceAll(/\d+/g, '#');
+  return n.lastFailure?.rule !== decision.rule || plain(n.lastFailure.why) !== plain(why);
+}
+
 /** After a tick that carried out, or tried to carry out, something. */
 export function noteFailure(n: NodeContext, decision: Decision, why: string | null): void {
   // Since when it fails without a break, whatever it says each time.

@@ -7,7 +7,7 @@ import type { Action } from './actions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { gather, keepWish, newsOf } from './gather.ts';
-import { noteFailure, withLastFailure } from './last_failure.ts';
+import { isNews, noteFailure, withLastFailure } from './last_failure.ts';
 import { receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
@@ -175,7 +175,8 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       if (n.interrupted) break;
       if (action.do !== 'sync_step' && action.do !== 'want') acted = true;
       if (result !== null && !result.ok) {
-        n.log({ component: 'handler-runner', level: 'warn', message: `${action.do}: ${result.why}` });
+        if (isNews(n, decision, result.why))
+          n.log({ component: 'handler-runner', level: 'warn', message: `${action.do}: ${result.why}` });
         acted = false;
         why = result.why;
         break;
