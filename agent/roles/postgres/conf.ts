@@ -129,10 +129,19 @@ const marks = (s: Settings): Record<string, string> => ({
   'agent.fenced': s.fenced ? 'on' : 'off',
 });
 
+/** With fewer senders or slots than the manager's own files had, its own slots would keep the server down: the larger number holds. */
+const notBelow = (kept: Record<string, string>, parameters: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => {
+      const own = kept[name.toLowerCase()] ?? '';
+      return [name, Number(own) > Number(value) ? own : value];
+    }),
+  );
+
 export function renderClusterConf(o: PgOptions, s: Settings, major: number | null = null): string {
   const lines = Object.entries({
     ...managed(o, s, major),
-    ...(s.parameters ?? o.parameters),
+    ...notBelow(s.kept ?? {}, s.parameters ?? o.parameters ?? {}),
     ...s.floors,
     ...marks(s),
   }).map(([name, value]) => `${name} = ${confValue(value)}`);

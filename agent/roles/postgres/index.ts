@@ -9,6 +9,7 @@ import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
+import { endOutgrown } from './outgrown.ts';
 import { ownSettings } from './own_settings.ts';
 import type { Postgres } from './port.ts';
 import { preflight } from './preflight.ts';
@@ -70,7 +71,12 @@ export function createPostgres(o: PgOptions): Postgres {
     adopt: () => anew(() => adopt(server)),
     preflight: async () => [...(await preflight(o)), ...(await ownSettings(o))],
     rehearse: () => rehearse(o, REHEARSAL),
-    holdSettings: () => holdSettings(server),
+    async holdSettings(ms) {
+      const held = await holdSettings(server);
+      // Its outcome is seen by what comes of it.
+      await endOutgrown(server, ms);
+      return held;
+    },
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

@@ -64,7 +64,8 @@ export interface Postgres {
 
   /**
    * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
-   * `taken` names them. Deadline `ms`.
+   * `taken` names them. A standby that has less than its active, and so no longer replays, is made to end, to be started with as much.
+   * Deadline `ms`.
    */
   holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;
 

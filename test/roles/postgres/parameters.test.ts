@@ -1,9 +1,16 @@
 /** Which parameters are written, while the server's program has not said its word, and after. */
 import { expect, test } from 'bun:test';
 import type { Outcome } from '../../../agent/core/postgres.ts';
-import type { Settings } from '../../../agent/roles/postgres/conf.ts';
-import type { PgOptions } from '../../../agent/roles/postgres/options.ts';
+import { initialSettings, renderClusterConf, type Settings } from '../../../agent/roles/postgres/conf.ts';
+import { type PgOptions, pgDefaults } from '../../../agent/roles/postgres/options.ts';
 import { createParameters } from '../../../agent/roles/postgres/parameters.ts';
+
+const options: PgOptions = {
+  ...pgDefaults,
+  ...{ node: 'a', binDir: '/b', dataDir: '/d', confDir: '/c', socketDir: '/s', host: '127.0.0.1', port: 1 },
+  divergedDir: '/v',
+  starter: {} as never,
+};
 
 const old = { work_mem: '4MB' };
 const fresh = { work_mem: '8MB' };
@@ -65,4 +72,15 @@ test('refused ones are not written and said once; a minute later they are asked 
   asked[1]?.({ kind: 'done' });
   await settled();
   expect(made.toWrite(settings(old))).toEqual(fresh);
+});
+
+test('a parameter is not below what the manager’s own slots need', () => {
+  const o = {
+    ...options,
+    parameters: { Max_Replication_Slots: '30', max_wal_senders: '60', work_mem: '1MB' },
+  };
+  const kept = { max_replication_slots: '50', max_wal_senders: '40' };
+  const lines = renderClusterConf(o, { ...initialSettings(o), kept }).split('\n');
+  for (const line of ["Max_Replication_Slots = '50'", "max_wal_senders = '60'", "work_mem = '1MB'"])
+    expect(lines).toContain(line);
 });
