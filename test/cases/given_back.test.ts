@@ -108,7 +108,9 @@ test.skipIf(!able)(
     expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 0, stderr: '' });
     const [, during = '', lines = '', changed] = ran.stdout.split(/^== \w+\n/m);
     // It was another's meanwhile: what ALTER SYSTEM had set was taken out, and kept.
-    expect(during.split('\n')).toEqual(expect.arrayContaining(['0', 'cluster.conf', 'postgresql.auto.conf.before_cluster']));
+    expect(during.split('\n')).toEqual(
+      expect.arrayContaining(['0', 'cluster.conf', 'postgresql.auto.conf.before_cluster']),
+    );
     expect(Number(lines)).toBeGreaterThan(100);
     expect(changed).toBe('');
   },
