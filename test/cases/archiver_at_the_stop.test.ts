@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { alive, allPids, readStat } from '../../agent/platform/procfs.ts';
+import { alive, processesIn } from '../../agent/platform/procfs.ts';
 import { childrenOf, postmasterPid, processTitle } from '../../agent/roles/postgres/process.ts';
 import {
   asServerUser,
@@ -33,9 +33,9 @@ if (asServerUser(import.meta.path)) {
       .map((name) => name.slice(0, -ending.length))
       .sort();
   const archived = () => readdirSync(join(group.dir, 'archive'));
-  /** Processes that the archiver's command started. */
+  /** Processes that the archiver's command started: they work in the data directory, as the archiver does. */
   const commands = () =>
-    allPids().filter((pid) => readStat(pid) !== undefined && processTitle(pid).includes(`sleep ${NEVER}`));
+    processesIn(p.options.dataDir).flatMap(({ pid, command }) => (command === 'sleep' ? [pid] : []));
 
   beforeAll(async () => {
     group = createGroup('archiver');
@@ -50,8 +50,8 @@ if (asServerUser(import.meta.path)) {
   }, 120_000);
 
   afterAll(async () => {
+    for (const pid of p === undefined ? [] : commands()) process.kill(pid, 'SIGKILL');
     await group?.end();
-    for (const pid of commands()) process.kill(pid, 'SIGKILL');
   });
 
   describe('a clean stop while the archive is away', () => {
@@ -73,9 +73,7 @@ if (asServerUser(import.meta.path)) {
         const stopped = await p.pg.stop('fast', 1000 * NEVER, false);
         expect(stopped).toMatchObject({ kind: 'stopped', clean: true });
         expect(alive(archiver?.pid ?? 0)).toBe(false);
-        await eventually('nothing of its command is left', 30_000, () =>
-          commands().every((pid) => !alive(pid)),
-        );
+        await eventually('nothing of its command is left', 30_000, () => commands().length === 0);
         const end = stopped.kind === 'stopped' ? stopped.checkpoint : null;
         await eventually('the standby has the shutdown checkpoint', 30_000, async () => {
           const at = (await s.pg.facts(1000)).position?.replayed ?? 0n;
