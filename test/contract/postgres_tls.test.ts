@@ -162,5 +162,18 @@ if (asServerUser(import.meta.path)) {
         async () => (await b.sql("select 1 from pg_tables where tablename = 'only_on_a'")).length === 1,
       );
     });
+
+    test('a session by a root that is trusted no more is ended; while both are trusted it goes on', async () => {
+      const members = ['a.4', 'b.2'];
+      const [old, fresh] = [issue('a', '4'), authority(group.dir, 'fresh')('a', '4')];
+      const sessions = () => a.sql('select pid from pg_stat_replication');
+      const before = await sessions();
+      expect(before).toHaveLength(1);
+      const both = { ...old, caPem: `${fresh.caPem}${old.caPem}` };
+      expect(await a.pg.setCertificates({ ...both, members })).toEqual(done);
+      expect(await sessions()).toEqual(before);
+      expect(await a.pg.setCertificates({ ...fresh, members })).toEqual(done);
+      expect(await sessions()).toEqual([]);
+    });
   });
 }

@@ -1,6 +1,8 @@
 /** The listener in a cluster with TLS: who is a peer, who is a person, and who is nobody. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import tls from 'node:tls';
 import { AgentError } from '../../agent/errors.ts';
 import { createCredentials } from '../../agent/http/credentials.ts';
 import { createPeerCalls } from '../../agent/http/peer_calls.ts';
@@ -296,3 +298,38 @@ test('a renewed certificate is shown to new connections at once, and open ones g
   expect(await new Response(probe.stdout).text()).toContain(shown.cert.split('\n')[2] ?? 'none');
   expect((await vote(own)).status).toBe(200);
 });
+
+test('a connection that is in use goes on while its root is trusted, and is ended when that is dropped', async () => {
+  const [first, own1] = [shown, own];
+  const ended = { at: 'open' };
+  const socket = tls.connect({ host: HOST, port: PORT, ...own1, ca: ca.certificate });
+  await new Promise<void>((ready) => socket.once('secureConnect', () => ready()));
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    ended.at = 'closed';
+  });
+  // What follows the log is never through.
+  socket.write(
+    `GET /api/v1/logs?follow=1 HTTP/1.1\r\nhost: m2\r\nauthorization: Bearer ${bearer.token}\r\n\r\n`,
+  );
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toStartWith('HTTP/1.1 200');
+  const both = `${other.certificate}${ca.certificate}`;
+  const next = await nodeTls(other, 'm2', HOST);
+  try {
+    shown = { ...first, ca: both };
+    await server.renew();
+    shown = { ...next, ca: both };
+    await server.renew();
+    await Bun.sleep(300);
+    expect(ended.at).toBe('open');
+    shown = next;
+    await server.renew();
+    for (let tries = 0; tries < 300 && ended.at === 'open'; tries++) await Bun.sleep(100);
+    expect(ended.at).toBe('closed');
+  } finally {
+    socket.destroy();
+    shown = first;
+    await server.renew();
+  }
+}, 60_000);
