@@ -7,6 +7,7 @@ import { type ConsulClient, createConsulClient } from './consul/client.ts';
 import type { ConsulKv } from './consul/port.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
+import { renewWith } from './core/lease.ts';
 import { isMine } from './core/lease_view.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from './core/ports.ts';
@@ -27,6 +28,8 @@ import { followSecrets } from './security/follow.ts';
 import { consulAccess, managementAccess, peerSelf } from './security/joining.ts';
 import { narrowOwnToken } from './security/members.ts';
 import { stopOnceOut } from './security/removed.ts';
+import { signingOf } from './security/sign_members.ts';
+import { type SignedRecords, signedRecordsOf } from './security/signed_records.ts';
 import { version } from './version.ts';
 
 /** ms; without an answer by then the next agent has what is left. */
@@ -51,6 +54,7 @@ export type Cluster = {
   readonly consul: ConsulClient;
   /** With the management token: for the keys that say who is a member (`isMembershipKey`). */
   readonly memberKv: ConsulKv;
+  readonly signed: SignedRecords;
   readonly peers: Peers;
   readonly ports: RealPorts;
   /** The last decision and the facts it was made of; null before the first. */
@@ -87,6 +91,7 @@ export function createCluster(parts: ClusterParts): Cluster {
   const consul = createConsulClient(consulOptions);
   const watchConsul = createConsulClient(consulOptions);
   const memberConsul = createConsulClient({ ...consulOptions, ...managementAccess(parts.parts) });
+  const signed = signedRecordsOf(parts.parts, membership, log.for('consul-watcher'));
   let last: { decision: Decision; facts: Facts } | null = null;
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
@@ -103,6 +108,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     checks: parts.checks,
     durable: store.load(),
     certificates: parts.parts.security.inPostgres,
+    signs: () => parts.parts.security.current() !== undefined,
   });
   store.save(node.durable);
 
@@ -128,6 +134,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     consul,
     watchConsul,
     memberKv: memberConsul.kv,
+    gate: signed,
     store,
     locks,
     nap,
@@ -148,6 +155,9 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
   });
   const narrow = narrowOwnToken(parts.parts);
+  const sign = signingOf(parts.parts, { signed, memberKv: memberConsul.kv, node }, (ops) =>
+    drive(renewWith(node, ops), ports),
+  );
   const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
   const house = housekeeping({
     config,
@@ -169,6 +179,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     keepRecord: ownRecord({
       parts: parts.parts,
       kv: memberConsul.kv,
+      records: signed,
       view: () => node.view,
       name: node.name,
       say: (line) => log.for('handler-runner').info(line),
@@ -176,6 +187,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     chore: async () => {
       await followSecrets(parts.parts, consul.kv, node);
       await narrow();
+      await sign();
     },
     log: log.for('handler-runner'),
     signal: abort.signal,
@@ -204,6 +216,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     node,
     consul,
     memberKv: memberConsul.kv,
+    signed,
     peers,
     ports,
     last: () => last,

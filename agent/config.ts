@@ -35,8 +35,9 @@ export {
   type RawConfig,
 } from './config/load.ts';
 export { merge, parseOptions, withOptions } from './config/options.ts';
+export { RAISED_PARAMETERS, RESERVED_PARAMETERS } from './config/parameters.ts';
 export { SYNCHRONOUS_MODES, type SynchronousMode } from './config/policy.ts';
-export { type PostgresConfig, RESERVED_PARAMETERS } from './config/postgres.ts';
+export type { PostgresConfig } from './config/postgres.ts';
 export type { Problem } from './config/problems.ts';
 export { REDACTED, redact } from './config/redact.ts';
 export type { Config, ConsulConfig, FilesConfig, NodeConfig, Paths } from './config/resolve.ts';

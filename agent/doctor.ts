@@ -8,6 +8,7 @@ import { installed } from './doctor/installed.ts';
 import { machine } from './doctor/machine.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
+import { serverSettings } from './doctor/settings.ts';
 import { asAgentError } from './errors.ts';
 import { membershipStore } from './identity.ts';
 
@@ -33,7 +34,8 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   const all: Promise<Finding[]>[] = [
     programs(config),
     Promise.resolve().then(() => machine(config)),
-    database(config),
+    database(config, isMember(config)),
+    serverSettings(config),
     installed(config, file),
     hasAddress(config)
       ? ports(config)
@@ -49,6 +51,15 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   return settled.flatMap((result) =>
     result.status === 'fulfilled' ? result.value : [notSeen(result.reason)],
   );
+}
+
+/** A member's database is the agent's already; one that cannot be told is not looked at as one that is to be. */
+function isMember(config: Config): boolean | undefined {
+  try {
+    return membershipStore(config).load() !== undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** In a cluster a node has the name and the address that start or join was given. */

@@ -6,6 +6,7 @@ import type { NodeConfig } from './config.ts';
 import { consulUrls, memberConsulUrl } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
 import type { NodeContext } from './core/node.ts';
+import { slotsDropped } from './core/procedures/slots.ts';
 import type { Membership } from './identity.ts';
 import type { Logger } from './log.ts';
 import { sleep } from './platform/clock.ts';
@@ -91,7 +92,9 @@ export function housekeeping(o: HousekeepingParts) {
     // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
     const standby = node.pg.role === 'standby';
     await pg.ensureSlots(others, 2000, standby).catch(() => {});
-    if (standby) await pg.advanceSlots(2000).catch(() => {});
+    if (!standby) return;
+    slotsDropped(node, others);
+    await pg.advanceSlots(2000).catch(() => {});
   }
 
   /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */

@@ -8,13 +8,14 @@ import * as v from 'valibot';
 import type { NodeConfig } from './config.ts';
 import type { ConsulKv } from './consul/port.ts';
 import { nodeRecord } from './consul/records.ts';
-import type { View } from './core/records.ts';
+import type { NodeRecord, View } from './core/records.ts';
 import { versionOf } from './doctor/programs.ts';
 import { device } from './entering.ts';
 import { settingsOf, type Versions } from './member_settings.ts';
 import { nodeRecordOf } from './operations/start.ts';
 import type { Parts } from './parts.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from './platform/paths.ts';
+import type { SignedRecords } from './security/signed_records.ts';
 import { version } from './version.ts';
 
 /** Programs are asked for their versions this often, ms: an upgrade beneath a running agent. */
@@ -23,6 +24,8 @@ const ASK_AGAIN = 3_600_000;
 export type OwnRecordParts = {
   readonly parts: Pick<Parts, 'config' | 'files' | 'security'>;
   readonly kv: Pick<ConsulKv, 'get' | 'put'>;
+  /** With what it is signed. */
+  readonly records: Pick<SignedRecords, 'sign' | 'isOurs' | 'refusal'>;
   readonly view: () => View | null;
   readonly name: string;
   /** Told of each change of the record, in words. */
@@ -49,7 +52,7 @@ export async function versionsOf(config: NodeConfig): Promise<Versions> {
  * A function to call again and again: writes the record anew when what it says of this node is not so, by compare-and-set, and only
  * one that is there: a node that was removed does not come back by it. Whether the record is true now.
  */
-export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () => Promise<boolean> {
+export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordParts): () => Promise<boolean> {
   const { config, files, security } = parts;
   let versions: Versions = {};
   let askedAt = Number.NEGATIVE_INFINITY;
@@ -61,11 +64,12 @@ export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () =>
       askedAt = performance.now();
     }
     const { options: _, ...own } = nodeRecordOf(config);
-    const certificate = security.current()?.certificate;
+    const { certificate, proof } = security.current() ?? {};
     // By the record the others let its database in: told once its server shows the new one, or they would shut it out.
     const shown = certificate?.services === true ? 'own' : 'shared';
     return {
       ...own,
+      ...(proof === undefined ? {} : { proof }),
       ...(certificate !== undefined && security.inPostgres() === shown ? { certificate } : {}),
       // Without its program there is no id to be made; the one that is known stays.
       ...(await device(files).then(
@@ -76,21 +80,37 @@ export function ownRecord({ parts, kv, view, name, say }: OwnRecordParts): () =>
     };
   }
 
+  /** Of a record that somebody else wrote nothing is taken over that opens a door. */
+  function cleaned({ leaving: _, certificate: __, deviceId: ___, ...rest }: NodeRecord): NodeRecord {
+    const own = security.current()?.certificate;
+    return own === undefined
+      ? rest
+      : { ...rest, certificate: { name: own.name, fingerprint: own.fingerprint } };
+  }
+
   return async () => {
     const seen = view();
     const known = seen?.nodes[name];
-    if (known === undefined || known.leaving === true || seen?.unreadable?.[`nodes/${name}`] !== undefined)
-      return false;
+    if (known === undefined || seen?.removed.includes(name)) return false;
+    // Not answered yet that it is enrolled: it has no key to sign with.
+    if (security.current()?.ca.key === '') return false;
+    const notRead = seen?.unreadable?.[`nodes/${name}`] !== undefined;
+    if (known.leaving === true && !notRead) return false;
     const own = await facts();
-    if (changed(known, own).length === 0) return true;
+    const same = changed(known, own).length === 0 && records.isOurs('nodes', name, known);
+    if (same && !notRead) return true;
     const key = `${config.consul.prefix}/nodes/${name}`;
     const read = await kv.get(key, { consistency: 'consistent' });
     if (read.kind !== 'ok') return false;
     const parsed = v.safeParse(nodeRecord, JSON.parse(read.entry.value));
-    if (!parsed.success || parsed.output.leaving === true) return false;
-    const what = changed(parsed.output, own);
+    if (!parsed.success) return false;
+    const refused = records.refusal('nodes', name, parsed.output) !== undefined;
+    if (!refused && (notRead || parsed.output.leaving === true)) return false;
+    const base = refused ? cleaned(parsed.output) : parsed.output;
+    const what = changed(base, own);
+    if (refused || !records.isOurs('nodes', name, base)) what.push('signature');
     if (what.length === 0) return true;
-    const value = JSON.stringify({ ...parsed.output, ...own });
+    const value = JSON.stringify(records.sign('nodes', name, { ...base, ...own }));
     const done = await kv.put(key, value, { cas: read.entry.modifyIndex });
     if (done.kind === 'ok') say(`nodes/${name} in Consul tells anew of: ${what.join(', ')}`);
     return done.kind === 'ok';

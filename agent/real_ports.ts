@@ -1,6 +1,7 @@
 /** The real parts behind the core's ports. No decision here: each call is one thing done or read. */
 import type { NodeConfig } from './config.ts';
 import type { ConsulClient } from './consul/client.ts';
+import type { Gate } from './consul/gate.ts';
 import type { ConsulKv } from './consul/port.ts';
 import { consulPort } from './consul/view.ts';
 import type { NodeContext } from './core/node.ts';
@@ -30,6 +31,8 @@ export type RealParts = {
   watchConsul: ConsulClient;
   /** With the management token, for transactions that say who is a member. */
   memberKv: ConsulKv;
+  /** Which records about members count. */
+  gate: Gate;
   store: ReturnType<typeof durableStore>;
   locks: ReturnType<typeof createLocks>;
   nap: ReturnType<typeof createNap>;
@@ -55,8 +58,8 @@ export function realPorts(o: RealParts): RealPorts {
       .error(
         `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or put it right`,
       );
-  const kv = consulPort(consul.kv, prefix, () => {}, o.memberKv);
-  const watch = consulPort(watchConsul.kv, prefix, bad);
+  const kv = consulPort(consul.kv, prefix, () => {}, o.memberKv, o.gate);
+  const watch = consulPort(watchConsul.kv, prefix, bad, watchConsul.kv, o.gate);
   let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({
     kind: 'failed',

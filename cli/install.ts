@@ -1,5 +1,15 @@
-import { usageError } from '../agent/errors.ts';
+import type { Config } from '../agent/config.ts';
+import { AgentError, usageError } from '../agent/errors.ts';
 import { command } from './command.ts';
+
+/** Throws operator `settings_refused`: what PostgreSQL does not start with is not put in its place. */
+async function refuseSettings(config: Config): Promise<void> {
+  const { serverSettings } = await import('../agent/doctor/settings.ts');
+  const wrong = (await serverSettings(config)).find(({ state }) => state === 'fail');
+  if (wrong === undefined) return;
+  const { what: message, mend: hint } = wrong;
+  throw new AgentError({ class: 'operator', code: 'settings_refused', message, hint });
+}
 
 export default command({
   name: 'install',
@@ -14,13 +24,13 @@ export default command({
     },
   },
   async run({ args, print, say }) {
-    const { changeLine, doneLine, install, installChanges, realMachine, requireRoot } = await import(
-      '../agent/install/index.ts'
-    );
+    const { changeLine, doneLine, install, installChanges, installPlan, realMachine, requireRoot } =
+      await import('../agent/install/index.ts');
     if (args.config !== undefined) throw usageError('install has no --config', `write --from=${args.config}`);
     requireRoot('agent install');
     const options = args.from === undefined ? {} : { from: args.from };
     const dry = args['dry-run'] === true;
+    await refuseSettings(installPlan(realMachine, options).config);
     const changes = dry
       ? await installChanges(realMachine, options)
       : await install(realMachine, options, (change) => say(`done    ${doneLine(change)}`));

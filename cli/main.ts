@@ -17,6 +17,10 @@ const { runCli } = await import('./run_cli.ts');
 const { processTerminal } = await import('./terminal.ts');
 const { root } = await import('./tree.ts');
 
-const code = await runCli(root, process.argv.slice(2), processTerminal());
+const { EXIT } = await import('../agent/errors.ts');
+
+const terminal = processTerminal();
+const code = await runCli(root, process.argv.slice(2), terminal);
 // Whatever a library left open must not keep the command; what was written to a pipe must still arrive.
-process.stderr.write('', () => process.stdout.write('', () => process.exit(code)));
+const whole = await terminal.flushed();
+process.exit(whole ? code : code || EXIT.failed);

@@ -25,16 +25,31 @@ function interruption(): AbortSignal {
   return abort.signal;
 }
 
-export function processTerminal(): Terminal {
+export interface ProcessTerminal extends Terminal {
+  /** Everything has been written, or will never be: then false, and it was said why. */
+  flushed(): Promise<boolean>;
+}
+
+export function processTerminal(): ProcessTerminal {
   const { stdout, stderr, env } = process;
-  // `agent logs | head`: the reader has seen enough.
+  let lost: NodeJS.ErrnoException | undefined;
+  /** An answer that nobody got is none, whatever the command did: a script that keeps it must not take it for one. */
+  const failed = (error: NodeJS.ErrnoException | null | undefined): void => {
+    if (error == null || lost !== undefined) return;
+    lost = error;
+    if (error.code !== 'EPIPE') stderr.write(`agent: the output could not be written: ${error.message}\n`);
+  };
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
+    failed(error);
+    // `agent logs | head`: the reader has seen enough.
+    stderr.write('', () => process.exit(error.code === 'EPIPE' ? 0 : 1));
   });
+  // Progress and errors that cannot be written keep no command from its work.
+  stderr.on('error', () => {});
   let interrupt: AbortSignal | undefined;
   const tty = stdout.isTTY === true;
   return {
-    out: (text) => void stdout.write(text),
+    out: (text) => void stdout.write(text, failed),
     err: (text) => void stderr.write(text),
     tty,
     errTty: stderr.isTTY === true,
@@ -42,6 +57,10 @@ export function processTerminal(): Terminal {
     env,
     now: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    flushed: () =>
+      new Promise((resolve) => {
+        stderr.write('', () => stdout.write('', () => resolve(lost === undefined || lost.code === 'EPIPE')));
+      }),
     interrupted() {
       interrupt ??= interruption();
       return interrupt;

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { absolutePath, choice, flag, integer, ipAddress, port, text } from './fields.ts';
+import { absolutePath, choice, flag, integer, listenAddress, port, text } from './fields.ts';
 import { section } from './group.ts';
+import { memberAddress } from './member.ts';
 
 export const DRIVERS = ['systemd', 'child'] as const;
 export type DriverName = (typeof DRIVERS)[number];
@@ -14,7 +15,7 @@ export const consulSchema = section({
   data_dir: v.optional(absolutePath(), '/var/lib/cloudify/consul'),
   config_dir: v.optional(absolutePath(), '/etc/cloudify/consul'),
   /** Where plain HTTP listens in a cluster without TLS, and where a server that somebody else runs is asked. Else only DNS is here. */
-  http_address: v.optional(ipAddress(), '127.0.0.1'),
+  http_address: v.optional(listenAddress(), '127.0.0.1'),
   http_port: v.optional(port(), 8500),
   /** With TLS the only API: on host_ip, for the node's own agent too. */
   https_port: v.optional(port(), 8501),
@@ -24,7 +25,7 @@ export const consulSchema = section({
   server_port: v.optional(port(), 8300),
   serf_port: v.optional(port(), 8301),
   /** Left out: host_ip. */
-  bind: v.optional(ipAddress()),
+  bind: v.optional(memberAddress()),
   raft_multiplier: v.optional(integer(1, 10), 1),
   /** Other servers' HTTP APIs, `host:port`, tried in turn when the local one does not answer. */
   peers: v.optional(

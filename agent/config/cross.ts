@@ -1,7 +1,7 @@
 import { CHECK_NAMES, effectiveCheck } from './checks.ts';
 import { isLoopback } from './effective.ts';
 import { leaseProblems, scaleLease } from './lease.ts';
-import { RESERVED_PARAMETERS } from './postgres.ts';
+import { parameterProblems } from './parameters.ts';
 import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 
@@ -90,13 +90,7 @@ function ports(config: FileConfig): Problem[] {
   });
 }
 
-function parameters({ postgres }: FileConfig): Problem[] {
-  const reserved = (name: string) => (RESERVED_PARAMETERS as readonly string[]).includes(name.toLowerCase());
-  const message = 'must be left out: the agent sets it, because what the cluster promises rests on it';
-  return Object.keys(postgres.parameters)
-    .filter(reserved)
-    .map((name) => ({ path: `postgres.parameters.${name}`, message }));
-}
+const parameters = ({ postgres }: FileConfig): Problem[] => parameterProblems(postgres.parameters);
 
 function minority({ allow_minority_mode, synchronous_mode }: FileConfig): Problem[] {
   if (!allow_minority_mode) return [];

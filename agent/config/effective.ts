@@ -16,7 +16,8 @@ export function effectiveChecks(config: Config): Record<CheckName, CheckSettings
   >;
 }
 
-export const isLoopback = (ip: string): boolean => ip.startsWith('127.') || ip === '::1';
+/** In whatever spelling. */
+export const isLoopback = (ip: string): boolean => ip.startsWith('127.') || /^[0:]*:0*1$/.test(ip);
 
 /** Where PostgreSQL listens. A node on a loopback address keeps to it: 127.0.0.1 belongs to all of them. */
 export function postgresListen(config: NodeConfig): string[] {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import * as v from 'valibot';
 
 /**
@@ -84,17 +84,72 @@ export const port = () => integer(1, 65_535);
 export const choice = <const T extends readonly string[]>(options: T) =>
   v.picklist(options, `must be one of ${options.join(', ')}`);
 
+/** Units, sudo's rules, mount options and connection strings read these their own way; blanks and the rest are quoted for them. */
+const UNQUOTABLE = /["\\$%:`\p{Cc}\p{Zl}\p{Zp}]| $/u;
+
 export const absolutePath = () =>
   v.pipe(
     v.string('must be an absolute path'),
-    v.regex(/^\/[^\0\r\n]*$/, 'must be an absolute path'),
-    v.transform((path) => (path.length > 1 ? path.replace(/\/+$/, '') : path)),
+    v.regex(/^\//, 'must be an absolute path'),
+    v.transform((path) => (path.length > 1 ? path.replace(/(?<=.)\/+$/, '') : path)),
+    v.check(
+      (path) => !UNQUOTABLE.test(path),
+      'must be a path without " \\ $ % : ` and line ends, and without a blank at its end',
+    ),
   );
+
+/** Of a program that sudo runs: its rules give more characters a meaning. */
+export const programPath = () =>
+  v.pipe(
+    absolutePath(),
+    v.regex(/^[\w./@+, -]*$/, 'must be a path of letters, digits, blanks and . _ - / @ + and commas'),
+  );
+
+/** Of a Unix socket of PostgreSQL's: a list of them, to the server and to its clients, is split at commas. */
+export const socketFolder = () =>
+  v.pipe(absolutePath(), v.regex(/^[^,]*$/, 'must be one folder, without a comma in its name'));
 
 export const ipAddress = () =>
   v.pipe(
     v.string('must be an IP address'),
     v.check((input) => isIP(input) !== 0, 'must be an IP address, like 10.0.0.11'),
+  );
+
+/** Network, its first address, bits. Nobody's address: a whole network's, a group's, reserved, or without a meaning off one cable. */
+const NOBODYS = [
+  ['0.0.0.0', 8],
+  ['224.0.0.0', 3],
+  ['::', 128],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const;
+
+const blocked = (networks: readonly (readonly [string, number])[]): BlockList => {
+  const list = new BlockList();
+  for (const [address, bits] of networks)
+    list.addSubnet(address, bits, address.includes(':') ? 'ipv6' : 'ipv4');
+  return list;
+};
+const nobodys = blocked(NOBODYS);
+const groups = blocked(NOBODYS.slice(1).filter(([address]) => address !== '::'));
+/** An IPv4 address in IPv6's clothes: the same machine under two names. */
+const mapped = blocked([['::ffff:0:0', 96]]);
+
+const within = (list: BlockList, address: string): boolean =>
+  isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+/** That of one machine, as others can reach it. Loopback is in it: whether that will do, the rest of the file says. */
+export const isOneMachines = (address: string): boolean =>
+  !address.includes('%') && !within(nobodys, address) && !(isIP(address) === 6 && within(mapped, address));
+
+/** An address to listen on: one of this machine's, or all of them. */
+export const listenAddress = () =>
+  v.pipe(
+    ipAddress(),
+    v.check(
+      (address) => !address.includes('%') && !within(groups, address),
+      'must be an address of this machine, like 10.0.0.11, or 0.0.0.0 or :: for all of them',
+    ),
   );
 
 /** A node's name ends up in host names, Consul keys and (changed) in slot names: keep to what all accept. */

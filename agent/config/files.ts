@@ -4,7 +4,7 @@ import {
   duration,
   flag,
   integer,
-  ipAddress,
+  listenAddress,
   number,
   port,
   positiveDuration,
@@ -22,7 +22,7 @@ export const filesSchema = section({
   home_dir: v.optional(absolutePath(), '/var/lib/cloudify/syncthing'),
   port: v.optional(port(), 22_000),
   /** The dev cluster gives each node its own loopback address here. */
-  rest_address: v.optional(ipAddress(), '127.0.0.1'),
+  rest_address: v.optional(listenAddress(), '127.0.0.1'),
   rest_port: v.optional(port(), 8384),
   /** Changes are seen as they happen; this is the full look beside it. */
   rescan_interval: v.optional(positiveDuration(), '1h'),

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { parseDocument } from 'yaml';
 import { AgentError } from '../errors.ts';
 import { crossProblems } from './cross.ts';
 import { UNKNOWN_KEY } from './group.ts';
 import { type Problem, problemLine, problemsOf } from './problems.ts';
 import { type Config, deepFreeze, resolve } from './resolve.ts';
 import { type ConfigInput, fileSchema } from './schema.ts';
+import { plainYaml, YamlError } from './yaml.ts';
 
 /** Everything that is wrong in the configuration, at once. Code `config_invalid`. */
 export class ConfigError extends AgentError {
@@ -80,14 +80,15 @@ export function makeConfig(input: ConfigInput = {}, source = 'configuration'): C
 
 /** Reads YAML (JSON is YAML too) into plain data; duplicate keys and syntax errors are problems. */
 export function readYaml(text: string, source: string): unknown {
-  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
-  if (document.errors.length > 0) {
+  try {
+    return plainYaml(text);
+  } catch (thrown) {
+    if (!(thrown instanceof YamlError)) throw thrown;
     throw new ConfigError(
-      document.errors.map((error) => ({ path: '', message: error.message.split('\n')[0] ?? error.message })),
+      thrown.problems.map((message) => ({ path: '', message })),
       source,
     );
   }
-  return document.toJS() as unknown;
 }
 
 /** Parses the text of agent.yaml. Throws ConfigError with every problem. */

@@ -3,20 +3,11 @@
  * Syncthing. The same words hold in agent.yaml, at the door and for every record that is read back from Consul.
  */
 import * as v from 'valibot';
-import { ipAddress, text } from './fields.ts';
-
-/** All zeros, groups of addresses, and those that mean something on one machine only (a zone behind `%`). */
-const NOBODYS = [/^(?:::ffff:)?[0:.]+$/i, /^(?:::ffff:)?(?:22[4-9]|23\d|24\d|25\d)\./i, /^ff/i, /%/];
+import { ipAddress, isOneMachines, text } from './fields.ts';
 
 /** One manager's address: what would let in everybody, or nobody, is none. */
 export const memberAddress = () =>
-  v.pipe(
-    ipAddress(),
-    v.check(
-      (address) => !NOBODYS.some((pattern) => pattern.test(address)),
-      'must be the address of one manager, like 10.0.0.11',
-    ),
-  );
+  v.pipe(ipAddress(), v.check(isOneMachines, 'must be the address of one manager, like 10.0.0.11'));
 
 /** One line from outside, as long as anything that we write ourselves and no longer. */
 export const shortText = () => v.pipe(text(), v.maxLength(255, 'must be at most 255 characters'));

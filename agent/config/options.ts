@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { usageError } from '../errors.ts';
 import { readYaml } from './load.ts';
 import type { ConfigInput } from './schema.ts';
+import { plainYaml } from './yaml.ts';
 
 type Tree = { [key: string]: unknown };
 
@@ -53,6 +53,18 @@ export function merge(base: Tree, over: Tree): Tree {
   return result;
 }
 
+/** A single value, read as it would be in agent.yaml. */
+function valueFor(name: string, text: string): unknown {
+  try {
+    return plainYaml(text, [SHORT_NAMES[name] ?? name]);
+  } catch (thrown) {
+    throw usageError(
+      `option '${name}': its value ${text} cannot be read: ${(thrown as Error).message}`,
+      `put it in quotes, ${name}='...', or, with quotes or ';' in it, into a JSON object or a file`,
+    );
+  }
+}
+
 function pairs(text: string): Tree {
   const flat: Tree = {};
   for (const pair of text.split(';').map((part) => part.trim())) {
@@ -61,7 +73,8 @@ function pairs(text: string): Tree {
     if (equals < 1)
       throw usageError(`option '${pair}' has no value`, 'write NAME=VALUE;NAME=VALUE, JSON, or a file name');
     const value = pair.slice(equals + 1).trim();
-    flat[pair.slice(0, equals).trim()] = value === '' ? '' : (parse(value) as unknown);
+    const name = pair.slice(0, equals).trim();
+    flat[name] = value === '' ? '' : valueFor(name, value);
   }
   return flat;
 }
@@ -70,7 +83,8 @@ function readOne(text: string): Tree {
   const trimmed = text.trim();
   if (trimmed.startsWith('{')) {
     try {
-      return JSON.parse(trimmed) as Tree;
+      JSON.parse(trimmed);
+      return plainYaml(trimmed) as Tree;
     } catch (cause) {
       throw usageError(`the options are not JSON: ${(cause as Error).message}`);
     }

@@ -6,9 +6,10 @@ import {
   flag,
   identifier,
   integer,
-  ipAddress,
+  listenAddress,
   port,
   positiveDuration,
+  socketFolder,
   stringMap,
   text,
 } from './fields.ts';
@@ -21,13 +22,16 @@ export const postgresSchema = section({
   data_dir: v.optional(absolutePath(), '/var/lib/postgresql/15/main'),
   port: v.optional(port(), 5432),
   /** Left out: host_ip, and 127.0.0.1 unless host_ip is a loopback address itself (effective.ts). */
-  listen: v.optional(v.pipe(v.array(ipAddress(), 'must be a list'), v.minLength(1, 'must name an address'))),
-  socket_dir: v.optional(absolutePath(), '/run/postgresql'),
+  listen: v.optional(
+    v.pipe(v.array(listenAddress(), 'must be a list'), v.minLength(1, 'must name an address')),
+  ),
+  socket_dir: v.optional(socketFolder(), '/run/postgresql'),
   superuser: v.optional(identifier(), 'postgres'),
   replication_user: v.optional(identifier(), 'cloudify_replication'),
   /** The database that the agent's own connections use. */
   database: v.optional(identifier(), 'postgres'),
-  max_connections: v.optional(integer(10, 10_000), 100),
+  /** Left out: as the manager's own files say. On a standby more, where the active has more. */
+  max_connections: v.optional(integer(10, 10_000)),
   /** max_slot_wal_keep_size: what an absent standby may hold back before it needs a new clone. */
   wal_cap: v.optional(bytes(), '10GB'),
   /** A died postmaster that does not accept connections this soon after its restart is given up. */
@@ -48,25 +52,3 @@ export const postgresSchema = section({
 });
 
 export type PostgresConfig = v.InferOutput<typeof postgresSchema>;
-
-/** Settings the agent alone may set: to change one by `parameters` would break a promise. */
-export const RESERVED_PARAMETERS = [
-  'data_directory',
-  'fsync',
-  'full_page_writes',
-  'hba_file',
-  'hot_standby',
-  'listen_addresses',
-  'max_slot_wal_keep_size',
-  'port',
-  'primary_conninfo',
-  'primary_slot_name',
-  'recovery_target_timeline',
-  'restart_after_crash',
-  'synchronous_commit',
-  'synchronous_standby_names',
-  'unix_socket_directories',
-  'wal_level',
-  'wal_log_hints',
-  'wal_retrieve_retry_interval',
-] as const;

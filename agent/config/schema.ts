@@ -8,10 +8,11 @@ import {
   choice,
   flag,
   integer,
-  ipAddress,
+  listenAddress,
   nodeName,
   port,
   positiveDuration,
+  programPath,
   text,
   unixName,
 } from './fields.ts';
@@ -25,7 +26,7 @@ import { postgresSchema } from './postgres.ts';
 import { servicesSchema } from './services.ts';
 
 const pathsSchema = section({
-  executable: v.optional(absolutePath(), '/opt/cloudify/agent'),
+  executable: v.optional(programPath(), '/opt/cloudify/agent'),
   /** The file this configuration came from; filled in by the loader. */
   config: v.optional(absolutePath(), '/etc/cloudify/agent.yaml'),
   state_dir: v.optional(absolutePath(), '/var/lib/cloudify/agent'),
@@ -43,7 +44,7 @@ const pathsSchema = section({
 const apiSchema = section({
   port: v.optional(port(), 8700),
   /** Left out: host_ip. */
-  listen: v.optional(ipAddress()),
+  listen: v.optional(listenAddress()),
   /** Off only where every node is on this machine (dev cluster). */
   tls: v.optional(flag(), true),
   users: v.optional(

@@ -17,7 +17,6 @@ export const CLUSTER_KEYS = [
   'maximum_lag_on_failover',
   'failsafe',
   'allow_minority_mode',
-  'minority_merge',
   'failover',
   'switchover',
 ] as const;

@@ -1,5 +1,5 @@
 /** One request to one server: a deadline, a cancel, and an outcome that is always a value. */
-import { type ClientTls, connectionCache } from '../platform/tls/fetch.ts';
+import { type ClientTls, connectionCache, directFetch } from '../platform/tls/fetch.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -101,7 +101,7 @@ export function fetchSend(tls: () => ClientTls | undefined = () => undefined): H
       if (request.headers !== undefined) init.headers = request.headers;
       const options = isSecured ? secured : plain;
       Object.assign(init, options(ownConnection(request)));
-      fetch(request.url, init)
+      directFetch(request.url, init)
         .then(async (response) => {
           const body = await response.text();
           settle({ kind: 'reply', status: response.status, headers: response.headers, body });

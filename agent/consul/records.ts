@@ -148,6 +148,7 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   agentVersion: versionText(),
   at: v.string(),
   certificates: v.optional(v.picklist(['shared', 'own'])),
+  signs: v.optional(v.boolean()),
   fileTimes: v.optional(
     v.looseObject({
       retryPeriod: positive,

@@ -1,11 +1,12 @@
 /** From Consul's keys to the core's view, and from the core's transactions to Consul's. */
 import * as v from 'valibot';
 import { nodeName } from '../config/fields.ts';
-import { isNameOf } from '../config/member.ts';
 import type { TxnOp as CoreOp, TxnResult } from '../core/ports.ts';
-import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
+import type { View } from '../core/records.ts';
 import { unknownNode } from '../core/unreadable.ts';
 import { isMembershipKey } from './acl.ts';
+import { type DecodeCache, type Decoded, decode, forgetOthers } from './decode.ts';
+import { type Gate, OPEN_GATE } from './gate.ts';
 import type { ConsulKv, KvEntry, TxnOp } from './port.ts';
 import {
   activeRecord,
@@ -21,18 +22,21 @@ import {
   syncRecord,
 } from './records.ts';
 
-/** What was decoded last per key: most keys are the same from one read to the next, and decoding is most of the cost. */
-export type DecodeCache = Map<string, Decoded>;
-/** `value`: what was last understood; undefined: nothing ever was. `why`: the value at `index` is not. */
-type Decoded = { index: number; value: unknown; why?: string };
+export type { DecodeCache } from './decode.ts';
 
 /** No index that Consul ever gives: a write on condition of a value that was not understood is refused. */
 const NOT_UNDERSTOOD = Number.MAX_SAFE_INTEGER;
-/** A longer value is none of ours. */
-const LONGEST = 262_144;
-
-/** One bad value is one unreadable key: named, and what was last understood of it stands where a member or `sync` is concerned. */
-export function viewOf(entries: readonly KvEntry[], prefix: string, index: number, cache: DecodeCache): View {
+/**
+ * One bad value is one unreadable key: named, and what was last understood of it stands where a member or `sync` is concerned. A
+ * record that the gate refuses is one too.
+ */
+export function viewOf(
+  entries: readonly KvEntry[],
+  prefix: string,
+  index: number,
+  cache: DecodeCache,
+  gate: Gate = OPEN_GATE,
+): View {
   const unreadable: Record<string, string> = {};
   const view: View = {
     index,
@@ -47,6 +51,9 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
     removed: [],
     history: [],
   };
+  gate.learn(entries, prefix);
+  forgetOthers(cache, entries);
+  const strangers: string[] = [];
   for (const entry of entries) {
     const key = entry.key.slice(prefix.length);
     const slash = key.indexOf('/');
@@ -61,14 +68,23 @@ export function viewOf(entries: readonly KvEntry[], prefix: string, index: numbe
     }
     if (folder === 'removed') view.removed.push(name);
     if (schema === undefined) continue;
-    const found = decode(entry, schema, cache, folder, name);
+    const found = decode(entry, schema, cache, folder, name, gate);
     if (found.why !== undefined) unreadable[key] = found.why;
-    put(view, folder, name, found, found.why === undefined);
+    if (folder === 'nodes' && found.value === undefined && !gate.isMember(name)) strangers.push(name);
+    else put(view, folder, name, found, found.why === undefined);
   }
+  // No voter vanishes by what somebody writes over its record.
+  for (const name of strangers) if (isRelied(view, name)) view.nodes[name] = unknownNode();
   view.history.sort((a, b) => a.epoch - b.epoch);
   if (Object.keys(unreadable).length > 0) view.unreadable = unreadable;
   return view;
 }
+
+/** Does the lease or a list of voters name it? */
+const isRelied = ({ sync, lease }: View, name: string): boolean =>
+  lease?.value.holder === name ||
+  sync?.value.leader === name ||
+  sync?.value.voters.some(({ node }) => node === name) === true;
 
 const BY_NODE: ReadonlySet<string> = new Set(['nodes', 'joining', 'state', 'removed']);
 const aNodeName = nodeName();
@@ -106,52 +122,6 @@ function put(view: View, folder: string, name: string, found: Decoded, understoo
   else if (folder === 'history') view.history.push(value);
 }
 
-function decode(
-  entry: KvEntry,
-  schema: v.GenericSchema<unknown>,
-  cache: DecodeCache,
-  folder: string,
-  name: string,
-): Decoded {
-  const known = cache.get(entry.key);
-  const read = entry.modifyIndex;
-  if (known?.index === read) return known;
-  const found = parsed(entry.value, schema, (value) => fault(folder, name, value));
-  const decoded: Decoded =
-    'value' in found
-      ? { index: read, value: found.value }
-      : { index: read, value: known?.value, why: found.why };
-  cache.set(entry.key, decoded);
-  return decoded;
-}
-
-/** A certificate's name is that of the node whose record it is in: nobody is let in by another's. */
-function fault(folder: string, name: string, value: unknown): string | undefined {
-  const record = folder === 'joining' ? (value as JoiningRecord).node : (value as NodeRecord);
-  if (folder !== 'nodes' && folder !== 'joining') return undefined;
-  const own = record.certificate === undefined || isNameOf(name, record.certificate.name);
-  return own ? undefined : `certificate.name: must begin with ${name}.`;
-}
-
-function parsed(
-  text: string,
-  schema: v.GenericSchema<unknown>,
-  faultOf: (value: unknown) => string | undefined,
-): { value: unknown } | { why: string } {
-  if (text.length > LONGEST) return { why: `it has ${text.length} bytes` };
-  try {
-    const checked = v.safeParse(schema, JSON.parse(text));
-    if (checked.success) {
-      const why = faultOf(checked.output);
-      return why === undefined ? { value: checked.output } : { why };
-    }
-    const [issue] = checked.issues;
-    return { why: `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`.slice(0, 200) };
-  } catch {
-    return { why: text === '' ? 'it is empty' : 'it is not JSON' };
-  }
-}
-
 function wireOp(op: CoreOp, prefix: string): TxnOp {
   const key = `${prefix}${op.key}`;
   switch (op.verb) {
@@ -170,18 +140,19 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
 
 /**
  * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
- * value that is not understood, once. `memberKv` may write who is a member: with the management token.
+ * value that is not understood, once. `memberKv` may write who is a member: with the management token. `gate`: which records count.
  */
 export function consulPort(
   kv: ConsulKv,
   prefix: string,
   bad: (key: string, why: string) => void,
   memberKv: ConsulKv = kv,
+  gate: Gate = OPEN_GATE,
 ) {
   const cache: DecodeCache = new Map();
   let told: Record<string, string> = {};
   const view = (entries: readonly KvEntry[], index: number): View => {
-    const seen = viewOf(entries, prefix, index, cache);
+    const seen = viewOf(entries, prefix, index, cache, gate);
     const now = seen.unreadable ?? {};
     for (const [key, why] of Object.entries(now)) if (told[key] !== why) bad(key, why);
     told = now;

@@ -86,7 +86,7 @@ export type Facts = {
   carries: boolean;
   /** Is the configured upstream the holder's address, and was the own branch compared with this holder's? */
   followsHolder: boolean;
-  /** Is a replication slot missing for a member, as far as is known? */
+  /** Is a replication slot missing for a member, or may be? Not known to be there is missing, whether the server answers or not. */
   slotsDue: boolean;
   cooldown: number;
   /** How long ago clients were let in, ms: checks that began to fail before say nothing about the server as it is now. */
@@ -188,7 +188,7 @@ export function factsOf(
       pg.upstreamHost !== null &&
       pg.upstreamHost === holderHost &&
       (n.comparedEpoch === record?.epoch || pg.role === 'unknown'),
-    slotsDue: pg.accepting && n.slotsMade !== slotsWanted(n),
+    slotsDue: n.slotsMade !== slotsWanted(n),
     cooldown: Math.max(0, n.cooldownUntil - now),
     openFor: now - n.openedAt,
     recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,

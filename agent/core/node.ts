@@ -54,6 +54,8 @@ export type NodeContext = {
   checks(): CheckSummary;
   /** Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain cluster. */
   readonly certificates?: () => StateRecord['certificates'];
+  /** Has this node an authority by which records about members are signed? Absent in a plain cluster. */
+  readonly signs?: () => boolean;
 
   durable: Durable;
   lease: LeaseView;
@@ -164,7 +166,7 @@ export function createContext(
     | 'checks'
     | 'durable'
   > &
-    Pick<NodeContext, 'certificates'>,
+    Pick<NodeContext, 'certificates' | 'signs'>,
 ): NodeContext {
   return {
     ...base,

@@ -116,6 +116,8 @@ export type StateRecord = {
    * or with its own. Left out by agents that know no such names, and in a plain cluster.
    */
   certificates?: 'shared' | 'own' | undefined;
+  /** Its agent signs what it writes of members and checks what it reads; left out by agents that do not, and in a plain cluster. */
+  signs?: boolean | undefined;
   /** The lease times of its own file, where they are not those that it goes by. */
   fileTimes?:
     | { retryPeriod: number; renewDeadline: number; leaseDuration: number; fencingTime: number }

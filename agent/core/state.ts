@@ -51,6 +51,7 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
     agentVersion: n.version,
     at: n.wall().toISOString(),
     ...certificates(n),
+    ...(n.signs?.() === true ? { signs: true } : {}),
     ...(n.timesNote === null ? {} : { fileTimes: n.fileTimes }),
   };
 }

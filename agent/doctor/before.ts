@@ -9,6 +9,7 @@ import { database } from './database.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { resources } from './machine.ts';
 import { programs } from './programs.ts';
+import { serverSettings } from './settings.ts';
 
 /** True for the place of the machine's own configuration, as long as nothing is there. */
 export const notInstalled = (path: string): boolean => path === CONFIG_FILE && !existsSync(path);
@@ -34,6 +35,7 @@ export async function beforeInstall(): Promise<Finding[]> {
     systemd(),
     ...(await programs(config)),
     ...(await data(config)),
+    ...(await serverSettings(config)),
     ...resources(config),
     fail(
       'installed',

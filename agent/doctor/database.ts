@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/resolve.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
+import { preflight } from '../roles/postgres/preflight.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** `pg_controldata` as a map; undefined if it cannot be read. */
@@ -22,8 +23,19 @@ async function controlData(config: Config): Promise<Map<string, string> | undefi
   );
 }
 
-/** The data directory, if there is one that this user may read. */
-export async function database(config: Config): Promise<Finding[]> {
+/** What start refuses, and what it goes on with. */
+async function fitness({ driver, postgres }: Config): Promise<Finding[]> {
+  const binDir = postgresBinDir({ postgres });
+  if (binDir === undefined) return [];
+  const { data_dir: dataDir, superuser, database } = postgres;
+  return await preflight({ binDir, dataDir, superuser, database, underSystemd: driver === 'systemd' });
+}
+
+/**
+ * The data directory, if there is one that this user may read. Before start and join it is looked at as `cluster start` looks at it;
+ * `member`: undefined where this user may not know it.
+ */
+export async function database(config: Config, member: boolean | undefined = false): Promise<Finding[]> {
   const dir = config.postgres.data_dir;
   if (!existsSync(dir)) {
     return config.driver === 'child'
@@ -36,13 +48,18 @@ export async function database(config: Config): Promise<Finding[]> {
           ),
         ];
   }
+  const before = member === false ? await fitness(config) : [];
+  // With the programs' versions it is said already.
+  if (before.some(({ id }) => id === 'postgres_data_version')) return [];
   const control = await controlData(config);
+  if (!control && before.length > 0) return before;
   if (!control) {
     const mend = 'run this as the user of PostgreSQL, or as root, to look into it';
     return [warn('data_directory', `${dir} cannot be examined by this user`, mend)];
   }
   const findings = [
     ok('data_directory', `${dir}: ${control.get('Database cluster state') ?? 'state unknown'}`),
+    ...before,
   ];
   const hints = control.get('wal_log_hints setting') === 'on';
   const checksums = (control.get('Data page checksum version') ?? '0') !== '0';

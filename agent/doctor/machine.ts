@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
+import { isLoopback } from '../config/effective.ts';
 import type { Config } from '../config/resolve.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -109,8 +110,19 @@ function watchdog(config: Config): Finding[] {
   return [fail('watchdog', `there is no ${device}`, 'load its kernel module, or take watchdog_device out')];
 }
 
-/** Space, clock, devices: whatever is installed. */
-export const resources = (config: Config): Finding[] => [disk(config), clock(), ...watchdog(config)];
+function address({ driver, host_ip }: Config): Finding[] {
+  if (host_ip === undefined || driver !== 'systemd' || !isLoopback(host_ip)) return [];
+  const mend = "set it to that of a network card, like 10.0.0.11: 'ip -brief address' lists them";
+  return [fail('host_ip', `host_ip ${host_ip} is this machine's own: the others do not reach it`, mend)];
+}
+
+/** Address, space, clock, devices: whatever is installed. */
+export const resources = (config: Config): Finding[] => [
+  ...address(config),
+  disk(config),
+  clock(),
+  ...watchdog(config),
+];
 
 /** The machine itself: user, folders, space, clock. */
 export function machine(config: Config): Finding[] {

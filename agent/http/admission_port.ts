@@ -27,5 +27,7 @@ export type Admission = {
   gossipKey: string | null;
   security?: SecurityAdmission | undefined;
   active: { node: string; hostIp: string; postgresPort: number };
+  /** Of the cluster's data; agents of before this field do not say it. */
+  postgresMajor?: number | undefined;
   members: Record<string, NodeRecord>;
 };

@@ -14,6 +14,7 @@ const answer = v.looseObject({
   consulServers: v.array(v.string()),
   gossipKey: v.nullable(shortText()),
   active: v.looseObject({ node: nodeName(), hostIp: memberAddress(), postgresPort: port() }),
+  postgresMajor: v.optional(integer(1, 1000)),
   members: v.record(v.string(), v.unknown()),
 });
 const address = memberAddress();

@@ -1,7 +1,7 @@
 /** A joining manager's calls to a cluster it is not in yet. A node that is not the active names it; the caller is sent on. */
 import { hostPort } from '../config.ts';
 import { AgentError } from '../errors.ts';
-import { type ClientTls, connectionOptions } from '../platform/tls/fetch.ts';
+import { type ClientTls, connectionOptions, directFetch } from '../platform/tls/fetch.ts';
 import { checkedAdmission } from './admission_reply.ts';
 import type { PeerSelf } from './peers.ts';
 import { fetchPinnedCa } from './pinned_ca.ts';
@@ -48,7 +48,7 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
       const { scheme, options } = await connectionTo(target);
       let reply: Response;
       try {
-        reply = await fetch(`${scheme}://${target}/api/v1/peer/${path}`, {
+        reply = await directFetch(`${scheme}://${target}/api/v1/peer/${path}`, {
           ...options,
           redirect: 'manual',
           method: 'POST',

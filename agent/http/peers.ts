@@ -2,7 +2,7 @@
 import { hostPort } from '../config.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { Fork } from '../core/postgres.ts';
-import { type ClientTls, connectionCache } from '../platform/tls/fetch.ts';
+import { type ClientTls, connectionCache, directFetch } from '../platform/tls/fetch.ts';
 
 /** How long the last of several voters is waited for once the others have answered, ms. */
 const STRAGGLER = 250;
@@ -69,14 +69,17 @@ export function createPeers(
     const own = self();
     const authorization = own === undefined ? `Bearer ${secret()}` : `Peer ${own.node}:${own.token}`;
     try {
-      const reply = await fetch(`${own === undefined ? 'http' : 'https'}://${where}/api/v1/peer/${path}`, {
-        ...connection(false),
-        redirect: 'manual',
-        method,
-        headers: { authorization, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(ms),
-      });
+      const reply = await directFetch(
+        `${own === undefined ? 'http' : 'https'}://${where}/api/v1/peer/${path}`,
+        {
+          ...connection(false),
+          redirect: 'manual',
+          method,
+          headers: { authorization, 'content-type': 'application/json' },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(ms),
+        },
+      );
       if (!reply.ok) return null;
       return (await reply.json()) as T;
     } catch {

@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
+import { takenFile } from '../roles/postgres/originals.ts';
+import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
+
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import type { Machine } from './machine.ts';
 import { POSTGRES_USER, postgresConfDir } from './names.ts';
@@ -16,6 +19,12 @@ const TEN_MINUTES = 600_000;
 
 /** Inside the quotes that pg_ctl's own shell reads. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** With the settings of the agent's own sessions: what is set for its role must not keep it from this. */
+const connectTo = (database: string): string => {
+  const value = (text: string) => `'${text.replace(/[\\']/g, (c) => `\\${c}`)}'`;
+  return `dbname=${value(database)} options=${value(asPgOptions(ownSettings))}`;
+};
 
 const setting = (name: string, value: string): string => `-c ${quoted(`${name}=${value}`)}`;
 
@@ -42,6 +51,18 @@ export const cleaning = (replicationUser: string): string =>
 export const isStandby = (config: Config, machine: Machine): boolean =>
   machine.look(join(config.postgres.data_dir, 'standby.signal')) !== undefined;
 
+/** Appends what was taken out ($1) to postgresql.auto.conf ($2), whole or not at all. */
+export const givingBack =
+  'umask 077; cat -- "$2" "$1" >"$2.back" && sync -- "$2.back" && mv -- "$2.back" "$2" && rm -- "$1"';
+
+/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H). */
+async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
+  const taken = takenFile({ dataDir: config.postgres.data_dir });
+  if (machine.look(taken) === undefined) return;
+  const auto = join(config.postgres.data_dir, 'postgresql.auto.conf');
+  await machine.run([...as, 'sh', '-c', givingBack, 'sh', taken, auto]);
+}
+
 /** Returns what was done, in words. Throws with the server's own complaint. */
 export async function giveBackDatabase(config: Config, machine: Machine): Promise<string> {
   const binDir = postgresBinDir(config);
@@ -60,7 +81,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     program(
       'psql',
       ...['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', PLACE, '-p', String(port)],
-      ...['-U', superuser, '-d', database, '-c', sql],
+      ...['-U', superuser, '-d', connectTo(database), '-c', sql],
     );
 
   await machine.remove(PLACE, true);
@@ -97,6 +118,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     } finally {
       await ctl('stop', '-s', '-m', 'fast');
     }
+    await giveBackSettings(config, machine, as);
   } catch (cause) {
     const said = machine.read(join(PLACE, 'log'))?.trim().split('\n').slice(-4).join('; ') ?? '';
     throw new AgentError({

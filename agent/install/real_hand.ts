@@ -21,7 +21,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AgentError } from '../errors.ts';
-import { errno, syncDir } from '../platform/files.ts';
+import { errno, makeDir, syncDir } from '../platform/files.ts';
 import { run, runOk } from '../platform/process.ts';
 import type { Hand } from './machine.ts';
 import { moveUsers } from './move.ts';
@@ -50,7 +50,7 @@ function makeFolder(wanted: WantedFolder): void {
     mkdirSync(wanted.path, 0o700);
   } catch (error) {
     if (errno(error) === 'ENOENT') {
-      mkdirSync(dirname(wanted.path), { recursive: true, mode: 0o755 });
+      makeDir(dirname(wanted.path), 0o755);
       mkdirSync(wanted.path, 0o700);
     } else if (errno(error) !== 'EEXIST') throw error;
   }
@@ -104,7 +104,7 @@ async function checked(wanted: WantedFile): Promise<void> {
 async function makeFile(wanted: WantedFile): Promise<void> {
   await checked(wanted);
   const there = realSight.look(wanted.path);
-  mkdirSync(dirname(wanted.path), { recursive: true, mode: 0o755 });
+  makeDir(dirname(wanted.path), 0o755);
   if (wanted.keep === true && there?.type === 'file') {
     const fd = openSync(wanted.path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {

@@ -2,12 +2,13 @@
 import type { Config } from '../config.ts';
 import { runFolders } from './folders.ts';
 import { POSTGRES_LOG_DIR, XTABLES_LOCK } from './names.ts';
+import { pathWord } from './units/text.ts';
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 export function renderTmpfiles(config: Config): string {
   const lines = runFolders(config).map(
-    ({ path, mode, owner, group }) => `d ${path.replaceAll('%', '%%')} ${octal(mode)} ${owner} ${group} -`,
+    ({ path, mode, owner, group }) => `d ${pathWord(path)} ${octal(mode)} ${owner} ${group} -`,
   );
   return ["# Written by 'agent install'.", ...lines, `f ${XTABLES_LOCK} 0600 root root -`, ''].join('\n');
 }

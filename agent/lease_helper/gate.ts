@@ -37,6 +37,8 @@ const SLACK = 0.05;
 const CUTTING = 0.3;
 /** After a restart: whoever holds the lease tells it again by then, seconds. */
 const GRACE = 0.3;
+/** A lease that ran out so long before nobody tells again, seconds: its clients have waited long enough. */
+const LONG_OVER = 2;
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
@@ -48,10 +50,19 @@ export function createGate(longest: number, hands: GateHands) {
   let cancel = () => {};
   let fencing: Promise<void> | null = null;
   let queue: Promise<unknown> = Promise.resolve();
+  /** Since when the order whose turn it is has been at work; null: none is. */
+  let working: number | null = null;
 
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = queue.then(work);
-    queue = done.catch(() => {});
+    const done = queue.then(() => {
+      working = hands.now();
+      return work();
+    });
+    queue = done
+      .catch(() => {})
+      .then(() => {
+        working = null;
+      });
     return done;
   };
 
@@ -202,12 +213,17 @@ export function createGate(longest: number, hands: GateHands) {
       }),
     /**
      * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
-     * expired unless the lease's holder is heard at once. Without one, whatever is open is shut.
+     * expired, a moment ago: unless the lease's holder is heard at once; longer ago: at once. Without one, whatever is open is shut.
      */
     resume: (left: number | null): Promise<void> =>
       inTurn(async () => {
         if (left === null) return await shut();
         const now = hands.now();
+        // 0 is one that cannot be read: when it passed is not known.
+        if (left > 0 && left < now - LONG_OVER)
+          return await expire(
+            `the lease ran out ${(now - left).toFixed(1)} s ago, and nobody was here to see it`,
+          );
         deadline = Math.min(Math.max(left, now + GRACE), now + longest);
         // The kernel ends the entries by itself, at most so late; not known closer.
         ends = Math.max(now, Math.min(left, deadline));
@@ -216,6 +232,8 @@ export function createGate(longest: number, hands: GateHands) {
     get deadline() {
       return deadline;
     },
+    /** False while one order has been at work for more than `seconds`: nobody else's is heard, and no deadline is kept. */
+    serves: (seconds: number): boolean => working === null || hands.now() - working <= seconds,
     /** Waits for a fence-down under way; for tests and for the end of the process. */
     settled: async (): Promise<void> => {
       await queue;

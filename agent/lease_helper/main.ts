@@ -9,6 +9,7 @@ import { type Config, effectiveLease, loadConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
 import { writeAtomically } from '../platform/files.ts';
+import { startNotify } from '../platform/notify.ts';
 import { deadlineFile } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
 import { POSTGRES_UNIT } from '../trampoline/policy.ts';
@@ -23,6 +24,8 @@ import { listen, serve } from './server.ts';
 
 /** Somebody else's firewall program may throw our hooks out; looked at this often, ms. */
 const HOOKS_EVERY = 30_000;
+/** An order takes milliseconds, and a second or two where the rules are replaced on a busy machine, seconds. */
+const STUCK = 10;
 /** /proc/uptime is rounded down. */
 const TICK = 0.01;
 
@@ -96,10 +99,14 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const watch = setInterval(() => {
     if (gate.deadline !== null) rules.hook();
   }, HOOKS_EVERY);
+  // Signs of life come from this loop and while orders are carried out alone: a helper that is frozen or stuck is killed, and the next one
+  // ends what is left of a lease that ran out.
+  const notifier = startNotify({ healthy: () => server.listening && gate.serves(STUCK) });
   await new Promise<void>((done) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done());
   });
   clearInterval(watch);
+  void notifier.stopping();
   server.close();
   await gate.settled();
   pipe.close();

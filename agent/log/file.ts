@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
+import { closeSync } from 'node:fs';
+import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { GROUP_READABLE } from '../platform/files.ts';
+import { GROUP_READABLE, makeDir, openToAppend } from '../platform/files.ts';
 import { entryLine } from './entry.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -32,8 +33,9 @@ export function fileReporter(path: string, limit = Number.POSITIVE_INFINITY): Fi
       await file.close();
       file = undefined;
     }
-    await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-    file = await open(path, 'a', GROUP_READABLE);
+    makeDir(dirname(path));
+    closeSync(openToAppend(path, GROUP_READABLE));
+    file = await open(path, 'a');
     return file;
   };
 

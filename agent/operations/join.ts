@@ -10,7 +10,9 @@ import { type Membership, newClone } from '../identity.ts';
 import type { Parts } from '../parts.ts';
 import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
+import { refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
+import { refuseSettings } from './settings.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -41,13 +43,15 @@ const FOLLOWS = 60_000;
 /** Files that come no closer for this long are not waited for. */
 const FILES_STALL = 30_000;
 
-/** Refuses a manager that is not empty. Changes nothing. */
+/** Refuses a manager that is not empty, or where no copy could be put. Changes nothing. */
 export async function refuseUnlessEmpty({ config, pg }: Pick<Parts, 'config' | 'pg'>): Promise<void> {
-  if ((await pg.inspect()).empty) return;
+  const { empty, unfit } = await pg.inspect();
+  if (empty && unfit === undefined) return;
+  const there = `this manager is not empty: there is data in ${config.postgres.data_dir}`;
   throw new AgentError({
     class: 'operator',
-    code: 'manager_not_empty',
-    message: `this manager is not empty: there is data in ${config.postgres.data_dir}`,
+    code: unfit === undefined ? 'manager_not_empty' : 'data_dir_unfit',
+    message: unfit === undefined ? there : `no database can be copied here: ${unfit}`,
     hint: 'join a manager without data; what is here would be lost. Move it away first if it can be given up',
   });
 }
@@ -74,7 +78,9 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
   const { config, pg, consul, machine, files, doors } = parts.parts;
-  const admission = await step('asking to be admitted', () => admitSomewhere(parts));
+  const admission = await step('asking to be admitted', async () =>
+    refuseOtherVersion(config, await admitSomewhere(parts)),
+  );
   let entering = false;
   const [ended, given] = [new AbortController(), new AbortController()];
   const keepers = [admission.active.hostIp, ...parts.addresses];
@@ -109,6 +115,8 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
           code: 'basebackup_failed',
           message: `the database was not copied: ${done.why}`,
         });
+      // With the data there is more to be seen: what its libraries say, and settings that came with it.
+      await refuseSettings(pg);
     });
     if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
     await step('joining Consul', async () => {
@@ -222,6 +230,7 @@ export async function enrolSurely<T>(
 
 /** The first address that answers decides: a refusal is final, silence is not. */
 async function admitSomewhere(parts: JoinParts): Promise<Admission> {
+  await refuseSettings(parts.parts.pg);
   let silence: unknown;
   const until = performance.now() + ADMISSION;
   do {

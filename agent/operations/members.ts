@@ -22,6 +22,7 @@ import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { NotActiveError } from './not_active.ts';
+import { withMajor } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
@@ -30,7 +31,7 @@ import type { Steps } from './tracker.ts';
 const SEEN = 2000;
 
 export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
-  const { ports, node } = cluster;
+  const { ports, node, signed } = cluster;
   const { config } = parts;
 
   function isActive(): boolean {
@@ -111,15 +112,15 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
       // The token first: until then whoever asks is nobody.
-      await checkToken(parts, cluster.memberKv, request);
+      await checkToken(parts, cluster, request);
       refuseRequest(request, node.view, node.policy, Date.now());
-      const secured = await admitSecured(parts, cluster.memberKv, request, node.view);
-      const address = hostPort(request.hostIp, config.consul.server_port);
-      await outOfConsul(parts, (server) => server.address === address);
-      const reservation = reservationOf(request, secured.record, secured.lifeMs);
+      const secured = await admitSecured(parts, cluster, request, node.view);
+      const at = hostPort(request.hostIp, config.consul.server_port);
+      await outOfConsul(parts, ({ address }) => address === at);
+      const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
       await write(
-        [{ verb: 'set', key: `joining/${request.nodeName}`, value: reservation }],
-        (view) => view.joining?.[request.nodeName]?.at === reservation.at,
+        [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
+        (view) => view.joining?.[name]?.at === reservation.at,
       );
       await cluster.letIn();
       const nodes = node.view?.nodes ?? {};
@@ -130,7 +131,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...secured.answer,
+        ...(await withMajor(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };
@@ -149,13 +150,13 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         await readyToEnter(parts, name, held.node);
         await write(
           [
-            { verb: 'cas', key: `nodes/${name}`, value: held.node, index: 0 },
+            { verb: 'cas', key: `nodes/${name}`, value: signed.sign('nodes', name, held.node), index: 0 },
             { verb: 'delete', key: `removed/${name}` },
             { verb: 'delete', key: `joining/${name}` },
           ],
           (view) => view.nodes[name] !== undefined,
         );
-        await spendToken(parts, cluster.memberKv, name);
+        await spendToken(parts, cluster, name);
         return memberSecrets(parts);
       }),
 
@@ -168,7 +169,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
         if (!isThatNode(parts, caller, name, held.node))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
-        const kept = { ...held, at: new Date().toISOString() };
+        const kept = signed.sign('joining', name, { ...held, at: new Date().toISOString() });
         await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);
       }),
 

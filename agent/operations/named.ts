@@ -3,12 +3,13 @@ import {
   type Config,
   type ConfigInput,
   effectiveLease,
+  isLoopback,
   makeConfig,
   type NodeConfig,
   requireNode,
   withOptions,
 } from '../config.ts';
-import { usageError } from '../errors.ts';
+import { AgentError, usageError } from '../errors.ts';
 import type { StartOptions } from '../http/port.ts';
 
 /** What units, firewall, lease and the database's own user go by: they read agent.yaml alone, which is root's. */
@@ -34,9 +35,22 @@ export function namedConfig(input: ConfigInput, config: Config, options: StartOp
     ...(options.hostIp === undefined ? {} : { host_ip: options.hostIp }),
     ...(options.publicIp === undefined ? {} : { public_ip: options.publicIp }),
   };
-  return requireNode(
+  const made = requireNode(
     Object.keys(over).length === 0 ? config : makeConfig(withOptions(input, over), 'options'),
   );
+  refuseLoopback(made);
+  return made;
+}
+
+/** Several managers on one machine are a cluster to play with; a manager of its own is reached by others. */
+function refuseLoopback({ driver, host_ip }: NodeConfig): void {
+  if (driver !== 'systemd' || !isLoopback(host_ip)) return;
+  throw new AgentError({
+    class: 'usage',
+    code: 'host_ip_loopback',
+    message: `host_ip: must be an address that the other managers reach; ${host_ip} is this machine's own`,
+    hint: "give that of a network card, like 10.0.0.11: 'ip -brief address' lists them",
+  });
 }
 
 /** For new options, not for those of an earlier start: throws what could not take effect. */

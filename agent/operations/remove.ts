@@ -26,11 +26,17 @@ const again = (code: string, message: string) =>
 export async function removeNode(o: RemoveParts, name: string, { step }: Steps): Promise<void> {
   const { cluster, parts } = o;
   const { config, pg } = parts;
-  const { node } = cluster;
+  const { node, signed } = cluster;
   await step('out of the voters', async () => {
     const record = node.view?.nodes[name];
     if (record !== undefined) {
-      await o.write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, leaving: true } }]);
+      await o.write([
+        {
+          verb: 'set',
+          key: `nodes/${name}`,
+          value: signed.sign('nodes', name, { ...record, leaving: true }),
+        },
+      ]);
     }
     const until = performance.now() + VOTERS;
     while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
@@ -51,7 +57,7 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
     await o.write([
       { verb: 'delete', key: `nodes/${name}` },
       { verb: 'delete', key: `joining/${name}` },
-      { verb: 'set', key: `removed/${name}`, value: tombstone },
+      { verb: 'set', key: `removed/${name}`, value: signed.sign('removed', name, tombstone) },
     ]);
   });
   await step('out of Consul', async () => {

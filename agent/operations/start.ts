@@ -14,6 +14,8 @@ import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
 import { version } from '../version.ts';
 import { foundersLease } from './lease_times.ts';
+import { refuseUnfit } from './preflight.ts';
+import { refuseSettings } from './settings.ts';
 import type { Steps } from './tracker.ts';
 
 export type StartParts = {
@@ -32,8 +34,10 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
   const { kv } = parts;
   const { config, pg, consul, files, machine } = parts.parts;
   const prefix = `${config.consul.prefix}/`;
-  const systemId = await step('checking the database', async () => {
+  const systemId = await step('checking the database', async (report) => {
     const facts = await pg.facts(3000);
+    const known = facts.data === 'empty' ? [] : refuseUnfit(await pg.preflight());
+    if (known.length > 0) report({ detail: known.join('; ') });
     if (facts.data !== 'ok' || facts.systemId === null) {
       throw new AgentError({
         class: 'operator',
@@ -42,6 +46,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    await refuseSettings(pg);
     return facts.systemId;
   });
   const security = config.api.tls

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { AgentError } from '../errors.ts';
 
@@ -55,6 +58,7 @@ function replace(path: string, content: string | Uint8Array, mode: number, durab
   try {
     const fd = openSync(temporary, 'wx', mode);
     try {
+      fchmodSync(fd, mode);
       writeAll(fd, content);
       if (durable) fsyncSync(fd);
     } finally {
@@ -131,6 +135,25 @@ export function removeDurably(path: string): void {
   syncDir(dirname(path));
 }
 
-export const makeDir = (path: string, mode = 0o750): void => {
-  mkdirSync(path, { recursive: true, mode });
-};
+/** Makes a folder, and those above that are missing. Their mode is this one whatever the umask; what is there already keeps its own. */
+export function makeDir(path: string, mode = 0o750): void {
+  const first = mkdirSync(path, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) {
+    const got = statSync(made).mode;
+    // Only where the umask took something: to who is not in a folder's group, a chmod costs the bit by which it gives that on.
+    if ((got & 0o777) !== mode) chmodSync(made, mode | (got & 0o2000));
+  }
+}
+
+/** Opens a file to write at its end. A new one has this mode whatever the umask; one that is there keeps its own. */
+export function openToAppend(path: string, mode: number): number {
+  try {
+    const made = openSync(path, 'ax', mode);
+    fchmodSync(made, mode);
+    return made;
+  } catch (cause) {
+    if (errno(cause) !== 'EEXIST') throw cause;
+    return openSync(path, 'a', mode);
+  }
+}

@@ -1,8 +1,8 @@
-import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { AgentError } from '../errors.ts';
-import { errno, makeDir } from './files.ts';
+import { errno, makeDir, writeAtomically } from './files.ts';
 import { alive, bootId, readStat } from './procfs.ts';
 
 export interface Lock {
@@ -41,7 +41,7 @@ export function acquireLock(dir: string, name: string): Lock {
     boot_id: bootId(),
   };
   const draft = join(dir, `.${name}.${process.pid}.${Math.random().toString(36).slice(2)}`);
-  writeFileSync(draft, `${JSON.stringify(owner)}\n`, { mode: 0o640 });
+  writeAtomically(draft, `${JSON.stringify(owner)}\n`);
   try {
     for (;;) {
       const before = generations(dir, name);

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import process from 'node:process';
 import { AgentError } from '../errors.ts';
+import { ownEnvironment } from './environment.ts';
 import { lineSplitter, tail } from './output.ts';
 
 export { alive, bootId, type ProcessStat, processesIn, readStat } from './procfs.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
-  /** Added to the agent's own environment; undefined takes a variable away. */
+  /** Added to the agent's own environment, which names no proxy; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds until the whole process group is ended. Required: nothing here may hang for ever. */
   readonly deadline: number;
@@ -118,7 +119,7 @@ export async function runOk(
 }
 
 function environment(over: RunOptions['env']): Record<string, string> {
-  const all = Object.entries({ ...process.env, ...over });
+  const all = Object.entries({ ...ownEnvironment(), ...over });
   return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 

@@ -124,6 +124,7 @@ export function createConsulServer(
       dataDir: consul.data_dir,
       retryJoin: joined,
       datacenter: consul.datacenter,
+      raftMultiplier: consul.raft_multiplier,
       ...(secured !== undefined ? { security: secured } : {}),
       ui: consul.ui,
       ports: {

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../core/postgres.ts';
+import { givenEnvironment } from '../platform/environment.ts';
 import { isExecutable } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
 
@@ -21,9 +22,10 @@ export async function runHooks(
   } catch {
     return { kind: 'done' };
   }
-  const env = Object.fromEntries(
+  const told = Object.fromEntries(
     Object.entries(facts).map(([key, value]) => [`AGENT_${key.toUpperCase()}`, value]),
   );
+  const env = { ...givenEnvironment(), ...told };
   const failures: string[] = [];
   for (const name of names) {
     const path = join(folder, name);

@@ -18,6 +18,13 @@ const SYSTEMD_UNIT = 'cloudify-postgresql.service';
 export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
+  const systemd = config.driver === 'systemd';
+  const options = serverOptions(config);
+  return createPostgres({ ...options, say, starter: starterOf(driver, options.logFile, systemd, say) });
+}
+
+/** What the configuration says of the server. Throws `postgres_missing` where there is none. */
+export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & { logFile: string } {
   const { postgres, paths } = config;
   const binDir = postgresBinDir(config);
   if (binDir === undefined) {
@@ -30,7 +37,7 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
   }
   const systemd = config.driver === 'systemd';
   const logFile = systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`);
-  const options: PgOptions = {
+  return {
     ...pgDefaults,
     node: config.node_name,
     binDir,
@@ -48,31 +55,30 @@ export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
     logFile,
-    parameters: { ...postgres.parameters },
+    parameters: {
+      ...postgres.parameters,
+      ...(postgres.max_connections === undefined
+        ? {}
+        : { max_connections: String(postgres.max_connections) }),
+    },
+    parametersFile: paths.config,
     ...originals(config),
+    underSystemd: systemd,
     // On a VM agent and server are different users, and neither is what a client is.
     ...(systemd ? { localAuth: { users: [...new Set([config.user, userInfo().username])] } } : {}),
     ...(systemd && config.api.tls ? { replicationAuth: 'certificate' } : {}),
-    starter: starterOf(driver, logFile, systemd, say),
   };
-  return createPostgres(options);
 }
 
-/** The manager's own files: as configured, else where Debian keeps those of this data directory, else in it. */
+/** The manager's own files: as configured, else where Debian keeps those of this data directory. Its rules are where these say. */
 export function originals({ postgres }: Pick<NodeConfig, 'postgres'>): Partial<PgOptions> {
-  const parts = /\/([^/]+)\/([^/]+)$/.exec(postgres.data_dir);
-  const debian = parts === null ? null : join('/etc/postgresql', parts[1] ?? '', parts[2] ?? '');
-  const place = (set: string | undefined, name: string): string | undefined => {
-    if (set !== undefined || debian === null) return set;
-    return existsSync(join(debian, name)) ? join(debian, name) : undefined;
-  };
-  const conf = place(postgres.original_config, 'postgresql.conf');
-  const hba = place(postgres.original_hba, 'pg_hba.conf');
-  const ident = hba === undefined ? undefined : join(dirname(hba), 'pg_ident.conf');
+  const { data_dir, original_config, original_hba: hba } = postgres;
+  const parts = /\/([^/]+)\/([^/]+)$/.exec(data_dir);
+  const debian = parts && join('/etc/postgresql', parts[1] ?? '', parts[2] ?? '', 'postgresql.conf');
+  const conf = original_config ?? (debian !== null && existsSync(debian) ? debian : undefined);
   return {
     ...(conf === undefined ? {} : { originalConfig: conf }),
-    ...(hba === undefined ? {} : { originalHba: hba }),
-    ...(ident === undefined ? {} : { originalIdent: ident }),
+    ...(hba === undefined ? {} : { originalHba: hba, originalIdent: join(dirname(hba), 'pg_ident.conf') }),
   };
 }
 
@@ -86,7 +92,15 @@ export function starterOf(
     // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
     if (systemd) return { name: UNIT, unit: SYSTEMD_UNIT, startWaits: 'process' };
     const [program, ...args] = command;
-    return { name: UNIT, command: program ?? 'postgres', args, logFile, stopSignal: 'SIGINT' };
+    // Its archive and restore commands are the manager's own.
+    return {
+      name: UNIT,
+      command: program ?? 'postgres',
+      args,
+      managers: true,
+      logFile,
+      stopSignal: 'SIGINT',
+    };
   };
   let pid: number | null = null;
   /** The process that was told to end. */

@@ -12,6 +12,7 @@ export function unitOf(service: ServiceConfig): ServiceUnit {
     ...(command === undefined ? {} : { command, args }),
     ...(service.cwd === undefined ? {} : { cwd: service.cwd }),
     env: service.env,
+    managers: true,
     startTimeout: service.start_timeout,
     stopTimeout: service.stop_timeout,
   };

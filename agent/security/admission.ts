@@ -23,6 +23,8 @@ export interface SecurityAdmission {
   readonly ca: { readonly certificate: string };
   readonly certificates: PerService<string>;
   readonly gossipKey: string;
+  /** Records without the authority's signature count for nothing there (signed_records.ts). Left out by earlier versions. */
+  readonly signed?: boolean;
 }
 
 /** What a manager gets when it has become a member, and not before: with these one can let others in. */

@@ -45,9 +45,9 @@ export function securityApi(agent: Agent): SecurityApi {
 
   function tokens() {
     secured();
-    const kv = agent.cluster?.memberKv;
-    if (kv === undefined) throw new TypeError('a cluster has a Consul client');
-    return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now() });
+    if (agent.cluster === null) throw new TypeError('a member has its cluster');
+    const { memberKv: kv, signed: records } = agent.cluster;
+    return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now(), records });
   }
 
   return {

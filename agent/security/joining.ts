@@ -5,6 +5,7 @@ import type { PeerSelf } from '../http/peers.ts';
 import type { Admission, AdmitRequest, Enrolled } from '../http/port.ts';
 import type { Parts } from '../parts.ts';
 import { acceptAdmission, acceptEnrolment, prepareJoin } from './admission.ts';
+import { demandFromNow, signedStore } from './signed_memory.ts';
 import { securityStore } from './store.ts';
 
 type Own = Pick<Parts, 'config' | 'security'>;
@@ -51,7 +52,7 @@ export async function joinSecurity(own: Own, token: string | undefined): Promise
   return {
     calls: { fingerprint: join.fingerprint, self: () => peerSelf(own) },
     request: { security: join.request },
-    accept({ security }) {
+    accept({ security, clusterId }) {
       if (security === undefined)
         throw new AgentError({
           class: 'operator',
@@ -60,6 +61,7 @@ export async function joinSecurity(own: Own, token: string | undefined): Promise
           hint: "is 'api.tls' the same on all managers?",
         });
       acceptAdmission(own.config, join, security);
+      if (security.signed === true) demandFromNow(signedStore(own.config), clusterId);
       own.security.reload();
     },
   };

@@ -1,4 +1,5 @@
 /** The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain cluster. */
+import type { Cluster } from '../cluster.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import type { NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
@@ -19,8 +20,9 @@ const transient = (code: string, message: string) =>
 
 const prefixOf = ({ config }: Parts): string => `${config.consul.prefix}/`;
 
-const tokensOf = (parts: Parts, kv: ConsulKv) =>
-  joinTokens({ kv, prefix: prefixOf(parts), now: () => Date.now() });
+type Written = Pick<Cluster, 'memberKv' | 'signed'>;
+const tokensOf = (parts: Parts, { memberKv: kv, signed: records }: Written) =>
+  joinTokens({ kv, prefix: prefixOf(parts), now: () => Date.now(), records });
 
 export interface Secured {
   /** For the node's record. */
@@ -32,16 +34,16 @@ export interface Secured {
 }
 
 /** The token comes first: who shows none learns nothing of names, addresses, versions and settings. Throws as `JoinTokens.check`. */
-export async function checkToken(parts: Parts, kv: ConsulKv, request: AdmitRequest): Promise<void> {
+export async function checkToken(parts: Parts, at: Written, request: AdmitRequest): Promise<void> {
   if (parts.security.current() === undefined) return;
   if (request.security === undefined) throw tokenMissing();
-  await tokensOf(parts, kv).check(request.security.token);
+  await tokensOf(parts, at).check(request.security.token);
 }
 
 /** Takes the join token, signs, makes the Consul token. Throws as `admitSecurity`. */
 export async function admitSecured(
   parts: Parts,
-  kv: ConsulKv,
+  at: Written,
   request: AdmitRequest,
   view: View | null,
 ): Promise<Secured> {
@@ -51,7 +53,7 @@ export async function admitSecured(
   const made = await admitSecurity(
     {
       security,
-      tokens: tokensOf(parts, kv),
+      tokens: tokensOf(parts, at),
       datacenter: parts.config.consul.datacenter,
       ownNames: everybodyKnows(view),
       async createNodeToken(node, secret) {
@@ -64,13 +66,14 @@ export async function admitSecured(
     request.security,
   );
   const { certificate, proof, lifeMs, admission } = made;
-  return { record: { certificate, proof }, lifeMs, answer: { security: admission } };
+  const demanded = at.signed.demanded() ? { signed: true } : {};
+  return { record: { certificate, proof }, lifeMs, answer: { security: { ...admission, ...demanded } } };
 }
 
 /** The token that let this node in is spent for good. A failure leaves it to its time: the name is taken by now. */
-export async function spendToken(parts: Parts, kv: ConsulKv, node: string): Promise<void> {
+export async function spendToken(parts: Parts, at: Written, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
-  await tokensOf(parts, kv)
+  await tokensOf(parts, at)
     .spend(node)
     .catch(() => {});
 }

@@ -7,9 +7,10 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
 import type { ConsulKv, Unknown } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
+import type { SignedRecords } from './signed_records.ts';
 import { hashOf } from './store.ts';
 
-const record = v.object({
+const record = v.looseObject({
   schema: v.literal(1),
   hash: v.string(),
   /** Milliseconds since 1970. */
@@ -28,7 +29,8 @@ export interface TokenRow {
   readonly created: string;
   readonly expires: string;
   readonly by: string;
-  readonly state: 'open' | 'used' | 'expired';
+  /** `unsigned`: it lets nobody in, and no agent of this cluster made it. */
+  readonly state: 'open' | 'used' | 'expired' | 'unsigned';
   readonly usedBy: string | null;
 }
 
@@ -69,6 +71,8 @@ export interface TokenPlace {
   /** Of all keys, with a slash at its end. */
   readonly prefix: string;
   readonly now: () => number;
+  /** Left out: a cluster whose tokens need no signature. */
+  readonly records?: Pick<SignedRecords, 'sign' | 'refusal' | 'isOurs'> | undefined;
 }
 
 const unknown = ({ cause }: Unknown) =>
@@ -79,8 +83,12 @@ const unknown = ({ cause }: Unknown) =>
     hint: 'run the command again',
   });
 
-export function joinTokens({ kv, prefix, now }: TokenPlace) {
+export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
   const keyOf = (id: string): string => `${prefix}tokens/${id}`;
+  const textOf = (id: string, made: TokenRecord): string =>
+    JSON.stringify(records?.sign('tokens', id, made) ?? made);
+  const counts = (id: string, found: TokenRecord): boolean =>
+    records?.refusal('tokens', id, found) === undefined;
 
   async function load(id: string): Promise<{ record: TokenRecord; index: number } | undefined> {
     // It becomes part of a key: whatever is none of ours is none at all.
@@ -95,7 +103,8 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
   /** The record of a token whose secret is right. */
   async function known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
     const found = await load(id);
-    if (found !== undefined && same(found.record.hash, hashOf(secret))) return found;
+    if (found !== undefined && counts(id, found.record) && same(found.record.hash, hashOf(secret)))
+      return found;
     throw refuse('token_invalid', 'there is no such join token here: it was altered or revoked', ANOTHER);
   }
 
@@ -112,11 +121,11 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
         by,
         used: null,
       };
-      const done = await kv.put(keyOf(id), JSON.stringify(made), { cas: 0 });
+      const done = await kv.put(keyOf(id), textOf(id, made), { cas: 0 });
       if (done.kind === 'unknown') throw unknown(done);
       if (done.kind === 'conflict') throw refuse('token_not_made', 'that id is taken', 'try again');
       const pin = Buffer.from(fingerprint, 'hex').toString('base64url');
-      return { token: `${id}.${secret}.${pin}`, row: rowOf(id, made, now()) };
+      return { token: `${id}.${secret}.${pin}`, row: rowOf(id, made, now(), true) };
     },
 
     async list(): Promise<TokenRow[]> {
@@ -124,7 +133,8 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
       if (got.kind === 'unknown') throw unknown(got);
       return got.entries.flatMap(({ key, value }) => {
         const read = v.safeParse(record, jsonOf(value));
-        return read.success ? [rowOf(key.slice(keyOf('').length), read.output, now())] : [];
+        const id = key.slice(keyOf('').length);
+        return read.success ? [rowOf(id, read.output, now(), counts(id, read.output))] : [];
       });
     },
 
@@ -164,7 +174,7 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
             ANOTHER,
           );
         const taken: TokenRecord = { ...found.record, used: { ...joiner, at: now(), entered: false } };
-        const done = await kv.put(keyOf(token.id), JSON.stringify(taken), { cas: found.index });
+        const done = await kv.put(keyOf(token.id), textOf(token.id, taken), { cas: found.index });
         if (done.kind === 'ok') return expires - created;
         // Whether it was this one or another that got it, the next look tells.
         if (done.kind === 'unknown') throw unknown(done);
@@ -178,16 +188,38 @@ export function joinTokens({ kv, prefix, now }: TokenPlace) {
       for (const { key, value, modifyIndex } of got.entries) {
         const read = v.safeParse(record, jsonOf(value));
         if (!read.success || read.output.used?.node !== node || read.output.used.entered) continue;
+        const id = key.slice(keyOf('').length);
+        if (!counts(id, read.output)) continue;
         const spent: TokenRecord = { ...read.output, used: { ...read.output.used, entered: true } };
-        await kv.put(key, JSON.stringify(spent), { cas: modifyIndex });
+        await kv.put(key, textOf(id, spent), { cas: modifyIndex });
       }
+    },
+
+    /** Those that count and are not signed by the authority of today. False: not known to be done. */
+    async signAll(): Promise<boolean> {
+      const got = await kv.recurse(keyOf(''));
+      if (got.kind === 'unknown') return false;
+      for (const { key, value, modifyIndex } of got.entries) {
+        const read = v.safeParse(record, jsonOf(value));
+        const id = key.slice(keyOf('').length);
+        if (!read.success || records?.isOurs('tokens', id, read.output) !== false) continue;
+        if (!counts(id, read.output) || now() >= read.output.expires) continue;
+        const done = await kv.put(key, textOf(id, read.output), { cas: modifyIndex });
+        if (done.kind !== 'ok') return false;
+      }
+      return true;
     },
   };
 }
 export type JoinTokens = ReturnType<typeof joinTokens>;
 
-function rowOf(id: string, { created, expires, by, used }: TokenRecord, now: number): TokenRow {
-  const state = used !== null ? 'used' : now >= expires ? 'expired' : 'open';
+function rowOf(
+  id: string,
+  { created, expires, by, used }: TokenRecord,
+  now: number,
+  counts: boolean,
+): TokenRow {
+  const state = !counts ? 'unsigned' : used !== null ? 'used' : now >= expires ? 'expired' : 'open';
   const iso = (ms: number) => new Date(ms).toISOString();
   return { id, created: iso(created), expires: iso(expires), by, state, usedBy: used?.node ?? null };
 }

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import process from 'node:process';
 import * as v from 'valibot';
 import { AgentError } from '../../agent/errors.ts';
 import { until } from '../../agent/platform/clock.ts';
-import { readJson, writeAtomically } from '../../agent/platform/files.ts';
+import { givenEnvironment } from '../../agent/platform/environment.ts';
+import { openToAppend, readJson, writeAtomically } from '../../agent/platform/files.ts';
 import { alive, bootId, readStat } from '../../agent/platform/procfs.ts';
 import { type DevNode, lastLines } from './layout.ts';
 import { killNode, NODE_VARIABLE, nodeProcesses, signalProcess } from './processes.ts';
@@ -42,13 +42,18 @@ export function answers(node: DevNode): Promise<boolean> {
 export async function startAgent(node: DevNode, program: readonly string[], user: DevUser): Promise<number> {
   const running = runningAgent(node);
   if (running) return running.pid;
-  const log = openSync(agentLog(node), 'a', 0o644);
+  const log = openToAppend(agentLog(node), 0o644);
   giveTo(user, agentLog(node));
   const [command, ...args] = asUser(user, [...program, 'run', '--config', node.config]);
   const child = spawn(command, args, {
     cwd: node.dir,
     // HOME and the caches of a runtime: the user's own may not be writable, or not exist.
-    env: { ...process.env, [NODE_VARIABLE]: node.dir, HOME: node.dir, DENO_DIR: join(node.dir, 'deno') },
+    env: {
+      ...givenEnvironment(),
+      [NODE_VARIABLE]: node.dir,
+      HOME: node.dir,
+      DENO_DIR: join(node.dir, 'deno'),
+    },
     detached: true,
     stdio: ['ignore', log, log],
   });

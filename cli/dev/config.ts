@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type ConfigInput, makeConfig, merge } from '../../agent/config.ts';
+import { writeAtomically } from '../../agent/platform/files.ts';
 import { CLIENT, type DevNode, type DevSettings, PORTS } from './layout.ts';
 
 /** Only the one client role, and only in its own database: other users of this machine can reach loopback too. */
@@ -61,5 +61,5 @@ export function nodeConfig(node: DevNode, settings: DevSettings, user: string, b
 /** Writes the file, after the agent's own schema has found nothing wrong with it. */
 export function writeConfig(node: DevNode, config: ConfigInput): void {
   makeConfig(config, node.config);
-  writeFileSync(node.config, `# Written by 'agent dev up'.\n${stringify(config)}`, { mode: 0o644 });
+  writeAtomically(node.config, `# Written by 'agent dev up'.\n${stringify(config)}`, 0o644);
 }

@@ -86,6 +86,17 @@ describe('teardown', () => {
     expect(machine.look('/run/cloudify-teardown')).toBeUndefined();
   });
 
+  test('gives back what ALTER SYSTEM had set, as the owner, once the server is stopped', async () => {
+    clustered('primary');
+    machine.lay('/data/postgresql.auto.conf.before_cluster', "restore_command = 'x'\n", {
+      owner: 'postgres',
+    });
+    await tearDown();
+    const given = machine.ran.findIndex((line) => line.includes('postgresql.auto.conf'));
+    expect(machine.ran[given]).toStartWith('setpriv --reuid=postgres');
+    expect(given).toBeGreaterThan(machine.ran.findIndex((line) => / stop -s -m fast/.test(line)));
+  });
+
   test('stops the agent before the server, and gives the units back last', async () => {
     clustered('standby');
     await tearDown();

@@ -8,8 +8,8 @@ import { parseUnits } from '../../agent/install/real_sight.ts';
 import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
-import { agentUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
-import { syncthingUnit } from '../../agent/install/units/parts.ts';
+import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
+import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
 import { rootCallUnits } from '../../agent/install/units/root_calls.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 import { ROOT_SOCKETS } from '../../agent/platform/paths.ts';
@@ -104,6 +104,7 @@ test('the agent and the helper reach what they have to: sockets in /tmp, data in
     expect(last(unit, 'ProtectProc')).toBe('default');
   }
   expect(last(postgresHelperUnit(config), 'ProtectHome')).toBe('no');
+  expect(last(postgresHelperUnit(makeConfig()), 'ProtectHome')).toBe('read-only');
   expect(last(agentUnit(config), 'ProtectSystem')).toBe('yes');
 });
 
@@ -119,6 +120,18 @@ test('the agent is back within 200 ms however often it dies, and a hung one is k
     'KillMode=process',
   ])
     expect(unit.split('\n')).toContain(line);
+});
+
+test('a lease helper that hangs is killed too, and nobody waits for its start', () => {
+  const lines = leaseUnit(makeConfig()).split('\n');
+  for (const line of [
+    'Type=exec',
+    'NotifyAccess=all',
+    'WatchdogSec=10',
+    'WatchdogSignal=SIGKILL',
+    'Restart=always',
+  ])
+    expect(lines).toContain(line);
 });
 
 test('the agent stops before the database when the machine goes down, and waits for no service of the manager', () => {
@@ -169,6 +182,14 @@ test('Syncthing sees a list of folders and of the system what is read-only, and 
       /^-(\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc|sys)|\/etc\/(ssl|ld\.so\.cache|passwd|group|nsswitch\.conf|hosts|resolv\.conf|localtime|mime\.types)|.*\/bun[^/]*)$/,
     );
   expect(unit).not.toContain('InaccessiblePaths');
+});
+
+test('units that call members are told of no proxy, whatever the service manager sets for all', () => {
+  const config = withFiles({ consul: { binary: process.execPath } });
+  for (const unit of [consulUnit(config), syncthingUnit(config) ?? '']) {
+    const kept = listed(unit, 'UnsetEnvironment');
+    expect(kept).toEqual(expect.arrayContaining(['HTTP_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy']));
+  }
 });
 
 test.each([

@@ -16,6 +16,7 @@ function bench(longest = 4) {
     slow: 0,
     sets: 0,
     cutting: Promise.resolve(),
+    rulesTake: Promise.resolve(),
     open: () => world.entryEnds > clock,
     log,
   };
@@ -30,6 +31,7 @@ function bench(longest = 4) {
     },
     async rules() {
       if (world.broken.has('rules')) throw new Error('no rules');
+      await world.rulesTake;
     },
     async open(seconds) {
       if (world.broken.has('open')) throw new Error('ipset does not answer');
@@ -241,6 +243,17 @@ describe('a helper that was restarted', () => {
     expect(world.fencedDown).toBe(1);
   });
 
+  test('that was frozen, and killed for it, ends clients and server at its very start, and opens nothing', async () => {
+    const { gate, world, now } = bench();
+    world.entryEnds = 0;
+    await gate.resume(now() - 8);
+    expect(world.log.slice(1)).toEqual(['clients reset', 'fenced down']);
+    expect([world.fencedDown, world.mark, world.open()]).toEqual([1, null, false]);
+    // What lay in the agent's buffers moves nothing on: there is no deadline to move.
+    expect(await gate.extend(now() + 3)).toBe('closed');
+    expect([world.sets, world.open()]).toEqual([0, false]);
+  });
+
   test('does not believe a deadline further ahead than any right', async () => {
     const { gate, world, pass, now } = bench();
     await gate.resume(now() + 1e6);
@@ -361,5 +374,23 @@ describe('an extension', () => {
       await pass(2);
       expect([world.open(), world.fencedDown]).toEqual([true, 0]);
     }
+  });
+});
+
+describe('its signs of life', () => {
+  test('end while an order is at work for too long, and go on when it is done', async () => {
+    const { gate, world, now, tick } = bench();
+    let go = () => {};
+    world.rulesTake = new Promise<void>((done) => {
+      go = done;
+    });
+    const asked = gate.renew(now() + 3);
+    await tick(9);
+    expect(gate.serves(10)).toBe(true);
+    await tick(2);
+    expect(gate.serves(10)).toBe(false);
+    go();
+    expect(await asked).toBe('closed');
+    expect(gate.serves(10)).toBe(true);
   });
 });

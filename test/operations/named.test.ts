@@ -28,6 +28,15 @@ test('a lease that root would not hold is refused, a shorter one is taken', () =
   expect(named({ 'lease.preset': 'fast' }).lease.preset).toBe('fast');
 });
 
+test.each(['127.0.0.1', '127.9.8.7', '::1', '0:0:0:0:0:0:0:1', '::0001'])(
+  'a manager of its own is not known to the others by %s',
+  (host_ip) => {
+    expect(() => named({ host_ip })).toThrow(/host_ip: must be an address that the other managers reach/);
+    const child: ConfigInput = { ...input, driver: 'child' };
+    expect(namedConfig(child, makeConfig(child), { hostIp: host_ip }).host_ip).toBe(host_ip);
+  },
+);
+
 test('where services are children, everything may be an option', () => {
   const child: ConfigInput = { ...input, driver: 'child' };
   const options = { 'postgres.port': 5433 };

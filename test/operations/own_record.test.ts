@@ -34,7 +34,11 @@ async function stage(record: object | null, more: Partial<View> = {}) {
   if (record !== null) await kv.put(KEY, JSON.stringify(record));
   const world = {
     device: 'DEVICE-ONE' as string | Error,
-    view: { nodes: record === null ? {} : { m1: record as NodeRecord }, ...more } as View | null,
+    view: {
+      nodes: record === null ? {} : { m1: record as NodeRecord },
+      removed: [],
+      ...more,
+    } as unknown as View | null,
     certificate: undefined as { name: string; fingerprint: string; services?: boolean } | undefined,
     shown: undefined as 'own' | 'shared' | undefined,
     puts: 0,
@@ -47,7 +51,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     },
   };
   const security = {
-    current: () => world.certificate && { certificate: world.certificate },
+    current: () => world.certificate && { certificate: world.certificate, ca: { key: 'held' } },
     inPostgres: () => world.shown,
   };
   const said: string[] = [];
@@ -60,6 +64,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
         return kv.put(key, value, options);
       },
     },
+    records: { sign: (_place, _name, record) => record, isOurs: () => true, refusal: () => undefined },
     view: () => world.view,
     name: 'm1',
     say: (line) => said.push(line),
@@ -69,7 +74,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     return found.kind === 'ok' ? JSON.parse(found.entry.value) : null;
   };
   const see = async () => {
-    world.view = { nodes: { m1: (await read()) as unknown as NodeRecord } } as unknown as View;
+    world.view = { nodes: { m1: (await read()) as unknown as NodeRecord }, removed: [] } as unknown as View;
   };
   return { world, kv, faults, said, keep, read, see };
 }

@@ -1,11 +1,28 @@
 import { afterAll, beforeEach, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import * as v from 'valibot';
-import { readJson, removeDurably, writeDurably, writeJson } from '../../agent/platform/files.ts';
+import {
+  makeDir,
+  openToAppend,
+  readJson,
+  removeDurably,
+  writeDurably,
+  writeJson,
+} from '../../agent/platform/files.ts';
 import { acquireLock, lockHolder } from '../../agent/platform/lockfile.ts';
 import { postgresBinDir, which } from '../../agent/platform/paths.ts';
 import { bootId } from '../../agent/platform/procfs.ts';
@@ -18,6 +35,30 @@ beforeEach(() => {
   dir = join(root, String(count++));
   mkdirSync(dir);
 });
+
+test.each([0o077, 0o000, 0o027])(
+  'under umask %o modes are those asked for, and what is there keeps its own',
+  (umask) => {
+    const before = process.umask(umask);
+    try {
+      makeDir(join(dir, 'a', 'b'), 0o755);
+      makeDir(join(dir, 'a', 'b'), 0o700);
+      mkdirSync(join(dir, 'shared'));
+      chmodSync(join(dir, 'shared'), 0o2770);
+      makeDir(join(dir, 'shared', 'in'));
+      writeDurably(join(dir, 'file'), 'x', 0o644);
+      closeSync(openToAppend(join(dir, 'log'), 0o640));
+      chmodSync(join(dir, 'log'), 0o600);
+      closeSync(openToAppend(join(dir, 'log'), 0o640));
+    } finally {
+      process.umask(before);
+    }
+    const modes = ['a', 'a/b', 'shared/in', 'file', 'log'].map(
+      (name) => statSync(join(dir, name)).mode & 0o7777,
+    );
+    expect(modes).toEqual([0o755, 0o755, 0o2750, 0o644, 0o600]);
+  },
+);
 
 describe('a durable file', () => {
   const schema = v.object({ vote: v.number() });

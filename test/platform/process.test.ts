@@ -25,7 +25,7 @@ describe('a command', () => {
     const dir = realpathSync(mkdtempSync(join(tmpdir(), 'run-')));
     const result = await sh('sleep 100 & sleep 100', { deadline: 50, cwd: dir });
     expect(result).toMatchObject({ ended: 'deadline', signal: 'SIGTERM' });
-    expect(await until(() => processesIn(dir).length === 0, { timeout: 5000 })).toBe(true);
+    expect(await until(() => processesIn(dir).length === 0, { timeout: 30_000 })).toBe(true);
     rmSync(dir, { recursive: true });
   });
 
@@ -84,7 +84,7 @@ describe('a process', () => {
     const pid = Number(
       await new Promise<string>((done) => parent.stdout.once('data', (data) => done(String(data)))),
     );
-    expect(await until(() => readStat(pid)?.state === 'Z', { timeout: 5000 })).toBe(true);
+    expect(await until(() => readStat(pid)?.state === 'Z', { timeout: 30_000 })).toBe(true);
     expect(alive(pid)).toBe(false);
     parent.kill('SIGKILL');
   });
@@ -105,7 +105,7 @@ describe('a process', () => {
     expect(processesIn(dir).map(({ pid }) => pid)).toEqual([child.pid ?? 0]);
     expect(processesIn(`${dir}-other`)).toEqual([]);
     child.kill('SIGKILL');
-    expect(await until(() => processesIn(dir).length === 0, { timeout: 5000 })).toBe(true);
+    expect(await until(() => processesIn(dir).length === 0, { timeout: 30_000 })).toBe(true);
     rmSync(dir, { recursive: true });
   });
 

@@ -61,14 +61,14 @@ export const systemdSteps: Record<string, Step> = {
     driver.onExit((exit) => exits.push(exit));
     const { pid = 0 } = await driver.start(unit('returns'));
     process.kill(pid, 'SIGKILL');
-    await until(() => exits.length > 0, { timeout: 2000, every: 5 });
+    await until(() => exits.length > 0, { timeout: 30_000, every: 5 });
     assert.equal((await driver.status(unit('returns'))).state, 'failed');
     const back = await until(
       async () => {
         const status = await driver.status(unit('returns'));
         return status.state === 'running' && status.pid !== pid ? status : undefined;
       },
-      { timeout: 5000 },
+      { timeout: 30_000 },
     );
     assert.ok(back);
     await driver.stop(unit('returns'));

@@ -1,4 +1,5 @@
 /** The one row that postgres_write writes: cloudify_agent.heartbeat. */
+import { laterSettings } from '../../roles/postgres/query_settings.ts';
 import type { PgTarget } from '../port.ts';
 import { Session } from './session.ts';
 
@@ -25,6 +26,11 @@ const CREATE = `
     at timestamptz not null
   ) with (fillfactor = 20)`;
 
+/** Set for this role, or for all of them, it is no word on the server: clients that write say otherwise for themselves. */
+const WRITABLE = `
+  select set_config(name, 'off', false) from pg_settings
+  where name = 'default_transaction_read_only' and source in ('global', 'database', 'user', 'database user')`;
+
 const FILL = 'insert into cloudify_agent.heartbeat values (1, clock_timestamp()) on conflict do nothing';
 
 /**
@@ -50,11 +56,13 @@ export async function openForWriting(
   const abort = () => session.close();
   signal.addEventListener('abort', abort, { once: true });
   try {
+    await session.query(WRITABLE);
     const { value } = await session.query(INSPECT);
     if (value === 'foreign')
       throw new Error('cloudify_agent.heartbeat belongs to another role: drop or rename it');
     if (value !== 'ours') await session.query(CREATE);
     await session.query(FILL);
+    await session.query(laterSettings);
     await session.query('set synchronous_commit = on');
     return session;
   } catch (error) {

@@ -1,6 +1,7 @@
 /** One connection to the local server over its Unix socket, as the agent's own role. */
 import type { Buffer } from 'node:buffer';
 import { createConnection, type Socket } from 'node:net';
+import { ownSettings } from '../../roles/postgres/query_settings.ts';
 import type { PgTarget } from '../port.ts';
 import { errorOf, firstColumn, query, Splitter, startup, terminate } from './messages.ts';
 
@@ -19,14 +20,16 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** A server that is read-only is so for the check as for any client. */
+const { default_transaction_read_only: _, ...own } = ownSettings;
+
 const socketPath = (target: PgTarget): string => `${target.socketDir}/.s.PGSQL.${target.port}`;
 
 const parameters = (target: PgTarget, settings: Settings): Record<string, string> => ({
   user: target.user,
   database: target.database,
   application_name: 'cloudify-agent check',
-  // Nobody's function stands in for the system's.
-  search_path: 'pg_catalog',
+  ...own,
   ...settings,
 });
 

@@ -12,7 +12,7 @@ import { covered, listOf, sameList } from './cover.ts';
 import { extend } from './extend.ts';
 import { NOBODY, type Opening, openingVoters, quorumSize } from './opening.ts';
 import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
-import { makeSlots } from './slots.ts';
+import { slotsOrWarn } from './slots.ts';
 
 export type Result = { ok: true } | { ok: false; why: string };
 const failed = (why: string): Result => ({ ok: false, why });
@@ -53,8 +53,7 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const done = yield* call('hooks', 'run', 'pre-promote', { epoch: `${right.epoch}` });
   if (done.kind !== 'done')
     n.log({ component: 'handler-runner', level: 'warn', message: `pre-promote: ${done.why}` });
-  const slots = yield* makeSlots(n);
-  if (!slots.ok) n.log({ component: 'handler-runner', level: 'warn', message: slots.why });
+  yield* slotsOrWarn(n);
   if (!(yield* confirm(n, n.policy.worstCase.promote)))
     return failed('the lease was not confirmed before the promotion');
   const promoted = yield* call('pg', 'promote', 10_000);
@@ -78,6 +77,8 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   const nobody = strict && opening.voters.length === 0 && quorumSize(n) > 0;
   if (nobody && !everyOtherWaitsForRewind(n))
     return failed('there is no standby that could confirm, and the mode is strict');
+  // Whoever is to confirm reads from its own slot; those of a promotion that an agent did not live to the end of are made here.
+  yield* slotsOrWarn(n);
   const effective = yield* call('pg', 'setSyncList', listOf(opening.voters, opening.k), 3000);
   if (effective.kind !== 'done') return failed(effective.why);
   const state = yield* call('pg', 'replication', 1000);
@@ -140,6 +141,8 @@ export function* startInPlace(n: NodeContext): Procedure<Result> {
     n.startFailedAt = at;
     return failed(`PostgreSQL did not start: ${started.why}`);
   }
+  // Recovery ends with a checkpoint, which may have given up a slot that held too much back.
+  n.slotsMade = null;
   return yield* reopen(n);
 }
 
@@ -155,6 +158,7 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     yield* refresh(n);
     return failed(`the voters were not confirmed: ${present}`);
   }
+  yield* slotsOrWarn(n);
   const list = listOf(sync.voters, sync.k);
   if (list === null && n.policy.synchronousMode === 'strict' && quorumSize(n) > 0)
     return failed('no standby is a voter yet, and the mode is strict');

@@ -22,3 +22,15 @@ export function* makeSlots(n: NodeContext): Procedure<Result> {
   n.slotsMade = wanted;
   return { ok: true };
 }
+
+/** As makeSlots, on the way to opening, which does not end with it: what failed is said, and tried again by the next step. */
+export function* slotsOrWarn(n: NodeContext): Procedure<void> {
+  const made = yield* makeSlots(n);
+  if (!made.ok) n.log({ component: 'handler-runner', level: 'warn', message: made.why });
+}
+
+/** All slots but those for `names` were dropped, as the list of members was read a moment ago: one that came since may have lost its own. */
+export function slotsDropped(n: NodeContext, names: readonly string[]): void {
+  const [, ...made] = n.slotsMade?.split(' ') ?? [];
+  if (made.some((name) => name !== n.name && !names.includes(name))) n.slotsMade = null;
+}

@@ -154,7 +154,7 @@ export const standby: Rule[] = [
     situation: 'standby without a replication slot for each member',
     from: 'standby',
     to: 'standby',
-    when: (f) => isStandby(f) && f.slotsDue,
+    when: (f) => isStandby(f) && f.pg.accepting && f.slotsDue,
     reason: () => 'making the replication slots that a promotion here would need',
     does: ['ensure_slots'],
     actions: () => [{ do: 'ensure_slots' }],

@@ -35,7 +35,7 @@ const watchdog = ({ watchdog_device: device }: Config): Section =>
     : [
         ['PrivateDevices', 'no'],
         ['DevicePolicy', 'closed'],
-        ['DeviceAllow', `${device} rw`],
+        ['DeviceAllow', `${pathWord(device)} rw`],
       ];
 
 export function agentUnit(config: Config): string {
@@ -94,8 +94,17 @@ export function agentUnit(config: Config): string {
   );
 }
 
-export function postgresHelperUnit(config: Config): string {
+/** As shut in as the server, but that it sees `/home`: settings that were the server's before may lie there. */
+function besideServer(config: Config): Section {
   const { data_dir, socket_dir, original_config } = config.postgres;
+  const read = [postgresBinDir(config), original_config].filter((path) => path !== undefined);
+  const written = [data_dir, postgresConfDir(config), socket_dir, config.paths.diverged_dir];
+  return sealedServer(written, read).map((line) =>
+    line?.[0] === 'ProtectHome' && line[1] === 'yes' ? ['ProtectHome', 'read-only'] : line,
+  );
+}
+
+export function postgresHelperUnit(config: Config): string {
   return unitText(
     [
       ['Description', 'Cloudify cluster agent: what PostgreSQL’s own user does'],
@@ -120,10 +129,7 @@ export function postgresHelperUnit(config: Config): string {
       ['OOMScoreAdjust', -900],
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
-      ...sealedServer(
-        [data_dir, postgresConfDir(config), socket_dir, config.paths.diverged_dir],
-        [postgresBinDir(config), original_config].filter((path) => path !== undefined),
-      ),
+      ...besideServer(config),
       // As long as systemd has a process of the server's unit under root, it must be seen.
       ['ProtectProc', 'default'],
     ],
@@ -140,6 +146,10 @@ export function leaseUnit(config: Config): string {
       ...known(config),
       ['User', 'root'],
       ...always,
+      // Not Type=notify: the agent's start would wait for it, and with it the first renewal. systemd-notify speaks for it, a child.
+      ['NotifyAccess', 'all'],
+      ['WatchdogSec', 10],
+      ['WatchdogSignal', 'SIGKILL'],
       ['KillMode', 'control-group'],
       ['TimeoutStopSec', 5],
       ['OOMPolicy', 'continue'],

@@ -5,7 +5,7 @@ import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/pa
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
 import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
-import { execLine, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
+import { DIRECT, execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {
   if (value !== undefined) return value;
@@ -76,7 +76,8 @@ export function consulUnit(config: Config): string {
       ['SupplementaryGroups', config.group],
       ['ExecStart', execLine([binary, 'agent', `-config-dir=${config.consul.config_dir}`])],
       ['ExecReload', '/bin/kill -HUP $MAINPID'],
-      ['WorkingDirectory', `-${config.consul.data_dir}`],
+      // The whole line is the folder: no quotes.
+      ['WorkingDirectory', `-${literal(config.consul.data_dir)}`],
       // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F).
       ['Restart', 'no'],
       // SIGTERM leaves nothing: leave_on_terminate is off.
@@ -85,6 +86,7 @@ export function consulUnit(config: Config): string {
       ['OOMScoreAdjust', -800],
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
+      ...DIRECT,
       ...SEALED,
       ['CapabilityBoundingSet', ''],
       ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
@@ -114,7 +116,7 @@ export function syncthingUnit(config: Config): string | undefined {
       ['Group', user],
       ['SupplementaryGroups', config.group],
       ['UMask', '0027'],
-      ...Object.entries(env).map(([name, value]) => ['Environment', `${name}=${value}`] as const),
+      ...Object.entries(env).map(([name, value]) => ['Environment', pathWord(`${name}=${value}`)] as const),
       ['ExecStart', execLine([command, ...args])],
       ['Restart', 'no'],
       ['TimeoutStopSec', 15],
@@ -123,6 +125,7 @@ export function syncthingUnit(config: Config): string | undefined {
       // Files of other owners are read and written, and keep their owners.
       ['AmbientCapabilities', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
       ['CapabilityBoundingSet', 'CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'],
+      ...DIRECT,
       ...SEALED,
       ...allowed(config, binary),
       ['RestrictAddressFamilies', 'AF_INET AF_INET6 AF_UNIX AF_NETLINK'],

@@ -1,4 +1,5 @@
 /** A systemd unit as text. */
+import { KEPT_OUT } from '../../platform/environment.ts';
 
 /** A section's lines; undefined ones are left out. Keys may come more than once. */
 export type Section = readonly (readonly [key: string, value: string | number] | undefined)[];
@@ -25,17 +26,21 @@ function textOf(unit: Section, own: string, install: string | undefined): string
 
 const plain = /^[\w@%+=:,./-]+$/;
 
+/** What systemd puts in for `%` and a letter, it puts in everywhere. */
+export const literal = (text: string): string => text.replaceAll('%', '%%');
+
+const quoted = (text: string): string =>
+  plain.test(text) ? text : `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
 /** A command line as ExecStart reads it: no shell, but its own quotes, `%` and `$`. */
 export const execLine = (argv: readonly string[]): string =>
-  argv
-    .map((word) => {
-      const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
-      return plain.test(escaped) ? escaped : `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-    })
-    .join(' ');
+  argv.map((word) => quoted(literal(word).replaceAll('$', '$$$$'))).join(' ');
 
-/** Paths in settings that hold a list of them. */
-export const pathWord = (path: string): string => execLine([path]);
+/** A word of a setting that holds a list of them: paths, variables. Only command lines know `$`. */
+export const pathWord = (path: string): string => quoted(literal(path));
+
+/** Whatever the machine's service manager, or a drop-in for all, sets: members are reached directly. */
+export const DIRECT: Section = [['UnsetEnvironment', KEPT_OUT.join(' ')]];
 
 /** What none of ours needs, whatever it writes. */
 const ENCLOSED: Section = [

@@ -1,4 +1,8 @@
-/** What the runtime's fetch needs besides the standard, to show a client certificate and trust the cluster's authority alone. */
+/**
+ * The one place that fetches. What the runtime's fetch needs besides the standard: to show a client certificate, to trust the cluster's
+ * authority alone, and never to go by a proxy.
+ */
+import { keepOut } from '../environment.ts';
 
 /** PEM texts. */
 export interface ClientTls {
@@ -18,6 +22,12 @@ interface DenoLike {
   createHttpClient?: (options: Record<string, unknown>) => unknown;
 }
 
+/** fetch, past every proxy that the environment names: to members, Consul and Syncthing. */
+export function directFetch(url: string, init: RequestInit): Promise<Response> {
+  keepOut();
+  return fetch(url, init);
+}
+
 const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Deno;
 
 /**
@@ -27,6 +37,8 @@ const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Den
 export function connectionOptions({ tls, once = false }: ConnectionWish): Record<string, unknown> {
   const create = deno()?.createHttpClient;
   if (create !== undefined) {
+    // A client of Deno's takes the proxies when it is made.
+    keepOut();
     if (tls === undefined && !once) return {};
     return {
       client: create({

@@ -5,7 +5,6 @@ import {
   chmod,
   copyFile,
   lstat,
-  mkdir,
   readdir,
   readFile,
   readlink,
@@ -54,7 +53,7 @@ export async function archive(config: NodeConfig, request: ArchiveRequest): Prom
   const dir = await freeName(join(diverged_dir, name));
   const partial = `${dir}.partial`;
   try {
-    await mkdir(partial, { mode: 0o750 });
+    makeDir(partial);
     const files: Saved[] = [];
     for (const item of [...items].sort((a, b) => (a.path < b.path ? -1 : 1))) {
       const root = config.files.folders.find(({ id }) => id === item.folder)?.path;
@@ -96,10 +95,10 @@ async function saved(item: Item, root: string, to: string, copy: boolean): Promi
     const found = await lstat(from);
     const mode = (found.mode & 0o7777).toString(8).padStart(4, '0');
     if (found.isDirectory()) {
-      await mkdir(into, { recursive: true });
+      makeDir(into);
       return { ...entry, type: 'directory', state: 'archived', mode };
     }
-    await mkdir(dirname(into), { recursive: true });
+    makeDir(dirname(into));
     if (found.isSymbolicLink()) {
       const target = await readlink(from);
       await symlink(target, into);

@@ -1,4 +1,5 @@
 /** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
+import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from '../../config.ts';
 import { AgentError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
@@ -26,6 +27,8 @@ export type Context = {
   readonly lock: Lock;
   /** null: the core has not said yet (the agent was started beside a running Syncthing). */
   stance: Stance | null;
+  /** The members that Syncthing was told of last. */
+  told: readonly FileMember[] | null;
   /** Cut short by the next change of stance. */
   turn: AbortController;
   seen: Seen | null;
@@ -88,12 +91,19 @@ export async function applyStance(ctx: Context, deletions = false): Promise<void
   await ctx.lock(async () => {
     const { stance } = ctx;
     if (stance === null) return;
-    const settings = settingsOf({ config, own, members: home.memory.members, stance, deletions });
+    const { members } = home.memory;
+    const settings = settingsOf({ config, own, members, stance, deletions });
     const changed = await applySettings(ctx.rest(), settings, CALL * 2);
     if (changed)
       for (const { id, ignore } of config.files.folders) await applyIgnores(ctx.rest(), id, ignore, CALL);
+    ctx.told = members;
   });
   await look(ctx);
+}
+
+/** Members that became known while Syncthing did not answer are told to it when it does. */
+export async function tellMembers(ctx: Context): Promise<void> {
+  if (ctx.stance !== null && !isDeepStrictEqual(ctx.told, ctx.home.memory.members)) await applyStance(ctx);
 }
 
 /** From here on `stance` holds, and what went on under the former one ends. */

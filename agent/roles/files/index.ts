@@ -6,7 +6,7 @@ import { makeDir } from '../../platform/files.ts';
 import { syncthingBinary } from '../../platform/paths.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { restAddress } from './config_xml.ts';
-import { applyStance, CALL, type Context, createLock, failed, judged, now } from './context.ts';
+import { CALL, type Context, createLock, failed, judged, now, tellMembers } from './context.ts';
 import { factsOf, statusOf } from './facts.ts';
 import { follow } from './follow.ts';
 import { carryOut } from './guard.ts';
@@ -60,6 +60,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     epoch: deps.epoch ?? (() => 0),
     lock: createLock(),
     stance: null,
+    told: null,
     turn: new AbortController(),
     seen: null,
     looks: { begun: 0, ended: 0 },
@@ -75,8 +76,6 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
   };
   let wanted = false;
   let pause = FIRST_PAUSE;
-  /** The members that Syncthing was told of last. */
-  let told = '';
   let watching: { stop: AbortController; ended: Promise<void> } | null = null;
 
   /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
@@ -130,11 +129,8 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
       const sorted = [...members].sort((a, b) => (a.node < b.node ? -1 : 1));
       const next = sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address }));
       home.remember({ members: next });
-      // Asked again and again by the housekeeping. What a silent Syncthing missed it is told when it answers again.
-      const text = JSON.stringify(next);
-      if (told === text || ctx.stance === null || !(await answers())) return;
-      await applyStance(ctx);
-      told = text;
+      // What a silent Syncthing missed it is told by the watching when it answers again.
+      if (await answers()) await tellMembers(ctx);
     },
     async start() {
       if (syncthingBinary(config) === undefined) throw missing();

@@ -1,6 +1,6 @@
 /** Syncthing's REST API, as far as it is used here. */
 import { AgentError } from '../../errors.ts';
-import { type ClientTls, connectionCache } from '../../platform/tls/fetch.ts';
+import { type ClientTls, connectionCache, directFetch } from '../../platform/tls/fetch.ts';
 
 export type Rest = {
   /** Throws `syncthing_silent` (transient) or `syncthing_refused`. */
@@ -39,7 +39,7 @@ export function createRest(address: string, access: () => RestAccess): Rest {
     let reply: Response;
     try {
       if (ca === undefined) throw new Error('it was not started with a certificate yet');
-      reply = await fetch(`https://${address}/rest/${path}`, {
+      reply = await directFetch(`https://${address}/rest/${path}`, {
         ...connection(false),
         method,
         redirect: 'manual',

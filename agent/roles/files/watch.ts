@@ -2,7 +2,17 @@
 import { effectiveLease } from '../../config.ts';
 import { sleep } from '../../platform/clock.ts';
 import { adopt } from './adopt.ts';
-import { applyStance, CALL, type Context, failed, heard, look, now, settledConnection } from './context.ts';
+import {
+  applyStance,
+  CALL,
+  type Context,
+  failed,
+  heard,
+  look,
+  now,
+  settledConnection,
+  tellMembers,
+} from './context.ts';
 import { revertChanges } from './follow.ts';
 import { carryOut, type Gathering, gather, isMass } from './guard.ts';
 import { overrideAll } from './lead.ts';
@@ -35,6 +45,7 @@ export async function watch(ctx: Context, stop: AbortSignal): Promise<void> {
       since = events.at(-1)?.id ?? since;
       if (events.some(({ type }) => type === 'RemoteIndexUpdated')) ctx.indexAt = now();
       await look(ctx);
+      await tellMembers(ctx);
       gathering = await upkeep(ctx, gathering);
       if (events.length > 0) await sleep(PAUSE, stop);
     } catch (thrown) {

@@ -1,23 +1,19 @@
 /** Clone: a copy of another member's data directory takes the place of the own. */
-import { existsSync } from 'node:fs';
-import { readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Outcome, Upstream } from '../../core/postgres.ts';
-import { makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
+import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
 import { conninfoTo } from './conninfo.ts';
+import { exchange, tidied } from './exchange.ts';
 import { clearMark } from './marks.ts';
-import type { PgOptions } from './options.ts';
+import { placeOf } from './place.ts';
 import type { Progress } from './port.ts';
 import { serverProcesses } from './process.ts';
+import { createRoom, sourceBytes } from './room.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { cloneName } from './sessions.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
-
-/** The replaced directory is kept beside until the next clone: what was in it may still be asked for. */
-export const replacedDir = (o: PgOptions): string => `${o.dataDir}.replaced`;
-/** Where a copy is written until it is complete. */
-export const cloneDir = (o: PgOptions): string => `${o.dataDir}.clone`;
 
 export async function basebackup(
   server: Server,
@@ -26,14 +22,19 @@ export async function basebackup(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { o } = server;
-  const copy = cloneDir(o);
   return await attempt('basebackup', async () => {
     if (serverProcesses(o.dataDir).length > 0) return failed('the own server runs: stop it first');
+    const place = placeOf(o.dataDir);
+    await tidied();
+    const { copy } = place;
     const { tls } = await server.settings.writeAll({}, server.claims.take('copy', null));
     await rm(copy, { recursive: true, force: true });
     makeDir(dirname(copy));
+    const room = createRoom(place);
     progress({ what: 'basebackup' });
     try {
+      room.needs(await sourceBytes(o, conninfoTo(o, tls, from, cloneName(o.node), o.database), signal));
+      room.tooLittle.throwIfAborted();
       await runOk(
         join(o.binDir, 'pg_basebackup'),
         [
@@ -48,16 +49,24 @@ export async function basebackup(
           '-P',
           '--no-password',
         ],
-        { deadline: longest, signal, env: toolEnv(o), onLine: reporter('basebackup', progress) },
+        {
+          deadline: longest,
+          signal: AbortSignal.any([signal, room.tooLittle]),
+          env: toolEnv(o),
+          onLine: reporter('basebackup', (step) => {
+            room.needs(step.total ?? 0);
+            progress(step);
+          }),
+        },
       );
       // A clone is never to come up writable, whoever starts it.
       writeDurably(join(copy, 'standby.signal'), '', PRIVATE);
       await dropOwnParts(copy);
       progress({ what: 'moving into place' });
-      await exchange(o, copy);
+      await exchange(o, place);
     } catch (error) {
       await rm(copy, { recursive: true, force: true });
-      throw error;
+      throw room.tooLittle.aborted ? room.tooLittle.reason : error;
     }
     clearMark(o);
     return DONE;
@@ -69,17 +78,4 @@ async function dropOwnParts(dir: string): Promise<void> {
   for (const name of ['postmaster.opts', 'recovery.signal', 'backup_label.old']) {
     await rm(join(dir, name), { force: true });
   }
-}
-
-/** A crash between the two renames leaves no data directory, which shows as empty: the clone is made again. */
-async function exchange(o: PgOptions, copy: string): Promise<void> {
-  const parent = dirname(o.dataDir);
-  await rm(replacedDir(o), { recursive: true, force: true });
-  if (existsSync(o.dataDir)) {
-    const holds = (await readdir(o.dataDir)).length > 0;
-    if (holds) await rename(o.dataDir, replacedDir(o));
-    else await rm(o.dataDir, { recursive: true });
-  }
-  await rename(copy, join(parent, basename(o.dataDir)));
-  syncDir(parent);
 }

@@ -6,7 +6,9 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { SyncList, Upstream } from '../../core/postgres.ts';
 import { conninfoTo } from './conninfo.ts';
+import { least } from './kept.ts';
 import type { PgOptions } from './options.ts';
+import { recoverySettings } from './recovery_settings.ts';
 import { slotName } from './slot_name.ts';
 import { serverTls, type TlsSettings } from './tls.ts';
 
@@ -20,6 +22,10 @@ export type Settings = {
   tls?: TlsSettings;
   /** Settings raised so that it may start as a standby (floors.ts). */
   floors?: Record<string, string>;
+  /** The manager's own that are more than is needed (kept.ts). */
+  kept?: Record<string, string>;
+  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
+  parameters?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
 };
@@ -67,8 +73,10 @@ export function parseSyncList(text: string): SyncList {
 
 const megabytes = (bytes: number): string => `${Math.max(1, Math.round(bytes / 1024 ** 2))}MB`;
 
-function managed(o: PgOptions, s: Settings): Record<string, string> {
+/** Every setting that is the agent's. `major`: the version of the data, null where there is none yet. */
+export function managed(o: PgOptions, s: Settings, major: number | null): Record<string, string> {
   return {
+    ...recoverySettings(major),
     data_directory: o.dataDir,
     hba_file: hbaFile(o),
     ident_file: identFile(o),
@@ -77,13 +85,12 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     listen_addresses: (o.listen ?? [o.host]).join(','),
     port: String(o.port),
     unix_socket_directories: o.socketDir,
-    wal_level: 'replica',
     hot_standby: 'on',
     hot_standby_feedback: 'off',
-    max_wal_senders: '20',
     // However many clients there are, the agent gets in.
     superuser_reserved_connections: '8',
-    max_replication_slots: '20',
+    ...least,
+    ...s.kept,
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
     max_slot_wal_keep_size: megabytes(o.walCap),
@@ -101,8 +108,6 @@ function managed(o: PgOptions, s: Settings): Record<string, string> {
     // What a standby says it has flushed must be there after a power cut, whatever the manager's own files say.
     fsync: 'on',
     full_page_writes: 'on',
-    recovery_target_timeline: 'latest',
-    recovery_min_apply_delay: '0',
     synchronous_commit: 'on',
     synchronous_standby_names: renderSyncList(s.syncList),
     primary_conninfo: s.upstream ? conninfoTo(o, s.tls, s.upstream, s.identity) : '',
@@ -116,10 +121,13 @@ const marks = (s: Settings): Record<string, string> => ({
   'agent.fenced': s.fenced ? 'on' : 'off',
 });
 
-export function renderClusterConf(o: PgOptions, s: Settings): string {
-  const lines = Object.entries({ ...managed(o, s), ...o.parameters, ...s.floors, ...marks(s) }).map(
-    ([name, value]) => `${name} = ${confValue(value)}`,
-  );
+export function renderClusterConf(o: PgOptions, s: Settings, major: number | null = null): string {
+  const lines = Object.entries({
+    ...managed(o, s, major),
+    ...(s.parameters ?? o.parameters),
+    ...s.floors,
+    ...marks(s),
+  }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [
     `# settings ${JSON.stringify(s)}`,
     '# Written by the agent and replaced at every change: put your own settings elsewhere.',
@@ -152,23 +160,20 @@ export function renderMainConf(o: PgOptions, original: string | null): string {
   ].join('\n');
 }
 
-const targets = ['', '_name', '_time', '_xid', '_lsn', '_inclusive', '_action'].map(
-  (s) => `recovery_target${s}`,
-);
+/** Every name that the agent may set, of any version. */
+export function managedNames(o: PgOptions): Set<string> {
+  const tls = o.replicationAuth === 'certificate' ? serverTls(o, { id: '', members: [] }) : {};
+  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls)]);
+}
 
 /**
- * postgresql.auto.conf without what the agent owns. The server reads that file last, and a basebackup or a
- * rewind brings the source's.
+ * postgresql.auto.conf without what the agent owns, and the lines that were taken out. The server reads that file last, and a
+ * basebackup or a rewind brings the source's.
  */
-export function stripAutoConf(text: string, o: PgOptions): string {
-  const names = new Set([
-    ...Object.keys(managed(o, initialSettings(o))),
-    ...(o.replicationAuth === 'certificate' ? Object.keys(serverTls(o, { id: '', members: [] })) : []),
-    ...targets,
-    'promote_trigger_file',
-  ]);
-  return text
-    .split('\n')
-    .filter((line) => !names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase()))
-    .join('\n');
+export function partAutoConf(text: string, o: PgOptions): { kept: string; taken: string[] } {
+  // Of a parameter agent.yaml says what holds, not what somebody once set beside it.
+  const names = new Set([...managedNames(o), ...Object.keys(o.parameters ?? {}).map((n) => n.toLowerCase())]);
+  const isOurs = (line: string) => names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase());
+  const lines = text.split('\n');
+  return { kept: lines.filter((line) => !isOurs(line)).join('\n'), taken: lines.filter(isOurs) };
 }

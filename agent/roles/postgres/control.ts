@@ -17,6 +17,7 @@ export type Control = {
   /** Where a standby must replay to at least, and on which timeline; 0 on a primary. */
   minRecovery: Lsn;
   minRecoveryTimeline: number;
+  walLevel: string;
   walLogHints: boolean;
   checksums: boolean;
   segmentSize: bigint;
@@ -45,6 +46,7 @@ export function parseControl(text: string): Control {
     timeline: Number(value("Latest checkpoint's TimeLineID")),
     minRecovery: parseLsn(value('Minimum recovery ending location')),
     minRecoveryTimeline: Number(value("Min recovery ending loc's timeline")),
+    walLevel: value('wal_level setting'),
     walLogHints: value('wal_log_hints setting') === 'on',
     checksums: Number(value('Data page checksum version')) > 0,
     segmentSize: BigInt(value('Bytes per WAL segment')),
@@ -56,7 +58,7 @@ export function parseControl(text: string): Control {
 }
 
 /** Throws when the file is missing or damaged. */
-export async function readControl(o: PgOptions, ms = 5000): Promise<Control> {
+export async function readControl(o: Pick<PgOptions, 'binDir' | 'dataDir'>, ms = 5000): Promise<Control> {
   const env = { LC_ALL: 'C', LANGUAGE: undefined };
   const { stdout } = await runOk(join(o.binDir, 'pg_controldata'), ['-D', o.dataDir], { deadline: ms, env });
   return parseControl(stdout);

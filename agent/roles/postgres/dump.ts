@@ -1,8 +1,10 @@
 /** Dump every database of the (cut, readable) server. */
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDir } from '../../platform/files.ts';
+import { GROUP_READABLE, makeDir } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
 import { fingerprint, type SavedFile } from './divergence.ts';
+import { asPgOptions, ownSettings } from './query_settings.ts';
 import type { Server } from './server.ts';
 import { longest, toolEnv } from './tools.ts';
 
@@ -45,8 +47,12 @@ export async function dumpDatabases(server: Server, dir: string): Promise<Dumps>
           connectTo(database),
         ],
         // By its name it is the agent's own, which a fence leaves alone.
-        { deadline: longest, env: { ...toolEnv(o), PGAPPNAME: link.name } },
+        {
+          deadline: longest,
+          env: { ...toolEnv(o), PGOPTIONS: asPgOptions(ownSettings), PGAPPNAME: link.name },
+        },
       );
+      await chmod(join(dir, file), GROUP_READABLE);
       dumped.push({ database, file, ...(await fingerprint(join(dir, file))) });
     } catch (error) {
       return { dumped, left: `${database}: ${(error as Error).message}` };

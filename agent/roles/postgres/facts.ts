@@ -1,6 +1,5 @@
 /** Observe the server: its files, its process and, on the kept connection, everything else in one query. */
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseLsn } from '../../core/lsn.ts';
 import type { Lsn, PgFacts, Position, SyncList, WalSender } from '../../core/postgres.ts';
@@ -8,6 +7,7 @@ import { parseSyncList } from './conf.ts';
 import { peekControl } from './control.ts';
 import { hasMark } from './marks.ts';
 import type { PgOptions } from './options.ts';
+import { holdsNothing } from './place.ts';
 import { postmasterPid, serverProcesses } from './process.ts';
 import type { Server } from './server.ts';
 import { isClient, systemSenders } from './sessions.ts';
@@ -122,8 +122,7 @@ export function hostOf(conninfo: string): string | null {
 
 export async function dataState(o: PgOptions): Promise<PgFacts['data']> {
   try {
-    if (!existsSync(o.dataDir)) return 'empty';
-    if ((await readdir(o.dataDir)).length === 0) return 'empty';
+    if (!existsSync(join(o.dataDir, 'PG_VERSION')) && holdsNothing(o.dataDir)) return 'empty';
     if (hasMark(o)) return 'broken';
     const there = ['PG_VERSION', 'global/pg_control'].every((name) => existsSync(join(o.dataDir, name)));
     return there ? 'ok' : 'broken';

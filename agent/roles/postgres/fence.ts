@@ -1,6 +1,7 @@
 /** The fence of PostgreSQL's own: a pg_hba that lets only the agent and replication in, and nobody left inside. */
 import type { Outcome } from '../../core/postgres.ts';
-import { childrenOf, killLeftovers, postmasterPid, processTitle, signal } from './process.ts';
+import { createEarly } from './early.ts';
+import { killLeftovers, postmasterPid } from './process.ts';
 import { apply, isLoaded } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { isClient } from './sessions.ts';
@@ -13,15 +14,16 @@ export async function fence(server: Server, ms: number): Promise<Outcome> {
   const outcome = await attempt('fence', async (): Promise<Outcome> => {
     const applied = await apply(server, { fenced: true }, end, claim);
     if (applied.kind !== 'done' || applied.running === false) return applied;
-    const endEarly = unauthenticated(server);
-    await endEarly();
+    const pid = await postmasterPid(server.o);
+    const early = pid === null ? null : createEarly(pid);
     const empty = await poll(end, 5, async () => {
       const rows = await server.link.query(
-        `select a.pid, pg_terminate_backend(a.pid) from pg_stat_activity a where ${isClient(server)}`,
+        `select a.pid, case when ${isClient(server)} then pg_terminate_backend(a.pid) end as ended from pg_stat_activity a`,
         Math.max(1, end.left()),
       );
-      await endEarly();
-      return rows.length === 0 ? true : null;
+      // Whoever logged in since the last look is in the view, and a client of it.
+      const none = early?.end(new Set(rows.map((row) => Number(row.pid)))) ?? true;
+      return none && rows.every((row) => row.ended === null) ? true : null;
     });
     if (!empty) return failed('client sessions do not end');
     return await refused(server, end);
@@ -70,26 +72,4 @@ async function refused(server: Server, end: Deadline): Promise<Outcome> {
     session.close();
   }
   return failed('a client connection is still let in');
-}
-
-/**
- * A connection that began before the reload is judged by the pg_hba of then and has a minute to log in. It is in no
- * view until it has, but its process title tells: the postmaster's own command line before its first message,
- * then "authentication". One seen twice is ended; a process that was just forked has another title by then. Another
- * user's processes cannot be ended from here: there the firewall is the fence.
- */
-function unauthenticated(server: Server): () => Promise<void> {
-  const seen = new Set<number>();
-  return async () => {
-    const pid = await postmasterPid(server.o);
-    if (pid === null) return;
-    const own = processTitle(pid);
-    for (const child of childrenOf(pid)) {
-      const title = processTitle(child.pid);
-      const early =
-        title !== '' && (title === own || /^postgres: .*\b(initializing|authentication)\b/.test(title));
-      if (early && seen.has(child.pid)) signal(child.pid, 'SIGTERM');
-      if (early) seen.add(child.pid);
-    }
-  };
 }

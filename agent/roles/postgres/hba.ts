@@ -2,7 +2,8 @@
 
 import { hbaFile, identFile, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
-import { readText } from './read_text.ts';
+import { carryRules, ownRules } from './originals.ts';
+import { type RuleLine, tokensOf } from './rule_lines.ts';
 import type { TlsSettings } from './tls.ts';
 import { writeText } from './write_text.ts';
 
@@ -33,49 +34,69 @@ function replication(o: PgOptions, tls: TlsSettings | undefined): string[] {
 }
 
 /** The Unix socket cannot be cut by a firewall: where that is the fence, nobody but the agent is on it (PROTOCOL C.2). */
-function withoutLocal(hba: string): string {
-  return hba
-    .split('\n')
-    .map((line) => (/^\s*local\s/i.test(line) ? `# the Unix socket is the agent's: ${line.trim()}` : line))
-    .join('\n');
+function withoutLocal(rule: RuleLine): RuleLine {
+  if (tokensOf(rule.text)[0]?.text.toLowerCase() !== 'local') return rule;
+  return { ...rule, text: `# the Unix socket is the agent's: ${rule.text.trim()}` };
 }
 
-export function renderHba(
+const ours = (text: string): RuleLine => ({ text, file: 'the agent', line: 0 });
+const written = (rules: readonly RuleLine[]): string => `${rules.map(({ text }) => text).join('\n')}\n`;
+
+/** Line by line, and where each is from. `original`: the manager's own rules; null when there are none. */
+export function hbaRules(
   o: PgOptions,
   { fenced, tls }: Pick<Settings, 'fenced' | 'tls'>,
-  original: string | null,
-): string {
-  const own = original === null ? null : o.localAuth === 'trust' ? original : withoutLocal(original);
-  const others = fenced
-    ? ['# fenced: everybody else is refused', 'local all all reject', 'host all all all reject']
-    : (o.clientHba ?? [own?.trimEnd() ?? `host all all all ${o.clientAuth}`]);
-  return ['# Written by the agent.', ...always(o, tls), ...others, ''].join('\n');
+  original: readonly RuleLine[] | null,
+): RuleLine[] {
+  const head = ['# Written by the agent.', ...always(o, tls)].map(ours);
+  if (fenced)
+    return [
+      ...head,
+      ...['# fenced: everybody else is refused', 'local all all reject', 'host all all all reject'].map(ours),
+    ];
+  if (o.clientHba !== undefined)
+    return [...head, ...o.clientHba.map((text, at) => ({ text, file: 'postgres.client_hba', line: at + 1 }))];
+  if (original === null) return [...head, ours(`host all all all ${o.clientAuth}`)];
+  return [...head, ...(o.localAuth === 'trust' ? original : original.map(withoutLocal))];
 }
 
 /** Which OS users are the agent's role on the Unix socket, and which certificates are those of members. */
-export function renderIdent(o: PgOptions, tls: TlsSettings | undefined, original: string | null): string {
+export function identRules(
+  o: PgOptions,
+  tls: TlsSettings | undefined,
+  original: readonly RuleLine[] | null,
+): RuleLine[] {
   const users = o.localAuth === 'trust' ? [] : o.localAuth.users;
   const members = tls?.members ?? [];
   return [
-    '# Written by the agent.',
-    ...users.map((user) => `${AGENT_MAP} ${quote(user)} ${quote(o.superuser)}`),
-    ...members.map((name) => `${MEMBERS_MAP} ${quote(name)} ${quote(o.replicationUser)}`),
-    original?.trimEnd() ?? '',
-    '',
-  ].join('\n');
+    ours('# Written by the agent.'),
+    ...users.map((user) => ours(`${AGENT_MAP} ${quote(user)} ${quote(o.superuser)}`)),
+    ...members.map((name) => ours(`${MEMBERS_MAP} ${quote(name)} ${quote(o.replicationUser)}`)),
+    ...(original ?? []),
+  ];
 }
 
-/** Both as they shall be; `write` puts them in place, in force with the next reload or start. */
-export async function accessOf(
-  o: PgOptions,
-  settings: Pick<Settings, 'fenced' | 'tls'>,
-): Promise<{ write(): Promise<void> }> {
-  const read = async (path: string | undefined) => (path === undefined ? null : await readText(path));
-  const [hba, ident] = [await read(o.originalHba), await read(o.originalIdent)];
+/** Both as they shall be, line by line; `write` puts them in place, in force with the next reload or start. */
+export type Access = {
+  hba: readonly RuleLine[];
+  ident: readonly RuleLine[];
+  write(): Promise<void>;
+};
+
+/** Shut, nothing of the manager's is read: whatever is wrong with it, the fence is right. */
+export async function accessOf(o: PgOptions, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<Access> {
+  const own = async (kind: 'hba' | 'ident') => (settings.fenced ? null : await ownRules(o, kind));
+  const originals = { hba: o.clientHba === undefined ? await own('hba') : null, ident: await own('ident') };
+  const hba = hbaRules(o, settings, originals.hba);
+  const ident = identRules(o, settings.tls, originals.ident);
   return {
+    hba,
+    ident,
     async write() {
-      await writeText(identFile(o), renderIdent(o, settings.tls, ident));
-      await writeText(hbaFile(o), renderHba(o, settings, hba));
+      if (originals.hba !== null) await carryRules(o, 'hba', originals.hba);
+      if (originals.ident !== null) await carryRules(o, 'ident', originals.ident);
+      await writeText(identFile(o), written(ident));
+      await writeText(hbaFile(o), written(hba));
     },
   };
 }

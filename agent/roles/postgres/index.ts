@@ -9,7 +9,9 @@ import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
 import type { Postgres } from './port.ts';
+import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
+import { rehearse } from './rehearse.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -32,6 +34,8 @@ export { slotName } from './slot_name.ts';
 const CLOSING = 10_000;
 /** Milliseconds in which timeline numbers are taken, or not at all. */
 const RESERVING = 10_000;
+/** Milliseconds in which the server's program has read its settings, several times if need be. */
+const REHEARSAL = 20_000;
 
 export function createPostgres(o: PgOptions): Postgres {
   const server: Server = {
@@ -54,6 +58,8 @@ export function createPostgres(o: PgOptions): Postgres {
   return {
     facts: (ms) => facts(server, ms),
     adopt: () => adopt(server),
+    preflight: () => preflight(o),
+    rehearse: () => rehearse(o, REHEARSAL),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

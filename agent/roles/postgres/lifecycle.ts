@@ -11,8 +11,10 @@ import type { Claim } from './claims.ts';
 import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
 import { endServer } from './ending.ts';
+import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
+import { keptOfCopy } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
@@ -116,9 +118,12 @@ async function prepare(
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
+  tidy(o.dataDir);
   makeDir(o.socketDir, 0o700);
   const shut = claims.take('fence', null);
-  await settings.writeAll({ fenced: true, ...(role === 'primary' ? { floors: {} } : {}) }, shut);
+  const part =
+    role === 'primary' ? { floors: {} } : { kept: await keptOfCopy(o, (await settings.get()).kept) };
+  await settings.writeAll({ fenced: true, ...part }, shut);
   await cleanAutoConf(o);
   removeDurably(join(o.dataDir, 'recovery.signal'));
   claim.check();

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { PgOptions } from './options.ts';
+import { laterSettings } from './query_settings.ts';
 import { openSession, type Row, type Session, type Target } from './sql.ts';
 import { deadline, within } from './time.ts';
 
@@ -54,7 +55,7 @@ export function createLink(o: PgOptions): Link {
     });
     // The socket accepts while the server starts, or hangs: only an answer makes it a connection.
     try {
-      await session.query('select 1', ms);
+      await session.query(laterSettings, ms);
     } catch (error) {
       session.close();
       throw error;

@@ -51,9 +51,12 @@ export type PgOptions = {
   clientHba?: readonly string[];
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
-  /** The manager's own pg_hba.conf, in force when open. Not its lines for the Unix socket where that is the agent's alone. */
+  /**
+   * The manager's own pg_hba.conf, in force when open; absent: the one that its own settings name, else the data directory's. Not
+   * its lines for the Unix socket where that is the agent's alone.
+   */
   originalHba?: string;
-  /** The manager's own pg_ident.conf, after the agent's maps. */
+  /** Where its pg_ident.conf is, if its own settings name none. Its maps come after the agent's. */
   originalIdent?: string;
   /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
   walCap: number;
@@ -70,6 +73,12 @@ export type PgOptions = {
   conninfo?: Record<string, string>;
   /** Further settings, after the managed ones. */
   parameters?: Record<string, string>;
+  /** The server is a unit of systemd's: then a running one must be one, too, before it is taken over. */
+  underSystemd?: boolean;
+  /** The file that they come from, for who has to correct them. */
+  parametersFile?: string;
+  /** A line for the log. */
+  say?: (line: string) => void;
   starter: Starter;
 };
 

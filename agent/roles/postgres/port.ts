@@ -15,6 +15,7 @@ import type {
   Upstream,
   WalSender,
 } from '../../core/postgres.ts';
+import type { Finding } from '../../platform/finding.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -25,6 +26,8 @@ export type Inspection = {
   /** Major version, from PG_VERSION. */
   version: number | null;
   systemId: string | null;
+  /** Why no copy of a database could take its place, with what to do. */
+  unfit?: string;
 };
 
 /** PEM texts, and the common names of the certificates that members may connect with now. */
@@ -40,12 +43,21 @@ export interface Postgres {
   /** Observe everything at once. Deadline `ms`; what did not answer in time is unknown. Keeps its own connection. */
   facts(ms: number): Promise<PgFacts>;
 
+  /** What stands in the way of founding a cluster on this database, running or not. Changes nothing; never throws. */
+  preflight(): Promise<Finding[]>;
+
   /**
    * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,
    * another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
    * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
+
+  /**
+   * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
+   * not. Failed: file, key and what the server says. Changes nothing.
+   */
+  rehearse(): Promise<Outcome>;
 
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
@@ -112,7 +124,7 @@ export interface Postgres {
    */
   reserveTimelines(next: number): Promise<Outcome>;
 
-  /** Replace the data directory with a copy of `from`. Written beside it and moved into place when complete. Cancelled by `signal`. */
+  /** Replace the data directory with a copy of `from`. Written beside it, or inside where it is a mount point, and moved into place when complete. Cancelled by `signal`. */
   basebackup(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;
   /** pg_rewind to `from`. The server must be stopped cleanly or as a standby; leaves standby.signal in place. */
   rewind(from: Upstream, progress: Progress, signal: AbortSignal): Promise<Outcome>;

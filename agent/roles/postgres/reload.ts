@@ -3,20 +3,23 @@ import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
-import { type Settings, stripAutoConf } from './conf.ts';
+import { partAutoConf, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
+import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { type Deadline, poll } from './time.ts';
 
-/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. */
-export async function cleanAutoConf(o: PgOptions): Promise<void> {
+/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
+export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
   const text = await readText(path);
   if (text === null) return;
-  const stripped = stripAutoConf(text, o);
-  if (stripped !== text) writeDurably(path, stripped, PRIVATE);
+  const { kept, taken } = partAutoConf(text, o);
+  if (taken.length === 0) return;
+  if (keep) keepTaken(o, taken);
+  writeDurably(path, kept, PRIVATE);
 }
 
 /** Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. */

@@ -33,7 +33,7 @@ export async function rewind(
   return await attempt('rewind', async () => {
     if ((await postmasterPid(o)) !== null) return failed('the own server runs: stop it first');
     if (!(await killLeftovers(o, deadline(2000)))) return failed('processes of the own server do not end');
-    if (hasMark(o)) return failed('an earlier rewind broke off half-way: clone instead');
+    if (hasMark(o)) return failed('an earlier rewind or copy broke off half-way: clone instead');
     const { state } = await readControl(o);
     if (!state.startsWith('shut down')) {
       return failed(

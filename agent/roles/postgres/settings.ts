@@ -1,6 +1,4 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
@@ -17,6 +15,8 @@ import {
 import { passFile, renderPassFile } from './conninfo.ts';
 import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
+import { createParameters } from './parameters.ts';
 import { readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
 
@@ -34,17 +34,35 @@ export interface SettingsStore {
   forget(): void;
 }
 
+/** The version of the data; null where there is none. */
+export async function majorOf(o: PgOptions): Promise<number | null> {
+  const major = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
+  return Number.isNaN(major) ? null : major;
+}
+
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
+  let major: number | null = null;
+  const parameters = createParameters(o);
   let queue: Promise<unknown> = Promise.resolve();
 
   const load = async (): Promise<Settings> => {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
     return current;
   };
+  /** Read once: a disk that hangs is not to hold up a cut. */
+  const known = async (): Promise<number | null> => {
+    major ??= await majorOf(o);
+    return major;
+  };
+  const wanted = async (part: Partial<Settings>): Promise<Settings> => {
+    const now = await load();
+    return { ...now, ...part, parameters: parameters.toWrite(now) };
+  };
   const write = async (part: Partial<Settings>, claim: Claim): Promise<Settings> => {
-    const next = { ...(await load()), ...part, generation: newGeneration() };
+    const next = { ...(await wanted(part)), generation: newGeneration() };
     const access = await accessOf(o, next);
+    const version = await known();
     claim.check();
     makeDir(o.confDir, 0o700);
     if (next.fenced) await access.write();
@@ -52,15 +70,15 @@ export function createSettings(o: PgOptions): SettingsStore {
     claim.check();
     // Cleared first: when the writing breaks off half-way, the file tells what is there.
     current = null;
-    writeDurably(clusterConf(o), renderClusterConf(o, next), PRIVATE);
+    writeDurably(clusterConf(o), renderClusterConf(o, next, version), PRIVATE);
     if (!next.fenced) await access.write();
     current = next;
     return next;
   };
   /** The settings, when all their files say already what `part` wants: a start then waits for no disk. */
   const unchanged = async (part: Partial<Settings>): Promise<Settings | null> => {
-    const next = { ...(await load()), ...part };
-    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next)) return null;
+    const next = await wanted(part);
+    if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
   };
@@ -73,18 +91,20 @@ export function createSettings(o: PgOptions): SettingsStore {
   return {
     get: load,
     change: (part, claim) => inTurn(() => write(part, claim)),
-    writeAll: (part, claim) =>
-      inTurn(async () => {
-        const own = join(o.dataDir, 'postgresql.conf');
+    async writeAll(part, claim) {
+      // Before its turn: a fence that comes meanwhile does not wait for it.
+      await parameters.settle(await load());
+      return await inTurn(async () => {
         claim.check();
         makeDir(o.confDir, 0o700);
-        const original = o.originalConfig ?? (existsSync(own) ? own : null);
         await writeText(passFile(o), renderPassFile(o));
-        await writeText(mainConf(o), renderMainConf(o, original));
+        await writeText(mainConf(o), renderMainConf(o, originalConf(o)));
         return (await unchanged(part)) ?? (await write(part, claim));
-      }),
+      });
+    },
     forget: () => {
       current = null;
+      major = null;
     },
   };
 }

@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
+import { asPgOptions, ownSettings } from './query_settings.ts';
 import { Timeout, within } from './time.ts';
 
 export type Row = Record<string, unknown>;
@@ -56,8 +57,8 @@ export async function openSession(target: Target, ms: number, onClose?: () => vo
       application_name: target.applicationName,
       ...(target.replication
         ? { replication: 'true' }
-        : // The agent's own few writes never wait for a standby, and nobody's function stands in for the system's.
-          { synchronous_commit: 'local', search_path: 'pg_catalog' }),
+        : // The agent's own few writes never wait for a standby. In one piece: the package leaves empty values out.
+          { options: asPgOptions({ ...ownSettings, synchronous_commit: 'local' }) }),
     },
     socket: () => {
       // Asked a second time means that the first one broke: the session is over.

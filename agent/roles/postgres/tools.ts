@@ -3,6 +3,7 @@
 import { passFile } from './conninfo.ts';
 import type { PgOptions } from './options.ts';
 import type { Progress } from './port.ts';
+import { asPgOptions, plainSettings } from './query_settings.ts';
 
 /** Long tasks end by their own doing or by their signal; this only keeps them from hanging for ever. */
 export const longest = 24 * 3600_000;
@@ -16,7 +17,7 @@ export const toolEnv = (o: PgOptions): Record<string, string | undefined> => ({
   PGPORT: undefined,
   PGUSER: undefined,
   PGDATABASE: undefined,
-  PGOPTIONS: undefined,
+  PGOPTIONS: asPgOptions(plainSettings),
   PGDATA: undefined,
   PGSSLMODE: undefined,
 });

@@ -4,9 +4,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { syncDir } from '../../platform/files.ts';
-import { cloneDir } from './basebackup.ts';
 import { peekControl } from './control.ts';
 import { endServer } from './ending.ts';
+import { emptyData } from './exchange.ts';
+import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
@@ -15,12 +16,13 @@ import { deadline } from './time.ts';
 const STOP = 10_000;
 
 export async function inspect({ o }: Server): Promise<Inspection> {
-  const entries = existsSync(o.dataDir) ? await readdir(o.dataDir) : [];
   const version = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
+  const unfit = whyNoPlace(o.dataDir);
   return {
-    empty: entries.length === 0,
+    empty: holdsNothing(o.dataDir),
     version: Number.isNaN(version) ? null : version,
     systemId: (await peekControl(o.dataDir))?.systemId ?? null,
+    ...(unfit === undefined ? {} : { unfit }),
   };
 }
 
@@ -46,8 +48,8 @@ export async function wipe(server: Server): Promise<Outcome> {
         loss.want(false);
         return failed(left);
       }
-      await rm(cloneDir(o), { recursive: true, force: true });
-      await empty(o.dataDir);
+      await rm(`${resolved(o.dataDir)}.clone`, { recursive: true, force: true });
+      await emptyData(o.dataDir);
       await empty(o.confDir);
       settings.forget();
       return DONE;

@@ -135,30 +135,34 @@ export function createHelperClient(o: HelperClient): Postgres {
     }
   };
 
+  const surely = async (method: Method): Promise<never> => {
+    try {
+      return (await call(method, [])) as never;
+    } catch (cause) {
+      throw new AgentError({
+        class: 'transient',
+        code: 'postgres_helper_silent',
+        message: (cause as Error).message,
+        hint: "see 'systemctl status cloudify-postgres-helper'",
+        cause,
+      });
+    }
+  };
+
   return {
     facts: (ms) => or(unknownFacts, 'facts', [ms]),
     replication: (ms) => or(null, 'replication', [ms]),
     position: (ms) => or(null, 'position', [ms]),
     history: (tli) => or(null, 'history', [tli]),
-    async inspect() {
-      try {
-        return (await call('inspect', [])) as Awaited<ReturnType<Postgres['inspect']>>;
-      } catch (cause) {
-        throw new AgentError({
-          class: 'transient',
-          code: 'postgres_helper_silent',
-          message: (cause as Error).message,
-          hint: "see 'systemctl status cloudify-postgres-helper'",
-          cause,
-        });
-      }
-    },
+    inspect: () => surely('inspect'),
+    preflight: () => surely('preflight'),
     async setIdentity(name) {
       identity = name;
       // Without a connection the next one begins with it, before any call.
       if (connection.open) await call('setIdentity', [name]);
     },
     adopt: () => outcome('adopt', []),
+    rehearse: () => outcome('rehearse', []),
     wipe: () => outcome('wipe', []),
     startStandby: (ms) => outcome('startStandby', [ms]),
     startPrimary: (ms) => outcome('startPrimary', [ms]),

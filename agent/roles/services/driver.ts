@@ -8,6 +8,8 @@ export interface ServiceUnit {
   readonly cwd?: string;
   /** Added to the agent's own environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The manager's own program: it gets the proxies that the agent was given and does not use itself. Child driver only. */
+  readonly managers?: boolean;
   /** Standard output and error are appended here. Left out: NAME.log in the driver's log folder. */
   readonly logFile?: string;
   /** Default SIGTERM. */

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
-import process from 'node:process';
+import { closeSync, statSync } from 'node:fs';
 import { AgentError } from '../../errors.ts';
-import { GROUP_READABLE } from '../../platform/files.ts';
+import { givenEnvironment, ownEnvironment } from '../../platform/environment.ts';
+import { GROUP_READABLE, openToAppend } from '../../platform/files.ts';
 import type { ServiceUnit } from './driver.ts';
 
 function environment(unit: ServiceUnit, mark: Readonly<Record<string, string>>): Record<string, string> {
-  const merged = { ...process.env, ...unit.env, ...mark };
+  const base = unit.managers === true ? givenEnvironment() : ownEnvironment();
+  const merged = { ...base, ...unit.env, ...mark };
   // systemd's notification and watchdog belong to the agent: a child that answered for it would hide a hung agent.
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'])
     if (!unit.env?.[name]) delete merged[name];
@@ -41,7 +42,7 @@ export async function spawnDetached(
   let child: ChildProcess;
   let log: number;
   try {
-    log = openSync(logFile, 'a', GROUP_READABLE);
+    log = openToAppend(logFile, GROUP_READABLE);
   } catch (cause) {
     throw failed(unit, cause);
   }

@@ -35,6 +35,12 @@ try {
     say(
       `${name}: ${change.from} -> ${change.to}, ${change.downtime.toFixed(0)} ms without an acknowledged write`,
     );
+    // Nobody but systemd's watchdog mends anything up to here: the wait for it is in the time that hung clients have.
+    const waiting = await ledger.hung();
+    say(
+      `${name}: hung clients: ${waiting.length === 0 ? 'none' : waiting.map(({ node }) => node).join(', ')}`,
+    );
+    if (waiting.length > 0) process.exitCode = 1;
     await lab.node(change.from).exec(mend);
     await cluster.step(`${change.from} is back as a standby`, () => cluster.settled(120_000));
   }

@@ -196,7 +196,7 @@ describe("the cluster's deadline", () => {
     const lease = client(at, 5000, 600);
     lease.limit(3000);
     expect(await lease.renew(8000)).toEqual({ kind: 'done' });
-    expect(await until(() => orders.length >= 4, { timeout: 5000 })).toBe(true);
+    expect(await until(() => orders.length >= 4, { timeout: 30_000 })).toBe(true);
     // The shared clock is read in steps of 10 ms.
     expect(ahead(orders[0])).toBeLessThanOrEqual(0.62);
     expect(ahead(orders[3])).toBeLessThanOrEqual(3.02);
@@ -279,10 +279,10 @@ describe('a renewal that was given up', () => {
     old.on('error', () => {});
     await new Promise<void>((done) => old.once('connect', done));
     old.write('renew 103.00\n');
-    expect(await until(() => orders.length === 1, { timeout: 5000 })).toBeDefined();
+    expect(await until(() => orders.length === 1, { timeout: 30_000 })).toBeDefined();
     expect(await client(at).close(3000)).toEqual({ kind: 'done' });
     old.write('renew 104.00\n');
-    expect(await until(() => hungUp, { timeout: 5000 })).toBeDefined();
+    expect(await until(() => hungUp, { timeout: 30_000 })).toBeDefined();
     expect(orders).toEqual(['renew 103.00', 'close']);
   });
 
@@ -294,7 +294,7 @@ describe('a renewal that was given up', () => {
     await new Promise<void>((done) => old.once('connect', done));
     expect(await client(at).renew(9000, 3000)).toEqual({ kind: 'done' });
     old.write('close\n');
-    expect(await until(() => orders.length === 2, { timeout: 5000 })).toBeDefined();
+    expect(await until(() => orders.length === 2, { timeout: 30_000 })).toBeDefined();
     expect(orders[1]).toBe('close');
     old.destroy();
   });

@@ -4,16 +4,17 @@ import {
   initialSettings,
   parseClusterConf,
   parseSyncList,
+  partAutoConf,
   renderClusterConf,
   renderMainConf,
   renderSyncList,
-  stripAutoConf,
 } from '../../../agent/roles/postgres/conf.ts';
 import { conninfo, conninfoTo, renderPassFile } from '../../../agent/roles/postgres/conninfo.ts';
 import { hostOf } from '../../../agent/roles/postgres/facts.ts';
-import { renderHba, renderIdent } from '../../../agent/roles/postgres/hba.ts';
+import { hbaRules, identRules } from '../../../agent/roles/postgres/hba.ts';
 import { type PgOptions, pgDefaults } from '../../../agent/roles/postgres/options.ts';
 import { slotName } from '../../../agent/roles/postgres/slot_name.ts';
+import type { TlsSettings } from '../../../agent/roles/postgres/tls.ts';
 
 const options = (over: Partial<PgOptions> = {}): PgOptions => ({
   ...pgDefaults,
@@ -28,6 +29,13 @@ const options = (over: Partial<PgOptions> = {}): PgOptions => ({
   starter: { start: async () => {}, pid: () => null, kill: () => {}, onExit: () => {} },
   ...over,
 });
+const rules = (text: string | null) =>
+  text === null ? null : text.split('\n').map((one, at) => ({ text: one, file: '/own', line: at + 1 }));
+const join = (lines: { text: string }[]) => lines.map(({ text }) => text).join('\n');
+type HbaOf = Parameters<typeof hbaRules>[1];
+const renderHba = (o: PgOptions, s: HbaOf, original: string | null) => join(hbaRules(o, s, rules(original)));
+const renderIdent = (o: PgOptions, tls: TlsSettings | undefined, original: string | null) =>
+  join(identRules(o, tls, rules(original)));
 const setting = (text: string, name: string) =>
   text
     .split('\n')
@@ -98,7 +106,15 @@ describe('postgresql.auto.conf', () => {
   test('loses what the agent owns and any recovery target, keeps the rest', () => {
     const text =
       "# comment\nwork_mem = '1MB'\nPort = '1'\n primary_conninfo = 'x'\nrecovery_target_time = 'y'\nsynchronous_standby_names='*'\n";
-    expect(stripAutoConf(text, options())).toBe("# comment\nwork_mem = '1MB'\n");
+    expect(partAutoConf(text, options())).toEqual({
+      kept: "# comment\nwork_mem = '1MB'\n",
+      taken: [
+        "Port = '1'",
+        " primary_conninfo = 'x'",
+        "recovery_target_time = 'y'",
+        "synchronous_standby_names='*'",
+      ],
+    });
   });
 });
 

@@ -17,6 +17,7 @@ Latest checkpoint's REDO location:    0/3000028
 Latest checkpoint's TimeLineID:       4
 Minimum recovery ending location:     1/2A
 Min recovery ending loc's timeline:   4
+wal_level setting:                    replica
 wal_log_hints setting:                on
 Bytes per WAL segment:                16777216
 Data page checksum version:           0
@@ -37,6 +38,7 @@ describe('pg_controldata', () => {
       timeline: 4,
       minRecovery: 0x10000002an,
       minRecoveryTimeline: 4,
+      walLevel: 'replica',
       walLogHints: true,
       checksums: false,
       segmentSize: 16777216n,

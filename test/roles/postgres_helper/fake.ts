@@ -34,7 +34,9 @@ export class FakeDriver {
       return this.facts;
     },
     inspect: async () => ({ empty: true, version: null, systemId: null }),
+    preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),
+    rehearse: () => this.#note('rehearse'),
     wipe: () => this.#note('wipe'),
     setCertificates: (all) => this.#note('setCertificates', all),
     startStandby: (ms) => this.#note('startStandby', ms),

@@ -1,0 +1,54 @@
+/** Would PostgreSQL start with what agent.yaml and the manager's own files say? Its own program reads them; nothing changes. */
+import { accessSync, constants, lstatSync } from 'node:fs';
+import process from 'node:process';
+import type { Config } from '../config/resolve.ts';
+import { accounts } from '../install/real_sight.ts';
+import { isExecutable, postgresBinDir } from '../platform/paths.ts';
+import { originalConf } from '../roles/postgres/originals.ts';
+import { type RunAs, rehearse } from '../roles/postgres/rehearse.ts';
+import { serverOptions } from '../roles/postgres_of.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+
+const TRIAL = 20_000;
+
+/** Whom the server belongs to, where root asks; nobody: as this user. */
+function serverUser(dataDir: string): RunAs | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const { users } = accounts();
+  let owner: number | undefined;
+  try {
+    owner = lstatSync(dataDir).uid;
+  } catch {
+    // A manager that joins has none yet.
+  }
+  const found = users.find(({ uid, name }) => (owner === undefined ? name === 'postgres' : uid === owner));
+  return found === undefined || found.uid === 0
+    ? undefined
+    : { user: found.name, uid: found.uid, gid: found.gid };
+}
+
+const readable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Nothing where there is no server: that is said elsewhere. */
+export async function serverSettings(config: Config): Promise<Finding[]> {
+  const binDir = postgresBinDir(config);
+  if (binDir === undefined || !isExecutable(`${binDir}/postgres`)) return [];
+  const { node_name = 'n', host_ip = '127.0.0.1' } = config;
+  const options = { ...serverOptions({ ...config, node_name, host_ip }), starter: undefined as never };
+  const original = originalConf(options);
+  if (original !== null && !readable(original)) {
+    const what = `${original} cannot be read by this user: whether PostgreSQL takes it is not known`;
+    return [warn('postgres_settings', what, 'run this as the user of PostgreSQL, or as root')];
+  }
+  const tried = await rehearse(options, TRIAL, serverUser(config.postgres.data_dir));
+  return tried.kind === 'done'
+    ? [ok('postgres_settings', 'PostgreSQL takes its settings')]
+    : [fail('postgres_settings', tried.why, 'correct it there, or leave it out: the server would not start')];
+}

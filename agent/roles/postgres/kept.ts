@@ -1,0 +1,45 @@
+/**
+ * Settings of the manager's own that stay where they are more than the agent needs: logical slots live on them, and a server with
+ * slots that its settings do not allow does not start.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../../platform/process.ts';
+import { readControl } from './control.ts';
+import type { PgOptions } from './options.ts';
+
+/** What the agent needs at least. */
+export const least = { wal_level: 'replica', max_wal_senders: '20', max_replication_slots: '20' } as const;
+
+const isMore = (name: string, value: string): boolean =>
+  name === 'wal_level' ? value === 'logical' : Number(value) > Number(least[name as keyof typeof least]);
+
+/**
+ * Of the stopped server as its own configuration and ALTER SYSTEM have it; `before`: what an interrupted start had found already. What
+ * cannot be read is not kept: the server itself says then what is wrong with the file.
+ */
+export async function keptOf(
+  o: PgOptions,
+  before: Readonly<Record<string, string>> = {},
+): Promise<Record<string, string>> {
+  const own = o.originalConfig ?? join(o.dataDir, 'postgresql.conf');
+  if (!existsSync(own)) return { ...before };
+  const kept: Record<string, string> = { ...before };
+  for (const name of Object.keys(least)) {
+    const args = ['-D', o.dataDir, '-c', `config_file=${own}`, '-C', name];
+    const read = await run(join(o.binDir, 'postgres'), args, { deadline: 5000 });
+    const value = read.stdout.trim();
+    if (read.code === 0 && isMore(name, value)) kept[name] = value;
+  }
+  return kept;
+}
+
+/** A copy goes on as the data that it is of; pg_control tells. */
+export async function keptOfCopy(o: PgOptions, before: Readonly<Record<string, string>> = {}) {
+  if (before.wal_level === 'logical') return before;
+  const level = await readControl(o).then(
+    (control) => control.walLevel,
+    () => null, // the server says it better
+  );
+  return level === 'logical' ? { ...before, wal_level: level } : before;
+}

@@ -1,0 +1,160 @@
+/**
+ * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor` and by `cluster start`
+ * alike. A finding that fails says what, where, and the mend.
+ */
+import { existsSync, lstatSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { errno } from '../../platform/files.ts';
+import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
+import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
+import { run } from '../../platform/process.ts';
+import { type Control, readControl } from './control.ts';
+import type { PgOptions } from './options.ts';
+import { whyNeverCopied } from './place.ts';
+import { readText } from './read_text.ts';
+import { runningServer, serverFindings, startedBy } from './running_server.ts';
+
+export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'database' | 'underSystemd'>;
+
+const RECOVER = "start it with the manager's own unit, let recovery come to its end, and run this again";
+
+/** Never throws: what could not be looked at is a finding. An empty directory is right for a manager that joins. */
+export async function preflight(o: Place): Promise<Finding[]> {
+  try {
+    const files = await dataFindings(o);
+    if (files.unreadable) return files.findings;
+    const server = await runningServer(o.dataDir);
+    if (server === null) return [...files.findings, ...restingState(o, files.control)];
+    const asked = await serverFindings(o, server);
+    const told = asked.some(({ id }) => id === 'server_role');
+    const role = told ? [] : silentRole(o, files.control);
+    return [...files.findings, ...startedBy(o, server), ...role, ...asked];
+  } catch (thrown) {
+    const mend = 'run this as root, or as the user of PostgreSQL; nothing was changed';
+    return [fail('preflight', `${o.dataDir} could not be looked at: ${String(thrown)}`, mend)];
+  }
+}
+
+export type DataFindings = { findings: Finding[]; control: Control | null; unreadable: boolean };
+
+/** The data directory, running or not. `unreadable`: nothing more can be said of it. */
+export async function dataFindings(o: Place): Promise<DataFindings> {
+  const { dataDir } = o;
+  const only = (finding: Finding): DataFindings => ({ findings: [finding], control: null, unreadable: true });
+  let entries: string[];
+  try {
+    entries = await readdir(dataDir);
+  } catch (thrown) {
+    if (errno(thrown) === 'ENOENT') return only(ok('data_directory', `${dataDir} is not there yet`));
+    const mend = 'run this as the user of PostgreSQL, or as root, to look into it';
+    return only(warn('data_directory', `${dataDir} cannot be examined by this user`, mend));
+  }
+  if (entries.length === 0) return only(ok('data_directory', `${dataDir} is empty`));
+  const version = await versionFinding(o);
+  if (version !== null) return only(version);
+
+  const owner = (await stat(dataDir)).uid;
+  const self = process.getuid?.();
+  const findings = markFindings(o);
+  if (self !== 0 && owner !== self) {
+    const what = `${dataDir} belongs to user ${owner}, not to ${self}`;
+    findings.push(fail('data_owner', what, 'run this as its owner'));
+  }
+  const spaces = join(dataDir, 'pg_tblspc');
+  if (existsSync(spaces) && (await readdir(spaces)).length > 0) {
+    const what = `${spaces}: tablespaces outside the data directory are not supported`;
+    findings.push(fail('tablespaces', what, 'move their tables to pg_default, and drop them'));
+  }
+  const place = whyNeverCopied(dataDir);
+  if (place !== undefined)
+    findings.push(fail('data_place', place, 'move the database into a folder of its own there'));
+  try {
+    return { findings, control: await readControl(o), unreadable: false };
+  } catch (thrown) {
+    const what = `${join(dataDir, 'global/pg_control')} cannot be read: ${(thrown as Error).message}`;
+    findings.push(fail('control_file', what, 'the data is damaged: restore it from a backup first'));
+    return { findings, control: null, unreadable: false };
+  }
+}
+
+/** Null when the data is of the version of the programs, and of one that is supported. */
+async function versionFinding({ dataDir, binDir }: Place): Promise<Finding | null> {
+  const data = Number.parseInt((await readText(join(dataDir, 'PG_VERSION'))) ?? '', 10);
+  if (Number.isNaN(data)) {
+    const what = `${dataDir} holds no PostgreSQL database: there is no PG_VERSION in it`;
+    return fail('data_directory', what, "set postgres.data_dir to the manager's own data directory");
+  }
+  const ran = await run(join(binDir, 'postgres'), ['--version'], { deadline: 5000 }).catch(() => undefined);
+  const programs = Number(/(\d+)/.exec(ran?.stdout ?? '')?.[1]);
+  if (data !== programs) {
+    const what = `the data in ${dataDir} is of PostgreSQL ${data}, ${binDir} is of ${Number.isNaN(programs) ? 'none' : programs}`;
+    return fail('postgres_data_version', what, `install PostgreSQL ${data}, or set postgres.bin_dir to it`);
+  }
+  if ((POSTGRES_VERSIONS as readonly number[]).includes(data)) return null;
+  const newest = Math.max(...POSTGRES_VERSIONS);
+  return fail('postgres_data_version', `PostgreSQL ${data} is not supported`, `use 13 to ${newest}`);
+}
+
+/** Files that say that the data is somebody else's copy, or half way to being restored. */
+function markFindings({ dataDir }: Place): Finding[] {
+  const has = (name: string): boolean =>
+    lstatSync(join(dataDir, name), { throwIfNoEntry: false }) !== undefined;
+  const marks: [name: string, what: string, mend: string][] = [
+    [
+      'standby.signal',
+      'this database is a standby of another primary',
+      'start the cluster where that primary runs; if it is gone for good, promote this one first (pg_ctl promote)',
+    ],
+    [
+      'recovery.signal',
+      'this is a restored backup whose recovery has not come to its end: what its target keeps would be lost',
+      `${RECOVER}; at a target that pauses, 'select pg_wal_replay_resume()'`,
+    ],
+    [
+      'backup_label',
+      'this is a copy of a running server that was never started, or a backup is being taken',
+      `${RECOVER}; end a backup that is being taken`,
+    ],
+    ['tablespace_map', 'this is a copy of a running server that was never started', RECOVER],
+  ];
+  return marks
+    .filter(([name]) => has(name))
+    .map(([name, what, mend]) => fail(name.replace('.', '_'), `${join(dataDir, name)}: ${what}`, mend));
+}
+
+/** Of a running server that did not say it itself. */
+function silentRole({ dataDir }: Place, control: Control | null): Finding[] {
+  if (control?.state !== 'in archive recovery') return [];
+  const what = `${dataDir}: in archive recovery (pg_controldata): it is a standby, or a backup that is being restored`;
+  return [
+    fail(
+      'server_role',
+      what,
+      'start the cluster where its primary runs, or let its recovery come to its end',
+    ),
+  ];
+}
+
+/** Of a server that does not run: how it ended. */
+function restingState({ dataDir }: Place, control: Control | null): Finding[] {
+  if (control === null) return [];
+  const said = `${dataDir}: ${control.state} (pg_controldata)`;
+  switch (control.state) {
+    case 'shut down':
+      return [ok('control_state', said)];
+    case 'shut down in recovery':
+    case 'in archive recovery': {
+      const what = `${said}: it was in recovery, and the file that said so is gone; as a primary it would write the timeline of another`;
+      const mend =
+        "put standby.signal back, start it with the manager's own unit, and promote it: 'pg_ctl promote'";
+      return [fail('control_state', what, mend)];
+    }
+    default: {
+      const what = `${said}: the server was not shut down, and recovers when it is started next`;
+      const mend = "start it with the manager's own unit first, and see that it is as it should be";
+      return [warn('control_state', what, mend)];
+    }
+  }
+}

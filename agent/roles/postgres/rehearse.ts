@@ -1,0 +1,171 @@
+/**
+ * Would the server start with what is configured, and reload it? A wrong line keeps it down, or, while it runs, keeps every later change
+ * out, the fence's too. So the server's own program reads all of it first, in a folder made for it: nothing of the data is touched, and it
+ * does not matter whether a server runs.
+ */
+import {
+  chmod,
+  copyFile,
+  lchown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  rmdir,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Outcome } from '../../core/postgres.ts';
+import { dataVersion } from '../../platform/paths.ts';
+import { run } from '../../platform/process.ts';
+import {
+  clusterConf,
+  initialSettings,
+  mainConf,
+  partAutoConf,
+  renderClusterConf,
+  renderMainConf,
+} from './conf.ts';
+import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
+import { readText } from './read_text.ts';
+import { attempt, DONE, failed } from './server.ts';
+
+import { type Deadline, deadline } from './time.ts';
+
+/** Whoever the server runs as, where root asks. */
+export type RunAs = { user: string; uid: number; gid: number };
+
+/** PostgreSQL's own; all else in a data directory is the manager's, and its settings may name it. */
+const OWN =
+  /^(base|global|current_logfiles|log|pg_.*|PG_VERSION|postmaster\..*|postgresql\.auto\.conf|.*\.signal|backup_.*|tablespace_map.*)$/;
+
+/** From this version on a value exists that is known only once libraries are loaded and settings held against each other. */
+const COMPUTED_SINCE = 15;
+
+/** Failed: what the server does not take, in which file and key. Also when it could not be tried in `ms`. Changes nothing. */
+export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Outcome> {
+  const end = deadline(ms);
+  return await attempt('trying the settings', async () => {
+    const said = await tried(o, end, as);
+    return said === null ? DONE : failed(await blamed(o, said, end, as));
+  });
+}
+
+async function blamed(o: PgOptions, said: string, end: Deadline, as: RunAs | undefined): Promise<string> {
+  const parameters = o.parameters ?? {};
+  const without = await tried({ ...o, parameters: {} }, end, as);
+  if (without !== null)
+    return `${originalConf(o) ?? 'the settings'}: the server does not take it: ${without}`;
+  const alone: string[] = [];
+  for (const [name, value] of Object.entries(parameters)) {
+    const why = await tried({ ...o, parameters: { [name]: value } }, end, as);
+    if (why !== null) alone.push(`${keyOf(name)}: the server does not take '${value}': ${why}`);
+  }
+  // Each goes by itself: together they do not.
+  const named = Object.keys(parameters).filter((name) => said.includes(name));
+  const keys = (named.length > 0 ? named : Object.keys(parameters)).map(keyOf).join(', ');
+  const what =
+    alone.length > 0 ? alone.join('; ') : `${keys}: the server does not take them together: ${said}`;
+  return `${o.parametersFile ?? 'agent.yaml'}: ${what}`;
+}
+
+const keyOf = (name: string): string =>
+  name === 'max_connections' ? 'postgres.max_connections' : `postgres.parameters.${name}`;
+
+/** What the server says against these settings; null: nothing. */
+async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promise<string | null> {
+  const dir = await mkdtemp(join(as === undefined ? tmpdir() : '/tmp', 'agent-rehearsal-'));
+  try {
+    const computed = await lay(o, dir, as);
+    const args = [
+      ...['-C', computed ? 'shared_memory_size' : 'port', '-D', join(dir, 'data')],
+      ...set('config_file', mainConf({ confDir: dir })),
+      ...set('data_directory', join(dir, 'data')),
+      // Wherever the manager's log goes, and in whatever language: here it is read.
+      ...['log_destination=stderr', 'lc_messages=C', 'log_min_messages=warning', 'log_line_prefix='].flatMap(
+        (one) => ['-c', one],
+      ),
+      // The cluster's certificates are made later.
+      ...(o.replicationAuth === 'certificate' ? set('ssl', 'off') : []),
+    ];
+    const command = [join(o.binDir, 'postgres'), ...args];
+    const [program = '', ...rest] = as === undefined ? command : ['runuser', '-u', as.user, '--', ...command];
+    const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined, PGOPTIONS: undefined };
+    const ran = await run(program, rest, { deadline: Math.max(1, end.left()), env, cwd: '/' });
+    if (ran.code === 0 && ran.ended === undefined) return null;
+    if (ran.ended !== undefined) throw new Error(`it took longer than the time for it: try again`);
+    return complaints(ran.stderr, dir) || `it ended with ${ran.code ?? ran.signal}`;
+  } finally {
+    // What belongs to another user is taken away as that user: root follows nobody's links.
+    if (as !== undefined)
+      await run('runuser', ['-u', as.user, '--', 'rm', '-rf', join(dir, 'data')], {
+        deadline: 5000,
+        cwd: '/',
+      });
+    await (as === undefined ? rm(dir, { recursive: true, force: true }) : removeOwn(dir));
+  }
+}
+
+const set = (name: string, value: string): string[] => ['-c', `${name}=${value}`];
+
+/** Only what root made itself, and the folder that is empty by now. */
+async function removeOwn(dir: string): Promise<void> {
+  await rmdir(join(dir, 'data')).catch(() => {});
+  for (const name of ['postgresql.conf', 'cluster.conf']) await rm(join(dir, name), { force: true });
+  await rmdir(dir).catch(() => {});
+}
+
+/** True: there is enough for the server to go as far as its memory. */
+async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<boolean> {
+  const trial = { ...o, confDir: dir };
+  const data = join(dir, 'data');
+  await writeFile(mainConf(trial), renderMainConf(trial, originalConf(o)), { mode: 0o640 });
+  await writeFile(
+    clusterConf(trial),
+    renderClusterConf(trial, initialSettings(trial), dataVersion(o.dataDir) ?? null),
+    {
+      mode: 0o640,
+    },
+  );
+  await mkdir(join(data, 'global'), { recursive: true, mode: 0o700 });
+  const computed = await likeness(o, data).catch(() => false);
+  if (as === undefined) return computed;
+  // The inner first: what is given away is not written any more.
+  const inner = await readdir(data);
+  for (const path of ['global/pg_control', ...inner, ''].map((name) => join(data, name)))
+    await lchown(path, as.uid, as.gid).catch(() => {});
+  for (const path of [mainConf(trial), clusterConf(trial)]) await lchown(path, 0, as.gid);
+  await lchown(dir, 0, as.gid);
+  await chmod(dir, 0o750);
+  return computed;
+}
+
+/** So much of the data directory as its server looks at before it makes its memory. */
+async function likeness(o: PgOptions, data: string): Promise<boolean> {
+  const auto = await readText(join(o.dataDir, 'postgresql.auto.conf'));
+  await writeFile(join(data, 'postgresql.auto.conf'), auto === null ? '' : partAutoConf(auto, o).kept, {
+    mode: 0o600,
+  });
+  const version = await readText(join(o.dataDir, 'PG_VERSION'));
+  if (version === null) return false;
+  await writeFile(join(data, 'PG_VERSION'), version, { mode: 0o600 });
+  await copyFile(join(o.dataDir, 'global/pg_control'), join(data, 'global/pg_control'));
+  for (const name of await readdir(o.dataDir))
+    if (!OWN.test(name)) await symlink(join(o.dataDir, name), join(data, name));
+  return Number.parseInt(version, 10) >= COMPUTED_SINCE;
+}
+
+/** The server's words, without what only a folder made for this could bring about. */
+function complaints(stderr: string, dir: string): string {
+  const said = stderr.split('\n').flatMap((line) => {
+    const words =
+      /(?:^|\s)(?:LOG|ERROR|FATAL|PANIC|DETAIL|HINT):\s+(.*)$/.exec(line)?.[1] ??
+      /^postgres: (.*)$/.exec(line)?.[1];
+    return words === undefined || /^skipping missing |contains errors$/.test(words) ? [] : [words];
+  });
+  const ours = new RegExp(` in file "${dir}/[^"]*" line \\d+`, 'g');
+  return [...new Set(said)].join('; ').replaceAll(ours, '');
+}
