@@ -7,7 +7,6 @@ import { type ConsulClient, createConsulClient } from './consul/client.ts';
 import type { ConsulKv } from './consul/port.ts';
 import type { Decision } from './core/decide.ts';
 import type { CheckSummary, Facts } from './core/facts.ts';
-import { renewWith } from './core/lease.ts';
 import { isMine } from './core/lease_view.ts';
 import { createContext, type NodeContext } from './core/node.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from './core/ports.ts';
@@ -155,9 +154,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     },
   });
   const narrow = narrowOwnToken(parts.parts);
-  const sign = signingOf(parts.parts, { signed, memberKv: memberConsul.kv, node }, (ops) =>
-    drive(renewWith(node, ops), ports),
-  );
+  const sign = signingOf(parts.parts, { signed, memberKv: memberConsul.kv, node, ports });
   const out = stopOnceOut(parts.parts, consul.catalog, systemClock.now);
   const house = housekeeping({
     config,

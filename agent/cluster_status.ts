@@ -8,6 +8,7 @@ import { differencesOf, sameFolders } from './member_settings.ts';
 import { leaseReport } from './operations/lease_times.ts';
 import { endOf } from './operations/reservation.ts';
 import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
+import { doNotSign } from './security/signed_records.ts';
 
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
@@ -73,6 +74,7 @@ export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus>
     degraded: isDegraded(cluster),
     lease: leaseReport(node),
     ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
+    ...(node.signs?.() !== true || cluster.signed.demanded() ? {} : { unsigned: doNotSign(view) }),
     request:
       request === undefined
         ? null

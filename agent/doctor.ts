@@ -6,6 +6,7 @@ import { database } from './doctor/database.ts';
 import { type Finding, fail, ok, warn } from './doctor/finding.ts';
 import { installed } from './doctor/installed.ts';
 import { machine } from './doctor/machine.ts';
+import { ownSettings } from './doctor/own_settings.ts';
 import { ports } from './doctor/ports.ts';
 import { programs } from './doctor/programs.ts';
 import { serverSettings } from './doctor/settings.ts';
@@ -27,7 +28,7 @@ function notSeen(thrown: unknown): Finding {
 }
 
 /**
- * Looks at this machine with the eyes of a configuration; changes nothing. Takes a second at most; never rejects. `file`: what
+ * Looks at this machine with the eyes of a configuration; changes nothing. Takes a few seconds at most; never rejects. `file`: what
  * agent.yaml says, where start or join was told a name and an address besides.
  */
 export async function doctor(config: Config, file: Config = config): Promise<Finding[]> {
@@ -36,6 +37,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
     Promise.resolve().then(() => machine(config)),
     database(config, isMember(config)),
     serverSettings(config),
+    ownSettings(config),
     installed(config, file),
     hasAddress(config)
       ? ports(config)

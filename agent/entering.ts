@@ -138,6 +138,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
             return {
               open: made?.node.fence === 'open' && made.node.view?.active?.value.node === node_name,
               reason: made?.last()?.decision.reason ?? 'starting',
+              failingFor:
+                made === null || made.node.lastFailure === null
+                  ? 0
+                  : made.node.now() - made.node.lastFailure.since,
             };
           },
         },
@@ -175,6 +179,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
             return {
               streaming: made?.node.pg?.streaming ?? false,
               reason: made?.last()?.decision.reason ?? 'starting',
+              failingFor:
+                made === null || made.node.lastFailure === null
+                  ? 0
+                  : made.node.now() - made.node.lastFailure.since,
             };
           },
         },

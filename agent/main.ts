@@ -14,6 +14,7 @@ import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
+import { followAuthorityInTime } from './security/authority_timer.ts';
 import { renamingDue } from './security/names.ts';
 import { renewInTime } from './security/renewal_timer.ts';
 import { temporaryTls } from './security/temporary.ts';
@@ -65,6 +66,7 @@ export async function runAgent(configPath: string): Promise<number> {
   });
   await server.listenSocket(config.paths.socket);
   let stopRenewal = () => {};
+  let stopAuthority = () => {};
   try {
     if (!(await agent.resume())) {
       log.for('agent').info("in no cluster: waiting for 'agent cluster start' or 'agent cluster join'");
@@ -77,6 +79,7 @@ export async function runAgent(configPath: string): Promise<number> {
       log: log.for('agent'),
       wall: () => Date.now(),
     });
+    stopAuthority = followAuthorityInTime(agent, log.for('agent'));
     const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
     await notifier.stopping();
@@ -84,6 +87,7 @@ export async function runAgent(configPath: string): Promise<number> {
     if (agent.cluster !== null && (await machineStops())) await agent.cluster.shutdown(SHUTDOWN);
   } finally {
     stopRenewal();
+    stopAuthority();
     log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');
     await server.close();
     await agent.close();

@@ -77,15 +77,16 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
         () => ({}),
       )),
       settings: settingsOf(config, versions),
+      ...authority(security.report()),
     };
   }
 
-  /** Of a record that somebody else wrote nothing is taken over that opens a door. */
-  function cleaned({ leaving: _, certificate: __, deviceId: ___, ...rest }: NodeRecord): NodeRecord {
+  /** Of a record that somebody else wrote the options alone are taken over: they open no door. */
+  function cleaned({ options }: NodeRecord): NodeRecord {
     const own = security.current()?.certificate;
-    return own === undefined
-      ? rest
-      : { ...rest, certificate: { name: own.name, fingerprint: own.fingerprint } };
+    const certificate =
+      own === undefined ? {} : { certificate: { name: own.name, fingerprint: own.fingerprint } };
+    return { ...nodeRecordOf(config), options, ...certificate };
   }
 
   return async () => {
@@ -116,6 +117,9 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     return done.kind === 'ok';
   };
 }
+
+/** What is not known yet stays as it is told. */
+const authority = <T>(report: T | undefined) => (report === undefined ? {} : { authority: report });
 
 /** The fields of `facts` that `record` has otherwise. */
 const changed = (record: object, facts: object): string[] =>

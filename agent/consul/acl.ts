@@ -10,7 +10,17 @@ const SHARED = ['next_master', 'sync', 'active', 'request', 'history/'];
  * Who is a member, what lets others become one, and what holds for all of them: written with the management token alone. A
  * node's own token, which passes over more hands, makes no members.
  */
-const MEMBERSHIP = ['cluster', 'config', 'gossip', 'signed', 'nodes/', 'joining/', 'removed/', 'tokens/'];
+const MEMBERSHIP = [
+  'authority',
+  'cluster',
+  'config',
+  'gossip',
+  'signed',
+  'nodes/',
+  'joining/',
+  'removed/',
+  'tokens/',
+];
 
 /** Is this key, without the prefix, written with the management token? */
 export const isMembershipKey = (key: string): boolean =>

@@ -100,6 +100,8 @@ export type NodeContext = {
   /** An unknown key write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). */
   unsettled: boolean;
   lastRule: number;
+  /** What the last rule's action failed with, and since when it has been failing, own clock; null: it did not. */
+  lastFailure: { rule: number; why: string; since: number } | null;
   /** The action that main carries out right now; null between ticks. */
   acting: string | null;
   /** What a handover under way waits for right now, for people; null: none is. */
@@ -197,6 +199,7 @@ export function createContext(
     lonelySince: null,
     unsettled: false,
     lastRule: 0,
+    lastFailure: null,
     acting: null,
     step: null,
     tickAt: base.now(),

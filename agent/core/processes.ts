@@ -7,6 +7,7 @@ import type { Action } from './actions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { gather, keepWish, newsOf } from './gather.ts';
+import { noteFailure, withLastFailure } from './last_failure.ts';
 import { receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
@@ -151,7 +152,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     n.interrupted = false;
     yield* keepWish(n);
     const facts = yield* gather(n);
-    const decision = decide(facts);
+    const decision = withLastFailure(n, decide(facts));
     hooks.decided?.(decision, facts);
     const repeated = decision.rule === n.lastRule;
     if (!repeated) {
@@ -163,6 +164,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       });
     }
     let acted = false;
+    let why: string | null = null;
     const queue = [...decision.actions];
     for (const action of queue) {
       // The guard may have begun to fence while this tick looked at the world.
@@ -175,6 +177,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       if (result !== null && !result.ok) {
         n.log({ component: 'handler-runner', level: 'warn', message: `${action.do}: ${result.why}` });
         acted = false;
+        why = result.why;
         break;
       }
       // With the lease won by votes or a handover there is nothing to look at first: rule 510 would be next.
@@ -185,6 +188,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       )
         queue.push({ do: 'promote' });
     }
+    if (acted || why !== null) noteFailure(n, decision, why);
     const state = stateOf(n, facts, decision);
     const key = newsOf(state);
     if (key !== last || n.now() - published >= n.policy.heartbeat) {

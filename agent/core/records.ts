@@ -81,6 +81,8 @@ export type NodeRecord = {
   proof?: string | undefined;
   /** Folders, services, ports and versions, as this node has them; checked where it is read (member_settings.ts). Left out by older agents. */
   settings?: unknown;
+  /** Which roots it trusts and shows, once it uses them; checked where it is read (security/authority.ts). Left out by older agents. */
+  authority?: unknown;
 };
 
 /**

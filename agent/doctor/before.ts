@@ -8,6 +8,7 @@ import { realSight } from '../install/real_sight.ts';
 import { database } from './database.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { resources } from './machine.ts';
+import { ownSettings } from './own_settings.ts';
 import { programs } from './programs.ts';
 import { serverSettings } from './settings.ts';
 
@@ -23,7 +24,8 @@ function systemd(): Finding {
 
 /** A manager that joins has no data yet: only one that starts a cluster must. */
 async function data(config: Config): Promise<Finding[]> {
-  if (existsSync(config.postgres.data_dir)) return await database(config);
+  if (existsSync(config.postgres.data_dir))
+    return [...(await database(config)), ...(await ownSettings(config))];
   const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; one that starts a cluster has its database`;
   return [warn('data_directory', what, 'where it lies elsewhere, set postgres.data_dir in agent.yaml')];
 }

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import { notFound, notInCluster } from './errors.ts';
 import type { AgentApi, ClusterStatus, NodeRow } from './port.ts';
 import {
+  authorityBody,
   check,
   defined,
   idInPath,
@@ -111,6 +112,11 @@ export function apiRoutes(api: AgentApi): Hono {
   app.post('/certificates/renew', async (c) => {
     await readBody(c, nothingBody);
     return c.json({ failed: await api.renewCertificates(), items: api.certificates() });
+  });
+  app.get('/authority', async (c) => c.json({ authority: await api.authorityStatus() }));
+  app.post('/authority/renew', async (c) => {
+    const { hold } = await readBody(c, authorityBody);
+    return c.json({ authority: await api.renewAuthority(hold, c.get('caller')) }, 202);
   });
   app.delete('/nodes/:name', async (c) =>
     c.json(await api.remove(check(nameInPath, c.req.param('name'), 'the name of the node')), 202),

@@ -5,6 +5,7 @@ import { type ClientOptions, createClient, type HttpClient } from './client.ts';
 import type {
   AgentApi,
   AgentStatus,
+  AuthorityStatus,
   ClusterStatus,
   JoinOptions,
   LeaseChange,
@@ -79,6 +80,10 @@ export function agentClient(http: HttpClient) {
     certificates: async () => (await get<{ items: CertificateRow[] }>('/api/v1/certificates')).items,
     renewCertificates: () =>
       post<{ failed: string[]; items: CertificateRow[] }>('/api/v1/certificates/renew', {}, SLOW_CALL),
+    authorityStatus: async () =>
+      (await get<{ authority: AuthorityStatus | null }>('/api/v1/authority')).authority,
+    renewAuthority: async (hold: boolean) =>
+      (await post<{ authority: AuthorityStatus }>('/api/v1/authority/renew', { hold }, SLOW_CALL)).authority,
     reinit: (name: string) => post<object>(`${node(name)}/reinit`),
     logs: async (options: LogOptions) => (await get<{ items: LogLine[] }>(logPath(options))).items,
   };

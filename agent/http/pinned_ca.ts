@@ -5,6 +5,7 @@
  */
 import { request } from 'node:https';
 import { AgentError } from '../errors.ts';
+import { pemBlocks } from '../platform/tls/bundle.ts';
 import { fingerprintOf } from '../platform/tls/read.ts';
 
 const LIMIT = 64 * 1024;
@@ -44,7 +45,9 @@ export async function fetchPinnedCa(target: string, fingerprint: string, ms: num
       cause,
     });
   }
-  if (typeof certificate === 'string' && fits(certificate, fingerprint)) return certificate;
+  // That one alone: whatever else the text holds would be trusted with it.
+  const [shown] = typeof certificate === 'string' ? pemBlocks(certificate) : [];
+  if (shown !== undefined && fits(shown, fingerprint)) return shown;
   throw new AgentError({
     class: 'operator',
     code: 'token_other_cluster',

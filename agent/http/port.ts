@@ -5,10 +5,12 @@ import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts'
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
 import type { TokenRow } from '../security/tokens.ts';
 import type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
+import type { AuthorityStatus } from './authority_port.ts';
 import type { Configured, Differing } from './settings_port.ts';
 import type { OutageReport, RequestReport, Silence } from './status_port.ts';
 
 export type { Admission, AdmitRequest, Enrolled } from './admission_port.ts';
+export type { AuthorityStatus } from './authority_port.ts';
 
 /** One running step of a long operation (start, join, basebackup), for progress output. */
 export type Step = {
@@ -129,6 +131,8 @@ export type ClusterStatus = OutageReport &
     lease?: LeaseReport;
     /** Keys in Consul whose values are not understood, each with why. */
     unreadable?: Record<string, string>;
+    /** While records of members count without a signature: whose agents do not say that they sign. Left out: they do not, or it is plain. */
+    unsigned?: string[];
     request: RequestReport | null;
     nodes: NodeRow[];
     /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
@@ -200,6 +204,13 @@ export interface AgentApi {
   certificates(): { what: string; notAfter: string }[];
   /** New certificates for this node, in use at once, without a restart. Resolves with what does not use them yet. */
   renewCertificates(): Promise<string[]>;
+  /** Which roots count, and how far a new one is; null in a plain cluster. Throws transient `consul_unknown`. */
+  authorityStatus(): Promise<AuthorityStatus | null>;
+  /**
+   * Begins a new authority, or goes on with the one under way. `hold`: not past where every node trusts both roots. Throws
+   * `authority_not_ready` (operator) with who cannot take part.
+   */
+  renewAuthority(hold: boolean, by: string): Promise<AuthorityStatus>;
 
   /** The authority's certificate, PEM; null in a plain cluster and outside of one. */
   caCertificate(): string | null;

@@ -58,6 +58,7 @@ export const leaseBody = v.pipe(
   v.check((change) => Object.keys(change).length > 0, 'must change something'),
 );
 export const nothingBody = group({});
+export const authorityBody = group({ hold: v.optional(flag(), false) });
 /** A secret that lets a manager in is not left lying about. */
 const LONGEST_TOKEN = 24 * 3_600_000;
 const tokenLife = () =>

@@ -1,6 +1,7 @@
 /** Listening: the same application on the Unix socket (administrators) and on TCP (peers, load balancers, readers). */
 import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
 import type { ServerType } from '@hono/node-server';
+import { pemBlocks } from '../platform/tls/bundle.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { type Credentials, createCredentials } from './credentials.ts';
 import { cannotListen, listen, type ServerTls, somebodyListens, stop } from './listen.ts';
@@ -62,14 +63,16 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
     },
   });
   const sockets: ServerType[] = [];
-  const tcp = new Map<string, { host: string; port: number; server: ServerType; shows: string | null }>();
-  /** Replaced by one with newer certificates; their open connections go on. */
+  type Listening = { host: string; port: number; server: ServerType; shows: string | null; ca: string };
+  const tcp = new Map<string, Listening>();
+  /** Replaced by one with newer certificates; their open connections go on while every root is trusted that was. */
   const old: ServerType[] = [];
 
   async function openTcp(host: string, port: number): Promise<void> {
     const name = `${host}:${port}`;
     const material = await tls?.();
-    const shows = material?.cert ?? null;
+    const shows = material === undefined ? null : `${material.cert}${material.ca}`;
+    const ca = material?.ca ?? '';
     const before = tcp.get(name);
     if (before?.shows === shows) return;
     if (before !== undefined) {
@@ -77,8 +80,10 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
       before.server.close();
       if ('closeIdleConnections' in before.server) before.server.closeIdleConnections();
       old.push(before.server);
+      // Who is connected by a certificate of a root that is trusted no more would go on for as long as it asks.
+      if (pemBlocks(before.ca).some((root) => !ca.includes(root))) await Promise.all(old.splice(0).map(stop));
     }
-    tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, material), shows });
+    tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, material), shows, ca });
   }
 
   return {

@@ -8,7 +8,6 @@ const RED_HAT_DATA = '/var/lib/pgsql';
 interface Found {
   readonly dataDir: string;
   readonly originalConfig?: string;
-  readonly originalHba?: string;
 }
 
 /** The newest data directory where the distributions put theirs. */
@@ -21,7 +20,6 @@ export function findPostgres(sight: Sight): Found | undefined {
     return {
       dataDir,
       ...(sight.look(`${conf}/postgresql.conf`) ? { originalConfig: `${conf}/postgresql.conf` } : {}),
-      ...(sight.look(`${conf}/pg_hba.conf`) ? { originalHba: `${conf}/pg_hba.conf` } : {}),
     };
   }
   const candidates = [
@@ -44,7 +42,6 @@ export function defaultConfig(sight: Sight): string {
         'postgres:',
         `  data_dir: ${quoted(found.dataDir)}`,
         ...(found.originalConfig ? [`  original_config: ${quoted(found.originalConfig)}`] : []),
-        ...(found.originalHba ? [`  original_hba: ${quoted(found.originalHba)}`] : []),
       ]
     : ['# postgres:', '#   data_dir: /var/lib/postgresql/15/main'];
   return `# The cluster agent of this manager. What is left out has its default. Root's file: the agent only reads it.

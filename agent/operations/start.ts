@@ -9,6 +9,7 @@ import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
 import type { Parts } from '../parts.ts';
+import { fail } from '../platform/finding.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
@@ -23,12 +24,14 @@ export type StartParts = {
   kv: ConsulKv;
   /** Make the membership durable and run the core on it. */
   become(membership: Membership): Promise<void>;
-  /** Is this node open as the active? Says why not otherwise. */
-  opened(): { open: boolean; reason: string };
+  /** Is this node open as the active? Says why not otherwise. `failingFor`: ms, without a try that worked. */
+  opened(): { open: boolean; reason: string; failingFor: number };
 };
 
 const CONSUL_LEADER = 30_000;
 const OPEN = 60_000;
+/** What failed for this long, try after try, is not waited for any more. */
+const FAILING = 10_000;
 
 export async function startCluster(parts: StartParts, { step }: Steps): Promise<void> {
   const { kv } = parts;
@@ -46,6 +49,8 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
+    // While its clients are still in: what is found later, they wait for.
+    refuseUnfit((await pg.examine()).map(({ what, mend }) => fail('own_settings', what, mend)));
     await refuseSettings(pg);
     return facts.systemId;
   });
@@ -117,11 +122,11 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
     });
     const until = performance.now() + OPEN;
     for (;;) {
-      const { open, reason } = parts.opened();
+      const { open, reason, failingFor } = parts.opened();
       if (open) return;
       report({ detail: reason });
-      if (performance.now() > until)
-        throw refused('not_opened', `the database was not opened in time: ${reason}`);
+      if (failingFor > FAILING) throw notOpened(`the database cannot be opened: ${reason}`);
+      if (performance.now() > until) throw notOpened(`the database was not opened in time: ${reason}`);
       await new Promise((done) => setTimeout(done, 50));
     }
   });
@@ -158,6 +163,13 @@ async function create(kv: ConsulKv, key: string, value: unknown): Promise<void> 
 }
 
 const refused = (code: string, message: string) => new AgentError({ class: 'operator', code, message });
+const notOpened = (message: string) =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_opened',
+    message,
+    hint: "put that right: the agent goes on trying, and 'agent cluster status' shows when it is open",
+  });
 const unsettled = () =>
   new AgentError({
     class: 'transient',

@@ -18,16 +18,15 @@ const SYSTEMD_UNIT = 'cloudify-postgresql.service';
 export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
-  const systemd = config.driver === 'systemd';
   const options = serverOptions(config);
+  const systemd = config.driver === 'systemd';
   return createPostgres({ ...options, say, starter: starterOf(driver, options.logFile, systemd, say) });
 }
 
-/** What the configuration says of the server. Throws `postgres_missing` where there is none. */
+/** All but what starts it. Throws `postgres_missing` where there is no server. */
 export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & { logFile: string } {
-  const { postgres, paths } = config;
-  const binDir = postgresBinDir(config);
-  if (binDir === undefined) {
+  const options = postgresOptions(config);
+  if (options === undefined) {
     throw new AgentError({
       class: 'operator',
       code: 'postgres_missing',
@@ -35,8 +34,17 @@ export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & 
       hint: 'install PostgreSQL 13 to 18, or set postgres.bin_dir',
     });
   }
+  return options;
+}
+
+/** The same, undefined where there is no PostgreSQL. */
+export function postgresOptions(
+  config: NodeConfig,
+): (Omit<PgOptions, 'starter'> & { logFile: string }) | undefined {
+  const { postgres, paths } = config;
+  const binDir = postgresBinDir(config);
+  if (binDir === undefined) return undefined;
   const systemd = config.driver === 'systemd';
-  const logFile = systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`);
   return {
     ...pgDefaults,
     node: config.node_name,
@@ -47,6 +55,7 @@ export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & 
     host: config.host_ip,
     port: postgres.port,
     listen: postgresListen(config),
+    ...(postgres.listen === undefined ? {} : { listenDecided: true }),
     superuser: postgres.superuser,
     replicationUser: postgres.replication_user,
     database: postgres.database,
@@ -54,7 +63,7 @@ export function serverOptions(config: NodeConfig): Omit<PgOptions, 'starter'> & 
     walCap: postgres.wal_cap,
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
-    logFile,
+    logFile: systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
     parameters: {
       ...postgres.parameters,
       ...(postgres.max_connections === undefined

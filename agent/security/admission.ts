@@ -5,6 +5,7 @@ import type { NodeConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { fingerprintOf, keyFits, signedBy } from '../platform/tls/read.ts';
 import { newCommonName, newRequests, type PerService, signNode } from './certificates.ts';
+import { rootOf, rootOfKey } from './roots.ts';
 import { certificateRecord, hashOf, loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
 import { type JoinTokens, parseToken } from './tokens.ts';
 
@@ -20,7 +21,8 @@ export interface SecurityRequest {
 
 /** `Admission.security`: what the active answers. */
 export interface SecurityAdmission {
-  readonly ca: { readonly certificate: string };
+  /** `others`: roots that are trusted beside it, while the authority is renewed. */
+  readonly ca: { readonly certificate: string; readonly others?: readonly string[] };
   readonly certificates: PerService<string>;
   readonly gossipKey: string;
   /** Records without the authority's signature count for nothing there (signed_records.ts). Left out by earlier versions. */
@@ -114,7 +116,10 @@ export async function admitSecurity(
   await parts.createNodeToken(node, request.consulToken);
   return {
     admission: {
-      ca: { certificate: security.caPem },
+      ca: {
+        certificate: security.ca.certificate,
+        others: security.roots.slice(1).map(({ certificate }) => certificate),
+      },
       certificates,
       gossipKey: security.secrets.gossipKey,
     },
@@ -138,7 +143,7 @@ export function acceptAdmission(
     );
   if (!fits) throw wrong();
   const store = securityStore(config);
-  store.saveCa({ certificate: ca.certificate, key: '' });
+  store.saveRoots([ca.certificate, ...(ca.others ?? [])].map(rootOf));
   for (const name of SERVICES)
     store.savePair(name, { key: join.keys[name], certificate: certificates[name] });
   store.saveSecrets({
@@ -155,9 +160,13 @@ export function acceptAdmission(
 /** On a node that was enrolled: writes what makes it a full member. Idempotent. Throws operator `admission_wrong`. */
 export function acceptEnrolment(config: NodeConfig, { caKey, managementToken }: MemberSecrets): void {
   const store = securityStore(config);
-  const [ca, secrets] = [store.ca(), store.secrets()];
-  if (ca === undefined || secrets === undefined || !keyFits(ca.certificate, caKey)) throw wrong();
-  store.saveCa({ certificate: ca.certificate, key: caKey });
+  const [roots, secrets] = [store.roots(), store.secrets()];
+  if (secrets === undefined || rootOfKey(caKey, roots) === undefined) throw wrong();
+  store.saveKeys(
+    caKey,
+    store.keys().filter((key) => key.trim() !== caKey.trim()),
+  );
+  store.saveRoots(store.roots());
   store.saveSecrets({ ...secrets, managementToken });
 }
 

@@ -1,8 +1,12 @@
 /** Tokens, certificates and who is a member, for the agent's HTTP side. */
+
+import { randomBytes } from 'node:crypto';
 import type { Agent } from '../agent.ts';
 import { AgentError } from '../errors.ts';
 import type { AgentApi } from '../http/port.ts';
 import { fingerprintOf } from '../platform/tls/read.ts';
+import { beginAuthority } from './authority_drive.ts';
+import { authorityStatus } from './authority_status.ts';
 import { everybodyKnows } from './names.ts';
 import { applyRenewal, expiries, renewCertificates } from './renew.ts';
 import type { Security } from './store.ts';
@@ -16,6 +20,8 @@ type SecurityApi = Pick<
   | 'revokeToken'
   | 'certificates'
   | 'renewCertificates'
+  | 'authorityStatus'
+  | 'renewAuthority'
   | 'caCertificate'
   | 'isMember'
 >;
@@ -50,6 +56,14 @@ export function securityApi(agent: Agent): SecurityApi {
     return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now(), records });
   }
 
+  function driving() {
+    const found = secured();
+    const { cluster } = agent;
+    if (cluster === null) throw new TypeError('a cluster has a Consul client');
+    const parts = { kv: cluster.memberKv, prefix: agent.prefix(), gate: cluster.signed };
+    return { parts, found, cluster };
+  }
+
   return {
     createToken: async (ttlMs, by) => tokens().create(ttlMs, by, fingerprintOf(secured().caPem)),
     tokens: async () => tokens().list(),
@@ -73,7 +87,19 @@ export function securityApi(agent: Agent): SecurityApi {
       if (renewed === undefined) throw new TypeError('what was written can be read');
       return applyRenewal(renewed, agent.certificateUsers(parts));
     },
-    caCertificate: () => security()?.caPem ?? null,
+    async authorityStatus() {
+      if (agent.cluster === null || security() === undefined) return null;
+      const { parts, found, cluster } = driving();
+      return authorityStatus(parts, found, cluster);
+    },
+    async renewAuthority(hold, by) {
+      const { parts, found, cluster } = driving();
+      const id = randomBytes(4).toString('hex');
+      const who = `${by === 'socket' ? 'a local user' : by} on ${cluster.node.name}`;
+      await beginAuthority(parts, { security: found, hold, by: who, id });
+      return authorityStatus(parts, found, cluster);
+    },
+    caCertificate: () => security()?.ca.certificate ?? null,
     isMember: (node, proof) => isEnrolled(agent.cluster?.node.view, node, proof),
   };
 }

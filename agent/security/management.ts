@@ -11,7 +11,7 @@ import { AgentError } from '../errors.ts';
 import type { Parts } from '../parts.ts';
 import { sleep } from '../platform/clock.ts';
 import { type GossipParts, gossipPartsOf } from './gossip.ts';
-import type { Secrets } from './store.ts';
+import { type Secrets, securityStore } from './store.ts';
 
 const record = v.object({ schema: v.literal(1), sealed: v.string() });
 const CIPHER = 'aes-256-gcm';
@@ -45,12 +45,40 @@ export function unseal(sealed: string, caKey: string): string | undefined {
 export interface ManagementParts extends GossipParts {
   /** Empty on a node that is not enrolled. */
   readonly caKey: () => string;
+  /** While the authority is renewed, the other key that it may be sealed with still. */
+  readonly otherCaKeys?: () => readonly string[];
 }
 
 export const managementPartsOf = (parts: Parts, kv: ConsulKv): ManagementParts => ({
   ...gossipPartsOf(parts, kv),
   caKey: () => parts.security.current()?.ca.key ?? '',
+  otherCaKeys: () => securityStore(parts.config).keys().slice(1),
 });
+
+/** Undefined for what was sealed with no key that is held here. */
+function unsealHere({ caKey, otherCaKeys }: ManagementParts, sealed: string): string | undefined {
+  for (const key of [caKey(), ...(otherCaKeys?.() ?? [])]) {
+    const token = unseal(sealed, key);
+    if (token !== undefined) return token;
+  }
+  return undefined;
+}
+
+/**
+ * On the active, once every member holds the key that signs: what was sealed with the one before is sealed with that one. True when
+ * it is so, or there is none; to be called again else.
+ */
+export async function resealManagement(parts: ManagementParts, to: Pick<ConsulKv, 'put'>): Promise<boolean> {
+  const key = `${parts.prefix}management`;
+  const got = await parts.kv.get(key, { consistency: 'consistent', deadlineMs: 2000 });
+  if (got.kind !== 'ok') return got.kind === 'absent';
+  const { sealed } = v.parse(record, JSON.parse(got.entry.value));
+  if (unseal(sealed, parts.caKey()) !== undefined) return true;
+  const token = unsealHere(parts, sealed);
+  if (token === undefined) return false;
+  const value = JSON.stringify({ schema: 1, sealed: seal(token, parts.caKey()) });
+  return (await to.put(key, value, { cas: got.entry.modifyIndex })).kind === 'ok';
+}
 
 /** Takes the cluster's token into this node's files. True when it was another one. Nothing while Consul does not answer. */
 export async function followManagement(parts: ManagementParts): Promise<boolean> {
@@ -59,7 +87,7 @@ export async function followManagement(parts: ManagementParts): Promise<boolean>
   if (secrets === undefined || caKey() === '') return false;
   const got = await kv.get(`${prefix}management`, { deadlineMs: 2000 });
   if (got.kind !== 'ok') return false;
-  const token = unseal(v.parse(record, JSON.parse(got.entry.value)).sealed, caKey());
+  const token = unsealHere(parts, v.parse(record, JSON.parse(got.entry.value)).sealed);
   if (token === undefined || token === secrets.managementToken) return false;
   // As they are now: the gossip key may have come meanwhile.
   store.saveSecrets({ ...(store.secrets() ?? secrets), managementToken: token } satisfies Secrets);
@@ -113,7 +141,7 @@ export async function endOldManagement(
   const got = await parts.kv.get(`${parts.prefix}management`, { deadlineMs: 2000 });
   if (got.kind !== 'ok' || !token) return;
   // Not by one that is itself old: it would end the one that counts.
-  const current = unseal(v.parse(record, JSON.parse(got.entry.value)).sealed, parts.caKey());
+  const current = unsealHere(parts, v.parse(record, JSON.parse(got.entry.value)).sealed);
   if (current === token) await admin().acl.revokeManagementTokens(token, { configured: true });
 }
 

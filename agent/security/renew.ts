@@ -41,12 +41,14 @@ export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): b
   );
 
 /**
- * Before a node that was off for long starts anything: with certificates that are over it would ask the others in vain. False when they
+ * Before a node that was off for long starts anything: with certificates that are over it would ask the others in vain, and so with
+ * one whose key is already the next one's, where a renewal broke off between the two files. False when they
  * still hold, or when it may not sign. The files alone: a Consul that runs has to be told.
  */
 export async function renewExpired(config: NodeConfig, now: number): Promise<boolean> {
   const over = expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter <= now);
-  if (!over || !securityStore(config).ca()?.key) return false;
+  const torn = loadSecurity(config)?.issuers.includes(null) === true;
+  if ((!over && !torn) || !securityStore(config).ca()?.key) return false;
   await renewCertificates(config);
   return true;
 }
@@ -77,6 +79,8 @@ export async function renewCertificates(
     });
   const { name, services = false } = before.certificate;
   const made = await issueOwn(before.ca, namesOf(config), name, { days, shared: !services && !ownNames });
+  // Another root signs here by now, and soon nobody trusts this one.
+  if (store.ca()?.key !== before.ca.key) return renewCertificates(config, { days, ownNames });
   for (const service of SERVICES) store.savePair(service, made[service]);
   return loadSecurity(config) ?? before;
 }

@@ -5,10 +5,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../cluster.ts';
 import type { ConsulKv } from '../consul/port.ts';
+import { renewWith } from '../core/lease.ts';
 import type { TxnOp } from '../core/ports.ts';
 import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import type { Parts } from '../parts.ts';
-import { everybodySigns, objectIn, type SignedRecords } from './signed_records.ts';
+import { drive } from '../runtime.ts';
+import { doNotSign, objectIn, type SignedRecords } from './signed_records.ts';
 import { joinTokens } from './tokens.ts';
 
 export interface SigningParts {
@@ -29,7 +31,7 @@ type Due = { readonly place: 'nodes' | 'joining'; readonly name: string; readonl
 export function due(records: SignedRecords, view: View): Due[] | null {
   const bad = Object.keys(view.unreadable ?? {});
   const inFolder = (key: string) => key.startsWith('nodes/') || key.startsWith('joining/');
-  if (!records.demanded() && (!everybodySigns(view) || bad.some(inFolder))) return null;
+  if (!records.demanded() && (doNotSign(view).length > 0 || bad.some(inFolder))) return null;
   const all = (
     place: Due['place'],
     held: Record<string, NodeRecord> | Record<string, JoiningRecord>,
@@ -46,6 +48,7 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
   if (found === null) return;
   // Before the mark: once it is there those without a signature are worth nothing.
   if (!(await joinTokens({ kv, prefix, now, records }).signAll())) return;
+  if (!records.demanded() && !(await signTombstones({ records, view, kv, prefix }))) return;
   const ops: TxnOp[] = [];
   // On condition of what was read: who is removed meanwhile does not come back by this.
   for (const { place, name, record } of found) {
@@ -62,12 +65,31 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
   if (ops.length > 0) await write(ops);
 }
 
+/** Those of a version before, or the records that were theirs could be put back. False: not known to be done. */
+async function signTombstones({
+  records,
+  view,
+  kv,
+  prefix,
+}: Pick<SigningParts, 'records' | 'view' | 'kv' | 'prefix'>): Promise<boolean> {
+  for (const name of view.removed.filter((one) => view.nodes[one] === undefined)) {
+    const got = await kv.get(`${prefix}removed/${name}`);
+    if (got.kind === 'unknown') return false;
+    const held = got.kind === 'ok' ? objectIn(got.entry.value) : {};
+    if (got.kind === 'absent' || records.isOurs('removed', name, held)) continue;
+    const value = JSON.stringify(records.sign('removed', name, held));
+    const done = await kv.put(`${prefix}removed/${name}`, value, { cas: got.entry.modifyIndex });
+    if (done.kind !== 'ok') return false;
+  }
+  return true;
+}
+
 /** A function to call again and again: does it on the active, and nothing elsewhere. */
 export function signingOf(
   { config, security }: Pick<Parts, 'config' | 'security'>,
-  { signed, memberKv, node }: Pick<Cluster, 'signed' | 'memberKv' | 'node'>,
-  write: SigningParts['write'],
+  { signed, memberKv, node, ports }: Pick<Cluster, 'signed' | 'memberKv' | 'node' | 'ports'>,
 ): () => Promise<void> {
+  const write = (ops: TxnOp[]) => drive(renewWith(node, ops), ports);
   return async () => {
     const { fence, view } = node;
     if (fence !== 'open' || view === null || !security.current()?.ca.key) return;

@@ -35,16 +35,18 @@ export interface Statement {
   readonly facts: readonly unknown[];
 }
 
-const ofNode = ({ hostIp, apiPort, postgresPort, certificate, proof, deviceId, leaving }: NodeRecord) => [
-  hostIp,
-  apiPort,
-  postgresPort,
-  certificate?.name ?? null,
-  certificate?.services === true,
-  proof ?? null,
-  deviceId ?? null,
-  leaving === true,
-];
+/** For whom the key of a new authority is sealed, once there is one. */
+const sealOf = ({ authority }: { authority?: unknown }): unknown =>
+  (authority as { seal?: unknown } | null | undefined)?.seal ?? null;
+
+const ofNode = (record: NodeRecord) => {
+  const { hostIp, apiPort, postgresPort, certificate, proof, deviceId, leaving } = record;
+  return [
+    ...[hostIp, apiPort, postgresPort],
+    ...[certificate?.name ?? null, certificate?.services === true],
+    ...[proof ?? null, deviceId ?? null, leaving === true, sealOf(record as object)],
+  ];
+};
 
 export interface Records {
   readonly nodes: NodeRecord;

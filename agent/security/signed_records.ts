@@ -57,14 +57,16 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
   let epoch = 0;
   let of = security.current();
   let trusted: readonly KeyObject[] | undefined;
-  /** Keys of tombstones by the index that was looked at. */
+  /** The mark and the tombstones, by the index that was looked at. */
   const looked = new Map<string, number>();
+  const newest = (name: string) => (Object.hasOwn(memory.members, name) ? memory.members[name] : undefined);
 
   function current() {
     const found = security.current();
     if (found !== of) {
       of = found;
       trusted = undefined;
+      looked.clear();
       epoch++;
     }
     return found;
@@ -103,7 +105,7 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
   }
 
   function remember(name: string, issued: number, gone: boolean): void {
-    if (issued <= (memory.members[name]?.issued ?? 0)) return;
+    if (issued <= (newest(name)?.issued ?? 0)) return;
     memory.members[name] = gone ? { issued, gone } : { issued };
     if (gone) epoch++;
     save();
@@ -111,7 +113,7 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
 
   const demanded = (): boolean => memory.demanded && current() !== undefined;
   const isMember = (name: string): boolean => {
-    const known = memory.members[name];
+    const known = newest(name);
     return !demanded() || (known !== undefined && known.gone !== true);
   };
 
@@ -121,12 +123,13 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
     if (found === undefined) {
       if (!memory.demanded) return undefined;
       const what = signatureIn(record) === undefined ? 'not signed' : 'signed for another record, or not';
-      const todo = place === 'nodes' && memory.members[name] !== undefined && isMember(name) ? ANEW : FIND;
+      const todo = place === 'nodes' && isMember(name) ? ANEW : FIND;
       return `${what} by the cluster's authority: ${todo}`;
     }
     if (place !== 'nodes' && place !== 'joining') return undefined;
-    const known = memory.members[name];
-    if (known !== undefined && memory.demanded && found.issued < known.issued)
+    const known = newest(name);
+    const past = known?.gone === true ? known.issued : (known?.issued ?? 0) - 1;
+    if (memory.demanded && found.issued <= past)
       return `older than what was signed for ${name} since, so somebody put it back: ${isMember(name) ? ANEW : FIND}`;
     if (place === 'nodes') remember(name, found.issued, false);
     return undefined;
@@ -143,7 +146,7 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
       const found = valid<'signed' | 'removed'>(place, name, objectIn(value));
       if (found === undefined) continue;
       if (place === 'removed') remember(name, found.issued, true);
-      else if (name === '' && !memory.demanded) {
+      else if (!memory.demanded) {
         memory.demanded = true;
         epoch++;
         save();
@@ -156,7 +159,7 @@ export function signedRecords({ clusterId, security, store, now, failed }: Signe
     sign(place, name, record) {
       const caKey = current()?.ca.key;
       if (!caKey) return record;
-      const issued = Math.max(now(), (memory.members[name]?.issued ?? 0) + 1);
+      const issued = Math.max(now(), (newest(name)?.issued ?? 0) + 1);
       return { ...record, signed: signatureOf(statement(place, name, record, issued), caKey) };
     },
     isOurs(place, name, record) {
@@ -191,11 +194,9 @@ export function objectIn(text: string): object {
   }
 }
 
-/** Does every member's agent know of signatures? Unknown is no. */
-export function everybodySigns(view: Pick<View, 'nodes' | 'states'>): boolean {
-  const members = Object.keys(view.nodes);
-  return members.length > 0 && members.every((name) => view.states[name]?.signs === true);
-}
+/** Members whose agents do not say that they sign. Unknown is no. */
+export const doNotSign = (view: Pick<View, 'nodes' | 'states'>): string[] =>
+  Object.keys(view.nodes).filter((name) => view.states[name]?.signs !== true);
 
 export const signedRecordsOf = (
   { config, security }: Pick<Parts, 'config' | 'security'>,

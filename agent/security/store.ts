@@ -9,11 +9,21 @@ import * as v from 'valibot';
 import type { Config, NodeConfig } from '../config.ts';
 import type { ConsulSecurity } from '../consul/server_config.ts';
 import type { NodeRecord } from '../core/records.ts';
-import { GROUP_READABLE, makeDir, PRIVATE, readJson, writeDurably, writeJson } from '../platform/files.ts';
+import {
+  GROUP_READABLE,
+  makeDir,
+  PRIVATE,
+  readJson,
+  removeDurably,
+  writeDurably,
+  writeJson,
+} from '../platform/files.ts';
+import { pemBlocks, pemText } from '../platform/tls/bundle.ts';
 import type { Ca } from '../platform/tls/ca.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
-import { readCertificate } from '../platform/tls/read.ts';
+import { keyFits, readCertificate } from '../platform/tls/read.ts';
 import { hasOwnName, membershipOf } from './names.ts';
+import { issuerOf, type Root, rootsOf, stampOf } from './roots.ts';
 
 /** Each has a key of its own, because each runs as a user of its own. */
 export const SERVICES = ['agent', 'consul', 'postgres'] as const;
@@ -53,6 +63,8 @@ export function securityFiles(config: Config) {
     dir: ssl_dir,
     ca: join(ssl_dir, 'ca.pem'),
     caKey: join(ssl_dir, 'ca.key'),
+    /** While the authority is renewed: the key that does not sign, not yet or no more. */
+    otherKeys: join(ssl_dir, 'ca-others.key'),
     secrets: join(own, 'secrets.json'),
     /** PostgreSQL's is handed to its helper, which keeps a copy its server may read. */
     pair: (service: ServiceName) => {
@@ -72,12 +84,34 @@ const read = (path: string): string | undefined =>
 
 export function securityStore(config: Config) {
   const files = securityFiles(config);
+  const signingKey = (): string => read(files.caKey) ?? '';
+  const roots = (): Root[] => rootsOf(read(files.ca) ?? '', signingKey());
+  const keys = (): string[] => [
+    ...new Set([...pemBlocks(signingKey()), ...pemBlocks(read(files.otherKeys) ?? '')]),
+  ];
   return {
     files,
-    /** `key` is empty until this node is enrolled: who is admitted only may check, and sign nothing. */
+    /** The one that signs. `key` is empty until this node is enrolled: who is admitted only may check, and sign nothing. */
     ca(): Ca | undefined {
-      const certificate = read(files.ca);
-      return certificate === undefined ? undefined : { certificate, key: read(files.caKey) ?? '' };
+      const [signing] = roots();
+      return signing === undefined ? undefined : { certificate: signing.certificate, key: signingKey() };
+    },
+    /** All that are trusted; the one that signs first. */
+    roots,
+    saveRoots(trusted: readonly Root[]): void {
+      makeDir(files.dir);
+      writeDurably(files.ca, pemText(trusted.map(({ certificate }) => certificate)), PUBLIC);
+    },
+    /** Keys of roots; the one that signs first. */
+    keys,
+    /** Broken off anywhere, no key is lost: what is given up goes last. */
+    saveKeys(signing: string, others: readonly string[]): void {
+      makeDir(files.dir);
+      const all = new Set([...others, ...keys(), signing]);
+      if (all.size > 1) writeDurably(files.otherKeys, pemText([...all]), PRIVATE);
+      writeDurably(files.caKey, signing, PRIVATE);
+      if (others.length > 0) writeDurably(files.otherKeys, pemText(others), PRIVATE);
+      else removeDurably(files.otherKeys);
     },
     saveCa({ certificate, key }: Ca): void {
       makeDir(files.dir);
@@ -107,6 +141,7 @@ export function securityStore(config: Config) {
       for (const path of [
         files.secrets,
         ...pairs.flatMap((p) => [p.key, p.certificate]),
+        files.otherKeys,
         files.caKey,
         files.ca,
       ])
@@ -118,7 +153,11 @@ export type SecurityStore = ReturnType<typeof securityStore>;
 
 /** The node's own part in the cluster's security, from its files; read once, and again when told so. */
 export interface Security {
+  /** Every root that is trusted, in one text; the one that signs first. */
   readonly caPem: string;
+  /** The same, one by one. */
+  readonly roots: readonly Root[];
+  /** The one that signs. */
   readonly ca: Ca;
   /** For calls to peers and to their Consul, and for our own HTTPS. */
   readonly tls: Required<ClientTls>;
@@ -126,6 +165,10 @@ export interface Security {
   readonly postgres: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
   /** As `nodes/NAME` has it. */
   readonly certificate: NonNullable<NodeRecord['certificate']>;
+  /** Of each of its certificates the root it comes from, as fingerprints; null: from none of them, or its key is another's. */
+  readonly issuers: readonly (string | null)[];
+  /** Another one for other roots or certificates. */
+  readonly stamp: string;
   readonly secrets: Secrets;
   /** Hash of the peer token, as `nodes/NAME` has it. */
   readonly proof: string;
@@ -153,16 +196,23 @@ export function loadSecurity(config: NodeConfig | Config): Security | undefined 
   ];
   if (!ca || !secrets || !own || !consul || !postgres) return undefined;
   const at = store.files.pair('consul');
+  const roots = store.roots();
+  const caPem = pemText(roots.map(({ certificate }) => certificate));
   return {
     ca,
-    caPem: ca.certificate,
-    tls: { ca: ca.certificate, cert: own.certificate, key: own.key },
-    postgres: { caPem: ca.certificate, certPem: postgres.certificate, keyPem: postgres.key },
+    caPem,
+    roots,
+    tls: { ca: caPem, cert: own.certificate, key: own.key },
+    postgres: { caPem, certPem: postgres.certificate, keyPem: postgres.key },
     certificate: certificateRecord({
       agent: own.certificate,
       consul: consul.certificate,
       postgres: postgres.certificate,
     }),
+    issuers: [own, consul, postgres].map(({ certificate, key }) =>
+      keyFits(certificate, key) ? (issuerOf(certificate, roots)?.fingerprint ?? null) : null,
+    ),
+    stamp: stampOf([caPem, own.certificate, consul.certificate, postgres.certificate]),
     secrets,
     proof: hashOf(secrets.peerToken),
     consul: {

@@ -1,30 +1,86 @@
-import { AgentError } from '../../agent/errors.ts';
-import { command } from '../command.ts';
+import { AgentError, usageError } from '../../agent/errors.ts';
+import type { AgentClient } from '../../agent/http/client_api.ts';
+import type { AuthorityStatus } from '../../agent/http/port.ts';
+import { command, durationOption } from '../command.ts';
 import { table } from '../table.ts';
+import { authorityText, waitForAuthority } from './authority.ts';
+
+const rows = (items: readonly { what: string; notAfter: string }[]) =>
+  items.length === 0
+    ? 'this manager has no certificates: it is in no cluster, or in one without TLS'
+    : table(
+        [
+          { title: 'certificate', value: ({ what }) => what },
+          { title: 'ends', value: ({ notAfter }) => notAfter },
+        ],
+        items,
+      );
+
+/** The ends are in this node's files, and known also while Consul is silent. */
+async function authorityOf(
+  client: AgentClient,
+): Promise<{ authority: AuthorityStatus | null; error?: string }> {
+  try {
+    return { authority: await client.authorityStatus() };
+  } catch (thrown) {
+    if (!(thrown instanceof AgentError)) throw thrown;
+    return { authority: null, error: thrown.message };
+  }
+}
 
 export default command({
   name: 'certificates',
-  description: "when this manager's certificates end; renew them, without a restart or a role change",
-  examples: ['agent cluster certificates', 'agent cluster certificates --renew'],
-  args: { renew: { type: 'boolean', description: 'make new ones now' } },
-  async run({ agent, args, print }) {
+  description:
+    "when certificates end, and who trusts which root; renew them, or the cluster's authority, without a role change",
+  examples: [
+    'agent cluster certificates',
+    'agent cluster certificates --renew',
+    'agent cluster certificates --renew-ca',
+    'agent cluster certificates --renew-ca --hold',
+  ],
+  args: {
+    renew: { type: 'boolean', description: "make this manager's anew, now" },
+    'renew-ca': {
+      type: 'boolean',
+      description: 'make a new authority for the cluster and new certificates everywhere, or go on with that',
+    },
+    hold: {
+      type: 'boolean',
+      description: 'with --renew-ca: stay where every node trusts the old root and the new one',
+    },
+    timeout: { type: 'string', valueHint: 'SECONDS', default: '300', description: 'how long to wait for it' },
+  },
+  async run({ agent, args, print, terminal }) {
+    if (args.hold === true && args['renew-ca'] !== true)
+      throw usageError('--hold is for --renew-ca', 'agent cluster certificates --renew-ca --hold');
+    if (args.renew === true && args['renew-ca'] === true)
+      throw usageError(
+        '--renew and --renew-ca are two things',
+        "--renew-ca makes this manager's certificates anew as well",
+      );
+    const timeout = await durationOption('timeout', args.timeout);
     const client = await agent();
-    const text = (items: readonly { what: string; notAfter: string }[]) =>
-      items.length === 0
-        ? 'this manager has no certificates: it is in no cluster, or in one without TLS'
-        : table(
-            [
-              { title: 'certificate', value: ({ what }) => what },
-              { title: 'ends', value: ({ notAfter }) => notAfter },
-            ],
-            items,
-          );
+    if (args['renew-ca'] === true) {
+      const begun = await client.renewAuthority(args.hold === true);
+      const authority = await waitForAuthority(client, begun, timeout, terminal);
+      return print({ authority }, () => authorityText(authority));
+    }
     if (args.renew !== true) {
       const items = await client.certificates();
-      return print({ items }, () => text(items));
+      const { authority, error } = await authorityOf(client);
+      const more =
+        error === undefined
+          ? authority === null
+            ? ''
+            : `\n${authorityText(authority)}`
+          : `\nauthority: ${error}`;
+      return print(
+        { items, authority, ...(error === undefined ? {} : { error }) },
+        () => `${rows(items)}${more}`,
+      );
     }
     const renewed = await client.renewCertificates();
-    print(renewed, () => text(renewed.items));
+    print(renewed, () => rows(renewed.items));
     if (renewed.failed.length === 0) return;
     throw new AgentError({
       class: 'transient',

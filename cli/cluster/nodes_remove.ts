@@ -1,6 +1,10 @@
 import { command, durationOption } from '../command.ts';
 import { waitFor } from '../progress.ts';
 
+/** A removal keeps out who is retired, and no thief: each member has had what makes members. */
+const STOLEN =
+  "\nif that machine may be in other hands, run 'agent cluster certificates --renew-ca': it holds the authority's key";
+
 export default command({
   name: 'remove',
   description:
@@ -14,6 +18,7 @@ export default command({
     const timeout = await durationOption('timeout', args.timeout);
     const client = await agent();
     const done = await waitFor(client, await client.remove(args.name), timeout, terminal);
-    print(done, () => `${args.name} is removed from the cluster`);
+    const { length } = await client.certificates().catch(() => []);
+    print(done, () => `${args.name} is removed from the cluster${length === 0 ? '' : STOLEN}`);
   },
 });

@@ -57,6 +57,14 @@ function unreadable({ unreadable: keys }: ClusterStatus): string {
   return `${each.join(', ')}; upgrade the agent of this node, or put the value right in Consul`;
 }
 
+/** A cluster of before, until every member is upgraded. */
+function unsigned({ unsigned: names }: ClusterStatus): string {
+  if (names === undefined) return '';
+  const why =
+    names.length === 0 ? 'in a moment' : `not while ${names.join(', ')} is off or of a version before`;
+  return `records of members count without one; they are demanded ${why}`;
+}
+
 /** They are let in by databases and firewalls already, so they are said. */
 const joining = ({ reservations = [] }: ClusterStatus): string =>
   reservations
@@ -74,7 +82,7 @@ export function clusterText(cluster: ClusterStatus, colored: boolean): string {
     ['lease times', leaseTimes(cluster)],
     ['not in force', notInForce(cluster.configuration).join('; ')],
     ['unreadable', unreadable(cluster)],
-
+    ['signatures', unsigned(cluster)],
     ['joining', joining(cluster)],
     ['paused', paused(cluster)],
     ['request', requested(cluster)],

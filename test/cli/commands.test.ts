@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { AgentError } from '../../agent/errors.ts';
+import type { AuthorityStatus } from '../../agent/http/port.ts';
 import {
   agentStatus,
   clusterStatus,
@@ -109,6 +110,18 @@ describe('what is read', () => {
     expect((await on.cli('cluster status')).out).toMatch(/joining +m4 \(10\.0\.0\.14\), reserved until /);
     on.agent.clusters = [clusterStatus({})];
     expect((await on.cli('cluster status')).out).not.toContain('joining');
+  });
+
+  test('cluster status says while records of members count without a signature, and for whom it waits', async () => {
+    const shown = async (more: Parameters<typeof clusterStatus>[0]) => {
+      on.agent.clusters = [clusterStatus(more)];
+      return (await on.cli('cluster status')).out;
+    };
+    expect(await shown({ unsigned: ['m3'] })).toMatch(
+      /signatures .*not while m3 is off or of a version before/,
+    );
+    expect(await shown({ unsigned: [] })).toMatch(/signatures .*in a moment/);
+    expect(await shown({})).not.toContain('signatures');
   });
 
   test('cluster status says aloud: no active, degraded, paused, a refused request', async () => {
@@ -270,7 +283,7 @@ describe('what is asked for', () => {
     expect(tty.err).toBe(
       '\r\u001b[K...      copy  0.00 s  1 kB of 4 kB\r\u001b[K...      copy  0.20 s  1 kB of 4 kB  5 kB/s\r\u001b[Kdone     copy  6.20 s\n',
     );
-    expect(tty.out).toBe('m3 is removed from the cluster\n');
+    expect(tty.out).toStartWith('m3 is removed from the cluster\n');
   });
 
   test('join hands every address and the token on', async () => {
@@ -401,6 +414,75 @@ describe('what is asked for', () => {
     on.agent.renewCertificates = async () => ['consul: no answer'];
     const partly = await on.cli('cluster certificates --renew');
     expect([partly.code, partly.err.includes('consul: no answer')]).toEqual([1, true]);
+  });
+
+  const status = (over: Partial<AuthorityStatus> = {}): AuthorityStatus => ({
+    phase: 'trust',
+    root: 'b'.repeat(64),
+    old: 'a'.repeat(64),
+    hold: false,
+    by: 'ann on m1',
+    since: '2026-11-28T10:00:00.000Z',
+    nodes: [
+      {
+        name: 'm1',
+        trusts: ['a'.repeat(64), 'b'.repeat(64)],
+        keys: ['a'.repeat(64)],
+        shows: 'a'.repeat(64),
+        joining: false,
+        silent: false,
+      },
+      { name: 'm3', trusts: null, keys: null, shows: null, joining: false, silent: true },
+    ],
+    waits: [],
+    next: null,
+    ...over,
+  });
+
+  test('a new authority: asked for once, its phases and whom it waits for are told until it is through', async () => {
+    const waits = [{ node: 'm3', why: 'does not trust the new root yet', silent: true }];
+    on.agent.authorities = [
+      status({ waits, next: 'bring m3 back' }),
+      status({ waits, next: 'bring m3 back' }),
+      status({ phase: 'renew' }),
+      status({ phase: 'done' }),
+    ];
+    const done = await on.cli('cluster certificates --renew-ca');
+    expect([done.code, on.agent.asked]).toEqual([0, [['renewAuthority', false, 'socket']]]);
+    expect(done.err.match(/1 of 3/g)).toHaveLength(1);
+    for (const said of ['m3 does not trust the new root yet, and is silent', 'next: bring m3 back', '2 of 3'])
+      expect(done.err).toContain(said);
+    expect(done.out).toContain('m1    aaaaaaaaaaaa bbbbbbbbbbbb  aaaaaaaaaaaa     aaaaaaaaaaaa');
+    expect(done.out).toContain('m3    ?                          ?                ?             silent');
+    on.agent.authorities = [status({ waits, next: 'bring m3 back' })];
+    const waiting = await on.cli('cluster certificates --renew-ca --timeout 1');
+    expect([
+      waiting.code,
+      waiting.err.includes('it waits: m3 does not trust the new root yet, and is silent'),
+    ]).toEqual([5, true]);
+    expect((await on.cli('cluster certificates')).out).toContain('waits: m3 does not trust the new root yet');
+    on.agent.authorities = [status({ hold: true })];
+    expect((await on.cli('cluster certificates --renew-ca --hold')).code).toBe(0);
+    for (const wrong of ['--hold', '--renew --renew-ca'])
+      expect((await on.cli(`cluster certificates ${wrong}`)).code).toBe(2);
+  });
+
+  test('when certificates end is told also while Consul says nothing of the authority', async () => {
+    on.agent.authorityStatus = async () => {
+      throw new AgentError({ class: 'transient', code: 'consul_unknown', message: 'Consul did not confirm' });
+    };
+    const shown = await on.cli('cluster certificates');
+    expect([
+      shown.code,
+      shown.out.includes('2028-11-22'),
+      shown.out.includes('authority: Consul did not confirm'),
+    ]).toEqual([0, true, true]);
+  });
+
+  test('who takes a node out is told what keeps out a thief', async () => {
+    expect((await on.cli('cluster nodes remove m3')).out).toContain('agent cluster certificates --renew-ca');
+    on.agent.certificates = () => [];
+    expect((await on.cli('cluster nodes remove m3')).out).not.toContain('--renew-ca');
   });
 
   test('pause, resume and reinit are filed', async () => {

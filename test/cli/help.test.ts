@@ -56,7 +56,7 @@ describe('help', () => {
             resume    end a pause: role changes are automatic again
        maintenance    leave a node alone while it is worked on; it is not made the active meanwhile
             reinit    throw a standby's database away and copy it again from the active
-      certificates    when this manager's certificates end; renew them, without a restart or a role change
+      certificates    when certificates end, and who trusts which root; renew them, or the cluster's authority, without a role change
 
     Use agent cluster <command> --help for more information about a command.
     "

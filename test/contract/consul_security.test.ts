@@ -68,7 +68,8 @@ test("a node's token writes its own state and what an active writes; it makes no
   expect(await kv.put(`${PREFIX}/state/${consul.name(FIRST)}`, '1')).toEqual({ kind: 'ok' });
   for (const key of ['next_master', 'sync', 'active', 'request', 'history/7'])
     expect(await kv.put(`${PREFIX}/${key}`, '1')).toEqual({ kind: 'ok' });
-  const members = ['nodes/evil', 'joining/evil', 'removed/evil', 'tokens/abc', 'gossip', 'config', 'cluster'];
+  const settings = ['gossip', 'config', 'cluster', 'signed'];
+  const members = ['nodes/evil', 'joining/evil', 'removed/evil', 'tokens/abc', ...settings];
   const others = [`state/${consul.name(SECOND)}`, 'other', 'nodes', 'configs', ...members];
   for (const key of [...others.map((other) => `${PREFIX}/${other}`), 'elsewhere']) {
     expect(await kv.put(key, '1')).toMatchObject({ kind: 'unknown', cause: { code: 'denied' } });

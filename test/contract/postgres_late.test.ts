@@ -291,9 +291,9 @@ if (asServerUser(import.meta.path)) {
       c = await group.server('c', { data: true, originalHba: hba() });
       expect(await c.pg.startPrimary(20_000)).toEqual(done);
     });
-    const block = () => {
-      rmSync(hba());
-      return hanging(hba());
+    const block = (path = hba()) => {
+      rmSync(path);
+      return hanging(path);
     };
     const clients = async () => {
       try {
@@ -361,12 +361,13 @@ if (asServerUser(import.meta.path)) {
 
     test('a start as primary that hangs past its deadline leaves a standby, and starts nothing', async () => {
       expect(await c.pg.stop('fast', 10_000, true)).toMatchObject({ kind: 'stopped' });
-      const file = block();
+      // Shut, as every start is, it reads none of the manager's rules.
+      const file = block(join(c.options.confDir, 'postgresql.conf'));
       const start = c.pg.startPrimary(300);
       await file.hangs();
       await moment();
-      file.replace(open);
-      file.letGo(open);
+      file.replace('');
+      file.letGo('');
       expect(await start).toMatchObject(failed);
       await moment();
       expect(await c.pg.facts(2000)).toMatchObject({ process: 'stopped', standbySignal: true });

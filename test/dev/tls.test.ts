@@ -6,12 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, type NodeConfig } from '../../agent/config.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
+import type { NodeRecord } from '../../agent/core/records.ts';
 import { createPeerCalls } from '../../agent/http/peer_calls.ts';
 import { createPeers } from '../../agent/http/peers.ts';
 import { reservationOf } from '../../agent/operations/admit.ts';
 import { admitRequestOf } from '../../agent/operations/join.ts';
+import { fingerprintOf } from '../../agent/platform/tls/read.ts';
 import { prepareJoin } from '../../agent/security/admission.ts';
-import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
+import { issueOwn, namesOf, newCommonName, signNode } from '../../agent/security/certificates.ts';
+import { signedRecords } from '../../agent/security/signed_records.ts';
 import {
   loadSecurity,
   type Pair,
@@ -20,6 +23,7 @@ import {
   type ServiceName,
   securityStore,
 } from '../../agent/security/store.ts';
+import { joinTokens } from '../../agent/security/tokens.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
 import { agentOn, prepare } from '../../cli/dev/cluster.ts';
 import { CLIENT, PORTS } from '../../cli/dev/layout.ts';
@@ -156,6 +160,101 @@ test('certificates are renewed on every node without a role change, a restart or
   }
 }, 300_000);
 
+const PREFIX = 'cloudify/cluster';
+/** Consul with the management token: all that a thief of it can write. */
+const managing = (name: string) => {
+  const { tls, secrets } = securityOf(name);
+  const servers = [`https://${host(name)}:8501`];
+  return createConsulClient({ servers, tls: () => tls, token: secrets.managementToken }).kv;
+};
+/** Signs as the members do: with the authority's key, for this cluster. */
+async function signer(name: string) {
+  const read = await managing(name).get(`${PREFIX}/cluster`);
+  if (read.kind !== 'ok') throw new Error('no cluster');
+  return signedRecords({
+    clusterId: JSON.parse(read.entry.value).id,
+    security: { current: () => securityOf(name) },
+    store: { load: (clusterId) => ({ clusterId, demanded: true, members: {} }), save: () => {} },
+    now: () => Date.now(),
+    failed: () => {},
+  });
+}
+
+test('who writes a member, a reservation and a join token into Consul by hand, with the management token, gets nothing', async () => {
+  const active = await t.activeName();
+  const kv = managing(active);
+  await eventually(
+    'signatures are demanded',
+    60_000,
+    async () => (await kv.get(`${PREFIX}/signed`)).kind === 'ok',
+  );
+  const { config } = loadConfig(t.node(active).config);
+  const evil = { ...config, node_name: 'evil', host_ip: await freeAddress() } as NodeConfig;
+  const secrets = await prepareJoin(evil, await token());
+  const ca = securityOf(active).ca;
+  // A certificate of the authority for itself: this thief got one somewhere, and lacks but the key.
+  const membership = newCommonName('evil');
+  const certificates = await signNode(ca, secrets.request.requests, namesOf(evil), membership);
+  const { proof } = secrets.request;
+  const certificate = { name: membership, fingerprint: 'ab'.repeat(32), services: true };
+  const { node } = reservationOf(admitRequestOf(evil), { certificate, proof });
+  const put = async (key: string, value: object) =>
+    expect((await kv.put(`${PREFIX}/${key}`, JSON.stringify(value))).kind).toBe('ok');
+  await put('nodes/evil', node);
+  await put('joining/evil', { schema: 1, at: new Date().toISOString(), node });
+  const made = await joinTokens({ kv, prefix: `${PREFIX}/`, now: () => Date.now() }).create(
+    600_000,
+    'eve',
+    fingerprintOf(ca.certificate),
+  );
+  const tls = { ca: ca.certificate, cert: certificates.agent, key: secrets.keys.agent };
+  const self = { node: 'evil', token: secrets.peerToken, tls };
+  const { fingerprint } = secrets;
+  const calls = createPeerCalls(PORTS.api, { fingerprint, self: () => self });
+  const peers = createPeers(
+    (name) => ({ host: host(name), port: PORTS.api }),
+    () => 'unused',
+    () => self,
+  );
+  await eventually('each node names it', 30_000, async () => {
+    const seen = await Promise.all(
+      t.nodes.map(async ({ name }) => JSON.parse((await agent(name, 'cluster', 'status', '--json')).stdout)),
+    );
+    return seen.every(({ unreadable }) => unreadable?.['nodes/evil'] && unreadable?.['joining/evil']);
+  });
+  const pair = { certificate: certificates.postgres, key: secrets.keys.postgres };
+  for (const { name } of t.nodes) {
+    expect([await peers.state(name, 2000), await peers.lags(name, 2000)]).toEqual([null, null]);
+    expect(knock(pair, name)).toContain(REFUSED);
+  }
+  for (const call of [calls.keep, calls.enrol])
+    expect(await call(host(active), '', 'evil').catch(({ code }) => code)).toBe('not_admitted');
+  const asked = await prepareJoin({ ...evil, node_name: 'worse' }, made.token);
+  const request = { ...admitRequestOf({ ...evil, node_name: 'worse' }), security: asked.request };
+  expect(await calls.admit(host(active), request).catch(({ code }) => code)).toBe('token_invalid');
+  const tokens = await agent(active, 'cluster', 'token', 'list');
+  expect(tokens.stdout).toMatch(new RegExp(`${made.row.id} +unsigned`));
+
+  // A member whose record was written over stays one; it writes it anew itself.
+  const standby = t.nodes.map(({ name }) => name).find((name) => name !== active) as string;
+  const held = await kv.get(`${PREFIX}/nodes/${standby}`);
+  const before = held.kind === 'ok' ? JSON.parse(held.entry.value) : {};
+  await put(`nodes/${standby}`, { ...before, hostIp: evil.host_ip, proof });
+  await eventually(`${standby} has put its record right`, 60_000, async () => {
+    const now = await kv.get(`${PREFIX}/nodes/${standby}`);
+    const record = now.kind === 'ok' ? JSON.parse(now.entry.value) : {};
+    return (
+      record.hostIp === before.hostIp &&
+      record.proof === before.proof &&
+      record.signed?.issued > before.signed.issued
+    );
+  });
+  for (const key of ['nodes/evil', 'joining/evil', `tokens/${made.row.id}`])
+    expect((await kv.delete(`${PREFIX}/${key}`)).kind).toBe('ok');
+  expect(await t.settled(60_000)).toBe(active);
+  await eventually('nothing is unreadable', 30_000, async () => (await t.status())?.unreadable === undefined);
+}, 240_000);
+
 /** What the replication role is told with this key; '' is a success. */
 function knock({ certificate, key }: Pair, on = 'n1'): string {
   const at = join(t.node(on).dir, 'knock');
@@ -215,7 +314,10 @@ test('a node of before, whose certificates share one name, gets one for each by 
     expect(written.kind).toBe('ok');
   };
   const { name: membership, fingerprint } = certificate;
-  await rewrite(`nodes/${name}`, (record) => ({ ...record, certificate: { name: membership, fingerprint } }));
+  const { sign } = await signer('n1');
+  await rewrite(`nodes/${name}`, (record) =>
+    sign('nodes', name, { ...(record as NodeRecord), certificate: { name: membership, fingerprint } }),
+  );
   await rewrite(`state/${name}`, ({ certificates: _, ...state }) => state);
   await eventually('the old name is let in', 30_000, () => knock(shared.consul) === '');
 
@@ -365,7 +467,8 @@ test('a reservation whose joiner has vanished ends by itself, and the gossip key
   const key = 'cloudify/cluster/joining/late';
   const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);
   const past = { ...held, at: new Date(Date.now() - 11 * 60_000).toISOString() };
-  expect((await kv.put(key, JSON.stringify(past))).kind).toBe('ok');
+  const signed = (await signer(active)).sign('joining', 'late', past);
+  expect((await kv.put(key, JSON.stringify(signed))).kind).toBe('ok');
   await eventually('it is gone', 60_000, async () => (await kv.get(key)).kind === 'absent');
   await eventually(
     'the key is another',

@@ -5,6 +5,7 @@ import type {
   Admission,
   AgentApi,
   AgentStatus,
+  AuthorityStatus,
   ClusterStatus,
   Health,
   LeaseReport,
@@ -349,6 +350,14 @@ export class FakeAgent implements AgentApi {
   renewCertificates: AgentApi['renewCertificates'] = async () => {
     this.#ask('renewCertificates');
     return [];
+  };
+  /** One after the other; the last one stays. Empty as in a plain cluster. */
+  authorities: AuthorityStatus[] = [];
+  authorityStatus: AgentApi['authorityStatus'] = async () =>
+    (this.authorities.length > 1 ? this.authorities.shift() : this.authorities[0]) ?? null;
+  renewAuthority: AgentApi['renewAuthority'] = async (hold, by) => {
+    this.#ask('renewAuthority', hold, by);
+    return (await this.authorityStatus()) as AuthorityStatus;
   };
   /** PEM; null as in a plain cluster. */
   authority: string | null = null;

@@ -16,6 +16,9 @@ export function secretsInMemory(first: Secrets, saved: () => void = () => {}) {
     reload: () => undefined,
     taken: () => {},
     inPostgres: () => undefined,
+    applied: () => {},
+    isApplied: () => false,
+    report: () => undefined,
   };
   return { store, security, secrets: () => secrets };
 }

@@ -114,6 +114,7 @@ const BODIES: Record<string, unknown> = {
   'PATCH /api/v1/nodes/:name': { priority: 10 },
   'POST /api/v1/tokens': { ttl: '1h' },
   'POST /api/v1/certificates/renew': {},
+  'POST /api/v1/authority/renew': { hold: true },
   'POST /api/v1/nodes/:name/reinit': {},
   'PUT /api/v3.1/cluster': CFY,
   'PATCH /api/v3.1/cluster': { master: 'm2' },

@@ -240,24 +240,34 @@ describe('a joining manager', () => {
     );
   });
 
-  test('is not admitted by somebody who shows the right authority and has no certificate of it', async () => {
-    const impostor = createHttpServer({
-      api: agent,
-      manager: { edition: 'premium', version: '4.6' },
-      secret: () => null,
-      open: false,
-      tls: async () => await nodeTls(other, 'm2', '127.0.60.7'),
-    });
-    await impostor.listenTcp('127.0.60.7', PORT);
-    try {
-      const calls = createPeerCalls(PORT, { fingerprint: fingerprintOf(ca.certificate) });
-      const failed = await calls.admit('127.0.60.7', request).catch((error: { code: string }) => error.code);
-      expect(failed).toBe('member_silent');
-      expect(agent.asked).toEqual([]);
-    } finally {
-      await impostor.close();
-    }
-  });
+  test.each([
+    ['', () => ca.certificate],
+    [', nor by one who adds his own to it', () => `${ca.certificate}${other.certificate}`],
+  ] as const)(
+    'is not admitted by somebody who shows the right authority and has no certificate of it%s',
+    async (_, said) => {
+      agent.authority = said();
+      const impostor = createHttpServer({
+        api: agent,
+        manager: { edition: 'premium', version: '4.6' },
+        secret: () => null,
+        open: false,
+        tls: async () => await nodeTls(other, 'm2', '127.0.60.7'),
+      });
+      await impostor.listenTcp('127.0.60.7', PORT);
+      try {
+        const calls = createPeerCalls(PORT, { fingerprint: fingerprintOf(ca.certificate) });
+        const failed = await calls
+          .admit('127.0.60.7', request)
+          .catch((error: { code: string }) => error.code);
+        expect(failed).toBe('member_silent');
+        expect(agent.asked).toEqual([]);
+      } finally {
+        agent.authority = ca.certificate;
+        await impostor.close();
+      }
+    },
+  );
 
   test('enrols with its certificate and its token, before it is a member', async () => {
     const self = () => ({ node: 'm4', token: 'token-of-m4', tls: own });

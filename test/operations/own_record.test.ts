@@ -41,6 +41,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     } as unknown as View | null,
     certificate: undefined as { name: string; fingerprint: string; services?: boolean } | undefined,
     shown: undefined as 'own' | 'shared' | undefined,
+    roots: undefined as object | undefined,
     puts: 0,
   };
   const files = {
@@ -53,6 +54,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
   const security = {
     current: () => world.certificate && { certificate: world.certificate, ca: { key: 'held' } },
     inPostgres: () => world.shown,
+    report: () => world.roots,
   };
   const said: string[] = [];
   const keep = ownRecord({

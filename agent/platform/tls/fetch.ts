@@ -4,9 +4,11 @@
  */
 import { keepOut } from '../environment.ts';
 
+import { pemBlocks } from './bundle.ts';
+
 /** PEM texts. */
 export interface ClientTls {
-  /** The only authority that is trusted. */
+  /** The roots that are trusted, and no other: two while the cluster's authority is renewed. */
   readonly ca: string;
   readonly cert?: string;
   readonly key?: string;
@@ -42,7 +44,7 @@ export function connectionOptions({ tls, once = false }: ConnectionWish): Record
     if (tls === undefined && !once) return {};
     return {
       client: create({
-        ...(tls === undefined ? {} : { caCerts: [tls.ca], ...pair(tls) }),
+        ...(tls === undefined ? {} : { caCerts: pemBlocks(tls.ca), ...pair(tls) }),
         // Deno alone would speak HTTP/2, where all requests share one connection; here a write has its own.
         http2: false,
         ...(once ? { poolMaxIdlePerHost: 0 } : {}),

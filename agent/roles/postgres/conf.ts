@@ -30,10 +30,10 @@ export type Settings = {
   generation: string;
 };
 
-export const clusterConf = (o: PgOptions): string => join(o.confDir, 'cluster.conf');
+export const clusterConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'cluster.conf');
 export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'postgresql.conf');
-export const hbaFile = (o: PgOptions): string => join(o.confDir, 'pg_hba.conf');
-export const identFile = (o: PgOptions): string => join(o.confDir, 'pg_ident.conf');
+export const hbaFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_hba.conf');
+export const identFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_ident.conf');
 
 /** How the server is started, by the driver as by its unit. */
 export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir'>): string[] => [

@@ -3,10 +3,14 @@ import type { Outcome } from '../../core/postgres.ts';
 import { createEarly } from './early.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
 import { apply, isLoaded } from './reload.ts';
+import { refusedRules } from './rules_check.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { isClient } from './sessions.ts';
 import { openSession, sqlState } from './sql.ts';
 import { type Deadline, deadline, poll } from './time.ts';
+
+/** Milliseconds for taking back what the server would not load. */
+const SHUTTING = 2000;
 
 export async function fence(server: Server, ms: number): Promise<Outcome> {
   const end = deadline(ms);
@@ -42,7 +46,15 @@ export async function unfence(server: Server, ms: number): Promise<Outcome> {
   return await attempt('unfence', async () => {
     const open = !(await server.settings.get()).fenced;
     if (!open || !(await isLoaded(server, end.left()))) {
-      const applied = await apply(server, { fenced: false }, end, claim);
+      let wrong: string | null = null;
+      const objection = async () => {
+        wrong = await refusedRules(server, end);
+        return wrong;
+      };
+      const applied = await apply(server, { fenced: false }, end, claim, objection);
+      // Not loaded, so nobody was let in by them: the files say shut again, as the server is.
+      if (wrong !== null)
+        await apply(server, { fenced: true }, deadline(SHUTTING), server.claims.take('fence', null));
       if (applied.kind !== 'done') return applied;
     }
     claim.check();

@@ -7,19 +7,21 @@ import { type RuleLine, tokensOf } from './rule_lines.ts';
 import type { TlsSettings } from './tls.ts';
 import { writeText } from './write_text.ts';
 
+type Options = Omit<PgOptions, 'starter'>;
+
 const AGENT_MAP = 'cloudify_agent';
 const MEMBERS_MAP = 'cloudify_members';
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** The agent over the Unix socket, and replication. Always in force. */
-function always(o: PgOptions, tls: TlsSettings | undefined): string[] {
+function always(o: Options, tls: TlsSettings | undefined): string[] {
   const self = quote(o.superuser);
   const local = o.localAuth === 'trust' ? 'trust' : `peer map=${AGENT_MAP}`;
   return [`local all ${self} ${local}`, `local replication ${self} ${local}`, ...replication(o, tls)];
 }
 
-function replication(o: PgOptions, tls: TlsSettings | undefined): string[] {
+function replication(o: Options, tls: TlsSettings | undefined): string[] {
   const peer = quote(o.replicationUser);
   // pg_rewind reads the files of its source through SQL.
   const targets = ['replication', quote(o.database)];
@@ -44,7 +46,7 @@ const written = (rules: readonly RuleLine[]): string => `${rules.map(({ text }) 
 
 /** Line by line, and where each is from. `original`: the manager's own rules; null when there are none. */
 export function hbaRules(
-  o: PgOptions,
+  o: Options,
   { fenced, tls }: Pick<Settings, 'fenced' | 'tls'>,
   original: readonly RuleLine[] | null,
 ): RuleLine[] {
@@ -62,7 +64,7 @@ export function hbaRules(
 
 /** Which OS users are the agent's role on the Unix socket, and which certificates are those of members. */
 export function identRules(
-  o: PgOptions,
+  o: Options,
   tls: TlsSettings | undefined,
   original: readonly RuleLine[] | null,
 ): RuleLine[] {
@@ -84,7 +86,7 @@ export type Access = {
 };
 
 /** Shut, nothing of the manager's is read: whatever is wrong with it, the fence is right. */
-export async function accessOf(o: PgOptions, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<Access> {
+export async function accessOf(o: Options, settings: Pick<Settings, 'fenced' | 'tls'>): Promise<Access> {
   const own = async (kind: 'hba' | 'ident') => (settings.fenced ? null : await ownRules(o, kind));
   const originals = { hba: o.clientHba === undefined ? await own('hba') : null, ident: await own('ident') };
   const hba = hbaRules(o, settings, originals.hba);

@@ -1,8 +1,10 @@
 /** The driver of the local PostgreSQL server, put together. */
 import { adopt } from './adopt.ts';
+import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
 import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
+import { examine } from './examine.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
@@ -45,6 +47,7 @@ export function createPostgres(o: PgOptions): Postgres {
     loss: createLossWatch(),
     turns: createTurns(),
     claims: createClaims(),
+    backoff: createBackoff(),
   };
   // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right that is over.
   withdrawPromotion(server);
@@ -55,11 +58,18 @@ export function createPostgres(o: PgOptions): Postgres {
     server.loss.sign();
   });
 
+  /** What kept the former data from starting says nothing of this. */
+  const anew = async <T>(work: () => Promise<T>): Promise<T> => {
+    server.backoff.clear();
+    return await work();
+  };
+
   return {
     facts: (ms) => facts(server, ms),
-    adopt: () => adopt(server),
+    adopt: () => anew(() => adopt(server)),
     preflight: () => preflight(o),
     rehearse: () => rehearse(o, REHEARSAL),
+    examine: () => examine(o),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),
@@ -85,8 +95,8 @@ export function createPostgres(o: PgOptions): Postgres {
     history: (tli) => readHistory(o, tli),
     reserveTimelines: (next) =>
       reserveTimelines(o, next, server.claims.under('upstream', deadline(RESERVING))),
-    basebackup: (from, progress, signal) => basebackup(server, from, progress, signal),
-    rewind: (from, progress, signal) => rewind(server, from, progress, signal),
+    basebackup: (from, progress, signal) => anew(() => basebackup(server, from, progress, signal)),
+    rewind: (from, progress, signal) => anew(() => rewind(server, from, progress, signal)),
     saveDivergence: (request) => saveDivergence(server, request),
     onLost: (callback) => server.loss.onLost(callback),
     abandon: () => server.claims.abandon(),

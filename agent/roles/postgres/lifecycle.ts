@@ -1,13 +1,12 @@
 /** Start. */
 
-import { Buffer } from 'node:buffer';
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { alive } from '../../platform/procfs.ts';
 import type { Claim } from './claims.ts';
+import { complaint, ENDED, type LogMarks, markLogs } from './complaint.ts';
 import { serverCommand } from './conf.ts';
 import { readControl } from './control.ts';
 import { endServer } from './ending.ts';
@@ -19,6 +18,7 @@ import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { sqlState } from './sql.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
@@ -27,6 +27,9 @@ import { OVERTAKEN, type Turn } from './turns.ts';
 const DYING = 1000;
 /** Milliseconds for the end of a server that should not have been started. */
 const UNDOING = 2000;
+
+/** SQLSTATEs of a login that is refused however often it is tried. */
+const FOR_GOOD = /^(28|3D)/;
 
 const standbySignal = (o: PgOptions): string => join(o.dataDir, 'standby.signal');
 
@@ -37,6 +40,8 @@ export function putStandbySignal(o: PgOptions): void {
 export async function start(server: Server, role: 'standby' | 'primary', ms: number): Promise<Outcome> {
   const end = deadline(ms);
   const claim = server.claims.take('start', role === 'primary' ? end : null);
+  const early = server.backoff.early(role);
+  if (early !== null && (await postmasterPid(server.o)) === null) return failed(early);
   const work = (turn: Turn) => attempt(`start as ${role}`, () => startNow(server, role, end, turn, claim));
   return await server.turns.start(end, work, () => undo(server));
 }
@@ -56,18 +61,24 @@ async function startNow(
   }
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
   const ended = (await postmasterPid(server.o)) === null;
-  if (first.kind === 'done' || role === 'primary' || !ended) return first;
+  if (first.kind === 'done' || role === 'primary' || !ended) return noted(server, role, first);
   const again = async (): Promise<Outcome> => ((await raiseFloors(server, claim)) ? DONE : first);
-  return await launched(server, end, turn, claim, again);
+  return noted(server, role, await launched(server, end, turn, claim, again));
 }
 
-/** Prepares and starts, with no stop between, and waits until it accepts connections. */
+function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
+  if (outcome.kind === 'done') backoff.clear();
+  else if (outcome.why.startsWith(ENDED)) backoff.failed(role, outcome.why);
+  return outcome;
+}
+
 /** Is it gone, or about to be? Its connections break a little before its process ends. */
 async function dying(pid: number, end: Deadline): Promise<boolean> {
   const gone = deadline(Math.min(DYING, end.left()));
   return (await poll(gone, 5, async () => (alive(pid) ? null : true))) === true && !end.over();
 }
 
+/** Prepares and starts, with no stop between, and waits until it accepts connections. */
 async function launched(
   server: Server,
   end: Deadline,
@@ -77,16 +88,18 @@ async function launched(
 ): Promise<Outcome> {
   const { o } = server;
   let pid = null as number | null;
+  let marks: LogMarks = new Map();
   const begun = await turn.launch(async () => {
     const ready = await prepared();
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
+    marks = await markLogs(o);
     claim.check();
     await o.starter.start(serverCommand(o));
     pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
-    return pid === null ? failed(await complaint(o)) : DONE;
+    return pid === null ? failed(await complaint(o, marks)) : DONE;
   });
-  return begun.kind === 'done' && pid !== null ? await accepting(server, pid, end, turn) : begun;
+  return begun.kind === 'done' && pid !== null ? await accepting(server, pid, end, turn, marks) : begun;
 }
 
 /** Nobody may be left with a server that a stop forbade and gave up waiting for. */
@@ -141,18 +154,24 @@ async function alreadyRunning(
   end: Deadline,
   turn: Turn,
 ): Promise<Outcome> {
-  const up = await accepting(server, pid, end, turn);
+  const up = await accepting(server, pid, end, turn, await markLogs(server.o));
   if (up.kind !== 'done') return up;
   const [row] = await server.link.query('select pg_is_in_recovery() as r', Math.max(1, end.left()));
   const is = row?.r === true ? 'standby' : 'primary';
   return is === role ? DONE : failed(`it runs as a ${is} already`);
 }
 
-async function accepting(server: Server, pid: number, end: Deadline, turn: Turn): Promise<Outcome> {
+async function accepting(
+  server: Server,
+  pid: number,
+  end: Deadline,
+  turn: Turn,
+  marks: LogMarks,
+): Promise<Outcome> {
   let last = 'it still starts';
   const up = await poll(end, 8, async () => {
     if (turn.stale()) return failed(OVERTAKEN);
-    if (!alive(pid)) return failed(await complaint(server.o));
+    if (!alive(pid)) return failed(await complaint(server.o, marks));
     // Its own word first: knocking at a server that recovers costs it a process each time.
     if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
     try {
@@ -160,32 +179,9 @@ async function accepting(server: Server, pid: number, end: Deadline, turn: Turn)
       return DONE;
     } catch (error) {
       last = (error as Error).message;
-      return null;
+      // No database or role of that name: it will not be there later either.
+      return FOR_GOOD.test(sqlState(error) ?? '') ? failed(`the agent cannot log in: ${last}`) : null;
     }
   });
   return up ?? failed(`not accepting connections in time: ${last}`);
-}
-
-/** The last lines of the server's log. */
-async function complaint(o: PgOptions): Promise<string> {
-  const general = 'the server ended while starting';
-  if (o.logFile === undefined) return general;
-  try {
-    const file = await open(o.logFile, 'r');
-    try {
-      const { size } = await file.stat();
-      const tail = Buffer.alloc(Math.min(size, 8192));
-      await file.read(tail, 0, tail.length, size - tail.length);
-      const told = tail.toString('utf8').trimEnd().split('\n').slice(-8);
-      const fatal = told.findLastIndex((line) => /\b(FATAL|PANIC):/.test(line));
-      // A wrong setting is named by a plain line before the fatal one, which only counts them.
-      const lines = told.slice(Math.max(0, fatal - 1), fatal + 1);
-      const said = lines.flatMap((line) => /\b(?:LOG|ERROR|FATAL|PANIC):\s+(.*)$/.exec(line)?.[1] ?? []);
-      return said.length > 0 ? `${general}: ${said.join('; ')}` : general;
-    } finally {
-      await file.close();
-    }
-  } catch {
-    return general;
-  }
 }

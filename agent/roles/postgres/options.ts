@@ -36,6 +36,8 @@ export type PgOptions = {
   port: number;
   /** Addresses to listen on; `host` alone when absent. */
   listen?: readonly string[];
+  /** An operator wrote `listen`: what the manager itself says of it does not count any more. */
+  listenDecided?: true;
   /** The agent's own role. Uses the Unix socket alone: over TCP it counts as a client. */
   superuser: string;
   /** The database that the agent's own connections and pg_rewind use. */

@@ -16,6 +16,7 @@ import type {
   WalSender,
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
+import type { Objection } from './examine.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -54,11 +55,16 @@ export interface Postgres {
   adopt(): Promise<Outcome>;
 
   /**
+  /**
    * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
    * not. Failed: file, key and what the server says. Changes nothing.
    */
   rehearse(): Promise<Outcome>;
-
+  /**
+   * What in the manager's own configuration stands in the way of a cluster, each with what to do. Changes nothing, and the server may
+   * run; takes a second or more. Throws when it cannot be looked at.
+   */
+  examine(): Promise<Objection[]>;
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**

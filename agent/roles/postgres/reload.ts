@@ -9,7 +9,10 @@ import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, poll } from './time.ts';
+import { type Deadline, deadline, poll } from './time.ts';
+
+/** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
+const PATIENCE = 300;
 
 /** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
 export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
@@ -22,17 +25,23 @@ export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
   writeDurably(path, kept, PRIVATE);
 }
 
-/** Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. */
+/**
+ * Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. `objection`: asked of
+ * the running server once the files are written; with one, they are not loaded, and the caller puts them right.
+ */
 export async function apply(
   server: Server,
   part: Partial<Omit<Settings, 'generation'>>,
   end: Deadline,
   claim: Claim,
+  objection?: () => Promise<string | null>,
 ): Promise<Outcome & { running?: boolean }> {
   await server.settings.change(part, claim);
   const pid = await postmasterPid(server.o);
   if (pid === null) return { ...DONE, running: false };
   await cleanAutoConf(server.o);
+  const why = (await objection?.()) ?? null;
+  if (why !== null) return failed(why);
   const loaded = await reload(server, pid, end);
   return loaded.kind === 'done' ? { ...DONE, running: true } : loaded;
 }
@@ -60,7 +69,14 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
       else signal(pid, 'SIGHUP');
     }
     let last: unknown = 'no answer';
+    let wrong: string | null = null;
+    let patience = deadline(PATIENCE);
     const shown = await poll(end, 4, async () => {
+      if (patience.over()) {
+        wrong = await wrongSettings(server, Math.max(1, end.left()));
+        patience = deadline(PATIENCE);
+      }
+      if (wrong !== null) return false;
       try {
         const rows = await link.fresh(
           "select current_setting('agent.generation', true) as g",
@@ -72,8 +88,28 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
         return null;
       }
     });
+    if (wrong !== null) return failed(wrong);
     return shown ? DONE : failed(`the server did not show the new settings in time (${String(last)})`);
   });
+}
+
+/**
+ * A line that the server cannot read keeps everything else from being loaded too, and only its log says so. A value
+ * that is refused, or waits for a restart, keeps nothing.
+ */
+async function wrongSettings({ link }: Server, ms: number): Promise<string | null> {
+  const rows = await link
+    .query(
+      `select sourcefile as file, sourceline as line, error from pg_file_settings
+       where error is not null and error <> 'setting could not be applied'`,
+      ms,
+    )
+    .catch(() => []);
+  if (rows.length === 0) return null;
+  const lines = rows.map(
+    ({ file, line, error }) => `${String(file)}, line ${String(line)}: ${String(error)}`,
+  );
+  return `PostgreSQL loads no settings before these lines are right: ${lines.join('; ')}`;
 }
 
 /** True when the running server has loaded what is written. Costs one query on the kept connection. */

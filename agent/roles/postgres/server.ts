@@ -1,5 +1,6 @@
 /** What the parts of the driver share. */
 import type { Outcome } from '../../core/postgres.ts';
+import type { Backoff } from './backoff.ts';
 import type { Claims } from './claims.ts';
 import type { Link } from './link.ts';
 import type { PgOptions } from './options.ts';
@@ -13,6 +14,7 @@ export type Server = {
   loss: LossWatch;
   turns: Turns;
   claims: Claims;
+  backoff: Backoff;
 };
 
 export const DONE: Outcome = { kind: 'done' };

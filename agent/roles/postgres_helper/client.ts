@@ -154,6 +154,7 @@ export function createHelperClient(o: HelperClient): Postgres {
     replication: (ms) => or(null, 'replication', [ms]),
     position: (ms) => or(null, 'position', [ms]),
     history: (tli) => or(null, 'history', [tli]),
+    examine: () => surely('examine'),
     inspect: () => surely('inspect'),
     preflight: () => surely('preflight'),
     async setIdentity(name) {

@@ -47,6 +47,7 @@ export const manners: Readonly<Record<Method, Manner>> = {
   position: { ms: 0, slack: 300 },
   replication: { ms: 0, slack: 300 },
   preflight: { limit: 30_000, slack: usual },
+  examine: { limit: 300_000, slack: usual },
   inspect: { limit: 5000, slack: usual },
   history: { limit: 5000, slack: usual },
   adopt: { limit: 30_000, slack: usual },

@@ -33,6 +33,7 @@ export class FakeDriver {
       await this.hold;
       return this.facts;
     },
+    examine: async () => [],
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),

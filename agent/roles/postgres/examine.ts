@@ -1,0 +1,165 @@
+/** What in the manager's own configuration stands in the way of a cluster. Looked at before anything changes; changes nothing. */
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { dataVersion } from '../../platform/paths.ts';
+import { run } from '../../platform/process.ts';
+import type { ConfEntry } from './manager_conf.ts';
+import type { PgOptions } from './options.ts';
+import { originalConf, ownEntries, placesOf, rulesFile, sourceOf } from './originals.ts';
+import { tryRules } from './rules_check.ts';
+import { wrongSsl } from './ssl_files.ts';
+
+type Options = Omit<PgOptions, 'starter'>;
+
+/** `mend`: what to write where. */
+export type Objection = { what: string; mend: string };
+
+const at = ({ name, value, file, line }: ConfEntry): string => `${name} = '${value}' (${file}, line ${line})`;
+
+/**
+ * All of it. Nothing of a directory without a database: that is said elsewhere. `untried`: why the rules could not be tried, which
+ * is no objection: they are looked at again before clients are let in by them.
+ */
+export async function examine(o: Options, untried: (why: string) => void = () => {}): Promise<Objection[]> {
+  if (dataVersion(o.dataDir) === undefined) return [];
+  const wrong = await unreadable(o);
+  if (wrong.length > 0) return wrong;
+  return [...moved(o), ...tooFew(o), ...misnamed(o), ...ssl(o), ...(await refused(o, untried))];
+}
+
+/** The server's own word on the manager's settings. It prints one of them, and starts nothing. */
+async function unreadable(o: Options): Promise<Objection[]> {
+  const conf = originalConf(o);
+  if (conf === null) return [];
+  const args = ['-C', 'data_directory', '-D', o.dataDir, '-c', `config_file=${conf}`];
+  const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined };
+  const { code, stderr } = await run(join(o.binDir, 'postgres'), args, { deadline: 30_000, env });
+  if (code === 0) return [];
+  const said = stderr.split('\n').flatMap((line) => /\b[A-Z]+: {2}(.*)$/.exec(line)?.[1] ?? []);
+  const why = said.length === 0 ? stderr.trim() : said.join('; ');
+  return [{ what: `PostgreSQL does not take ${conf}: ${why}`, mend: 'correct that line' }];
+}
+
+/** The last word on each of these, of the manager's own. */
+function lastOf(entries: readonly ConfEntry[], name: string): ConfEntry | undefined {
+  return entries.findLast((entry) => entry.name === name && entry.value !== '');
+}
+
+/** Where clients find the database now, and would not any more. */
+function moved(o: Options): Objection[] {
+  const entries = ownEntries(o);
+  const found: Objection[] = [];
+  const port = lastOf(entries, 'port');
+  if (port !== undefined && Number(port.value) !== o.port)
+    found.push({
+      what: `clients find this database at ${at(port)}; it would be moved to port ${o.port}`,
+      mend: `set postgres.port: ${port.value} in agent.yaml of every manager, or port = ${o.port} in ${port.file}`,
+    });
+  return [...found, ...elsewhere(o, entries), ...otherSocket(o, entries)];
+}
+
+const LOCAL: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+/** What the manager listens on is not given up in silence, unless an operator decided what to listen on. */
+function elsewhere(
+  o: Pick<PgOptions, 'listen' | 'listenDecided' | 'host'>,
+  entries: readonly ConfEntry[],
+): Objection[] {
+  const set = lastOf(entries, 'listen_addresses');
+  if (set === undefined || o.listenDecided) return [];
+  const ours = o.listen ?? [o.host];
+  const asked = set.value.split(',').map((one) => one.trim().replace(/^"(.*)"$/, '$1'));
+  const covered = (one: string) => one === '' || ours.includes(one) || LOCAL.includes(one);
+  const lost = asked.filter((one) => !covered(one));
+  if (lost.length === 0) return [];
+  const all = lost.includes('*') ? ['0.0.0.0', '::'] : [...new Set([...ours, ...lost])];
+  const list = (addresses: readonly string[]) => JSON.stringify(addresses).replaceAll(',', ', ');
+  return [
+    {
+      what: `this database listens on ${at(set)}; it would listen on ${ours.join(' and ')} alone`,
+      mend: `set postgres.listen: ${list(all)} in agent.yaml, or ${list(ours)} there if those are enough`,
+    },
+  ];
+}
+
+const real = (path: string): string => {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+};
+
+function otherSocket(o: Pick<PgOptions, 'socketDir'>, entries: readonly ConfEntry[]): Objection[] {
+  const set = lastOf(entries, 'unix_socket_directories') ?? lastOf(entries, 'unix_socket_directory');
+  if (set === undefined) return [];
+  const dirs = set.value.split(',').map((dir) => dir.trim().replace(/^"(.*)"$/, '$1'));
+  if (dirs.map(real).includes(real(o.socketDir))) return [];
+  return [
+    {
+      what: `clients find the socket of this database at ${at(set)}; it would be moved to ${o.socketDir}`,
+      mend: `set postgres.socket_dir: ${dirs[0]} in agent.yaml, or unix_socket_directories = '${o.socketDir}' in ${set.file}`,
+    },
+  ];
+}
+
+/** What superuser_reserved_connections in cluster.conf takes, and a few for clients. */
+const LEAST_CONNECTIONS = 16;
+
+function tooFew(o: Options): Objection[] {
+  const set = lastOf(ownEntries(o), 'max_connections');
+  const over = o.parameters?.max_connections;
+  const value = Number(over ?? set?.value ?? LEAST_CONNECTIONS);
+  if (!(value < LEAST_CONNECTIONS)) return [];
+  const where =
+    over === undefined && set !== undefined ? `${set.file}, line ${set.line}` : 'postgres.parameters';
+  return [
+    {
+      what: `max_connections is ${value} (${where}); the cluster keeps 8 of them for itself, and the server does not start with fewer than 9`,
+      mend: `set max_connections to ${LEAST_CONNECTIONS} or more there`,
+    },
+  ];
+}
+
+/** With certificates of the cluster, none of its own counts. */
+const ssl = (o: Options): Objection[] =>
+  o.replicationAuth === 'certificate' ? [] : wrongSsl(o.dataDir, ownEntries(o));
+
+/** A file of rules that is named and is not there, or two that are named. */
+function misnamed(o: Options): Objection[] {
+  if (o.clientHba !== undefined) return [];
+  const set = ownEntries(o).findLast((entry) => entry.name === 'hba_file');
+  const named = set === undefined ? undefined : placesOf(o, set).find(existsSync);
+  if (o.originalHba !== undefined && !existsSync(o.originalHba))
+    return [
+      {
+        what: `there is no ${o.originalHba}, which postgres.original_hba names`,
+        mend:
+          named === undefined
+            ? 'correct postgres.original_hba in agent.yaml'
+            : `take it out, and ${named} is used`,
+      },
+    ];
+  if (set !== undefined && named === undefined)
+    return [{ what: `there is no ${set.value}, which ${sourceOf(set)} names`, mend: 'correct that line' }];
+  const own = named ?? join(o.dataDir, 'pg_hba.conf');
+  const used = rulesFile(o, 'hba')?.path ?? own;
+  if (!existsSync(own) || real(own) === real(used)) return [];
+  return [
+    {
+      what: `this database lets clients in by ${own}; postgres.original_hba names ${used}`,
+      mend: `set postgres.original_hba: ${own} in agent.yaml, or take it out; rules for the cluster alone go to postgres.client_hba`,
+    },
+  ];
+}
+
+async function refused(o: Options, untried: (why: string) => void): Promise<Objection[]> {
+  const wrong = await tryRules(o).catch((thrown: Error): string[] => {
+    untried(thrown.message);
+    return [];
+  });
+  return wrong.map((what) => ({
+    what: `PostgreSQL does not take the rules for clients: ${what}`,
+    mend: 'correct that line; as it is, the server would leave out all of them',
+  }));
+}
