@@ -15,6 +15,7 @@ const BEGIN_WITHIN = 5_000;
 /** ms. A socket that is made anew is away for less. */
 const ABSENT_FOR = 500;
 const PAUSE = 50;
+const TOO_SLOW = 'too slow';
 /** Characters. */
 const ANSWER_MAX = 1_000_000;
 /** What the other end says first. */
@@ -48,18 +49,22 @@ export async function callOverSocket(call: RootCall): Promise<RunResult | undefi
   const beginWithin = Math.min(call.beginWithin ?? BEGIN_WITHIN, call.deadline);
   const until = boottime() + beginWithin / 1000;
   const question = `${JSON.stringify({ until, call: call.words })}\n`;
+  let told = '';
   for (;;) {
     const last = await ask(call.path, question, beginWithin - passed(), call.deadline - passed());
     if (last.kind === 'answer') return { ...last.result, duration: passed() };
     if (last.kind === 'again') {
       if (last.why === 'EACCES' || (last.why === 'ENOENT' && passed() > ABSENT_FOR)) return undefined;
       if (passed() + PAUSE < beginWithin) {
+        told = last.why;
         await sleep(PAUSE);
         continue;
       }
     }
     const asked = last.kind === 'lost' ? 'it may have been done' : 'nothing was done';
-    return { stdout: '', stderr: `no answer at ${call.path} (${last.why}): ${asked}`, duration: passed() };
+    // Cut short by the time alone, the last try says less than those before.
+    const why = last.why === TOO_SLOW && told !== '' ? told : last.why;
+    return { stdout: '', stderr: `no answer at ${call.path} (${why}): ${asked}`, duration: passed() };
   }
 }
 
@@ -85,7 +90,7 @@ function ask(path: string, question: string, beginWithin: number, deadline: numb
       socket.destroy();
       resolve(outcome);
     };
-    const begin = setTimeout(() => end({ kind: 'again', why: 'too slow' }), Math.max(0, beginWithin));
+    const begin = setTimeout(() => end({ kind: 'again', why: TOO_SLOW }), Math.max(0, beginWithin));
     const over = setTimeout(
       () => end({ kind: 'answer', result: { ended: 'deadline', stdout: '', stderr: '' } }),
       Math.max(0, deadline),

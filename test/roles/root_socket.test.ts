@@ -153,7 +153,7 @@ describe('given up', () => {
   test('at the deadline, when the answer does not come', async () => {
     const path = join(folder(), 'call.sock');
     await listen(path, (socket) => void socket.write('ready\n'));
-    expect(await call(path, { deadline: 300 })).toMatchObject({ ended: 'deadline' });
+    expect(await call(path, { deadline: 3000 })).toMatchObject({ ended: 'deadline' });
   });
 
   test('before it was asked, when nobody greets: the question is not left behind', async () => {
@@ -192,7 +192,7 @@ test('somebody else who listens there is told nothing', async () => {
     socket.write('220 mail.example ESMTP\r\n');
     socket.on('data', (bytes) => void heard.push(bytes.toString()));
   });
-  expect((await call(path, { beginWithin: 300 }))?.stderr).toContain('speaks otherwise');
+  expect((await call(path, { beginWithin: 3000 }))?.stderr).toContain('speaks otherwise');
   expect(heard).toEqual([]);
 });
 
