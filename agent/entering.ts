@@ -7,7 +7,9 @@ import { createPeerCalls } from './http/peer_calls.ts';
 import type { JoinOptions, StartOptions } from './http/port.ts';
 import { durableStore, type joiningStore, type Membership, type membershipStore } from './identity.ts';
 import type { Logger } from './log.ts';
-import { admitRequestOf, enrolSurely, joinCluster, refuseUnlessEmpty } from './operations/join.ts';
+import { admitRequestOf, enrolSurely, joinCluster } from './operations/join.ts';
+import { refuseUnlessEmpty } from './operations/not_empty.ts';
+import { refuseSettings } from './operations/settings.ts';
 import { startCluster } from './operations/start.ts';
 import type { Steps } from './operations/tracker.ts';
 import type { Parts } from './parts.ts';
@@ -66,7 +68,10 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
   }
 
   return {
-    refuseUnlessEmpty: (parts: Parts): Promise<void> => refuseUnlessEmpty(parts),
+    async refuseUnlessEmpty(parts: Parts): Promise<void> {
+      await refuseUnlessEmpty(parts);
+      await refuseSettings(parts.pg);
+    },
 
     /** A join whose undoing did not get to its end: nothing new is begun over it. */
     refuseUnfinished(): void {

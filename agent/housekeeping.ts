@@ -103,6 +103,14 @@ export function housekeeping(o: HousekeepingParts) {
     await pg.ensureReplicationRole(2000).catch(() => {});
   }
 
+  /** Whoever set them shall know where they went: PostgreSQL said to him that they were set. */
+  async function settings(): Promise<void> {
+    if (!node.pg?.accepting) return;
+    const held = await pg.holdSettings(2000);
+    if (held.kind !== 'done' || held.taken === undefined || held.taken.length === 0) return;
+    log.warn(`ALTER SYSTEM had set ${held.taken.join(', ')}, the agent's while clustered: taken out again`);
+  }
+
   return {
     admitted,
     /** Tell every part the list of members now. Resolves with what failed. */
@@ -143,6 +151,7 @@ export function housekeeping(o: HousekeepingParts) {
             });
         }
         if (performance.now() - choreAt > EVERY) {
+          await settings();
           await role();
           await o.chore?.().catch(() => {});
           choreAt = performance.now();

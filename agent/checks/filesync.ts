@@ -1,5 +1,6 @@
 /** Are the manager's files replicated: Syncthing answers, every folder can be used, a standby connected and catching up? */
-import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
+import { itemsInWords } from '../roles/files/facts_failed.ts';
+import type { FileFacts, FilesStatus, FolderStatus } from '../roles/files/port.ts';
 import { type Check, type CheckResult, fail, pass, type Role, warn } from './port.ts';
 
 export interface FilesReader {
@@ -65,7 +66,7 @@ export function filesync(files: FilesReader, { now, wall, ttl, role }: FilesyncO
       if (broken !== undefined) return fail(`folder ${broken.id}: ${broken.error}`);
       const failing = folders.find(({ errors }) => errors > 0);
       if (failing !== undefined)
-        return fail(`folder ${failing.id}: Syncthing cannot take over some items (see its log)`);
+        return fail(`folder ${failing.id}: ${failing.errors} items cannot be replicated${named(failing)}`);
       if (facts.errors > 0) return fail(notes.at(-1) ?? 'local changes stay after a revert');
       const bad = lasting(troubleOf(facts, status, role(), ttl));
       if (bad !== null) return bad;
@@ -76,6 +77,9 @@ export function filesync(files: FilesReader, { now, wall, ttl, role }: FilesyncO
     },
   };
 }
+
+const named = ({ failed = [] }: FolderStatus): string =>
+  failed.length === 0 ? ' (see the log of Syncthing)' : `: ${itemsInWords(failed)}`;
 
 /** Why this copy cannot be trusted to become, or to stay, what the active has. */
 function troubleOf(facts: FileFacts, status: FilesStatus, role: Role, ttl: number): Trouble | null {

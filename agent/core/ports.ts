@@ -52,6 +52,8 @@ export type FileFacts = {
   needBytes: number;
   errors: number;
   mode: 'sendonly' | 'receiveonly' | 'unknown';
+  /** Of an active: what it has and no other can be sent, in words with the first names. They count among `needItems`. */
+  unsent?: string;
 };
 
 export const NO_FILES: FileFacts = {

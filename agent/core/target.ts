@@ -92,6 +92,7 @@ function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
   if (unready.length > 0) return `it does not have ${unready.join(' and ')} yet`;
   const files = n.view?.states[target]?.files;
   if (n.files.state === 'off' || files === undefined) return null;
+  if (n.files.unsent !== undefined) return `it lacks what cannot be sent: ${n.files.unsent}`;
   if (files.state === 'behind') return `it lacks ${files.needItems} files (${files.needBytes} bytes)`;
   return files.state === 'unknown' ? 'the state of its files is not known' : null;
 }

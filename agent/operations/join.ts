@@ -12,7 +12,7 @@ import type { Files } from '../roles/files/port.ts';
 import { version } from '../version.ts';
 import { refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
-import { refuseSettings } from './settings.ts';
+import { refuseCopy } from './settings.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type JoinParts = {
@@ -42,19 +42,6 @@ const CONSUL_VOTES = 60_000;
 const FOLLOWS = 60_000;
 /** Files that come no closer for this long are not waited for. */
 const FILES_STALL = 30_000;
-
-/** Refuses a manager that is not empty, or where no copy could be put. Changes nothing. */
-export async function refuseUnlessEmpty({ config, pg }: Pick<Parts, 'config' | 'pg'>): Promise<void> {
-  const { empty, unfit } = await pg.inspect();
-  if (empty && unfit === undefined) return;
-  const there = `this manager is not empty: there is data in ${config.postgres.data_dir}`;
-  throw new AgentError({
-    class: 'operator',
-    code: unfit === undefined ? 'manager_not_empty' : 'data_dir_unfit',
-    message: unfit === undefined ? there : `no database can be copied here: ${unfit}`,
-    hint: 'join a manager without data; what is here would be lost. Move it away first if it can be given up',
-  });
-}
 
 /** What a joining manager says of itself. */
 export function admitRequestOf(config: NodeConfig): AdmitRequest {
@@ -109,14 +96,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
         ({ what, ...sizes }) => report({ detail: what, ...sizes }),
         given.signal,
       );
-      if (done.kind !== 'done')
-        throw new AgentError({
-          class: 'transient',
-          code: 'basebackup_failed',
-          message: `the database was not copied: ${done.why}`,
-        });
-      // With the data there is more to be seen: what its libraries say, and settings that came with it.
-      await refuseSettings(pg);
+      await refuseCopy(done, pg);
     });
     if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
     await step('joining Consul', async () => {
@@ -230,7 +210,6 @@ export async function enrolSurely<T>(
 
 /** The first address that answers decides: a refusal is final, silence is not. */
 async function admitSomewhere(parts: JoinParts): Promise<Admission> {
-  await refuseSettings(parts.parts.pg);
   let silence: unknown;
   const until = performance.now() + ADMISSION;
   do {

@@ -1,4 +1,5 @@
 /** Does the server take what it is configured with? Asked before anything changes: one that does not start is of no use as a member. */
+import type { Outcome } from '../core/postgres.ts';
 import { AgentError } from '../errors.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 
@@ -11,5 +12,15 @@ export async function refuseSettings(pg: Pick<Postgres, 'rehearse'>): Promise<vo
     code: 'settings_refused',
     message: `PostgreSQL would not start with its settings. ${tried.why}`,
     hint: "correct them there, or leave them out; 'agent doctor' tries them too",
+  });
+}
+
+/** With the data there is more to be seen: what libraries say, and settings that came with it. Throws transient `basebackup_failed` too. */
+export async function refuseCopy(done: Outcome, pg: Pick<Postgres, 'rehearse'>): Promise<void> {
+  if (done.kind === 'done') return await refuseSettings(pg);
+  throw new AgentError({
+    class: 'transient',
+    code: 'basebackup_failed',
+    message: `the database was not copied: ${done.why}`,
   });
 }

@@ -9,7 +9,6 @@ import type { ClusterRecord, ConfigRecord, NodeRecord } from '../core/records.ts
 import { AgentError } from '../errors.ts';
 import { type Membership, newId, newSecret } from '../identity.ts';
 import type { Parts } from '../parts.ts';
-import { fail } from '../platform/finding.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { foundSecurity } from '../security/found.ts';
 import { replicationNames } from '../security/names.ts';
@@ -49,8 +48,6 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
         hint: "a cluster starts on the manager that has the data: set postgres.data_dir, or run 'agent cluster join' here",
       });
     }
-    // While its clients are still in: what is found later, they wait for.
-    refuseUnfit((await pg.examine()).map(({ what, mend }) => fail('own_settings', what, mend)));
     await refuseSettings(pg);
     return facts.systemId;
   });

@@ -7,6 +7,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { examine } from '../../agent/roles/postgres/examine.ts';
+import { takenFile } from '../../agent/roles/postgres/originals.ts';
 import { asServerUser, createGroup, type TestGroup, type TestServer } from '../fixtures/postgres.ts';
 
 if (asServerUser(import.meta.path)) {
@@ -33,7 +35,7 @@ if (asServerUser(import.meta.path)) {
       set(
         "port = 5433\nlisten_addresses = '*'\nunix_socket_directories = '/tmp, /var/tmp'\nmax_connections = 8",
       );
-      expect(await a.pg.examine()).toEqual([
+      expect(await examine(a.options)).toEqual([
         {
           what: `clients find this database at port = '5433' (${conf}, line ${line}); it would be moved to port ${port}`,
           mend: `set postgres.port: 5433 in agent.yaml of every manager, or port = ${port} in ${conf}`,
@@ -58,8 +60,8 @@ if (asServerUser(import.meta.path)) {
       set(`port = ${port}`);
       appendFileSync(join(a.options.dataDir, 'postgresql.auto.conf'), "port = '5434'\n");
       expect(await a.pg.adopt()).toEqual({ kind: 'done' });
-      expect((await a.pg.examine()).map(({ mend }) => mend)).toEqual([
-        `set postgres.port: 5434 in agent.yaml of every manager, or port = ${port} in ${a.options.dataDir}/postgresql.auto.conf.before_cluster`,
+      expect((await examine(a.options)).map(({ mend }) => mend)).toEqual([
+        `set postgres.port: 5434 in agent.yaml of every manager, or port = ${port} in ${takenFile(a.options)}`,
       ]);
     });
   });

@@ -208,6 +208,16 @@ if (asServerUser(import.meta.path)) {
         state: 'warn',
         what: expect.stringContaining('in production'),
       });
+      expect(await a.pg.startPrimary(60_000)).toEqual(done);
+    });
+
+    test('a backup that is restored into a member is not opened by the agent, and keeps its signal', async () => {
+      expect(await a.pg.stop('fast', 30_000, false)).toMatchObject({ kind: 'stopped' });
+      const signal = join(a.options.dataDir, 'recovery.signal');
+      writeFileSync(signal, '');
+      const refused = await a.pg.startPrimary(30_000);
+      expect(refused).toMatchObject({ kind: 'failed', why: expect.stringContaining(signal) });
+      expect(existsSync(signal)).toBe(true);
     });
   });
 

@@ -74,7 +74,26 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby', streaming: true });
     });
 
-    test('ALTER SYSTEM on a running standby is out again with the next change of the agent', async () => {
+    test('ALTER SYSTEM on a running standby is without effect, and out again with the next change of the agent', async () => {
+      await b.sql("alter system set recovery_min_apply_delay = '1h'");
+      await b.sql(`alter system set restore_command = 'touch ${asked}'`);
+      await b.sql('select pg_reload_conf()');
+      await new Promise((next) => setTimeout(next, 500));
+      expect(await shown(b)).toEqual([]);
+      // What is on no command line is in force until the agent looks next.
+      await b.sql("alter system set synchronous_commit = 'off'");
+      await b.sql("alter system set work_mem = '7MB'");
+      await b.sql('select pg_reload_conf()');
+      const level = async () => (await b.sql('show synchronous_commit'))[0]?.synchronous_commit;
+      await eventually('in force', 30_000, async () => (await level()) === 'off');
+      expect((await b.pg.holdSettings(10_000)).taken?.sort()).toEqual([
+        'recovery_min_apply_delay',
+        'restore_command',
+        'synchronous_commit',
+      ]);
+      await eventually('out of force', 30_000, async () => (await level()) === 'on');
+      expect((await b.sql('show work_mem'))[0]?.work_mem).toBe('7MB');
+      expect((await b.pg.holdSettings(10_000)).taken).toEqual([]);
       await b.sql("alter system set recovery_min_apply_delay = '1h'");
       expect(await b.pg.setUpstream(null, 10_000)).toEqual(done);
       expect(await b.pg.setUpstream(a.upstream, 10_000)).toEqual(done);

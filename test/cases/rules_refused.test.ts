@@ -8,6 +8,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { examine } from '../../agent/roles/postgres/examine.ts';
 import { asServerUser, createGroup, type TestGroup, type TestServer } from '../fixtures/postgres.ts';
 
 const done = { kind: 'done' } as const;
@@ -28,7 +29,7 @@ if (asServerUser(import.meta.path)) {
       expect(await enters()).toBe('28000');
       expect(await a.pg.facts(10_000)).toMatchObject({ accepting: true, fenced: true });
     };
-    const whats = async () => (await a.pg.examine()).map(({ what }) => what);
+    const whats = async () => (await examine(a.options)).map(({ what }) => what);
 
     beforeAll(async () => {
       group = createGroup('rules-refused');

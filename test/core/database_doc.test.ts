@@ -38,7 +38,7 @@ test('every setting that the agent manages is on the page, and nothing else', ()
 });
 
 test('every finding that refuses a start, or is told before it, is on the page, and nothing else', () => {
-  const code = ['preflight', 'running_server']
+  const code = ['preflight', 'running_server', 'own_settings']
     .map((name) => read(`agent/roles/postgres/${name}.ts`))
     .join('\n');
   const told = [...code.matchAll(/\b(?:fail|warn)\(\s*'(\w+)'/g)].map((m) => m[1] ?? '');

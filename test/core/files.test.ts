@@ -110,6 +110,11 @@ describe('a request waits for its target', () => {
   test('not where this node replicates none', () => {
     expect(asked({ state: 'unknown' }, { state: 'off' }).facts().request?.waiting).toBeNull();
   });
+  test('when this node has what no other can be sent, with the names', () => {
+    const a = asked({}, { state: 'behind', errors: 1, unsent: "1 item: 'data/x' (no UTF-8)" });
+    const waiting = "it lacks what cannot be sent: 1 item: 'data/x' (no UTF-8)";
+    expect(a.facts().request).toMatchObject({ waiting, unfit: null });
+  });
   test('no longer than configured: then it is refused with what was waited for', () => {
     const { stage, n, facts } = asked({ state: 'behind', needItems: 3, needBytes: 90 });
     stage.now += n.policy.switchoverWait + 1;

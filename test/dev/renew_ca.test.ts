@@ -13,7 +13,7 @@ import type { Ca } from '../../agent/platform/tls/ca.ts';
 import { fingerprintOf } from '../../agent/platform/tls/read.ts';
 import { issueOwn, namesOf, type PerService } from '../../agent/security/certificates.ts';
 import { loadSecurity, type Pair, type Security, securityStore } from '../../agent/security/store.ts';
-import { startAgent } from '../../cli/dev/agents.ts';
+import { runningAgent, startAgent } from '../../cli/dev/agents.ts';
 import { agentOn, prepare } from '../../cli/dev/cluster.ts';
 import { CLIENT, PORTS } from '../../cli/dev/layout.ts';
 import { consulRpc } from '../fixtures/consul_rpc.ts';
@@ -201,20 +201,20 @@ test('with --hold it stays where both are trusted, and whoever is active later g
   ]);
   // The agent that did what it had to dies before all are through.
   t.signalAgent(active, 'SIGKILL');
+  await eventually('its agent is gone', 30_000, () => runningAgent(t.node(active)) === undefined);
   await t.startAgent(active);
   await t.startAgent('n1');
-  await eventually(
-    'all are through',
-    120_000,
-    async () =>
-      (
-        await t
-          .api(active)
-          .authorityStatus()
-          .catch(() => null)
-      )?.phase === 'done',
-    500,
-  );
+  let last: AuthorityStatus | null = null;
+  const through = async () => {
+    last = await t
+      .api(active)
+      .authorityStatus()
+      .catch(() => last);
+    return last?.phase === 'done';
+  };
+  await eventually('all are through', 180_000, through, 500).catch((cause: Error) => {
+    throw new Error(`${cause.message}: ${JSON.stringify(last, null, 1)}\n${t.logs(80)}`);
+  });
   for (const on of ['n1', 'n2', 'n3']) {
     expect([on, await doors(await stolen(ca), on)]).toEqual([on, SHUT]);
     expect([on, await doors(pairsOf('n2'), on)]).toEqual([on, OPEN]);

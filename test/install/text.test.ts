@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { makeConfig } from '../../agent/config.ts';
 import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
@@ -13,6 +16,7 @@ import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
 import { rootCallUnits } from '../../agent/install/units/root_calls.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
 import { ROOT_SOCKETS } from '../../agent/platform/paths.ts';
+import { dataPlaces } from '../../agent/roles/postgres/place.ts';
 
 describe('a command line in a unit', () => {
   test('is left as it is where systemd has nothing to say about it', () => {
@@ -182,6 +186,20 @@ test('Syncthing sees a list of folders and of the system what is read-only, and 
       /^-(\/(usr|bin|sbin|lib|lib32|lib64|libx32|proc|sys)|\/etc\/(ssl|ld\.so\.cache|passwd|group|nsswitch\.conf|hosts|resolv\.conf|localtime|mime\.types)|.*\/bun[^/]*)$/,
     );
   expect(unit).not.toContain('InaccessiblePaths');
+});
+
+test('a data directory that is a link is not shut away where it leads to, neither for the server nor for its helper', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'agent-units-'));
+  try {
+    mkdirSync(join(dir, 'real'));
+    symlinkSync('/home/pg/data', join(dir, 'real', 'data'));
+    const config = makeConfig({ postgres: { data_dir: join(dir, 'real', 'data'), bin_dir: '/usr/bin' } });
+    expect(listed(postgresHelperUnit(config), 'ProtectHome').at(-1)).toBe('no');
+    expect(dataPlaces(join(dir, 'real', 'data'))).toContain('/home/pg/data');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+  expect(listed(postgresHelperUnit(makeConfig()), 'ProtectHome').at(-1)).toBe('read-only');
 });
 
 test('units that call members are told of no proxy, whatever the service manager sets for all', () => {

@@ -28,7 +28,7 @@ function founding(opened: StartParts['opened']): StartParts {
       pg: {
         facts: async () => ({ data: 'ok', systemId: '7' }),
         preflight: async () => [],
-        examine: async () => [],
+        rehearse: async () => ({ kind: 'done' }),
         stop: async () => ({ kind: 'stopped' }),
         adopt: done,
         setCertificates: done,
@@ -72,10 +72,9 @@ test('a database that is not fit is refused with all that is wrong, and nothing 
       config: { consul: { prefix: 'p' }, postgres: { data_dir: '/data' }, api: { tls: true } },
       pg: only('pg', {
         facts: async () => ({ data: 'ok', systemId: '7' }),
-        preflight: async () => [],
-        examine: async () => [
-          { what: 'a', mend: 'set b' },
-          { what: 'c', mend: 'set d' },
+        preflight: async () => [
+          { id: 'x', state: 'fail', what: 'a', mend: 'set b' },
+          { id: 'y', state: 'fail', what: 'c', mend: 'set d' },
         ],
       }),
       consul: only('consul', {}),
@@ -85,7 +84,7 @@ test('a database that is not fit is refused with all that is wrong, and nothing 
   } as unknown as StartParts;
   await expect(startCluster(parts, { step: (_, body) => body(() => {}) })).rejects.toMatchObject({
     code: 'database_unfit',
-    message: expect.stringContaining(': a; c'),
+    message: expect.stringContaining('a; c'),
     hint: expect.stringContaining('set b; set d'),
   });
   expect(touched).toEqual([]);

@@ -14,6 +14,8 @@ const MAKERS = [
   'agent/roles/files/home.ts',
   'agent/roles/postgres/divergence.ts',
   'agent/roles/postgres/exchange.ts',
+  'agent/roles/postgres/rehearse.ts',
+  'agent/roles/postgres/rules_check.ts',
   'agent/trampoline/log.ts',
   'agent/trampoline/state.ts',
   'cli/dev/postgres.ts',

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
 import { postgresBinDir } from '../../platform/paths.ts';
+import { dataPlaces } from '../../roles/postgres/place.ts';
 import {
   CONFIG_FILE,
   OWN_SERVICES,
@@ -98,7 +99,8 @@ export function agentUnit(config: Config): string {
 function besideServer(config: Config): Section {
   const { data_dir, socket_dir, original_config } = config.postgres;
   const read = [postgresBinDir(config), original_config].filter((path) => path !== undefined);
-  const written = [data_dir, postgresConfDir(config), socket_dir, config.paths.diverged_dir];
+  // It copies and rewinds the data where that is.
+  const written = [...dataPlaces(data_dir), postgresConfDir(config), socket_dir, config.paths.diverged_dir];
   return sealedServer(written, read).map((line) =>
     line?.[0] === 'ProtectHome' && line[1] === 'yes' ? ['ProtectHome', 'read-only'] : line,
   );

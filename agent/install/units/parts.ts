@@ -4,6 +4,7 @@ import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
+import { dataPlaces } from '../../roles/postgres/place.ts';
 import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
 import { DIRECT, execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
@@ -53,7 +54,10 @@ export function postgresUnit(config: Config): string {
       ['StandardError', `append:${POSTGRES_LOG}`],
       ['UMask', '0077'],
       ['LimitNOFILE', 65_536],
-      ...sealedServer([dataDir, postgresConfDir(config), config.postgres.socket_dir], [binDir]),
+      ...sealedServer(
+        [...dataPlaces(dataDir), postgresConfDir(config), config.postgres.socket_dir],
+        [binDir],
+      ),
     ],
   );
 }

@@ -91,14 +91,15 @@ export const SEALED: Section = [
   ['UMask', '0027'],
 ];
 
+const within = (paths: readonly string[], ...places: string[]): boolean =>
+  paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
+
 /**
  * For the server and who works beside it, whose log archives, tables of extensions and scripts are the manager's affair: it writes wherever its user may, but
  * in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
  * `written`, `read`: paths that it must reach; nothing that they lie in is shut.
  */
 export function sealedServer(written: readonly string[], read: readonly string[] = []): Section {
-  const within = (paths: readonly string[], ...places: string[]) =>
-    paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
   return [
     ...ENCLOSED,
     ['SystemCallFilter', `~${NEVER_CALLED} @module`],

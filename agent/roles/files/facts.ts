@@ -1,4 +1,5 @@
 /** Reading side: what Syncthing says of itself, and what that means for the node. */
+import { failedItems, unsentOf } from './facts_failed.ts';
 import type { FileFacts, FileMode, FilesStatus, FolderStatus, HeldDeletions } from './port.ts';
 import { query, type Rest } from './rest.ts';
 import type { Stance } from './settings.ts';
@@ -49,6 +50,11 @@ export async function observe(rest: Rest, ids: readonly string[], ms: number): P
       ]),
     ),
   ]);
+  const errorsOf = (index: number) =>
+    Math.max(states[index]?.[0].errors ?? 0, states[index]?.[0].pullErrors ?? 0);
+  const failed = await Promise.all(
+    ids.map((id, index) => (errorsOf(index) > 0 ? failedItems(rest, id, ms) : undefined)),
+  );
   const folders = ids.map((id, index): FolderSeen => {
     const [state, own] = states[index] ?? [];
     if (state === undefined || own === undefined) throw new Error(`no state of folder ${id}`);
@@ -60,10 +66,11 @@ export async function observe(rest: Rest, ids: readonly string[], ms: number): P
       needBytes: own.needBytes,
       needDeletes: own.needDeletes,
       localChanges: state.receiveOnlyTotalItems ?? 0,
-      errors: Math.max(state.errors, state.pullErrors),
+      errors: errorsOf(index),
       error: state.error || state.invalid || null,
       version: state.version + state.sequence,
       globalItems: own.globalItems,
+      ...(failed[index] === undefined ? {} : { failed: failed[index] }),
     };
   });
   const connected = Object.entries(connections).filter(([, one]) => one.connected);
@@ -110,7 +117,12 @@ export function factsOf({ seen, silent, heard, held, busy, stuck }: Judged, now:
     errors: sum(folders, ({ errors }) => errors) + broken + stuck,
     mode,
   };
-  if (mode === 'sendonly') return { ...counts, state: broken > 0 ? 'behind' : 'complete' };
+  if (mode === 'sendonly') {
+    const unsent = unsentOf(folders);
+    const state = broken > 0 || unsent !== undefined ? 'behind' : 'complete';
+    if (unsent === undefined) return { ...counts, state };
+    return { ...counts, needItems: counts.needItems + unsent.items, state, unsent: unsent.words };
+  }
   if (!heard) return { ...counts, state: busy ? 'behind' : 'unknown' };
   const lacks = counts.needItems > 0 || counts.needBytes > 0 || counts.errors > 0 || held.length > 0 || busy;
   return { ...counts, state: lacks ? 'behind' : 'complete' };

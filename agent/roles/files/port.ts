@@ -6,7 +6,7 @@ export type FileMode = 'sendonly' | 'receiveonly' | 'unknown';
 export type FileFacts = {
   /**
    * Of a standby: is its own copy what the cluster holds? `unknown`: Syncthing does not answer, or no active was ever heard.
-   * Of the active: `complete`, unless a folder cannot be used. `off`: no files are replicated.
+   * Of the active: `complete`, unless a folder cannot be used or items of it cannot be sent. `off`: no files are replicated.
    */
   state: 'off' | 'complete' | 'behind' | 'unknown';
   /** Items (files, folders, links, held deletions) and bytes this node still lacks. */
@@ -15,6 +15,8 @@ export type FileFacts = {
   /** Items and folders that Syncthing gave up on, and local changes that no revert takes away. */
   errors: number;
   mode: FileMode;
+  /** Of an active: what it has and no other can be sent, in words with the first names. They count among `needItems`. */
+  unsent?: string;
 };
 
 /** Another node of the cluster, as Syncthing knows it. */
@@ -53,7 +55,12 @@ export type FolderStatus = {
   readonly localChanges: number;
   readonly errors: number;
   readonly error: string | null;
+  /** The first of the items that `errors` counts. */
+  readonly failed?: readonly FailedItem[];
 };
+
+/** `path` is as Syncthing tells it: what is no UTF-8 shows as U+FFFD. */
+export type FailedItem = { readonly path: string; readonly error: string };
 
 /** Every call may be repeated. None throws for an expected outcome. */
 export type Files = {

@@ -1,7 +1,8 @@
 /** On the active during a switchover, its services stopped: nothing more is written, and the target must have it all. */
 import type { Outcome } from '../../core/postgres.ts';
 import { sleep } from '../../platform/clock.ts';
-import { CALL, type Context, failed, folderIds, member, now } from './context.ts';
+import { CALL, type Context, failed, folderIds, look, member, now } from './context.ts';
+import { unsentOf } from './facts_failed.ts';
 import { query } from './rest.ts';
 
 type Completion = { needItems: number; needBytes: number };
@@ -28,6 +29,9 @@ export async function settle(ctx: Context, target: string, ms: number): Promise<
       );
       // Deletions do not count: the target knows of them and carries them out by itself.
       const items = lacking.reduce((total, { needItems }) => total + needItems, 0);
+      const unsent = items === 0 ? await unsentNow(ctx) : undefined;
+      if (unsent !== undefined)
+        return { kind: 'failed', why: `${target} lacks what cannot be sent: ${unsent}` };
       if (items === 0) return { kind: 'done' };
       if (left() <= 1) return { kind: 'failed', why: `${target} still lacks ${items} items` };
       await sleep(Math.min(25, left()));
@@ -36,3 +40,7 @@ export async function settle(ctx: Context, target: string, ms: number): Promise<
     return failed(thrown);
   }
 }
+
+/** Of what was scanned just now. */
+const unsentNow = async (ctx: Context): Promise<string | undefined> =>
+  unsentOf((await look(ctx)).folders)?.words;

@@ -10,7 +10,7 @@ import { readIfPossible } from '../../platform/files.ts';
 import type { PgOptions } from './options.ts';
 import { ownEntries } from './originals.ts';
 
-type Places = Pick<PgOptions, 'dataDir' | 'logFile' | 'originalConfig' | 'parameters'>;
+type Places = Pick<PgOptions, 'dataDir' | 'confDir' | 'logFile' | 'originalConfig' | 'parameters'>;
 /** Sizes of the logs before a start: what comes later is of it. */
 export type LogMarks = ReadonlyMap<string, number>;
 /** `news`: it tells of no trouble. */

@@ -35,6 +35,13 @@ export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDi
 export const hbaFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_hba.conf');
 export const identFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_ident.conf');
 
+/** Never anything else: on the command line, where no ALTER SYSTEM changes it, not for the moment until that is taken out again. */
+const fixed: Readonly<Record<string, string>> = {
+  ...recoverySettings(null),
+  hot_standby: 'on',
+  restart_after_crash: 'off',
+};
+
 /** How the server is started, by the driver as by its unit. */
 export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir'>): string[] => [
   join(o.binDir, 'postgres'),
@@ -42,6 +49,7 @@ export const serverCommand = (o: Pick<PgOptions, 'binDir' | 'dataDir' | 'confDir
   o.dataDir,
   '-c',
   `config_file=${mainConf(o)}`,
+  ...Object.entries(fixed).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
 ];
 
 export function initialSettings(o: PgOptions): Settings {
@@ -163,7 +171,9 @@ export function renderMainConf(o: PgOptions, original: string | null): string {
 /** Every name that the agent may set, of any version. */
 export function managedNames(o: PgOptions): Set<string> {
   const tls = o.replicationAuth === 'certificate' ? serverTls(o, { id: '', members: [] }) : {};
-  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls)]);
+  // agent.yaml says what holds, not what somebody once set beside it.
+  const parameters = Object.keys(o.parameters ?? {}).map((name) => name.toLowerCase());
+  return new Set([...Object.keys(managed(o, initialSettings(o), 13)), ...Object.keys(tls), ...parameters]);
 }
 
 /**

@@ -4,16 +4,17 @@ import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
 import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
-import { examine } from './examine.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
+import { ownSettings } from './own_settings.ts';
 import type { Postgres } from './port.ts';
 import { preflight } from './preflight.ts';
 import { checkpoint, promote, withdrawPromotion } from './promote.ts';
 import { rehearse } from './rehearse.ts';
+import { holdSettings } from './reload.ts';
 import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
@@ -67,9 +68,9 @@ export function createPostgres(o: PgOptions): Postgres {
   return {
     facts: (ms) => facts(server, ms),
     adopt: () => anew(() => adopt(server)),
-    preflight: () => preflight(o),
+    preflight: async () => [...(await preflight(o)), ...(await ownSettings(o))],
     rehearse: () => rehearse(o, REHEARSAL),
-    examine: () => examine(o),
+    holdSettings: () => holdSettings(server),
     inspect: () => inspect(server),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),

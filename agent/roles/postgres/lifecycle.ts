@@ -131,6 +131,10 @@ async function prepare(
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
+  const restoring = join(o.dataDir, 'recovery.signal');
+  // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.
+  if (role === 'primary' && existsSync(restoring))
+    return failed(`${restoring} is there: a backup is being restored; let that end, or remove the file`);
   tidy(o.dataDir);
   makeDir(o.socketDir, 0o700);
   const shut = claims.take('fence', null);
@@ -138,7 +142,7 @@ async function prepare(
     role === 'primary' ? { floors: {} } : { kept: await keptOfCopy(o, (await settings.get()).kept) };
   await settings.writeAll({ fenced: true, ...part }, shut);
   await cleanAutoConf(o);
-  removeDurably(join(o.dataDir, 'recovery.signal'));
+  removeDurably(restoring);
   claim.check();
   if (role === 'primary') removeDurably(standbySignal(o));
   else putStandbySignal(o);

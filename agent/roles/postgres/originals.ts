@@ -77,8 +77,8 @@ export async function ownRules(o: Places, kind: 'hba' | 'ident'): Promise<RuleLi
 }
 
 /**
- * Into the data directory, which every copy has: a manager that joined empty lets in whom this one does. What lies in the data
- * directory already is copied without this.
+ * Into the data directory, which every copy has: a manager that joined empty lets in whom this one does. What lies in its
+ * usual place there is copied without this.
  */
 export async function carryRules(
   o: Places,
@@ -86,7 +86,7 @@ export async function carryRules(
   rules: readonly RuleLine[],
 ): Promise<void> {
   const found = rulesFile(o, kind);
-  if (found === null || found.path.startsWith(join(o.dataDir, '/'))) return;
+  if (found === null || found.path === join(o.dataDir, `pg_${kind}.conf`)) return;
   const text = rules.map((rule) => withoutFiles(rule.text)).join('\n');
   await writeText(join(o.dataDir, CARRIED[kind]), `${text.trimEnd()}\n`);
 }

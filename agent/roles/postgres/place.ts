@@ -57,6 +57,11 @@ export function resolved(path: string): string {
   }
 }
 
+/** Where the data directory and its pg_wal are, by the names given and without links. */
+export const dataPlaces = (dataDir: string): string[] => [
+  ...new Set([dataDir, resolved(dataDir), resolved(join(dataDir, 'pg_wal'))]),
+];
+
 const besides = (dir: string): Place => ({
   dir,
   inside: false,

@@ -16,7 +16,6 @@ import type {
   WalSender,
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
-import type { Objection } from './examine.ts';
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -55,16 +54,17 @@ export interface Postgres {
   adopt(): Promise<Outcome>;
 
   /**
-  /**
    * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
    * not. Failed: file, key and what the server says. Changes nothing.
    */
   rehearse(): Promise<Outcome>;
+
   /**
-   * What in the manager's own configuration stands in the way of a cluster, each with what to do. Changes nothing, and the server may
-   * run; takes a second or more. Throws when it cannot be looked at.
+   * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
+   * `taken` names them. Deadline `ms`.
    */
-  examine(): Promise<Objection[]>;
+  holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;
+
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
   /**

@@ -7,12 +7,14 @@ import {
   chmod,
   copyFile,
   lchown,
+  lstat,
   mkdir,
   mkdtemp,
   readdir,
   rm,
   rmdir,
   symlink,
+  unlink,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -92,30 +94,43 @@ async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promis
       ...(o.replicationAuth === 'certificate' ? set('ssl', 'off') : []),
     ];
     const command = [join(o.binDir, 'postgres'), ...args];
-    const [program = '', ...rest] = as === undefined ? command : ['runuser', '-u', as.user, '--', ...command];
+    const [program = '', ...rest] = as === undefined ? command : asUser(as, command);
     const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined, PGOPTIONS: undefined };
     const ran = await run(program, rest, { deadline: Math.max(1, end.left()), env, cwd: '/' });
     if (ran.code === 0 && ran.ended === undefined) return null;
     if (ran.ended !== undefined) throw new Error(`it took longer than the time for it: try again`);
     return complaints(ran.stderr, dir) || `it ended with ${ran.code ?? ran.signal}`;
   } finally {
-    // What belongs to another user is taken away as that user: root follows nobody's links.
-    if (as !== undefined)
-      await run('runuser', ['-u', as.user, '--', 'rm', '-rf', join(dir, 'data')], {
-        deadline: 5000,
-        cwd: '/',
-      });
-    await (as === undefined ? rm(dir, { recursive: true, force: true }) : removeOwn(dir));
+    await (as === undefined ? rm(dir, { recursive: true, force: true }) : takeBack(dir));
   }
 }
 
+/** As runuser would, without a session of its own: PAM's take seconds on a busy machine. */
+const asUser = ({ user, gid }: RunAs, command: readonly string[]): string[] => [
+  ...['setpriv', `--reuid=${user}`, `--regid=${gid}`, '--init-groups', '--'],
+  ...command,
+];
+
 const set = (name: string, value: string): string[] => ['-c', `${name}=${value}`];
 
-/** Only what root made itself, and the folder that is empty by now. */
-async function removeOwn(dir: string): Promise<void> {
-  await rmdir(join(dir, 'data')).catch(() => {});
-  for (const name of ['postgresql.conf', 'cluster.conf']) await rm(join(dir, name), { force: true });
-  await rmdir(dir).catch(() => {});
+/**
+ * What was given away is root's again, the outer first, and then emptied name by name: root follows nobody's links, and goes down into
+ * nothing that it did not make.
+ */
+async function takeBack(dir: string): Promise<void> {
+  const data = join(dir, 'data');
+  for (const folder of [data, join(data, 'global')]) await lchown(folder, 0, 0).catch(() => {});
+  for (const folder of [join(data, 'global'), data, dir]) {
+    if (
+      !(await lstat(folder).then(
+        (seen) => seen.isDirectory(),
+        () => false,
+      ))
+    )
+      continue;
+    for (const name of await readdir(folder)) await unlink(join(folder, name)).catch(() => {});
+    await rmdir(folder).catch(() => {});
+  }
 }
 
 /** True: there is enough for the server to go as far as its memory. */
@@ -126,9 +141,7 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
   await writeFile(
     clusterConf(trial),
     renderClusterConf(trial, initialSettings(trial), dataVersion(o.dataDir) ?? null),
-    {
-      mode: 0o640,
-    },
+    { mode: 0o640 },
   );
   await mkdir(join(data, 'global'), { recursive: true, mode: 0o700 });
   const computed = await likeness(o, data).catch(() => false);
@@ -137,7 +150,10 @@ async function lay(o: PgOptions, dir: string, as: RunAs | undefined): Promise<bo
   const inner = await readdir(data);
   for (const path of ['global/pg_control', ...inner, ''].map((name) => join(data, name)))
     await lchown(path, as.uid, as.gid).catch(() => {});
-  for (const path of [mainConf(trial), clusterConf(trial)]) await lchown(path, 0, as.gid);
+  for (const path of [mainConf(trial), clusterConf(trial)]) {
+    await lchown(path, 0, as.gid);
+    await chmod(path, 0o640);
+  }
   await lchown(dir, 0, as.gid);
   await chmod(dir, 0o750);
   return computed;

@@ -14,15 +14,36 @@ import { type Deadline, deadline, poll } from './time.ts';
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
 
-/** Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. */
-export async function cleanAutoConf(o: PgOptions, keep = false): Promise<void> {
+/**
+ * Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. Returns the
+ * names of what was taken.
+ */
+export async function cleanAutoConf(o: PgOptions, keep = false): Promise<string[]> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
   const text = await readText(path);
-  if (text === null) return;
+  if (text === null) return [];
   const { kept, taken } = partAutoConf(text, o);
-  if (taken.length === 0) return;
+  if (taken.length === 0) return [];
   if (keep) keepTaken(o, taken);
   writeDurably(path, kept, PRIVATE);
+  return taken.map((line) => (line.split('=')[0] ?? '').trim());
+}
+
+/** On a running server: what ALTER SYSTEM has set of the agent's settings since is taken out, and out of force. */
+export async function holdSettings({ o }: Server): Promise<Outcome & { taken?: string[] }> {
+  return await attempt('settings', async () => {
+    const pid = await postmasterPid(o);
+    if (pid === null) return DONE;
+    const taken = await cleanAutoConf(o);
+    // Told as a process: a server that does not accept now is not to miss it.
+    if (taken.length > 0) tell(o, pid);
+    return { ...DONE, taken };
+  });
+}
+
+function tell(o: PgOptions, pid: number): void {
+  if (o.starter.pid() !== null) o.starter.kill('SIGHUP');
+  else signal(pid, 'SIGHUP');
 }
 
 /**
@@ -65,8 +86,7 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
       await link.query('select pg_reload_conf()', end.left());
     } catch {
       // Not accepting yet, or no more: what is running shall at least be told.
-      if (o.starter.pid() !== null) o.starter.kill('SIGHUP');
-      else signal(pid, 'SIGHUP');
+      tell(o, pid);
     }
     let last: unknown = 'no answer';
     let wrong: string | null = null;

@@ -2,19 +2,20 @@
  * Would the server take these rules? A pg_hba.conf or pg_ident.conf with one wrong line is left out as a whole, with a line in the server's
  * log and nothing else: whoever was refused before is refused still. So the server is asked what it makes of the files.
  */
-import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { writeAtomically } from '../../platform/files.ts';
+import { makeDir, writeAtomically } from '../../platform/files.ts';
 import { dataVersion } from '../../platform/paths.ts';
-import { runOk } from '../../platform/process.ts';
+import { run, runOk } from '../../platform/process.ts';
 import { type Access, accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
-import { type RuleLine, tokensOf } from './rule_lines.ts';
+import { type RuleLine, tokensOf, withoutFiles } from './rule_lines.ts';
 import type { Server } from './server.ts';
 import type { Deadline } from './time.ts';
 
+type Options = Omit<PgOptions, 'starter'>;
 type Complaint = { kind: string; line: number; error: string };
 
 /** The first version that shows its maps. */
@@ -53,64 +54,76 @@ export async function refusedRules(server: Server, end: Deadline): Promise<strin
   return wrong.length === 0 ? null : `PostgreSQL does not take the rules for clients: ${wrong.join('; ')}`;
 }
 
+/** The last answer: the same rules, with the same lists of names, are not tried twice. */
+let tried: { key: string; said: Complaint[] } | undefined;
+
 /**
  * The same before anything is written, whether the server runs or not: a server of the same version is asked, on an empty database
  * that is made for this and removed. Each wrong line in words. Throws when it cannot be tried.
  */
-export async function tryRules(o: Omit<PgOptions, 'starter'>): Promise<string[]> {
+export async function tryRules(o: Options): Promise<string[]> {
   const version = dataVersion(o.dataDir) ?? 0;
   const access = await accessOf(o, { fenced: false });
-  const { uid, gid } = statSync(o.dataDir);
+  const whole = [...access.hba, ...access.ident].map(({ text }) => withoutFiles(text));
+  const key = JSON.stringify([o.binDir, ...whole]);
+  if (tried?.key !== key) tried = { key, said: await askEmpty(o, access, version) };
+  return [...told(access, tried.said), ...unfinished(version, access)];
+}
+
+const AN_EMPTY_ONE = '-U postgres -A trust -E UTF8 --locale=C --wal-segsize=1 --no-sync'.split(' ');
+
+async function askEmpty(o: Options, access: Access, version: number): Promise<Complaint[]> {
   const dir = mkdtempSync(join(tmpdir(), 'agent-rules-'));
-  // The server refuses to be root.
-  const root = process.getuid?.() === 0;
-  const as = root ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'] : [];
-  const call = (name: string, args: string[]): [string, string[]] => {
-    const [program = '', ...rest] = [...as, join(o.binDir, name), ...args];
-    return [program, rest];
+  const data = join(dir, 'data');
+  const files = { hba: join(dir, 'hba'), ident: join(dir, 'ident') };
+  const owner = ownerOf(o.dataDir);
+  const call = async (argv: string[], input?: string): Promise<string> => {
+    const [program = '', ...args] = [...owner.as, ...argv];
+    const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined };
+    const given = { deadline: SCRATCH, env, cwd: dir, ...(input === undefined ? {} : { input }) };
+    return (await runOk(program, args, given)).stdout;
   };
-  const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined };
   try {
-    if (root) chownSync(dir, uid, gid);
-    const data = join(dir, 'data');
-    const files = { hba: join(dir, 'hba'), ident: join(dir, 'ident') };
-    for (const kind of ['hba', 'ident'] as const)
-      writeAtomically(
-        files[kind],
-        `${access[kind].map(({ text }) => text).join('\n')}\n`,
-        root ? 0o644 : 0o600,
-      );
-    await runOk(
-      ...call('initdb', [
-        '-D',
-        data,
-        '-U',
-        'postgres',
-        '-A',
-        'trust',
-        '-E',
-        'UTF8',
-        '--locale=C',
-        '--no-sync',
-      ]),
-      { deadline: SCRATCH, env, cwd: dir },
-    );
-    const given = [`hba_file=${files.hba}`, `ident_file=${files.ident}`, 'fsync=off'].flatMap((one) => [
-      '-c',
-      one,
-    ]);
-    const { stdout } = await runOk(
-      ...call('postgres', ['--single', '-D', data, '-j', ...given, 'postgres']),
-      {
-        ...{ deadline: SCRATCH, env, cwd: dir },
-        input: `select coalesce(jsonb_agg(c), '[]')::text as said from (${complaints(version)}) c;\n\n`,
-      },
+    makeDir(data, 0o700);
+    owner.give(dir, data);
+    for (const kind of ['hba', 'ident'] as const) {
+      const text = access[kind].map((rule) => rule.text).join('\n');
+      writeAtomically(files[kind], `${text}\n`, owner.mode);
+    }
+    await call([join(o.binDir, 'initdb'), '-D', data, ...AN_EMPTY_ONE]);
+    const set = ['-c', `hba_file=${files.hba}`, '-c', `ident_file=${files.ident}`, '-c', 'fsync=off'];
+    const asked = await call(
+      [join(o.binDir, 'postgres'), '--single', '-D', data, '-j', ...set, 'postgres'],
+      `select coalesce(jsonb_agg(c), '[]')::text as said from (${complaints(version)}) c;\n\n`,
     );
     // As single-user mode shows a row: a column's name, what it is between quotes, and its type.
-    const said = /^\s*1: said = "(.*)"\t\(typeid/m.exec(stdout)?.[1];
-    if (said === undefined) throw new Error(`the server did not say what it makes of the rules: ${stdout}`);
-    return [...told(access, JSON.parse(said) as Complaint[]), ...unfinished(version, access)];
+    const said = /^\s*1: said = "(.*)"\t\(typeid/m.exec(asked)?.[1];
+    if (said === undefined) throw new Error(`the server did not say what it makes of the rules: ${asked}`);
+    return JSON.parse(said) as Complaint[];
   } finally {
+    await owner.empty(data);
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H). */
+function ownerOf(dataDir: string) {
+  if (process.getuid?.() !== 0) return { as: [], mode: 0o600, give() {}, async empty() {} };
+  const { uid, gid } = statSync(dataDir);
+  const as = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+  return {
+    as,
+    mode: 0o644,
+    give(dir: string, data: string): void {
+      chmodSync(dir, 0o755);
+      chownSync(data, uid, gid);
+    },
+    async empty(data: string): Promise<void> {
+      // Where that is not there, nothing was made either.
+      await run('setpriv', [...as.slice(1), 'find', data, '-mindepth', '1', '-delete'], {
+        deadline: SCRATCH,
+      }).catch(() => {});
+      rmdirSync(data);
+    },
+  };
 }

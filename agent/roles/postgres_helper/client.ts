@@ -154,7 +154,6 @@ export function createHelperClient(o: HelperClient): Postgres {
     replication: (ms) => or(null, 'replication', [ms]),
     position: (ms) => or(null, 'position', [ms]),
     history: (tli) => or(null, 'history', [tli]),
-    examine: () => surely('examine'),
     inspect: () => surely('inspect'),
     preflight: () => surely('preflight'),
     async setIdentity(name) {
@@ -162,6 +161,7 @@ export function createHelperClient(o: HelperClient): Postgres {
       // Without a connection the next one begins with it, before any call.
       if (connection.open) await call('setIdentity', [name]);
     },
+    holdSettings: (ms) => outcome('holdSettings', [ms]),
     adopt: () => outcome('adopt', []),
     rehearse: () => outcome('rehearse', []),
     wipe: () => outcome('wipe', []),

@@ -95,7 +95,11 @@ describe('a file of rules', () => {
 });
 
 describe("the manager's own rules", () => {
-  const o = (data: string, over = {}) => ({ dataDir: join(dir, data), ...over });
+  const o = (data: string, over = {}) => ({
+    dataDir: join(dir, data),
+    confDir: join(dir, `${data}.conf`),
+    ...over,
+  });
 
   test('are those that its settings name, the last word being ALTER SYSTEM, also once that was taken out', () => {
     put('m/PG_VERSION', '15\n');

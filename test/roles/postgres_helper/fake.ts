@@ -33,8 +33,8 @@ export class FakeDriver {
       await this.hold;
       return this.facts;
     },
-    examine: async () => [],
     inspect: async () => ({ empty: true, version: null, systemId: null }),
+    holdSettings: (ms) => this.#note('holdSettings', ms),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
     adopt: () => this.#note('adopt'),
     rehearse: () => this.#note('rehearse'),
