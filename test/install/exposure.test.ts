@@ -57,7 +57,7 @@ test('a unit that is more open, or not documented, is named, a template by its o
   const text =
     line('cloudify-consul.service', '5.1') +
     line('cloudify-root-agent@test-instance.service', '5') +
-    line('cloudify-lease.service', '2.8') +
+    line('cloudify-lease.service', '3.0') +
     line('x.service', '3');
   expect(tooOpen(parseExposure(text))).toEqual([
     'cloudify-consul.service 5.1',
