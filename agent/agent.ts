@@ -22,6 +22,7 @@ import type { ServiceDriver } from './roles/services/driver.ts';
 import { certifyPostgres } from './security/door.ts';
 import { replicationNames } from './security/names.ts';
 import { type CertificateUsers, renewExpired } from './security/renew.ts';
+import { type SettingsWatch, watchSettings } from './server_settings.ts';
 
 /** Copies, rewinds and services take as long as they take, inside one round of the loop. */
 const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'services_down', 'repair'];
@@ -50,6 +51,7 @@ export function createAgent(
   let membership: Membership | null = null;
   let sweeper: AbortController | null = null;
   let checks: Checks | null = null;
+  let settings: SettingsWatch | null = null;
 
   function refuseMember(): void {
     if (cluster === null) return;
@@ -104,6 +106,7 @@ export function createAgent(
     cluster = running;
     const admitting = createMembers(running, made, joined);
     members = admitting;
+    settings = watchSettings(made.pg, log.for('postgres'));
     sweeper = every(SWEEP, () => admitting.sweep(), log.for('agent'));
     const runner = checksOf(node, running, made.files, log.for('check-runner'));
     checks = runner;
@@ -126,6 +129,7 @@ export function createAgent(
   /** Ends the core; the parts stay usable. */
   async function leave(): Promise<void> {
     sweeper?.abort();
+    settings?.stop();
     checks?.stop();
     await cluster?.close();
     checks = null;
@@ -152,7 +156,7 @@ export function createAgent(
 
   return {
     tracker,
-    configuration: () => configuration.report(),
+    configuration: () => settings?.report(configuration.report()) ?? configuration.report(),
     get cluster() {
       return cluster;
     },

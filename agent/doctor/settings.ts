@@ -48,6 +48,10 @@ export async function serverSettings(config: Config): Promise<Finding[]> {
     return [warn('postgres_settings', what, 'run this as the user of PostgreSQL, or as root')];
   }
   const tried = await rehearse(options, TRIAL, serverUser(config.postgres.data_dir));
+  if (tried.kind === 'failed' && tried.refused !== true) {
+    const what = `whether PostgreSQL takes its settings is not known: ${tried.why}`;
+    return [warn('postgres_settings', what, 'look again')];
+  }
   return tried.kind === 'done'
     ? [ok('postgres_settings', 'PostgreSQL takes its settings')]
     : [fail('postgres_settings', tried.why, 'correct it there, or leave it out: the server would not start')];

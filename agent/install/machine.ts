@@ -41,8 +41,8 @@ export interface Hand {
   make(wanted: Exclude<Wanted, { kind: 'unit' }>): Promise<void>;
   /** Removes a file or a link; a folder only when it is empty, or with `whole`. Nothing there: nothing to do. */
   remove(path: string, whole?: boolean): Promise<void>;
-  /** Renames within one file system, into a folder of root's own that is made for it. */
-  setAside(path: string, into: string): void;
+  /** Moves a folder into one of root's own that is made for it. What is mounted there stays, empty. */
+  setAside(path: string, into: string): Promise<void>;
   /** Runs a program to its end; throws `command_failed` with what it said. Resolves to its output. */
   run(argv: readonly string[], ms?: number): Promise<string>;
 }

@@ -174,9 +174,17 @@ export const realHand: Hand = {
     else if (whole) await runProgram(['rm', '-rf', '--one-file-system', '--', path], 600_000);
     else if (realSight.list(path).length === 0) rmdirSync(path);
   },
-  setAside(path, into) {
+  async setAside(path, into) {
     mkdirSync(into, { recursive: true, mode: 0o700 });
-    renameSync(path, join(into, basename(path)));
+    const kept = join(into, basename(path));
+    try {
+      renameSync(path, kept);
+    } catch (cause) {
+      // A mount point cannot be renamed. Copied beside first, so that a call that was ended leaves one whole.
+      if (errno(cause) !== 'EBUSY' && errno(cause) !== 'EXDEV') throw cause;
+      await runProgram(['cp', '-a', '-T', '--', path, kept], 600_000);
+      await runProgram(['find', path, '-xdev', '-mindepth', '1', '-delete'], 600_000);
+    }
   },
   run: runProgram,
 };

@@ -68,7 +68,7 @@ function setAside(config: Config, machine: Machine, stamp: string): Step {
     async act() {
       const places = new Set<string>();
       for (const path of used()) {
-        machine.setAside(path, place(path));
+        await machine.setAside(path, place(path));
         places.add(place(path));
       }
       for (const wanted of folders(config))

@@ -3,10 +3,17 @@ import type { Outcome } from '../core/postgres.ts';
 import { AgentError } from '../errors.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 
-/** Throws operator `settings_refused`, which names file and key. Changes nothing. */
+/** Throws operator `settings_refused`, which names file and key, or transient `settings_not_tried`. Changes nothing. */
 export async function refuseSettings(pg: Pick<Postgres, 'rehearse'>): Promise<void> {
   const tried = await pg.rehearse();
   if (tried.kind === 'done') return;
+  if (tried.refused !== true)
+    throw new AgentError({
+      class: 'transient',
+      code: 'settings_not_tried',
+      message: `whether PostgreSQL would start with its settings is not known: ${tried.why}`,
+      hint: 'run the same command again',
+    });
   throw new AgentError({
     class: 'operator',
     code: 'settings_refused',

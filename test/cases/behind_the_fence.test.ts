@@ -55,7 +55,7 @@ if (asServerUser(import.meta.path)) {
   async function server(node: string, title: 'on' | 'off'): Promise<TestServer> {
     const made = await group.server(node, {
       data: true,
-      clientAuth: 'scram-sha-256',
+      clientHba: ['host all all all scram-sha-256'],
       parameters: {
         update_process_title: title,
         logging_collector: 'on',
@@ -86,12 +86,16 @@ if (asServerUser(import.meta.path)) {
     };
     try {
       const prompt = clients['at the prompt'];
-      await eventually('the server asks for the password', 30_000, () => prompt.heard.startsWith('R'));
+      await eventually('the server asks for the password', 30_000, () => prompt.heard.length > 8);
+      // AuthenticationSASL, not AuthenticationOk.
+      expect([prompt.heard[0], prompt.heard.charCodeAt(8)]).toEqual(['R', 10]);
       const postmaster = (await postmasterPid(s.options)) ?? 0;
       await eventually('it has a process for each', 30_000, async () => {
-        const known = new Set(
-          (await s.sql('select pid from pg_stat_activity')).map(({ pid }) => Number(pid)),
+        // 18 shows those that have not logged in, without a name.
+        const rows = await s.sql(
+          "select pid from pg_stat_activity where usename is not null or backend_type <> 'client backend'",
         );
+        const known = new Set(rows.map(({ pid }) => Number(pid)));
         return childrenOf(postmaster).filter(({ pid }) => !known.has(pid)).length >= (prewarm ? 5 : 4);
       });
       const others = childrenOf(postmaster).filter(({ pid }) =>

@@ -46,7 +46,9 @@ const PREPARE = `set -e
 cd "$1"
 own() { chown postgres:postgres "$@"; chmod 0700 "$@"; }
 disk() { mkdir -p "$1"; mount -t tmpfs -o "size=$2" test "$1"; own "$1"; }
-mkdir mounted linked shut; own mounted linked
+mkdir mounted linked; own mounted linked
+# In memory, as the others: a copy is flushed file by file.
+disk shut 400m; chown root:root shut; chmod 0755 shut
 disk mounted/data 400m
 disk linked/disk 400m
 mkdir linked/disk/pg; ln -s "$1/linked/disk/pg" linked/data; own linked/disk/pg
@@ -189,6 +191,18 @@ if (world === undefined) {
       expect(done).toMatchObject({ kind: 'failed' });
       expect((done as { why: string }).why).toMatch(
         /the copy takes \d\d MB and .*small\/data has [789] MB free/,
+      );
+      expect(readdirSync(at('small', 'data'))).toEqual([]);
+      await s.end();
+    }, 60_000);
+
+    test('nor is half of a divergence saved where all of it has no room', async () => {
+      const s = await group.server('full', { data: true, divergedDir: at('small', 'data') });
+      expect(await s.pg.startPrimary(30_000)).toEqual(own);
+      const saved = await s.pg.saveDivergence({ epoch: 2, fork: null, reason: 'test' });
+      expect(saved.kind).toBe('failed');
+      expect((saved as { why: string }).why).toMatch(
+        /its WAL takes 17 MB and .*small\/data has [789] MB free/,
       );
       expect(readdirSync(at('small', 'data'))).toEqual([]);
       await s.end();

@@ -55,6 +55,22 @@ if (asServerUser(import.meta.path)) {
       ]);
     });
 
+    test.each([
+      ['0.0.0.0', '["0.0.0.0"]'],
+      ['::, 10.9.8.7', '["::", "HOST", "10.9.8.7"]'],
+      ['manager.example, HOST', '["HOST"]'],
+      ['localhost, HOST', null],
+    ])('an address it listens on is not given up: %s', async (listens, wanted) => {
+      const own = (text: string) => text.replaceAll('HOST', a.options.host);
+      set(own(`listen_addresses = '${listens}'`));
+      const mends = (await examine(a.options)).map(({ mend }) => mend);
+      if (wanted === null) expect(mends).toEqual([]);
+      else
+        expect(mends).toEqual([
+          expect.stringContaining(own(`set postgres.listen: ${wanted} in agent.yaml, or`)),
+        ]);
+    });
+
     test('count by their last word, which is that of ALTER SYSTEM, also once a start has taken it out', async () => {
       const { port } = a.options;
       set(`port = ${port}`);

@@ -92,7 +92,7 @@ if (asServerUser(import.meta.path)) {
       expect(readdirSync(tmpdir())).toEqual([]);
       if (TMPDIR === undefined) delete process.env.TMPDIR;
       else process.env.TMPDIR = TMPDIR;
-      expect(outcome).toEqual({ kind: 'failed', why: expect.stringMatching(message) });
+      expect(outcome).toEqual({ kind: 'failed', refused: true, why: expect.stringMatching(message) });
       await expect(refuseSettings({ rehearse: async () => outcome })).rejects.toMatchObject({
         class: 'operator',
         code: 'settings_refused',
@@ -110,8 +110,9 @@ if (asServerUser(import.meta.path)) {
         "log_destination = 'syslog'\nlc_messages = 'C'\nlog_min_messages = panic\nlog_line_prefix = '%t FATAL: '\nwork_men = 1\n",
       );
       const outcome = await said(down, { work_mem: '4MB' }, { originalConfig });
-      expect(outcome).toEqual({
+      expect(outcome).toMatchObject({
         kind: 'failed',
+        refused: true,
         why: expect.stringMatching(/manager\.conf: .*"work_men".*line 5/),
       });
     });
@@ -122,7 +123,11 @@ if (asServerUser(import.meta.path)) {
       writeFileSync(auto, "listen_addresses = 'nowhere'\nwork_mem = '7MB'\n");
       expect(await said(down, { work_mem: '4MB' })).toEqual(done);
       writeFileSync(auto, "shared_preload_libraries = 'nope'\n");
-      expect(await said(down, {})).toEqual({ kind: 'failed', why: expect.stringContaining('"nope"') });
+      expect(await said(down, {})).toMatchObject({
+        kind: 'failed',
+        refused: true,
+        why: expect.stringContaining('"nope"'),
+      });
       writeFileSync(auto, before);
     });
 
@@ -235,6 +240,37 @@ if (asServerUser(import.meta.path)) {
     expect(process.getuid?.()).not.toBe(0);
   });
 } else {
+  test('install refuses it, dry run or not, before it looks at anything to change', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'agent-install-'));
+    try {
+      const from = join(dir, 'agent.yaml');
+      const install = (value: string) => {
+        writeFileSync(
+          from,
+          JSON.stringify({
+            paths: { executable: process.execPath },
+            postgres: { bin_dir: findBinDir(), parameters: { shared_buffers: value } },
+          }),
+        );
+        const main = join(import.meta.dirname, '../../cli/main.ts');
+        return spawnSync(process.execPath, [main, 'install', '--dry-run', '--from', from], {
+          encoding: 'utf8',
+        });
+      };
+      const wrong = install('lots');
+      expect([wrong.status, wrong.stdout, wrong.stderr]).toEqual([
+        1,
+        '',
+        expect.stringContaining(
+          `agent install: ${from}: postgres.parameters.shared_buffers: the server does not take 'lots'`,
+        ),
+      ]);
+      expect(install('16MB').stderr).toBe('');
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  }, 60_000);
+
   test('root asks as the user of the server, and leaves nothing behind', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'agent-root-'));
     const own = join(dir, 'own');

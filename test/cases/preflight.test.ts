@@ -22,7 +22,7 @@ import type { Finding } from '../../agent/platform/finding.ts';
 import { preflight } from '../../agent/roles/postgres/preflight.ts';
 import { startedBy } from '../../agent/roles/postgres/running_server.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
-import { agentOn, openCluster, prepare } from '../../cli/dev/cluster.ts';
+import { agentOn, openCluster, prepare, superuserSql } from '../../cli/dev/cluster.ts';
 import { down } from '../../cli/dev/down.ts';
 import { freeAddress } from '../dev/addresses.ts';
 import {
@@ -94,6 +94,17 @@ if (asServerUser(import.meta.path)) {
         what: expect.stringContaining('PostgreSQL 12'),
         mend: expect.stringContaining('bin_dir'),
       });
+    });
+
+    test('whose own configuration cannot be read is not taken over: what has to be kept would not be known', async () => {
+      const own = readFileSync(at('postgresql.conf'));
+      writeFileSync(at('postgresql.conf'), `${own}no_such_parameter = 1\n`);
+      expect(await s.pg.adopt()).toMatchObject({
+        kind: 'failed',
+        why: expect.stringMatching(/no_such_parameter.*postgresql\.conf/),
+      });
+      writeFileSync(at('postgresql.conf'), own);
+      rmSync(s.options.confDir, { recursive: true, force: true });
     });
 
     test('whose control file is damaged is not', async () => {
@@ -269,6 +280,11 @@ if (asServerUser(import.meta.path)) {
       // A member's database is the agent's: a standby of the cluster is no fault.
       const after = await agentOn(cluster, node, ['doctor', '--config', join(node.dir, 'agent.yaml')]);
       expect(after.stdout).not.toMatch(/FAIL {2}(standby_signal|server_role|control_state)/);
+      // From here on its settings are the agent's, and whoever changes one is told where it went.
+      await superuserSql(cluster, node, 'postgres', "alter system set synchronous_commit = 'off'");
+      const log = join(node.logDir, 'cluster.log');
+      const said = 'ALTER SYSTEM had set synchronous_commit';
+      await eventually('the log says so', 60_000, () => readFileSync(log, 'utf8').includes(said));
     } finally {
       await down(openCluster(dir), { purge: true }, () => {});
       rmSync(dir, { recursive: true, force: true });

@@ -56,7 +56,7 @@ if (asServerUser(import.meta.path)) {
       // What ALTER SYSTEM left: it would win over every file.
       appendFileSync(
         auto(a),
-        `recovery_target_name = 'there'\nrestore_command = ${ask('auto')}\nwork_mem = '5MB'\n`,
+        `recovery_end_command = 'false'\nrestore_command = ${ask('auto')}\nwork_mem = '5MB'\n`,
       );
       writeFileSync(`${asked}.promote`, '');
       expect(await a.pg.adopt()).toEqual(done);
@@ -122,7 +122,7 @@ if (asServerUser(import.meta.path)) {
       expect([ran.status, ran.stderr]).toEqual([0, '']);
       const taken = readFileSync(auto(a), 'utf8').slice(before.length).split('\n');
       expect(taken.map((line) => line.split(' = ')[0])).toEqual([
-        'recovery_target_name',
+        'recovery_end_command',
         'restore_command',
         '',
       ]);

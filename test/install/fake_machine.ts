@@ -131,7 +131,7 @@ export class FakeMachine implements Machine {
     return Promise.resolve();
   }
 
-  setAside(path: string, into: string): void {
+  async setAside(path: string, into: string): Promise<void> {
     for (const [other, entry] of [...this.paths]) {
       if (other !== path && !other.startsWith(`${path}/`)) continue;
       this.paths.delete(other);

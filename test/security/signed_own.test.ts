@@ -48,6 +48,7 @@ async function keeps(at: Member, more: Partial<Security> = {}, shown: 'own' | un
   const security = {
     current: () => ({ ...at.security, ...(certificate && { certificate }), proof, ...more }),
     inPostgres: () => shown,
+    report: () => undefined,
   };
   const files = { enabled: false };
   return ownRecord({

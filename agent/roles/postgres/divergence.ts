@@ -1,14 +1,15 @@
 /** What a rewind or a clone would throw away is copied first (DESIGN 12). */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { chmod, copyFile, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, copyFile, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { defaultSegmentSize, formatLsn, parseHistoryFileName, parseWalFileName } from '../../core/lsn.ts';
 import type { Fork, Lsn, Outcome } from '../../core/postgres.ts';
 import { GROUP_READABLE, makeDir, syncDir, writeDurably } from '../../platform/files.ts';
 import { readControl } from './control.ts';
 import { type Dumps, dumpDatabases } from './dump.ts';
 import { position } from './facts.ts';
+import { megabytes } from './room.ts';
 import { attempt, DONE, type Server } from './server.ts';
 
 export type DivergenceRequest = { epoch: number; fork: Fork | null; reason: string };
@@ -124,14 +125,28 @@ async function copyWal(
   segmentSize: bigint,
 ): Promise<SavedFile[]> {
   const from = join(dataDir, 'pg_wal');
+  const files = (await readdir(from)).sort().filter((file) => isDiverging(file, fork, end, segmentSize));
+  await refuseWithoutRoom(
+    to,
+    files.map((file) => join(from, file)),
+  );
   const saved: SavedFile[] = [];
-  for (const file of (await readdir(from)).sort()) {
-    if (!isDiverging(file, fork, end, segmentSize)) continue;
+  for (const file of files) {
     await copyFile(join(from, file), join(to, file));
     await chmod(join(to, file), GROUP_READABLE);
     saved.push({ file: `wal/${file}`, ...(await fingerprint(join(to, file))) });
   }
   return saved;
+}
+
+/** Half of it would fill the disk and save nothing. */
+async function refuseWithoutRoom(to: string, files: readonly string[]): Promise<void> {
+  let bytes = 0;
+  for (const file of files) bytes += (await stat(file)).size;
+  const { bavail, bsize } = await statfs(to);
+  if (bytes <= bavail * bsize) return;
+  const why = `its WAL takes ${megabytes(bytes)} and ${dirname(dirname(to))} has ${megabytes(bavail * bsize)} free`;
+  throw new Error(`${why}: make room there (paths.diverged_dir)`);
 }
 
 export async function fingerprint(path: string): Promise<{ bytes: number; sha256: string }> {

@@ -1,5 +1,5 @@
 /** Dump every database of the (cut, readable) server. */
-import { chmod } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GROUP_READABLE, makeDir } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
@@ -55,6 +55,8 @@ export async function dumpDatabases(server: Server, dir: string): Promise<Dumps>
       await chmod(join(dir, file), GROUP_READABLE);
       dumped.push({ database, file, ...(await fingerprint(join(dir, file))) });
     } catch (error) {
+      // What came of it is no dump, and takes room.
+      await rm(join(dir, file), { force: true });
       return { dumped, left: `${database}: ${(error as Error).message}` };
     }
   }

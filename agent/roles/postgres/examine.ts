@@ -1,5 +1,6 @@
 /** What in the manager's own configuration stands in the way of a cluster. Looked at before anything changes; changes nothing. */
 import { existsSync, realpathSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { dataVersion } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
@@ -72,7 +73,14 @@ function elsewhere(
   const covered = (one: string) => one === '' || ours.includes(one) || LOCAL.includes(one);
   const lost = asked.filter((one) => !covered(one));
   if (lost.length === 0) return [];
-  const all = lost.includes('*') ? ['0.0.0.0', '::'] : [...new Set([...ours, ...lost])];
+  // All of a family, and one of it besides, are in each other's way.
+  const wild = { 4: ['*', '0.0.0.0'], 6: ['*', '::'] } as const;
+  const every = (family: 4 | 6) => lost.some((one) => (wild[family] as readonly string[]).includes(one));
+  const single = [...new Set([...ours, ...lost])].filter((one) => {
+    const family = isIP(one);
+    return family === 4 || family === 6 ? !every(family) : one === o.host;
+  });
+  const all = [...(every(4) ? ['0.0.0.0'] : []), ...(every(6) ? ['::'] : []), ...single];
   const list = (addresses: readonly string[]) => JSON.stringify(addresses).replaceAll(',', ', ');
   return [
     {

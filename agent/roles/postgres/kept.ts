@@ -16,7 +16,7 @@ const isMore = (name: string, value: string): boolean =>
 
 /**
  * Of the stopped server as its own configuration and ALTER SYSTEM have it; `before`: what an interrupted start had found already. What
- * cannot be read is not kept: the server itself says then what is wrong with the file.
+ * cannot be read is thrown: the server would come up without what its slots need, or not at all.
  */
 export async function keptOf(
   o: PgOptions,
@@ -27,9 +27,11 @@ export async function keptOf(
   const kept: Record<string, string> = { ...before };
   for (const name of Object.keys(least)) {
     const args = ['-D', o.dataDir, '-c', `config_file=${own}`, '-C', name];
-    const read = await run(join(o.binDir, 'postgres'), args, { deadline: 5000 });
+    const read = await run(join(o.binDir, 'postgres'), args, { deadline: 20_000 });
+    const said = read.stderr.trim().split('\n').slice(-3).join('; ');
+    if (read.code !== 0) throw new Error(`${own}: ${said || 'the server does not read it in time'}`);
     const value = read.stdout.trim();
-    if (read.code === 0 && isMore(name, value)) kept[name] = value;
+    if (isMore(name, value)) kept[name] = value;
   }
   return kept;
 }

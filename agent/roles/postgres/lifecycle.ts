@@ -14,11 +14,11 @@ import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { configuredOf, floorsOf } from './floors.ts';
 import { keptOfCopy } from './kept.ts';
+import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { sqlState } from './sql.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
@@ -27,9 +27,6 @@ import { OVERTAKEN, type Turn } from './turns.ts';
 const DYING = 1000;
 /** Milliseconds for the end of a server that should not have been started. */
 const UNDOING = 2000;
-
-/** SQLSTATEs of a login that is refused however often it is tried. */
-const FOR_GOOD = /^(28|3D)/;
 
 const standbySignal = (o: PgOptions): string => join(o.dataDir, 'standby.signal');
 
@@ -95,7 +92,14 @@ async function launched(
     if (turn.stale()) return failed(OVERTAKEN);
     marks = await markLogs(o);
     claim.check();
-    await o.starter.start(serverCommand(o));
+    try {
+      await o.starter.start(serverCommand(o));
+    } catch (thrown) {
+      // Its unit says that it failed; why, the server said itself, if it came so far.
+      const said = await complaint(o, marks);
+      if (said === ENDED) throw thrown;
+      return failed(said);
+    }
     pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
     return pid === null ? failed(await complaint(o, marks)) : DONE;
   });
@@ -183,8 +187,8 @@ async function accepting(
       return DONE;
     } catch (error) {
       last = (error as Error).message;
-      // No database or role of that name: it will not be there later either.
-      return FOR_GOOD.test(sqlState(error) ?? '') ? failed(`the agent cannot log in: ${last}`) : null;
+      const problem = loginProblem(error);
+      return problem === null ? null : failed(problem);
     }
   });
   return up ?? failed(`not accepting connections in time: ${last}`);

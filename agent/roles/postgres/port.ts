@@ -17,6 +17,9 @@ import type {
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
 
+/** `refused`: the server's program does not take them. Without it they could not be tried. */
+export type Rehearsed = Outcome & { refused?: boolean };
+
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
 /** What the data directory holds. Changes nothing, needs no server. */
@@ -57,7 +60,7 @@ export interface Postgres {
    * Would the server start with what is configured? Its own program reads all of it, the manager's own files too, whether it runs or
    * not. Failed: file, key and what the server says. Changes nothing.
    */
-  rehearse(): Promise<Outcome>;
+  rehearse(): Promise<Rehearsed>;
 
   /**
    * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.

@@ -19,7 +19,6 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Outcome } from '../../core/postgres.ts';
 import { dataVersion } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import {
@@ -32,6 +31,7 @@ import {
 } from './conf.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
+import type { Rehearsed } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
 
@@ -47,12 +47,12 @@ const OWN =
 /** From this version on a value exists that is known only once libraries are loaded and settings held against each other. */
 const COMPUTED_SINCE = 15;
 
-/** Failed: what the server does not take, in which file and key. Also when it could not be tried in `ms`. Changes nothing. */
-export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Outcome> {
+/** Refused: what the server does not take, in which file and key. Failed alone: it could not be tried in `ms`. Changes nothing. */
+export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Rehearsed> {
   const end = deadline(ms);
-  return await attempt('trying the settings', async () => {
+  return await attempt('trying the settings', async (): Promise<Rehearsed> => {
     const said = await tried(o, end, as);
-    return said === null ? DONE : failed(await blamed(o, said, end, as));
+    return said === null ? DONE : { ...failed(await blamed(o, said, end, as)), refused: true };
   });
 }
 

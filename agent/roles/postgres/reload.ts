@@ -4,12 +4,13 @@ import type { Outcome } from '../../core/postgres.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
+import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
+import { type Deadline, deadline, poll, Timeout } from './time.ts';
 
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
@@ -88,7 +89,7 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
       // Not accepting yet, or no more: what is running shall at least be told.
       tell(o, pid);
     }
-    let last: unknown = 'no answer';
+    let last: unknown;
     let wrong: string | null = null;
     let patience = deadline(PATIENCE);
     const shown = await poll(end, 4, async () => {
@@ -104,12 +105,16 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
         );
         return rows[0]?.g === (await server.settings.get()).generation ? true : null;
       } catch (error) {
-        last = error;
-        return null;
+        // The last one runs out of time, and would hide what it was before.
+        if (last === undefined || !(error instanceof Timeout)) last = error;
+        wrong = loginProblem(error);
+        return wrong === null ? null : false;
       }
     });
     if (wrong !== null) return failed(wrong);
-    return shown ? DONE : failed(`the server did not show the new settings in time (${String(last)})`);
+    return shown
+      ? DONE
+      : failed(`the server did not show the new settings in time (${String(last ?? 'no answer')})`);
   });
 }
 

@@ -22,7 +22,7 @@ export async function sourceBytes(o: PgOptions, source: string, signal: AbortSig
   return Number.isFinite(bytes) ? bytes : 0;
 }
 
-const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+export const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
 
 export type Room = {
   /** Aborted, with the reason, once it is known to be too little. */
