@@ -9,7 +9,9 @@ import { realSight } from '../install/real_sight.ts';
 import { membership } from '../install/teardown.ts';
 import type { Wanted } from '../install/wanted.ts';
 import { errno } from '../platform/files.ts';
+import { ROOT_SOCKETS } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
+import { callOverSocket } from '../roles/root_socket.ts';
 import { policyOf } from '../trampoline/policy.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -57,8 +59,17 @@ async function plan(config: Config): Promise<Finding[]> {
   return [...findings, warn('install_hidden', hidden, 'run this as root')];
 }
 
-/** Calls it as the agent does. */
-async function trampoline(config: Config): Promise<Finding> {
+/** Calls root as the agent does. What sudo allows besides is for people, and for an agent that no systemd runs. */
+async function rootSocket(): Promise<Finding> {
+  const id = 'trampoline_socket';
+  const path = ROOT_SOCKETS.agent;
+  const ran = await callOverSocket({ path, words: ['service', 'status', UNITS.postgres], deadline: 5000 });
+  if (ran?.code === 0) return ok(id, `root answers at ${path}`);
+  const said = ran?.stderr.trim().split('\n').at(-1) || 'no answer in time';
+  return fail(id, ran === undefined ? `root does not listen at ${path} for this user` : said, INSTALL);
+}
+
+async function sudoCall(config: Config): Promise<Finding> {
   const call = ['sudo', '-n', trampolinePath(config), 'service', 'status', UNITS.postgres];
   const [program = '', ...args] =
     process.getuid?.() === 0 ? ['runuser', '-u', config.user, '--', ...call] : call;
@@ -134,6 +145,7 @@ export async function installed(config: Config, file: Config = config): Promise<
     return [
       fail('installed', `there is no ${config.paths.executable}: this manager is not prepared`, INSTALL),
     ];
-  const parts = await Promise.all([plan(file), sudoers(), taken(config), trampoline(config)]);
+  const calls = [rootSocket(), sudoCall(config)];
+  const parts = await Promise.all([plan(file), sudoers(), taken(config), ...calls]);
   return [...parts.flat(), ownUser(config), ...rabbitmq(config)];
 }

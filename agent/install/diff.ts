@@ -125,8 +125,10 @@ export async function changesOf(plan: Plan, sight: Sight): Promise<Change[]> {
   const program = changes.some(({ wanted }) => wanted.kind === 'executable');
   for (const wanted of wantedUnits) {
     const ownFile = changes.some((change) => change.subject.endsWith(`/${wanted.name}`));
+    // A socket runs no program of its own.
+    const ownProgram = program && !wanted.name.endsWith('.socket');
     const otherwise = readOtherwise(sight, wanted);
-    changes.push(...unitChanges(wanted, seen.get(wanted.name), program || ownFile, otherwise));
+    changes.push(...unitChanges(wanted, seen.get(wanted.name), ownProgram || ownFile, otherwise));
   }
   return changes;
 }

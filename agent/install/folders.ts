@@ -1,6 +1,7 @@
 /** Folders with their owners, those of /run among them. Setgid where one user writes what another's group reads. */
 import { dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
+import { ROOT_SOCKETS } from '../platform/paths.ts';
 import {
   CONFIG_FILE,
   consulUser,
@@ -52,5 +53,8 @@ export function runFolders({ user, group, paths, firewall }: Config): WantedFold
     folder(paths.run_dir, user, group, 0o750),
     folder(dirname(firewall.lease_socket), 'root', user, 0o750),
     folder(POSTGRES_RUN_DIR, POSTGRES_USER, user, 0o750),
+    // Who may enter may call root: systemd makes the sockets, for one user each.
+    folder(dirname(ROOT_SOCKETS.agent), 'root', user, 0o750),
+    folder(dirname(ROOT_SOCKETS.postgres), 'root', POSTGRES_USER, 0o750),
   ];
 }

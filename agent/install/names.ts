@@ -15,6 +15,17 @@ export const UNITS = {
   firewall: 'cloudify-iptables-restore.service',
 } as const;
 
+/** Calls as root over a Unix socket: for each caller a socket, and the service that systemd starts for each call. */
+export const ROOT_CALLS = {
+  agent: 'cloudify-root-agent',
+  postgres: 'cloudify-root-postgres',
+} as const;
+/** Enabled, and never stopped while there is an agent: not even when the machine goes down. */
+export const ROOT_CALL_SOCKETS: readonly string[] = Object.values(ROOT_CALLS).map((name) => `${name}.socket`);
+export const ROOT_CALL_SERVICES: readonly string[] = Object.values(ROOT_CALLS).map(
+  (name) => `${name}@.service`,
+);
+
 /** Run all the time, in a cluster or not. Stopped in this order. */
 export const OWN_SERVICES: readonly string[] = [UNITS.agent, UNITS.lease, UNITS.postgresHelper];
 

@@ -11,6 +11,7 @@ import {
   OWN_SERVICES,
   PARTS,
   POSTGRES_USER,
+  ROOT_CALL_SOCKETS,
   SUDOERS,
   syncthingUser,
   TMPFILES,
@@ -23,6 +24,7 @@ import { renderLogrotate, renderTmpfiles } from './small_files.ts';
 import { renderSudoers } from './sudoers.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
+import { rootCallUnits } from './units/root_calls.ts';
 import {
   type Plan,
   rootFile,
@@ -65,6 +67,7 @@ export function unitFiles(config: Config): WantedFile[] {
     [UNITS.consul, config.consul.mode === 'external' ? undefined : consulUnit(config)],
     [UNITS.syncthing, syncthingUnit(config)],
     [UNITS.firewall, clusterRules(config).bootUnit],
+    ...rootCallUnits(config),
     [UNITS.agent, agentUnit(config)],
   ];
   return texts.flatMap(([name, text]) => (text === undefined ? [] : [rootFile(join(UNIT_DIR, name), text)]));
@@ -106,7 +109,8 @@ export function planOf(config: Config, options: PlanOptions): Plan {
     ...PARTS.filter((name) => written.has(name)).map(
       (name): Wanted => ({ kind: 'unit', name, enabled: false }),
     ),
-    // The helpers first: the agent asks them.
+    // Root's ear and the helpers first: the agent asks them.
+    ...ROOT_CALL_SOCKETS.map((name): Wanted => ({ kind: 'unit', name, enabled: true, running: true })),
     ...[...OWN_SERVICES]
       .reverse()
       .map(

@@ -12,6 +12,8 @@ import {
   OWN_SERVICES,
   PARTS,
   POLICY_FILE,
+  ROOT_CALL_SERVICES,
+  ROOT_CALL_SOCKETS,
   ROOT_STATE_DIR,
   SUDOERS,
   TMPFILES,
@@ -40,7 +42,7 @@ export function refuseInCluster(config: Config, machine: Machine): void {
 }
 
 function units(machine: Machine): Step {
-  const names = [...OWN_SERVICES, ...PARTS, UNITS.firewall];
+  const names = [...OWN_SERVICES, ...PARTS, UNITS.firewall, ...ROOT_CALL_SOCKETS];
   const there = async () => {
     const seen = await machine.units(names);
     return names.filter((name) => seen.get(name)?.active === true || seen.get(name)?.enabled === true);
@@ -59,7 +61,9 @@ function units(machine: Machine): Step {
 
 function files(config: Config, machine: Machine, purge: boolean): Step {
   const all = [
-    ...Object.values(UNITS).map((name) => join(UNIT_DIR, name)),
+    ...[...Object.values(UNITS), ...ROOT_CALL_SOCKETS, ...ROOT_CALL_SERVICES].map((name) =>
+      join(UNIT_DIR, name),
+    ),
     // Before the executable: what sudo may run must not be anybody's to put there.
     ...[SUDOERS, TMPFILES, LOGROTATE, POLICY_FILE, INSTALLED_FILE],
     ...clusterRules(config).files.map(({ path }) => path),

@@ -28,6 +28,15 @@ export function agentFiles(config: Places) {
   };
 }
 
+/**
+ * Where systemd listens for calls as root, one socket for each user that may call: its folder lets in that user alone, and install
+ * makes it. No folder: nobody listens, and root is asked through sudo.
+ */
+export const ROOT_SOCKETS = {
+  agent: '/run/cloudify-root-agent/call.sock',
+  postgres: '/run/cloudify-root-postgres/call.sock',
+} as const;
+
 /** Makes the folders the agent writes in. May be repeated. Rejects with `folder_not_made` (operator). */
 export function makeAgentDirs(config: Places): void {
   const { state_dir, run_dir, log_file, diverged_dir } = config.paths;

@@ -1,6 +1,11 @@
-/** What only root may do, asked of the sudo trampoline: the one program that sudo lets the agent's user run. */
+/**
+ * What only root may do, asked of the trampoline: over the socket where systemd listens for this user, else through sudo, which lets the
+ * agent's user run nothing else. Which of the two is decided here.
+ */
 import { AgentError } from '../errors.ts';
+import { ROOT_SOCKETS } from '../platform/paths.ts';
 import { type RunOptions, type RunResult, run } from '../platform/process.ts';
+import { callOverSocket, type RootCall } from './root_socket.ts';
 
 /** Its place is fixed here and in sudoers; it cannot be configured. */
 export const TRAMPOLINE = '/opt/cloudify/sudo_trampoline';
@@ -14,8 +19,11 @@ const LONG: readonly string[] = ['units', 'consul', 'files'];
 type Runner = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
 export interface TrampolineOptions {
-  /** Program and first arguments; default sudo with the trampoline. */
-  readonly command?: readonly string[];
+  /** Where root listens for this user; default the agent's. */
+  readonly socket?: string;
+  /** For tests. */
+  readonly over?: (call: RootCall) => Promise<RunResult | undefined>;
+  /** For tests. */
   readonly run?: Runner;
   /** ms; default 20 s, for `units` and `consul` 5 min. */
   readonly deadline?: number;
@@ -29,18 +37,21 @@ export type Trampoline = (verb: string, ...args: string[]) => Promise<string>;
  * a timeout root's work may still go on: this user cannot end it.
  */
 export function createTrampoline(options: TrampolineOptions = {}): Trampoline {
-  const { command = SUDO, run: start = run } = options;
-  const [program = '', ...first] = command;
+  const { socket: path = ROOT_SOCKETS.agent, over = callOverSocket, run: start = run } = options;
+  const [program, ...first] = SUDO;
   return async (verb, ...args) => {
     const deadline = options.deadline ?? (LONG.includes(verb) ? LONG_DEADLINE : DEADLINE);
-    // Whatever is in the agent's environment, it is not for root's program.
-    const result = await start(program, [...first, verb, ...args], { deadline, cwd: '/' });
+    const words = [verb, ...args];
+    const result =
+      (await over({ path, words, deadline })) ??
+      // Whatever is in the agent's environment, it is not for root's program.
+      (await start(program, [...first, ...words], { deadline, cwd: '/' }));
     if (result.code === 0 && result.ended === undefined) return result.stdout;
     throw failure([verb, ...args].join(' '), result, deadline);
   };
 }
 
-/** The default trampoline: see `createTrampoline` for the errors. */
+/** The agent's trampoline: see `createTrampoline` for the errors. */
 export async function callTrampoline(verb: string, ...args: string[]): Promise<void> {
   await createTrampoline()(verb, ...args);
 }
@@ -71,7 +82,8 @@ function failure(call: string, result: RunResult, deadline: number): AgentError 
       hint: "what it may do is rendered from agent.yaml by 'agent install'; its log is in /var/log/cloudify-root",
     });
   }
-  const how = result.code === undefined ? `died by ${result.signal}` : 'failed';
+  const died = result.signal === undefined ? 'was not answered' : `died by ${result.signal}`;
+  const how = result.code === undefined ? died : 'failed';
   return new AgentError({
     class: 'transient',
     code: 'trampoline_failed',

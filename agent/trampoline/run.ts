@@ -1,12 +1,12 @@
-/** The sudo trampoline: the only program that sudo runs for the agent. Loads nothing but what lies in this folder. */
+/** The trampoline: the only place where root acts for the agent, by sudo or over a socket (answer.ts). Loads nothing but what lies in this folder. */
 import { type Command, commandOf, Refusal } from './command.ts';
 import { perform } from './perform.ts';
 import { POLICY_FILE, type Policy, parsePolicy } from './policy.ts';
 import { type Root, realRoot } from './root.ts';
 
 const DONE = 0;
-const FAILED = 1;
-const REFUSED = 2;
+export const FAILED = 1;
+export const REFUSED = 2;
 
 /** Carries out one call. 0: done. 1: it was tried and failed. 2: refused, and nothing was done. Never throws. */
 export function runTrampoline(argv: readonly string[], root: Root = realRoot()): number {
@@ -39,7 +39,7 @@ function policyFrom(root: Root): Policy {
   return policy;
 }
 
-/** sudo sets SUDO_USER, whatever the caller's environment held. Without it, nobody but root itself can be here. */
+/** sudo sets SUDO_USER, whatever the caller's environment held; answer.ts by the socket. Without it, nobody but root itself can be here. */
 const callerOf = (root: Root): string => root.env.SUDO_USER ?? 'root';
 
 /** A call for the log: nobody can fill it with one. */

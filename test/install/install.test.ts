@@ -230,9 +230,10 @@ describe('the plan', () => {
         one.kind === 'file' ? (/cloudify-(\S+)\.service$/.exec(one.path)?.[1] ?? []) : [],
       );
     const always = ['lease', 'postgres-helper', 'postgresql', 'consul'];
+    const calls = ['root-agent@', 'root-postgres@'];
     const files = `files: { binary: ${bin}/syncthing, folders: [{ id: a, path: /srv/a }] }`;
-    expect(units(files)).toEqual([...always, 'syncthing', 'iptables-restore', 'agent']);
-    expect(units('firewall: { enabled: false }')).toEqual([...always, 'agent']);
+    expect(units(files)).toEqual([...always, 'syncthing', 'iptables-restore', ...calls, 'agent']);
+    expect(units('firewall: { enabled: false }')).toEqual([...always, ...calls, 'agent']);
   });
 
   test('follows the names of users and groups in the configuration', async () => {

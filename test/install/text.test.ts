@@ -13,7 +13,9 @@ import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
 import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
+import { rootCallUnits } from '../../agent/install/units/root_calls.ts';
 import { execLine, sealedServer } from '../../agent/install/units/text.ts';
+import { ROOT_SOCKETS } from '../../agent/platform/paths.ts';
 import { dataPlaces } from '../../agent/roles/postgres/place.ts';
 
 describe('a command line in a unit', () => {
@@ -30,11 +32,84 @@ describe('a command line in a unit', () => {
   });
 });
 
-test('units that call sudo have nothing that implies NoNewPrivileges (PROTOCOL H)', () => {
-  const implies =
-    /^(NoNewPrivileges|SystemCall\w+|RestrictAddressFamilies|RestrictNamespaces|RestrictRealtime|RestrictSUIDSGID|PrivateDevices|PrivateUsers|ProtectKernel\w+|ProtectClock|ProtectHostname|MemoryDenyWriteExecute|LockPersonality|DynamicUser)=/m;
+describe('calls as root', () => {
+  const config = makeConfig({ user: 'manager', consul: { data_dir: '/srv/a b/consul' } });
+  const units = new Map(rootCallUnits(config));
+  const lines = (name: string) => (units.get(name) ?? '').split('\n');
+
+  test('come by a socket for each user, which that user alone can open', () => {
+    for (const [name, user, path] of [
+      ['agent', 'manager', ROOT_SOCKETS.agent],
+      ['postgres', 'postgres', ROOT_SOCKETS.postgres],
+    ] as const) {
+      const socket = lines(`cloudify-root-${name}.socket`);
+      for (const line of [`ListenStream=${path}`, `SocketUser=${user}`, 'SocketMode=0600', 'Accept=yes'])
+        expect(socket).toContain(line);
+      expect(lines(`cloudify-root-${name}@.service`)).toContain(
+        `ExecStart=/opt/cloudify/sudo_trampoline answer ${user}`,
+      );
+      const around = folders(config).find((one) => path.startsWith(`${one.path}/`));
+      expect([around?.owner, around?.group, around?.mode]).toEqual(['root', user, 0o750]);
+    }
+  });
+
+  test('are answered while the machine goes down: neither socket nor service, nor what they need, is to stop', () => {
+    for (const [name] of units) {
+      expect(lines(name)).toContain('DefaultDependencies=no');
+      expect(units.get(name)).not.toMatch(/^(Conflicts|Requires|BindsTo|PartOf|Requisite)=/m);
+    }
+    for (const name of ['cloudify-root-agent@.service', 'cloudify-root-postgres@.service']) {
+      expect(lines(name)).toContain('Slice=system.slice');
+      // A /tmp of its own requires the mount of /tmp.
+      expect(units.get(name)).not.toMatch(
+        /^(PrivateTmp|\w+Directory|RequiresMountsFor|StandardOutput=(file|append))/m,
+      );
+    }
+    for (const [unit, socket] of [
+      [agentUnit(config), 'cloudify-root-agent.socket'],
+      [postgresHelperUnit(config), 'cloudify-root-postgres.socket'],
+    ] as const)
+      for (const key of ['Wants', 'After', 'Upholds']) expect(listed(unit, key)).toContain(socket);
+  });
+
+  test('never end a socket, however many come, and leave no failed units behind', () => {
+    expect(lines('cloudify-root-agent.socket')).toContain('TriggerLimitIntervalSec=0');
+    expect(listed(units.get('cloudify-root-agent.socket') ?? '', 'MaxConnections')).toEqual(['16']);
+    expect(lines('cloudify-root-agent@.service')).toContain('CollectMode=inactive-or-failed');
+  });
+
+  test('of PostgreSQL’s helper have no privilege but to be root towards systemd', () => {
+    const unit = units.get('cloudify-root-postgres@.service') ?? '';
+    expect(listed(unit, 'CapabilityBoundingSet')).toEqual([]);
+    expect(listed(unit, 'ReadWritePaths')).toEqual(['-/var/log/cloudify-root']);
+    expect(listed(units.get('cloudify-root-agent@.service') ?? '', 'ReadWritePaths')).toContain(
+      '-/srv/a b/consul',
+    );
+  });
+});
+
+test('no unit that runs as a mere user can gain privileges, or open a device that is not named', () => {
   const config = makeConfig();
-  for (const unit of [agentUnit(config), postgresHelperUnit(config)]) expect(unit).not.toMatch(implies);
+  for (const unit of [agentUnit(config), postgresHelperUnit(config)]) {
+    expect(unit).toMatch(/^NoNewPrivileges=yes$/m);
+    expect(unit).toMatch(/^CapabilityBoundingSet=$/m);
+    expect(listed(unit, 'PrivateDevices')).toEqual(['yes']);
+  }
+  const watched = agentUnit(makeConfig({ watchdog_device: '/dev/watchdog' }));
+  expect(listed(watched, 'PrivateDevices').at(-1)).toBe('no');
+  expect(listed(watched, 'DeviceAllow')).toEqual(['/dev/watchdog', 'rw']);
+});
+
+test('the agent and the helper reach what they have to: sockets in /tmp, data in /home, and folders below /etc', () => {
+  const config = makeConfig({ postgres: { socket_dir: '/tmp', data_dir: '/home/pg/data' } });
+  const last = (unit: string, key: string) => listed(unit, key).at(-1);
+  for (const unit of [agentUnit(config), postgresHelperUnit(config)]) {
+    expect(last(unit, 'PrivateTmp')).toBe('no');
+    expect(last(unit, 'ProtectProc')).toBe('default');
+  }
+  expect(last(postgresHelperUnit(config), 'ProtectHome')).toBe('no');
+  expect(last(postgresHelperUnit(makeConfig()), 'ProtectHome')).toBe('read-only');
+  expect(last(agentUnit(config), 'ProtectSystem')).toBe('yes');
 });
 
 test('the agent is back within 200 ms however often it dies, and a hung one is killed', () => {
@@ -176,6 +251,8 @@ test('the folders of /run are those that install makes', () => {
     'd /run/cloudify 0750 cfyuser cluster -',
     'd /run/cloudify-lease 0750 root cfyuser -',
     'd /run/cloudify-postgres 0750 postgres cfyuser -',
+    'd /run/cloudify-root-agent 0750 root cfyuser -',
+    'd /run/cloudify-root-postgres 0750 root postgres -',
   ]);
 });
 

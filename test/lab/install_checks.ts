@@ -1,4 +1,5 @@
 /** What a machine must be like after install, and how its state is compared. */
+import { ROOT_CALL_SOCKETS } from '../../agent/install/names.ts';
 import type { Machine } from './machine.ts';
 
 /** owner:group mode path, as in the documentation. */
@@ -27,6 +28,10 @@ root:postgres 750 /var/log/cloudify-postgres
 cfyuser:cluster 750 /run/cloudify
 root:cfyuser 750 /run/cloudify-lease
 postgres:cfyuser 750 /run/cloudify-postgres
+root:cfyuser 750 /run/cloudify-root-agent
+root:postgres 750 /run/cloudify-root-postgres
+cfyuser:cfyuser 600 /run/cloudify-root-agent/call.sock
+postgres:postgres 600 /run/cloudify-root-postgres/call.sock
 root:root 440 /etc/sudoers.d/cloudify
 `
   .trim()
@@ -48,6 +53,17 @@ export const fingerprint = (vm: Machine): Promise<string> =>
      find /etc /opt -xdev -type f ! -name '*-' ! -name subuid ! -name subgid -print0 | sort -z | xargs -0 sha256sum
      find /var/log/cloudify* /run/cloudify* -printf '%p %u:%g %m\\n' 2>/dev/null | sort
      systemctl list-unit-files --no-legend --no-pager | sort`,
+  );
+
+/** As a version left it that called root through sudo alone: units that may gain privileges, no sockets. The agent runs so. */
+export const asBeforeSockets = (vm: Machine): Promise<string> =>
+  vm.must(
+    `cd /etc/systemd/system
+     sed -i -E '/^(NoNewPrivileges|SystemCall|Restrict|Private|Protect|LockPersonality|CapabilityBoundingSet|Upholds)/d; s/ cloudify-root-agent.socket//' cloudify-agent.service
+     sed -i -E '/^(NoNewPrivileges|SystemCall|Restrict|Private|Protect|LockPersonality|CapabilityBoundingSet|Upholds|Wants)/d; s/ cloudify-root-postgres.socket//' cloudify-postgres-helper.service
+     systemctl -q disable ${ROOT_CALL_SOCKETS.join(' ')}
+     rm cloudify-root-*; systemctl daemon-reload; systemctl stop ${ROOT_CALL_SOCKETS.join(' ')}; rm -r /run/cloudify-root-*
+     systemctl restart cloudify-postgres-helper.service cloudify-agent.service`,
   );
 
 /** The lines that only one of them has, a few of them. */

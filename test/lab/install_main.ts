@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { buildAgent } from './binary.ts';
 import { exposure, tooOpen } from './exposure.ts';
-import { difference, fingerprint, wrongModes } from './install_checks.ts';
+import { asBeforeSockets, difference, fingerprint, wrongModes } from './install_checks.ts';
 import {
   becomeStandby,
   joinedEmpty,
@@ -67,8 +67,12 @@ expect('a second install has nothing to change', second.stdout, 'nothing to chan
 report('a second install changes nothing', difference(installed, await fingerprint(vm)));
 expect('every owner and mode is as documented', (await wrongModes(vm)).join('; '), '');
 expect('visudo accepts the whole of sudoers', (await vm.exec(['visudo', '-c'])).code, 0);
-const verify = await vm.exec('systemd-analyze verify /etc/systemd/system/cloudify-*.service');
-expect('no unit is more open than documented', tooOpen(await exposure(vm)).join(', '), '');
+const verify = await vm.exec(
+  'systemd-analyze verify /etc/systemd/system/cloudify-*.service /etc/systemd/system/cloudify-*.socket',
+);
+const open = await exposure(vm);
+console.log(open.map((one) => one.join(' ')).join(', '));
+expect('no unit is more open than documented', tooOpen(open).join(', '), '');
 expect('systemd finds nothing wrong in the units', `${verify.code} ${verify.stderr}`, '0 ');
 
 await vm.must(
@@ -78,6 +82,30 @@ await vm.must('rm /opt/cloudify/sudo_trampoline; systemctl -q disable cloudify-l
 const mended = await json('install');
 expect('what was spoilt is found, and nothing else', mended.changes?.length, 5);
 report('and mended', difference(installed, await fingerprint(vm)));
+
+// Its call is the first, and makes the log.
+await vm.exec(['/opt/cloudify/agent', 'doctor']);
+const complete = await fingerprint(vm);
+await asBeforeSockets(vm);
+const ofBefore = await vm.exec(['/opt/cloudify/agent', 'doctor', '--json']);
+report(
+  'as an earlier version left it: sudo answers, and doctor misses the socket',
+  /"trampoline","state":"ok"/.test(ofBefore.stdout.replaceAll(/[\s\n]/g, '')) &&
+    /"trampoline_socket","state":"fail"/.test(ofBefore.stdout.replaceAll(/[\s\n]/g, ''))
+    ? undefined
+    : ofBefore.stdout,
+);
+const upgraded = await agent('install');
+report('install moves it to sockets', difference(complete, await fingerprint(vm)));
+report(
+  'and restarts the agent and the helper, the sockets before',
+  /started cloudify-root-agent.socket[\s\S]*restarted cloudify-postgres-helper.service[\s\S]*restarted cloudify-agent.service/.test(
+    upgraded.stderr,
+  )
+    ? undefined
+    : upgraded.stderr,
+);
+expect('once', (await agent('install')).stdout, 'nothing to change\n');
 
 const pid = () => vm.must(['systemctl', 'show', '-P', 'MainPID', 'cloudify-agent.service']);
 const old = await pid();

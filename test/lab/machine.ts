@@ -145,6 +145,16 @@ export class Machine {
     dropPort(this.place);
   }
 
+  /** Begins its shutdown; `off` waits for the end. */
+  async shutDown(): Promise<void> {
+    await this.exec(['systemctl', 'poweroff']);
+  }
+
+  async off(timeout = 120_000): Promise<void> {
+    await until(`${this.id} is off`, timeout, () => this.#nspawn === undefined);
+    dropPort(this.place);
+  }
+
   /** On, and not frozen: a command would be carried out. */
   get awake(): boolean {
     return this.init !== undefined && !isFrozen(this.place.machine);

@@ -12,7 +12,7 @@ function outcome(scenario: string) {
   const argv = [join(import.meta.dirname, 'main.ts'), scenario];
   const { status, stdout, stderr } = spawnSync(process.execPath, argv, {
     encoding: 'utf8',
-    timeout: 200_000,
+    timeout: 400_000,
   });
   const lines = stdout.trim().split('\n');
   const failed = lines.filter((line) => line.includes('FAILED'));
@@ -24,11 +24,11 @@ describe.skipIf(reasons.length > 0)('on a VM, as cfyuser', () => {
     const { ok, ...rest } = outcome('trampoline');
     expect(rest).toEqual({ status: 0, failed: [], stderr: '' });
     expect(ok).toBeGreaterThan(90);
-  }, 210_000);
+  }, 410_000);
 
   test('the systemd driver keeps the promises of every service driver, and its own', () => {
     const { ok, ...rest } = outcome('systemd');
     expect(rest).toEqual({ status: 0, failed: [], stderr: '' });
     expect(ok).toBe(16);
-  }, 210_000);
+  }, 410_000);
 });

@@ -5,6 +5,7 @@ import { createLab, openLab } from './lab.ts';
 import type { Machine } from './machine.ts';
 import { attackOnce, builtExecutable, EVIL, LOG, PWNED, prepare, SUDO } from './trampoline.ts';
 import { ATTACKS } from './trampoline_attacks.ts';
+import { Sockets } from './trampoline_socket.ts';
 
 const named = process.env.LAB_NAME;
 const lab = named === undefined ? await createLab({ name: 'trampoline', nodes: 1 }) : openLab(named);
@@ -136,7 +137,9 @@ async function randomCalls(count: number): Promise<void> {
   );
 }
 
-async function theAllowedWork(target: Machine): Promise<void> {
+type Way = (call: string) => Promise<{ code: number | null; stdout: string; stderr: string }>;
+
+async function theAllowedWork(target: Machine, how: string, ask: Way): Promise<void> {
   const expectations: [string, string, string][] = [
     ['service start worker.service', 'sleep 0.2; systemctl is-active worker', 'active'],
     ['service kill worker.service', 'sleep 0.2; systemctl is-active worker; true', 'failed'],
@@ -152,15 +155,15 @@ async function theAllowedWork(target: Machine): Promise<void> {
     ['peers 10.77.0.13', "ipset list -o save | grep -o 'add.*'", 'add cloudify-peers4 10.77.0.13'],
   ];
   for (const [call, look, wanted] of expectations) {
-    const { code, stderr } = await as(call);
+    const { code, stderr } = await ask(call);
     const { stdout } = await target.exec(look);
     const right = code === 0 && stdout.trim() === wanted;
-    report(`allowed: ${call}`, right ? undefined : `exit ${code} ${stderr}: ${stdout}`);
+    report(`allowed ${how}: ${call}`, right ? undefined : `exit ${code} ${stderr}: ${stdout}`);
   }
 }
 
 /** What the distribution's server and the manager's services were, they are again. */
-async function unitsTakenAndGiven(): Promise<void> {
+async function unitsTakenAndGiven(how: string, ask: Way): Promise<void> {
   await node.must(
     'test -d /etc/postgresql/15/main || pg_createcluster 15 main; systemctl daemon-reload; systemctl start postgresql@15-main; systemctl enable -q --now worker',
     { timeout: 120_000 },
@@ -170,7 +173,7 @@ async function unitsTakenAndGiven(): Promise<void> {
       'for u in postgresql.service postgresql@15-main.service worker.service cloudify-iptables-restore.service; do systemctl show -p Id,UnitFileState,ActiveState,LoadState $u; done',
     );
   const before = await look();
-  for (const way of ['take', 'take']) report(`units ${way}`, said(await as(`units ${way}`)));
+  for (const way of ['take', 'take']) report(`units ${way} ${how}`, said(await ask(`units ${way}`)));
   const taken = await look();
   const masked = taken.match(/LoadState=masked\nActiveState=inactive/g)?.length ?? 0;
   report('units taken: the server is masked and stopped', masked === 2 ? undefined : taken);
@@ -178,11 +181,11 @@ async function unitsTakenAndGiven(): Promise<void> {
     'units taken: it does not start',
     (await node.exec('systemctl start postgresql@15-main')).code !== 0 ? undefined : 'it does',
   );
-  report('units give', said(await as('units give')));
+  report(`units give ${how}`, said(await ask('units give')));
   const after = await look();
   report('units given back are as they were', after === before ? undefined : `${before}\n---\n${after}`);
 }
-const said = ({ code, stderr }: { code: number; stderr: string }) => (code === 0 ? undefined : stderr);
+const said = ({ code, stderr }: { code: number | null; stderr: string }) => (code === 0 ? undefined : stderr);
 
 async function theLogIsWhole(): Promise<void> {
   const lines = (await node.readFile(LOG)).trim().split('\n');
@@ -206,9 +209,20 @@ try {
   await policyRace();
   await wipeRace();
   await randomCalls(200);
-  await theAllowedWork(node);
-  await unitsTakenAndGiven();
+  await theAllowedWork(node, 'through sudo', as);
+  await unitsTakenAndGiven('through sudo', as);
+  const sockets = new Sockets(node, report);
+  await sockets.prepare();
+  const overSocket: Way = (call) => sockets.call(call);
+  await sockets.attacks();
+  await theAllowedWork(node, 'over the socket', overSocket);
+  await unitsTakenAndGiven('over the socket', overSocket);
+  report('consul wipe over the socket', said(await overSocket('consul wipe')));
+  await sockets.carriedOut();
+  await sockets.flood();
+  await sockets.times();
   await theLogIsWhole();
+  await sockets.atShutdown();
 } finally {
   release();
   if (named === undefined) lab.down();

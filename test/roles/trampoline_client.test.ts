@@ -5,6 +5,7 @@ import { createTrampoline } from '../../agent/roles/trampoline_client.ts';
 const ask = async (result: Partial<RunResult>, ...words: [string, ...string[]]) => {
   const calls: string[] = [];
   const trampoline = createTrampoline({
+    over: async () => undefined,
     run: async (command, args, options) => {
       calls.push([command, ...args, `in ${options.cwd}`].join(' '));
       return { code: 0, stdout: '', stderr: '', duration: 1, ...result };
@@ -30,6 +31,12 @@ describe('a call of the trampoline', () => {
     ],
     ['refused by sudo', { code: 1, stderr: 'sudo: a password is required\n' }, 'operator', 'sudo_refused'],
     ['that failed', { code: 1, stderr: 'sudo_trampoline: failed: x\n' }, 'transient', 'trampoline_failed'],
+    [
+      'that nobody answered',
+      { code: undefined, stderr: 'no answer' } as never,
+      'transient',
+      'trampoline_failed',
+    ],
     ['that took too long', { ended: 'deadline' }, 'transient', 'trampoline_timeout'],
   ];
   for (const [what, result, kind, code] of cases)
@@ -37,4 +44,20 @@ describe('a call of the trampoline', () => {
       const { outcome } = await ask(result, 'firewall', 'active');
       expect(outcome).toMatchObject({ class: kind, code });
     });
+
+  test('goes over the socket where root listens, and then not through sudo', async () => {
+    const asked: unknown[] = [];
+    const trampoline = createTrampoline({
+      socket: '/run/x/call.sock',
+      over: async (call) => {
+        asked.push(call);
+        return { code: 0, stdout: 'Id=a\n', stderr: '', duration: 1 };
+      },
+      run: () => Promise.reject(new Error('sudo was asked')),
+    });
+    expect(await trampoline('service', 'status', 'a.service')).toBe('Id=a\n');
+    expect(asked).toEqual([
+      { path: '/run/x/call.sock', words: ['service', 'status', 'a.service'], deadline: 20_000 },
+    ]);
+  });
 });

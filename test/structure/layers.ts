@@ -74,7 +74,7 @@ export const layers: Layer[] = [
     why: 'the command line reaches the agent through its API; `agent run` alone starts one',
     values: [
       /^cli\//,
-      /^agent\/(main|doctor|trampoline\/run|roles\/postgres_helper\/index|lease_helper\/main)\.ts$/,
+      /^agent\/(main|doctor|trampoline\/(run|answer)|roles\/postgres_helper\/index|lease_helper\/main)\.ts$/,
       /^agent\/(doctor|install)\//,
       /^agent\/http\/(.*\/)?client[^/]*\.ts$/,
       /^agent\/(platform|config|errors|log|version)(\/|\.ts$)/,

@@ -1,23 +1,19 @@
 /** The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not. */
 import { dirname } from 'node:path';
 import type { Config } from '../../config.ts';
+import { postgresBinDir } from '../../platform/paths.ts';
 import { dataPlaces } from '../../roles/postgres/place.ts';
-import { CONFIG_FILE, OWN_SERVICES, PARTS, POSTGRES_USER, UNITS, XTABLES_LOCK } from '../names.ts';
-import { execLine, openFor, pathWord, SEALED, type Section, unitText } from './text.ts';
-
-/** sudo, and what the trampoline runs: systemctl, iptables, ipset, setpriv. Not one with which root could get the others back. */
-const CALLERS =
-  'CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_SYS_RESOURCE CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER';
-
-/**
- * What sudo survives: anything built on a system call filter implies NoNewPrivileges (PROTOCOL H), and that is half of what
- * `systemd-analyze security` counts. Not ProtectProc: the processes of services belong to other users.
- */
-const sudoCalls: Section = [
-  ['ProtectHome', 'read-only'],
-  ['ProtectControlGroups', 'yes'],
-  ['PrivateTmp', 'yes'],
-];
+import {
+  CONFIG_FILE,
+  OWN_SERVICES,
+  PARTS,
+  POSTGRES_USER,
+  postgresConfDir,
+  ROOT_CALLS,
+  UNITS,
+  XTABLES_LOCK,
+} from '../names.ts';
+import { execLine, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 /** Always there again, at once, however often it dies. */
 const always: Section = [
@@ -33,6 +29,16 @@ const known = ({ user }: Config): Section => [['X-Agent-User', user]];
 const helper = (config: Config, name: string): string =>
   execLine([config.paths.executable, 'helper', name, '--config', CONFIG_FILE]);
 
+/** The one device it may be given to open; without it none. */
+const watchdog = ({ watchdog_device: device }: Config): Section =>
+  device === undefined
+    ? []
+    : [
+        ['PrivateDevices', 'no'],
+        ['DevicePolicy', 'closed'],
+        ['DeviceAllow', `${pathWord(device)} rw`],
+      ];
+
 export function agentUnit(config: Config): string {
   const { paths, user, group } = config;
   const others = [...OWN_SERVICES.filter((name) => name !== UNITS.agent), ...PARTS, UNITS.firewall];
@@ -41,8 +47,19 @@ export function agentUnit(config: Config): string {
   return unitText(
     [
       ['Description', 'Cloudify cluster agent'],
-      ['Wants', `network-online.target ${UNITS.lease} ${UNITS.postgresHelper}`],
-      ['After', ['network-online.target', 'dbus.socket', 'dbus.service', ...others].join(' ')],
+      ['Wants', `network-online.target ${UNITS.lease} ${UNITS.postgresHelper} ${ROOT_CALLS.agent}.socket`],
+      [
+        'After',
+        [
+          'network-online.target',
+          'dbus.socket',
+          'dbus.service',
+          ...others,
+          `${ROOT_CALLS.agent}.socket`,
+        ].join(' '),
+      ],
+      // A socket that systemd could not serve, for want of memory say, stays down by itself.
+      ['Upholds', `${ROOT_CALLS.agent}.socket`],
       ...forever,
     ],
     [
@@ -60,22 +77,32 @@ export function agentUnit(config: Config): string {
       ['WatchdogSignal', 'SIGKILL'],
       ['TimeoutStartSec', 60],
       ['TimeoutStopSec', 60],
-      // A call to the trampoline under way is carried to its end.
+      // A hook under way is carried to its end. So is a call as root, which is no child of it.
       ['KillMode', 'process'],
       ['OOMPolicy', 'continue'],
       ['OOMScoreAdjust', -900],
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
-      ...sudoCalls,
-      ['CapabilityBoundingSet', `${CALLERS} CAP_NET_ADMIN CAP_NET_RAW CAP_KILL`],
-      ['DevicePolicy', 'closed'],
-      config.watchdog_device === undefined
-        ? undefined
-        : ['DeviceAllow', `${pathWord(config.watchdog_device)} rw`],
-      // Not 'full': the trampoline works in this mount namespace, and disabling a unit writes below /etc.
+      ...sealedServer([config.postgres.socket_dir]),
+      // Looks at the processes of services, which are other users'.
+      ['ProtectProc', 'default'],
+      // Hooks are the manager's affair. Not 'full': the agent writes in folders below /etc.
+      ['ProtectHome', 'read-only'],
       ['ProtectSystem', 'yes'],
+      ...watchdog(config),
     ],
     'multi-user.target',
+  );
+}
+
+/** As shut in as the server, but that it sees `/home`: settings that were the server's before may lie there. */
+function besideServer(config: Config): Section {
+  const { data_dir, socket_dir, original_config } = config.postgres;
+  const read = [postgresBinDir(config), original_config].filter((path) => path !== undefined);
+  // It copies and rewinds the data where that is.
+  const written = [...dataPlaces(data_dir), postgresConfDir(config), socket_dir, config.paths.diverged_dir];
+  return sealedServer(written, read).map((line) =>
+    line?.[0] === 'ProtectHome' && line[1] === 'yes' ? ['ProtectHome', 'read-only'] : line,
   );
 }
 
@@ -83,7 +110,9 @@ export function postgresHelperUnit(config: Config): string {
   return unitText(
     [
       ['Description', 'Cloudify cluster agent: what PostgreSQL’s own user does'],
-      ['After', UNITS.postgres],
+      ['Wants', `${ROOT_CALLS.postgres}.socket`],
+      ['Upholds', `${ROOT_CALLS.postgres}.socket`],
+      ['After', `${UNITS.postgres} ${ROOT_CALLS.postgres}.socket`],
       ...forever,
     ],
     [
@@ -102,12 +131,9 @@ export function postgresHelperUnit(config: Config): string {
       ['OOMScoreAdjust', -900],
       ['CPUWeight', 1000],
       ['LimitNOFILE', 65_536],
-      ...sudoCalls,
-      ['CapabilityBoundingSet', CALLERS],
-      ['DevicePolicy', 'closed'],
-      ['ProtectSystem', 'full'],
-      // It copies and rewinds the data where that is.
-      ...openFor(dataPlaces(config.postgres.data_dir)),
+      ...besideServer(config),
+      // As long as systemd has a process of the server's unit under root, it must be seen.
+      ['ProtectProc', 'default'],
     ],
     'multi-user.target',
   );

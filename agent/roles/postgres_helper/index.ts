@@ -2,11 +2,13 @@
 import process from 'node:process';
 import { loadConfig, makeConfig, type NodeConfig, requireNode, withOptions } from '../../config.ts';
 import { AgentError, explain } from '../../errors.ts';
+import { ROOT_SOCKETS } from '../../platform/paths.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import { postgresOf } from '../postgres_of.ts';
 import type { ServiceDriver } from '../services/driver.ts';
 import { systemdDriver } from '../services/systemd.ts';
+import { createTrampoline } from '../trampoline_client.ts';
 import { createHelperClient } from './client.ts';
 import type { Names } from './messages.ts';
 import { serveHelper } from './server.ts';
@@ -31,7 +33,10 @@ export function helperPostgres(
 export async function runPostgresHelper(
   configPath: string,
   // The end of the server shows by its closed connection at once; looking for it costs, ten times a second.
-  driver: ServiceDriver = systemdDriver({ watchEvery: 1000 }),
+  driver: ServiceDriver = systemdDriver({
+    watchEvery: 1000,
+    trampoline: createTrampoline({ socket: ROOT_SOCKETS.postgres }),
+  }),
   socketPath: string = HELPER_SOCKET,
 ): Promise<number> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);

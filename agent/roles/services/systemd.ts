@@ -10,7 +10,7 @@ import { createShower, type Runner, type UnitFacts } from './systemd_show.ts';
 import { complaintOf, isStarting, stateOf } from './systemd_state.ts';
 
 export interface SystemdDriverOptions {
-  /** How root is asked; default sudo with the trampoline. */
+  /** How root is asked; default as the agent asks. */
   readonly trampoline?: Trampoline;
   /** Runs `systemctl show`; for tests. */
   readonly run?: Runner;

@@ -1,8 +1,10 @@
 /**
  * `npm run lab -- sandbox`: three managers under the units as install writes them, with files: how open each unit is, what Syncthing
- * sees, who reads saved copies; then a switchover, a frozen active that comes back with writes of its own, and a power cut.
+ * sees, who reads saved copies; then a switchover, a shutdown of the active's machine,
+ * an active that was cut off and comes back with writes of its own, and a power cut.
  */
 import process from 'node:process';
+import type { Ledger } from '../../ledger/ledger.ts';
 import { type Cluster, makeCluster } from '../cluster.ts';
 import { exposure, tooOpen } from '../exposure.ts';
 import { until } from '../host.ts';
@@ -81,6 +83,36 @@ async function arrives(cluster: Cluster, from: Machine, name: string): Promise<v
   say(`ok: ${name} is everywhere`);
 }
 
+/** Root's calls of a VM from its log, as outcome and words. */
+async function rootCalls(vm: Machine): Promise<string[]> {
+  const lines = (await vm.readFile('/var/log/cloudify-root/trampoline.log')).trim().split('\n');
+  return lines.map((line) => {
+    const { outcome, call, why } = JSON.parse(line) as { outcome: string; call: string[]; why?: string };
+    return `${outcome} ${call.join(' ')}${why === undefined ? '' : ` (${why})`}`;
+  });
+}
+
+/** The active's machine goes down by itself: it hands over meanwhile, for which root must answer, and it does. */
+async function shutDown(cluster: Cluster, ledger: Ledger): Promise<void> {
+  let before = 0;
+  const change = await lose(cluster, ledger, async (active) => {
+    const vm = cluster.lab.node(active);
+    before = (await rootCalls(vm)).length;
+    await vm.shutDown();
+  });
+  say(`${change.from} shut down: ${change.downtime.toFixed(0)} ms`);
+  const vm = cluster.lab.node(change.from);
+  await vm.off();
+  await vm.boot();
+  await cluster.settled(120_000);
+  const calls = (await rootCalls(vm)).slice(before);
+  say(`${vm.id} had root do, from its shutdown on: ${calls.join('; ')}`);
+  expectThat(
+    calls.some((call) => /^done service stop /.test(call)) && calls.every((call) => call.startsWith('done ')),
+    'root did what the agent asked of it while the machine went down',
+  );
+}
+
 const lab = await createLab({ name: process.env.LAB_NAME ?? 'sandbox', nodes: 3, say });
 try {
   for (const vm of lab.machines) await vm.must(`mkdir -p ${DIR}`);
@@ -92,7 +124,7 @@ try {
   const ledger = cluster.ledger();
   const seen = await exposure(lab.node('n2'));
   for (const [unit, number] of seen) say(`${unit} ${number}`);
-  expectThat(seen.length === 7, `all seven units are looked at: ${seen.length}`);
+  expectThat(seen.length === 9, `all nine services are looked at: ${seen.length}`);
   expectThat(tooOpen(seen).length === 0, `none is more open than documented: ${tooOpen(seen).join(', ')}`);
   for (const vm of lab.machines.slice(0, 2)) await syncthingSees(vm);
   await arrives(cluster, lab.node('n1'), 'first');
@@ -101,6 +133,8 @@ try {
   say(`switchover: ${planned.downtime.toFixed(0)} ms`);
   await cluster.settled(120_000);
   await arrives(cluster, lab.node('n2'), 'second');
+
+  await shutDown(cluster, ledger);
 
   const cut = await lose(cluster, ledger, async (active) => {
     await lab.cutOff(active);
