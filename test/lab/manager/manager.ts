@@ -74,6 +74,8 @@ export async function makeManagers(lab: Lab): Promise<void> {
 export const agentYaml = (more = ''): string => `driver: systemd
 postgres:
   data_dir: ${DATA_DIR}
+  # What the manager's own settings say, which start would refuse to give up in silence.
+  listen: ['0.0.0.0', '::']
   client_hba:
 ${CLIENT_HBA.map((line) => `    - ${line}`).join('\n')}
 services:
