@@ -18,7 +18,7 @@ export const foundMutations: Mutation[] = [
   },
   {
     id: 'found older view',
-    from: 80,
+    from: 514,
     theme: 'stale reads',
     what: 'a view older than the one held replaces it',
     edits: [
