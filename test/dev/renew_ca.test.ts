@@ -56,7 +56,14 @@ beforeAll(async () => {
   }
   await t.settled(60_000);
   await t.clientSql(`${LEDGER_TABLE}; GRANT ALL ON ledger TO ${CLIENT.user}`);
-}, 240_000);
+  // Each says so in its record, ten seconds after it was entered at the latest; until then a new authority is refused.
+  await eventually(
+    'every member says which roots it trusts',
+    60_000,
+    async () => (await authority('n1')).nodes.every(({ trusts }) => trusts !== null),
+    500,
+  );
+}, 300_000);
 afterAll(() => t?.down(), 60_000);
 
 /** In files, for programs that are not ours; the root that is trusted is the one `on` shows now. */
