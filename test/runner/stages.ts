@@ -93,7 +93,10 @@ export const stages: Stage[] = [
       testLimitMs: 180_000,
     },
   },
-  { name: 'dev-cluster', suite: { folders: ['dev'], apart: true, limitSeconds: 1200, testLimitMs: 480_000 } },
+  {
+    name: 'dev-cluster',
+    suite: { folders: ['dev'], apart: true, lanes: 2, limitSeconds: 1200, testLimitMs: 480_000 },
+  },
   {
     name: 'lab',
     suite: {
