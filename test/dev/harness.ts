@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -31,6 +31,15 @@ export async function eventually<T>(
       return value as Exclude<T, undefined | false | null>;
     if (performance.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`);
     await sleep(every);
+  }
+}
+
+/** `consul version`: an agent asks its programs now and then what they are. One that is gone is nothing either. */
+function isQuestion(pid: number): boolean {
+  try {
+    return /\0(--)?version\0/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+  } catch {
+    return true;
   }
 }
 
@@ -219,7 +228,7 @@ export class TestCluster {
   /** Pids of a node's processes whose command is `command`. */
   pids(name: string, command: string): number[] {
     return nodeProcesses(this.node(name))
-      .filter((stat) => stat.command === command)
+      .filter((stat) => stat.command === command && !isQuestion(stat.pid))
       .map(({ pid }) => pid);
   }
 
