@@ -1,7 +1,8 @@
 /**
  * Input: one database with all at once: pg_stat_statements and auto_explain preloaded, no checksums, LATIN1, 1,000 tables, unlogged
  *        ones, a prepared transaction, a data directory and a pg_wal and a postgresql.conf that are links.
- * Right: start, join, switchover, rewind, reinit and teardown go through, and everything is there after each; tablespaces are refused.
+ *        No tablespace: those are refused (preflight.test.ts).
+ * Right: start, join, switchover, rewind, reinit and teardown go through, and everything is there after each.
  * Source: reports on clusters whose second manager lacked an extension, a setting or an encoding when it took over.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';

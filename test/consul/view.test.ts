@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { KvEntry } from '../../agent/consul/port.ts';
 import { consulPort, type DecodeCache, viewOf } from '../../agent/consul/view.ts';
 import { FakeConsul } from '../fakes/consul.ts';
+import { stateOf } from '../fixtures/signed.ts';
 
 const prefix = 'p/';
 const lease = {
@@ -24,21 +25,7 @@ const nodeOf = (hostIp: string) => ({
   version: '1',
   options: { priority: 100, nofailover: false, maintenance: false },
 });
-const state = {
-  schema: 1,
-  role: 'standby',
-  clone: 'b1b1b1b1',
-  timeline: 1,
-  lsn: '1',
-  wants: 'nothing',
-  failing: [],
-  cooldown: false,
-  checks: {},
-  rule: '750',
-  reason: '',
-  agentVersion: '1',
-  at: '',
-};
+const state = stateOf(false);
 const sync = { schema: 1, leader: 'a', epoch: 5, timeline: 1, history: [], voters: [], k: 0 };
 
 let index = 10;

@@ -42,6 +42,16 @@ export const pathWord = (path: string): string => quoted(literal(path));
 /** Whatever the machine's service manager, or a drop-in for all, sets: members are reached directly. */
 export const DIRECT: Section = [['UnsetEnvironment', KEPT_OUT.join(' ')]];
 
+/** Costs nothing, and no program of the agent's needs it. */
+const BOUND: Section = [
+  ['RestrictNamespaces', 'yes'],
+  ['RestrictRealtime', 'yes'],
+  ['RestrictSUIDSGID', 'yes'],
+  ['LockPersonality', 'yes'],
+  ['SystemCallArchitectures', 'native'],
+  ['SystemCallErrorNumber', 'EPERM'],
+];
+
 /** What none of ours needs, whatever it writes. */
 const ENCLOSED: Section = [
   ['NoNewPrivileges', 'yes'],
@@ -51,12 +61,7 @@ const ENCLOSED: Section = [
   ['ProtectKernelTunables', 'yes'],
   ['ProtectKernelLogs', 'yes'],
   ['ProtectControlGroups', 'yes'],
-  ['RestrictNamespaces', 'yes'],
-  ['RestrictRealtime', 'yes'],
-  ['RestrictSUIDSGID', 'yes'],
-  ['LockPersonality', 'yes'],
-  ['SystemCallArchitectures', 'native'],
-  ['SystemCallErrorNumber', 'EPERM'],
+  ...BOUND,
 ];
 
 const NEVER_CALLED = '@clock @cpu-emulation @debug @mount @obsolete @raw-io @reboot @swap';
@@ -70,12 +75,7 @@ export const BRIEF: Section = [
   ['ProtectSystem', 'strict'],
   ['ProtectClock', 'yes'],
   ['DevicePolicy', 'closed'],
-  ['RestrictNamespaces', 'yes'],
-  ['RestrictRealtime', 'yes'],
-  ['RestrictSUIDSGID', 'yes'],
-  ['LockPersonality', 'yes'],
-  ['SystemCallArchitectures', 'native'],
-  ['SystemCallErrorNumber', 'EPERM'],
+  ...BOUND,
   ['SystemCallFilter', `~${NEVER_CALLED} @module syslog sethostname setdomainname`],
   ['UMask', '0027'],
 ];
@@ -95,8 +95,8 @@ const within = (paths: readonly string[], ...places: string[]): boolean =>
   paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
 
 /**
- * For the server and who works beside it, whose log archives, tables of extensions and scripts are the manager's affair: it writes wherever its user may, but
- * in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
+ * For the server and who works beside it, whose log archives, tables of extensions and scripts are the manager's affair: it writes
+ * wherever its user may, but in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
  * `written`, `read`: paths that it must reach; nothing that they lie in is shut.
  */
 export function sealedServer(written: readonly string[], read: readonly string[] = []): Section {

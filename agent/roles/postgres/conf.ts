@@ -190,8 +190,7 @@ export function managedNames(o: PgOptions): Set<string> {
  * basebackup or a rewind brings the source's.
  */
 export function partAutoConf(text: string, o: PgOptions): { kept: string; taken: string[] } {
-  // Of a parameter agent.yaml says what holds, not what somebody once set beside it.
-  const names = new Set([...managedNames(o), ...Object.keys(o.parameters ?? {}).map((n) => n.toLowerCase())]);
+  const names = managedNames(o);
   const isOurs = (line: string) => names.has((/^\s*([\w.]+)/.exec(line)?.[1] ?? '').toLowerCase());
   const lines = text.split('\n');
   return { kept: lines.filter((line) => !isOurs(line)).join('\n'), taken: lines.filter(isOurs) };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { run } from '../../platform/process.ts';
 import { readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
+import { originalConf } from './originals.ts';
 
 /** What the agent needs at least. */
 export const least = { wal_level: 'replica', max_wal_senders: '20', max_replication_slots: '20' } as const;
@@ -22,8 +23,8 @@ export async function keptOf(
   o: PgOptions,
   before: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, string>> {
-  const own = o.originalConfig ?? join(o.dataDir, 'postgresql.conf');
-  if (!existsSync(own)) return { ...before };
+  const own = originalConf(o);
+  if (own === null || !existsSync(own)) return { ...before };
   const kept: Record<string, string> = { ...before };
   for (const name of Object.keys(least)) {
     const args = ['-D', o.dataDir, '-c', `config_file=${own}`, '-C', name];
