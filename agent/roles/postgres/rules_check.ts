@@ -115,8 +115,10 @@ function ownerOf(dataDir: string) {
   return {
     as,
     mode: 0o644,
+    // Rules may hold a password (ldapbindpasswd): nobody else looks in.
     give(dir: string, data: string): void {
-      chmodSync(dir, 0o755);
+      chownSync(dir, 0, gid);
+      chmodSync(dir, 0o750);
       chownSync(data, uid, gid);
     },
     async empty(data: string): Promise<void> {
