@@ -11,6 +11,7 @@ import {
   linksOf,
   namesIn,
   type Pointer,
+  rulesIn,
   testsNamedIn,
 } from './citations.ts';
 import { root, text } from './files.ts';
@@ -58,6 +59,23 @@ describe('what is pointed to is there', () => {
       .flatMap((path) => citationsOf(path));
     expect(cited.length).toBeGreaterThan(200);
     expect(told(cited.filter(({ to }) => !leadsSomewhere(to)))).toEqual([]);
+  });
+
+  test('each rule that is cited by its number is in the table', () => {
+    const table = text('docs/rules.md');
+    const cited = written.filter((path) => !path.startsWith('test/')).flatMap((path) => rulesIn(path));
+    expect(cited.length).toBeGreaterThan(10);
+    expect(told(cited.filter(({ to }) => !table.includes(`\n${to}`)))).toEqual([]);
+    expect(rulesIn('docs/x.md', 'see rules 290 and 999').map(({ to }) => to)).toEqual(['| 290 |', '| 999 |']);
+  });
+
+  test('each decision is listed by the title that its page has', () => {
+    const listed = [...text('docs/decisions/README.md').matchAll(/^- \[(.+)\]\((.+)\)$/gm)];
+    expect(listed.length).toBeGreaterThan(10);
+    const wrong = listed.filter(
+      ([, title, page = '']) => !text(`docs/decisions/${page}`).startsWith(`# ${title}\n`),
+    );
+    expect(wrong.map(([line]) => line)).toEqual([]);
   });
 
   test('each link of a page leads to a page and an anchor on it', () => {

@@ -44,6 +44,15 @@ export function citationsOf(from: string, content: string = text(from)): Pointer
   return found;
 }
 
+/** Rules cited by their numbers, as rows of the generated table: `rules 290 and 505`. */
+export function rulesIn(from: string, content: string = text(from)): Pointer[] {
+  return [...content.matchAll(/\brules? (\d{3}(?:(?:, | and | or )\d{3})*)/g)].flatMap((match) =>
+    (match[1] ?? '')
+      .split(/, | and | or /)
+      .map((rule) => ({ from, line: lineOf(content, match.index), to: `| ${rule} |` })),
+  );
+}
+
 /** A page without its blocks of code, line for line. */
 export const prose = (content: string): string =>
   content.replaceAll(/^```[^\n]*\n[\s\S]*?^```/gm, (block) => block.replaceAll(/[^\n]/g, ''));
