@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { add, finish, leaveOut, loud, nothing, oneFailed } from './runner/account.ts';
-import { filesOf, folderOf, type Job, jobsOf } from './runner/jobs.ts';
+import { filesOf, folderOf, type Job, jobsOf, preparationOf } from './runner/jobs.ts';
 import { killRunning } from './runner/process.ts';
 import { groups, type Stage, stages, unitFolders } from './runner/stages.ts';
 import { networksOfTheirOwn, work } from './runner/work.ts';
@@ -59,7 +59,11 @@ async function drain(jobs: readonly Job[], lanes: number, alone: boolean, beside
 
 async function runAll(todo: readonly Stage[]): Promise<void> {
   const jobs: Record<Stage['uses'], Job[]> = { cores: [], time: [], machine: [] };
-  for (const stage of todo) jobs[stage.uses].push(...(await jobsToDo(stage)));
+  for (const stage of todo) {
+    const own = await jobsToDo(stage);
+    if (own.length > 0) jobs.cores.unshift(...preparationOf(stage));
+    jobs[stage.uses].push(...own);
+  }
   const beside = jobs.cores.length + jobs.time.length + jobs.machine.length > 1;
   if (!networksOfTheirOwn()) {
     // Servers of two tests would meet on loopback.

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { slowest, split } from './costs.ts';
 import { filesOf, jobsOf } from './jobs.ts';
+import { long } from './seconds.ts';
 import { groups, stages } from './stages.ts';
 
 const cost = (name: string, seconds: number) => ({ name, seconds, cpuSeconds: seconds / 4 });
@@ -42,4 +43,9 @@ test('the files of a stage are those of its folders alone', () => {
     if (!('suite' in stage)) continue;
     expect(filesOf(stage.suite).length).toBeGreaterThan(0);
   }
+});
+
+test('what is known to be long is there', () => {
+  const glob = new Set(new Bun.Glob('**/*.test.ts').scanSync('test'));
+  expect(Object.keys(long).filter((file) => !glob.has(file))).toEqual([]);
 });

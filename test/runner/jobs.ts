@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { split } from './costs.ts';
 import { secondsOf } from './seconds.ts';
-import { notUnit, type Stage, type Suite, stages } from './stages.ts';
+import { type Command, notUnit, type Stage, type Suite, stages } from './stages.ts';
 
 const bun = 'node_modules/.bin/bun';
 
@@ -45,20 +45,31 @@ function testsOf(suite: Suite): { name: string; files: string[] }[] {
   }));
 }
 
+const commandJob = ({ name, patient }: Stage, command: Command): Job => ({
+  ...command,
+  stage: name,
+  patient: patient ?? false,
+  ownNetwork: false,
+  seconds: 0,
+});
+
+/** What is to be done beforehand. */
+export function preparationOf(stage: Stage): Job[] {
+  return 'suite' in stage && stage.suite.prepare ? [commandJob(stage, stage.suite.prepare)] : [];
+}
+
 /** Empty for a suite without a file. Those known to take longest come first: begun last, they would end alone. */
 export function jobsOf(stage: Stage): Job[] {
-  const common = { stage: stage.name, patient: stage.patient ?? false };
-  if ('commands' in stage) {
-    return stage.commands.map((command) => ({ ...common, ...command, ownNetwork: false, seconds: 0 }));
-  }
+  if ('commands' in stage) return stage.commands.map((command) => commandJob(stage, command));
   const { suite } = stage;
   const { limitSeconds, ownNetwork, tidy } = suite;
   const test = [bun, 'test', '--timeout', String(suite.testLimitMs)];
   return testsOf(suite)
     .map(({ name, files }) => ({
-      ...common,
+      stage: stage.name,
       name,
       files,
+      patient: stage.patient ?? false,
       argv: [
         ...test,
         ...(files.length > 1 ? ['--preload', './test/runner/file_costs.ts'] : []),

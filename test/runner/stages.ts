@@ -28,6 +28,8 @@ export type Suite = {
   testLimitMs: number;
   /** Why it cannot run on this machine; then it is left out aloud, counted neither as passed nor as failed. */
   missing?: () => Promise<string[]>;
+  /** Done before its files are run, beside the stages that compute: its files would wait for each other to do it. */
+  prepare?: Command;
   /** Takes away what a test that was killed has left; returns what it was. */
   tidy?: () => string[];
 };
@@ -177,9 +179,15 @@ export const stages: Stage[] = [
       folders: ['lab'],
       processes: 'each',
       ownNetwork: false,
-      limitSeconds: 600,
+      limitSeconds: 1200,
       testLimitMs: 240_000,
       missing,
+      prepare: {
+        name: 'the base tree of the virtual machines',
+        argv: [`${bin}/bun`, 'test/lab/tree/main.ts'],
+        needs: ['test/lab/tree/main.ts'],
+        limitSeconds: 900,
+      },
       tidy: reapLeftovers,
     },
   },
