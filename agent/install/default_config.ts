@@ -1,6 +1,6 @@
 /** agent.yaml for a machine that has none: what this machine suggests, and the rest as comments. */
 import { join } from 'node:path';
-import { parseConfig } from '../config.ts';
+import { parseConfig } from '../config/index.ts';
 import { type ConfEntry, readConf } from '../roles/postgres/manager_conf.ts';
 import { AUTO } from '../roles/postgres/originals.ts';
 import { type Kept, keptAddresses, keptPort, keptSocket } from '../roles/postgres/reached.ts';

@@ -10,7 +10,6 @@ import { joiningRecord, nodeRecord } from '../consul/records.ts';
 import { AgentError } from '../errors.ts';
 import { createCa } from '../platform/tls/ca.ts';
 import { fingerprintOf, keyFits } from '../platform/tls/read.ts';
-import { version } from '../version.ts';
 import {
   type AuthorityRecord,
   authorityRecord,
@@ -130,13 +129,18 @@ export interface Begin {
   readonly by: string;
   /** For the root's name. */
   readonly id: string;
+  /** Of the agent here. */
+  readonly version: string;
 }
 
 /**
  * Begins a new authority, or goes on with the one that is under way. Throws operator `authority_not_ready` with who is not (transient:
  * they have only just joined), transient `not_enrolled`, `consul_unknown`, `authority_changed`.
  */
-export async function beginAuthority(parts: DriveParts, { security, hold, by, id }: Begin): Promise<void> {
+export async function beginAuthority(
+  parts: DriveParts,
+  { security, hold, by, id, version }: Begin,
+): Promise<void> {
   const { ca } = security;
   if (ca.key === '')
     throw transient('not_enrolled', 'this node has no key of the authority: it is not enrolled');

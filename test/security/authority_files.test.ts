@@ -3,8 +3,10 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeConfig, type NodeConfig, requireNode } from '../../agent/config.ts';
+import { makeConfig, type NodeConfig, requireNode } from '../../agent/config/index.ts';
 import { OPEN_GATE } from '../../agent/consul/gate.ts';
+import { foundSecurity } from '../../agent/membership/found_security.ts';
+import { type ManagementParts, resealManagement, seal, unseal } from '../../agent/node/management.ts';
 import { pemBlocks } from '../../agent/platform/tls/bundle.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import { fingerprintOf, keyFits, signedBy } from '../../agent/platform/tls/read.ts';
@@ -19,9 +21,7 @@ import {
 } from '../../agent/security/authority_drive.ts';
 import { followAuthority } from '../../agent/security/authority_follow.ts';
 import { signedAnew } from '../../agent/security/authority_signed.ts';
-import { foundSecurity } from '../../agent/security/found.ts';
 import { liveSecurity } from '../../agent/security/live.ts';
-import { type ManagementParts, resealManagement, seal, unseal } from '../../agent/security/management.ts';
 import { renewCertificates, renewExpired } from '../../agent/security/renew.ts';
 import { isVouched, rootOf, rootsOf, vouch } from '../../agent/security/roots.ts';
 import { sealFor, sealKeyOf, unsealOwn } from '../../agent/security/sealing.ts';
@@ -133,7 +133,7 @@ async function cluster() {
   const advance = async (resealed = async () => true) =>
     advanceAuthority(drive, await record(), await membersNow(drive), resealed);
   const begin = (node: Node, hold = false) =>
-    beginAuthority(drive, { security: node.security, hold, by: 'ann', id: 'f00d' });
+    beginAuthority(drive, { security: node.security, hold, by: 'ann', id: 'f00d', version: '0.1.0' });
   return { kv, drive, nodes, tell, record, advance, begin };
 }
 

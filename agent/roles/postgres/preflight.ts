@@ -6,7 +6,6 @@ import { existsSync, lstatSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { asAgentError } from '../../errors.ts';
 import { errno } from '../../platform/files.ts';
 import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
@@ -80,10 +79,10 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
 
 /** A program that is not there, or takes too long, says nothing of the data. */
 function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
-  const { code, message } = asAgentError(thrown);
+  const code = errno(thrown);
   const path = join(dataDir, 'global/pg_control');
   if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
-  const what = `${path} cannot be read: ${message}`;
+  const what = `${path} cannot be read: ${(thrown as Error).message}`;
   if (code === 'command_too_slow' || code === 'command_killed')
     return fail('control_file', what, 'see what keeps this machine so busy, and look again');
   return fail('control_file', what, 'the data is damaged: restore it from a backup first');
