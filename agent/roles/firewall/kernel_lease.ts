@@ -1,7 +1,9 @@
 /** The agent's end of the kernel lease: says until when client ports may stay open. The helper's root process does it. */
+
 import { connect, type Socket } from 'node:net';
 import type { Outcome } from '../../core/postgres.ts';
 import { boottime } from '../../platform/boottime.ts';
+import { sleep } from '../../platform/clock.ts';
 
 export interface KernelLease {
   /**
@@ -124,7 +126,7 @@ export function createKernelLease(options: KernelLeaseOptions): KernelLease {
       const reply = await ask(line, end - now());
       if (reply !== null) return reply;
       if (now() + AGAIN >= end) return null;
-      await new Promise((done) => setTimeout(done, AGAIN));
+      await sleep(AGAIN);
       // Looked at after the wait, right before it is said again: a close may have come in it.
       if (!stillWanted() || disposed) return null;
     }
