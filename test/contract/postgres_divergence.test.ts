@@ -61,7 +61,11 @@ if (asServerUser(import.meta.path)) {
       for (const s of [b, c, d]) await joinStandby(p, s);
       await p.sql('create table t (i int primary key); insert into t values (1)');
       for (const s of [b, c, d]) {
-        await eventually('the row is there', 30_000, async () => (await rows(s).catch(() => [])).length === 1);
+        await eventually(
+          'the row is there',
+          30_000,
+          async () => (await rows(s).catch(() => [])).length === 1,
+        );
         expect(await s.pg.setUpstream(null, 20_000)).toEqual(done);
       }
     });
