@@ -9,7 +9,7 @@ import { processes } from '../core/processes.ts';
 import { standbyName } from '../core/records.ts';
 import type { Log } from '../log/log.ts';
 import { createPeers, type Peers } from '../peers/peers.ts';
-import { sleep, systemClock } from '../platform/clock.ts';
+import { sleep, systemClock, until } from '../platform/clock.ts';
 import { DETACH } from '../roles/postgres/port.ts';
 import { type SignedRecords, signedRecordsOf } from '../security/signed_records.ts';
 import { durableStore, instanceOf, newClone } from '../state/identity.ts';
@@ -210,7 +210,6 @@ async function handOver(node: NodeContext, wake: () => void, ms: number): Promis
   node.stopping = 'shutdown';
   wake();
   const holding = () => isMine(node.lease, node.name, node.instance);
-  const until = systemClock.now() + ms;
-  while (holding() && systemClock.now() < until) await sleep(20);
+  await until(() => !holding(), { timeout: ms });
   return !holding();
 }

@@ -1,5 +1,6 @@
 /** The connection to the lease helper: one order after the other, each with its reply, made anew when it breaks. */
 import { connect, type Socket } from 'node:net';
+import { sleep } from '../../platform/clock.ts';
 
 /** Between attempts to reach a helper that is not there, ms. */
 const AGAIN = 25;
@@ -79,7 +80,7 @@ export function helperLink({ socketPath, now, lost, hungUp }: HelperLinkParts): 
         const reply = await ask(line, end - now());
         if (reply !== null) return reply;
         if (now() + AGAIN >= end) return null;
-        await new Promise((done) => setTimeout(done, AGAIN));
+        await sleep(AGAIN);
         // Looked at after the wait, right before it is said again: a close may have come in it.
         if (!stillWanted() || disposed) return null;
       }
