@@ -2,10 +2,12 @@
  * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor` and by `cluster start`
  * alike. A finding that fails says what, where, and the mend.
  */
+
 import { existsSync, lstatSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
+import { messageOf } from '../../errors.ts';
 import { errno } from '../../platform/files.ts';
 import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
@@ -73,7 +75,7 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
   try {
     return { findings, control: await readControl(o), unreadable: false };
   } catch (thrown) {
-    const what = `${join(dataDir, 'global/pg_control')} cannot be read: ${(thrown as Error).message}`;
+    const what = `${join(dataDir, 'global/pg_control')} cannot be read: ${messageOf(thrown)}`;
     findings.push(fail('control_file', what, 'the data is damaged: restore it from a backup first'));
     return { findings, control: null, unreadable: false };
   }
