@@ -16,6 +16,13 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/platform/clock.ts', 'cli/common/progress.ts'],
     instead: 'until, deadline or within of agent/platform/clock.ts',
   },
+  {
+    thing: 'what a thrown value says',
+    pattern: /instanceof Error\s*\?\s*\w+\.message\s*:\s*String\(|\(\w+ as Error\)\.message/,
+    // The trampoline loads nothing from outside its folder.
+    home: ['agent/errors.ts', 'agent/trampoline/failure.ts'],
+    instead: 'messageOf, or explain with its causes, of agent/errors.ts',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
@@ -187,7 +188,7 @@ async function accepting(
         await server.link.query('select 1', Math.max(1, end.left()));
         return DONE;
       } catch (error) {
-        last = (error as Error).message;
+        last = messageOf(error);
         const problem = loginProblem(error);
         return problem === null ? null : failed(problem);
       }

@@ -2,6 +2,7 @@
  * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor` and by `cluster start`
  * alike. A finding that fails says what, where, and the mend.
  */
+
 import { existsSync, lstatSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
