@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Checks, createChecks } from '../../agent/checks/create.ts';
 import type { Role } from '../../agent/checks/port.ts';
-import { CHECK_NAMES, type CheckName } from '../../agent/config/checks.ts';
+import { CHECK_DEFAULTS, CHECK_NAMES, type CheckName } from '../../agent/config/checks.ts';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import { type ConsulClient, createConsulClient } from '../../agent/consul/client.ts';
 import { testLog } from '../../agent/log/log.ts';
@@ -75,11 +75,16 @@ async function inConsul(): Promise<Record<string, string>> {
     ...rows.map((check) => [check.name, check.status]),
   ]);
 }
-const consulSays = (expected: Record<string, string>, timeout = 15_000) =>
+/** Passing; what looks at the machine may also warn, as of one with little room. */
+const isWell = (name: CheckName): [string, string[]] => [
+  name,
+  CHECK_DEFAULTS[name].group === 'node' ? ['passing', 'warning'] : ['passing'],
+];
+const consulSays = (expected: Record<string, string | string[]>, timeout = 15_000) =>
   until(
     async () => {
       const seen = await inConsul();
-      return Object.entries(expected).every(([name, status]) => seen[name] === status);
+      return Object.entries(expected).every(([name, fine]) => [fine].flat().includes(seen[name] ?? ''));
     },
     { timeout, every: 100 },
   );
@@ -87,8 +92,7 @@ const consulSays = (expected: Record<string, string>, timeout = 15_000) =>
 describe('the check-runner with real PostgreSQL and Consul', () => {
   test('all checks pass, and Consul lists the manager as active with each of them', async () => {
     const made = CHECK_NAMES.filter((name) => !NOT_HERE.includes(name));
-    const well = made.map((name) => [name, 'passing']);
-    expect(await consulSays({ tags: 'active', ...Object.fromEntries(well) })).toBe(true);
+    expect(await consulSays({ tags: 'active', ...Object.fromEntries(made.map(isWell)) })).toBe(true);
     expect(Object.keys(checks.summary().all).sort()).toEqual(made.toSorted());
     expect(checks.summary()).toMatchObject({ failing: [], weak: [] });
     expect(Object.entries(checks.summary().all).filter(([, { ok }]) => !ok)).toEqual([]);
