@@ -7,6 +7,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
+import { messageOf } from '../../errors.ts';
 import { errno } from '../../platform/files.ts';
 import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
@@ -83,7 +84,7 @@ function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
   const code = errno(thrown);
   const path = join(dataDir, 'global/pg_control');
   if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
-  const what = `${path} cannot be read: ${(thrown as Error).message}`;
+  const what = `${path} cannot be read: ${messageOf(thrown)}`;
   if (code === 'command_too_slow' || code === 'command_killed')
     return fail('control_file', what, 'see what keeps this machine so busy, and look again');
   return fail('control_file', what, 'the data is damaged: restore it from a backup first');
