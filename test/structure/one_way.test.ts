@@ -23,6 +23,13 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/errors.ts', 'agent/trampoline/failure.ts'],
     instead: 'messageOf, or explain with its causes, of agent/errors.ts',
   },
+  {
+    thing: 'to do one after the other',
+    pattern: /let \w+: Promise<\w+> = Promise\.resolve\(\)/,
+    // The helper's is no line: each look at the connections stands for itself, and tests wait for the last.
+    home: ['agent/lease_helper/connections.ts', 'agent/platform/serial.ts'],
+    instead: 'createSerial of agent/platform/serial.ts',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];

@@ -1,12 +1,14 @@
 /** The files role on a real Syncthing (DESIGN 10). */
+
 import type { NodeConfig } from '../../config/index.ts';
 import type { Logger } from '../../log/log.ts';
 import { until } from '../../platform/clock.ts';
 import { makeDir } from '../../platform/files.ts';
 import { syncthingBinary } from '../../platform/paths.ts';
+import { createSerial } from '../../platform/serial.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { restAddress } from './config_xml.ts';
-import { CALL, type Context, createLock, failed, judged, now, tellMembers } from './context.ts';
+import { CALL, type Context, failed, judged, now, tellMembers } from './context.ts';
 import { factsOf, statusOf } from './facts.ts';
 import { follow } from './follow.ts';
 import { carryOut } from './guard.ts';
@@ -58,7 +60,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     rest: () => rest,
     log,
     epoch: deps.epoch ?? (() => 0),
-    lock: createLock(),
+    inTurn: createSerial(),
     stance: null,
     told: null,
     turn: new AbortController(),
