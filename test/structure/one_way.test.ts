@@ -30,6 +30,18 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/lease_helper/connections.ts', 'agent/platform/serial.ts'],
     instead: 'createSerial of agent/platform/serial.ts',
   },
+  {
+    thing: 'to start again what ended by itself',
+    pattern: /\bexit\.expected \|\|/,
+    home: ['agent/roles/services/keep_running.ts'],
+    instead: 'keepRunning of agent/roles/services/keep_running.ts',
+  },
+  {
+    thing: 'to tell that a start is out of date',
+    pattern: /let (generation|count|downs)\b/,
+    home: ['agent/platform/stops.ts'],
+    instead: 'createStops of agent/platform/stops.ts',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];
