@@ -18,6 +18,7 @@ import { drive } from '../node/drive.ts';
 import type { Cluster } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { until } from '../platform/clock.ts';
+import { createSerial } from '../platform/serial.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
@@ -74,12 +75,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
   const removing = new Set<string>();
 
   /** One after the other: a reservation that is kept alive must not come back behind the record it became. */
-  let turn: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const mine = turn.then(body);
-    turn = mine.catch(() => {});
-    return mine;
-  }
+  const inTurn = createSerial();
 
   async function remove(name: string, steps: Steps): Promise<void> {
     removing.add(name);
