@@ -9,6 +9,7 @@ import type { Log } from '../log/log.ts';
 import { type Entering, enteringOf } from '../membership/entering.ts';
 import { createMembers, type Members } from '../membership/members.ts';
 import { namedConfig, refuseOptions } from '../membership/named.ts';
+import { keptOf, type OwnCore } from '../membership/own_core.ts';
 import { refuseSharedUser } from '../membership/own_user.ts';
 import { every, SWEEP } from '../membership/reservation.ts';
 import { createTracker } from '../membership/tracker.ts';
@@ -20,7 +21,7 @@ import type { ServiceRunner } from '../roles/services/runner.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { replicationNames } from '../security/names.ts';
 import { type CertificateUsers, renewExpired } from '../security/renew.ts';
-import { durableStore, joiningStore, type Membership, membershipStore } from '../state/identity.ts';
+import { durableStore, type Membership } from '../state/identity.ts';
 import { inForce } from './in_force.ts';
 import { type SettingsWatch, watchSettings } from './server_settings.ts';
 
@@ -42,7 +43,7 @@ export function createAgent(
   /** The listeners show the certificates that there are now. */
   relisten: () => Promise<void> = async () => {},
 ) {
-  const memberships = membershipStore(config);
+  const kept = keptOf(config);
   const configuration = inForce(config.paths.config, config);
   const tracker = createTracker();
   let parts: Parts | null = null;
@@ -80,7 +81,7 @@ export function createAgent(
       clusterId: joined.clusterId,
       incarnation: joined.incarnation,
     });
-    memberships.save(joined);
+    kept.memberships.save(joined);
     membership = joined;
     // Its end is not waited for: a large index takes a while, and what it lacks is a fact.
     void made.files.start().catch((thrown: unknown) => log.for('handler-runner').error('files:', thrown));
@@ -93,12 +94,12 @@ export function createAgent(
       remember(hosts) {
         if (membership === null || membership.consulServers.join() === hosts.join()) return;
         membership = { ...membership, consulServers: [...hosts] };
-        memberships.save(membership);
+        kept.memberships.save(membership);
       },
       whenRemoved() {
         if (membership === null) return;
         membership = { ...membership, removed: true };
-        memberships.save(membership);
+        kept.memberships.save(membership);
       },
       checks: () => summary(),
       progress: (step) => log.for('postgres').debug(step.what, step.bytes ?? ''),
@@ -138,19 +139,17 @@ export function createAgent(
     membership = null;
   }
 
-  const entering: Entering = enteringOf({
-    memberships,
-    joining: joiningStore(config),
-    log: log.for('agent'),
-    become,
-    leave,
-    cluster: () => cluster,
+  const core: OwnCore = {
+    run: become,
+    end: leave,
+    member: () => cluster,
     entered() {
       if (membership === null) return;
       membership = { ...membership, entered: true };
-      memberships.save(membership);
+      kept.memberships.save(membership);
     },
-  });
+  };
+  const entering: Entering = enteringOf({ core, kept, log: log.for('agent') });
 
   const named = (options: StartOptions): NodeConfig => namedConfig(input, config, options);
 
@@ -195,24 +194,18 @@ export function createAgent(
 
     /** Take up an earlier membership, if there is one, or clear away what an interrupted join left. */
     async resume(): Promise<boolean> {
-      const known = memberships.load();
-      if (known === undefined) {
-        const left = joiningStore(config).load();
-        if (left !== undefined) await entering.clear(await partsFor(named(left)));
-        return false;
-      }
-      // From the membership on its data may be a vote's: nothing may ever take it for a join's leftovers.
-      joiningStore(config).forget();
+      const found = entering.found();
+      if (found.kind === 'interrupted') await entering.clear(await partsFor(named(found.mark)));
+      if (found.kind === 'removed')
+        log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
+      if (found.kind !== 'member') return false;
+      const { membership: known } = found;
       const node = named({
         nodeName: known.nodeName,
         hostIp: known.hostIp,
         ...(known.publicIp === null ? {} : { publicIp: known.publicIp }),
         options: known.options,
       });
-      if (known.removed) {
-        log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
-        return false;
-      }
       const renewed = await renewExpired(node, Date.now());
       const made = await partsFor(node);
       await entering.resume(made, known);
