@@ -104,14 +104,16 @@ const joined = (parts: readonly unknown[]): string =>
 
 function fromJson(line: string): Entry[] {
   try {
-    const { state_code: state, message, detail, hint } = JSON.parse(line) as Record<string, unknown>;
-    return [{ news: state === undefined || state === '00000', text: joined([message, detail, hint]) }];
+    const { state_code: state, message, detail, hint, context } = JSON.parse(line) as Record<string, unknown>;
+    return [
+      { news: state === undefined || state === '00000', text: joined([message, detail, hint, context]) },
+    ];
   } catch {
     return []; // cut at its beginning
   }
 }
 
-/** Columns of csvlog: 13 is the SQLSTATE, then message, detail and hint. */
+/** Columns of csvlog: 13 is the SQLSTATE, then message, detail and hint; 18 is the context. */
 function fromCsv(text: string): Entry[] {
   const fields: string[][] = [[]];
   for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n|$)/g)) {
@@ -120,5 +122,5 @@ function fromCsv(text: string): Entry[] {
   }
   return fields
     .filter((row) => row.length > 15 && /^[0-9A-Z]{5}$/.test(row[12] ?? ''))
-    .map((row) => ({ news: row[12] === '00000', text: joined(row.slice(13, 16)) }));
+    .map((row) => ({ news: row[12] === '00000', text: joined([...row.slice(13, 16), row[18]]) }));
 }

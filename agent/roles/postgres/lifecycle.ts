@@ -19,6 +19,8 @@ import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { makeForReplay } from './tablespace_folders.ts';
+import { missingSpace, whyNotToStart } from './tablespaces.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
@@ -57,10 +59,38 @@ async function startNow(
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
-  const ended = (await postmasterPid(server.o)) === null;
-  if (first.kind === 'done' || role === 'primary' || !ended) return noted(server, role, first);
-  const again = async (): Promise<Outcome> => ((await raiseFloors(server, claim)) ? DONE : first);
-  return noted(server, role, await launched(server, end, turn, claim, again));
+  return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
+}
+
+/** A standby ends where its active went on with something that it lacks. What can be mended is, and it is started once more. */
+async function followed(
+  server: Server,
+  end: Deadline,
+  turn: Turn,
+  claim: Claim,
+  first: Outcome,
+): Promise<Outcome> {
+  let last = first;
+  while (last.kind === 'failed' && (await postmasterPid(server.o)) === null) {
+    const { why } = last;
+    const mended = (await raiseFloors(server, claim)) ? DONE : makeMissing(server.o, why);
+    if (mended === null) return last;
+    last = await launched(server, end, turn, claim, async () => mended);
+    if (last.kind === 'failed' && last.why === why) return last;
+  }
+  return last;
+}
+
+/** A tablespace was made on the active, and its folder is not here. Null where that is not what ended it. */
+function makeMissing({ dataDir }: PgOptions, why: string): Outcome | null {
+  const location = missingSpace(why);
+  if (location === null) return null;
+  try {
+    makeForReplay(dataDir, location);
+    return DONE;
+  } catch (thrown) {
+    return failed(`${ENDED}: ${failed(thrown).why}`);
+  }
 }
 
 function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
@@ -134,6 +164,8 @@ async function prepare(
   const { o, settings, loss, claims } = server;
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
+  const unsafe = whyNotToStart(o.dataDir);
+  if (unsafe !== null) return failed(unsafe);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   const restoring = join(o.dataDir, 'recovery.signal');
   // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.

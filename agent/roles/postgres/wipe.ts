@@ -11,6 +11,7 @@ import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { wipeSpaces } from './tablespace_folders.ts';
 import { deadline } from './time.ts';
 
 const STOP = 10_000;
@@ -48,6 +49,7 @@ export async function wipe(server: Server): Promise<Outcome> {
         loss.want(false);
         return failed(left);
       }
+      await wipeSpaces(o);
       await rm(`${resolved(o.dataDir)}.clone`, { recursive: true, force: true });
       await emptyData(o.dataDir);
       await empty(o.confDir);
