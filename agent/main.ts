@@ -1,12 +1,13 @@
 /** `agent run`: composition root of the daemon. */
 import process from 'node:process';
-import { createAgent } from './agent.ts';
-import { createApi } from './api.ts';
-import { apiListen, type Config, loadConfig, type NodeConfig } from './config.ts';
+import { apiListen, type Config, loadConfig, type NodeConfig } from './config/index.ts';
+import { createAgent } from './daemon/agent.ts';
+import { createApi } from './daemon/api.ts';
+import { followAuthorityInTime } from './daemon/authority_timer.ts';
+import { noteRunning } from './daemon/in_force.ts';
 import { createCredentials } from './http/credentials.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
-import { noteRunning } from './in_force.ts';
-import { agentLog } from './log.ts';
+import { agentLog } from './log/log.ts';
 import { acquireLock } from './platform/lockfile.ts';
 import { startNotify } from './platform/notify.ts';
 import { agentFiles, makeAgentDirs } from './platform/paths.ts';
@@ -14,7 +15,6 @@ import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
-import { followAuthorityInTime } from './security/authority_timer.ts';
 import { renamingDue } from './security/names.ts';
 import { renewInTime } from './security/renewal_timer.ts';
 import { temporaryTls } from './security/temporary.ts';

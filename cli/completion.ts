@@ -1,7 +1,7 @@
 import type { CommandDef } from 'citty';
-import { isPositional } from './args.ts';
-import { command } from './command.ts';
-import { argsOf, resolved, subCommandsOf } from './find.ts';
+import { isPositional } from './common/args.ts';
+import { command } from './common/command.ts';
+import { argsOf, resolved, subCommandsOf } from './common/find.ts';
 
 /** What may follow the words of a path: `agent cluster` to its commands, or to the options of the last one. */
 export interface Words {

@@ -1,9 +1,9 @@
-import type { Finding } from '../agent/doctor.ts';
+import type { Finding } from '../agent/doctor/doctor.ts';
 import { EXIT } from '../agent/errors.ts';
 import type { AgentClient } from '../agent/http/client_api.ts';
-import { command } from './command.ts';
-import { configPath } from './socket.ts';
-import { type Color, paint } from './table.ts';
+import { command } from './common/command.ts';
+import { configPath } from './common/socket.ts';
+import { type Color, paint } from './common/table.ts';
 
 const MARKS: Record<Finding['state'], [mark: string, color: Color]> = {
   ok: ['ok  ', 'green'],
@@ -51,7 +51,7 @@ export default command({
   examples: ['agent doctor', 'agent doctor --verbose --config agent.yaml'],
   args: {},
   async run({ agent, args, print, terminal }) {
-    const { doctorFile, healthy } = await import('../agent/doctor.ts');
+    const { doctorFile, healthy } = await import('../agent/doctor/doctor.ts');
     const findings = await doctorFile(configPath(args, terminal.env));
     findings.push(...(await agentFindings(agent)));
     print(findings, () => findingsText(findings, args.verbose === true, terminal.color));

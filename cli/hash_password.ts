@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { usageError } from '../agent/errors.ts';
 import { hashPassword, newBearer } from '../agent/platform/password.ts';
-import { command } from './command.ts';
+import { command } from './common/command.ts';
 
 export default command({
   name: 'hash-password',

@@ -1,6 +1,6 @@
 import { type CommandDef, renderUsage } from 'citty';
-import { isAgentCommand } from './command.ts';
-import { resolved } from './find.ts';
+import { isAgentCommand } from './common/command.ts';
+import { resolved } from './common/find.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours are control characters
 const COLOR = /\u001b\[[0-9;]*m/g;

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
-import { command } from './command.ts';
-import { configPath } from './socket.ts';
+import { command } from './common/command.ts';
+import { configPath } from './common/socket.ts';
 
 const lease = command({
   name: 'lease',

@@ -1,6 +1,6 @@
-import type { Config } from '../agent/config.ts';
+import type { Config } from '../agent/config/index.ts';
 import { AgentError, usageError } from '../agent/errors.ts';
-import { command } from './command.ts';
+import { command } from './common/command.ts';
 
 /** Throws operator `settings_refused`: what PostgreSQL does not start with is not put in its place. */
 async function refuseSettings(config: Config): Promise<void> {

@@ -1,6 +1,6 @@
+import type { LogLine } from '../agent/api/types.ts';
 import { usageError } from '../agent/errors.ts';
-import type { LogLine } from '../agent/http/port.ts';
-import { command } from './command.ts';
+import { command } from './common/command.ts';
 
 /** As in the log file: time, level, component, message. */
 export function logText({ timestamp, level, component, message }: LogLine): string {

@@ -16,7 +16,7 @@ if (called(process.argv0) || called(process.env.SUDO_COMMAND?.split(' ')[0])) {
 const { keepOut } = await import('../agent/platform/environment.ts');
 keepOut();
 const { runCli } = await import('./run_cli.ts');
-const { processTerminal } = await import('./terminal.ts');
+const { processTerminal } = await import('./common/terminal.ts');
 const { root } = await import('./tree.ts');
 
 const { EXIT } = await import('../agent/errors.ts');

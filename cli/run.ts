@@ -1,5 +1,5 @@
-import { command } from './command.ts';
-import { configPath } from './socket.ts';
+import { command } from './common/command.ts';
+import { configPath } from './common/socket.ts';
 
 export default command({
   name: 'run',

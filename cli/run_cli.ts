@@ -1,10 +1,10 @@
 /** One command line from its words to its exit code. */
 import { type CommandDef, runCommand } from 'citty';
 import { AgentError, asAgentError, EXIT, type ExitCode, exitCodeOf, explain } from '../agent/errors.ts';
-import { checkArgs } from './args.ts';
-import { COMMON, type Handed, isAgentCommand, jsonText } from './command.ts';
-import { argsOf, type Found, findCommand, subCommandsOf } from './find.ts';
-import type { Terminal } from './terminal.ts';
+import { checkArgs } from './common/args.ts';
+import { COMMON, type Handed, isAgentCommand, jsonText } from './common/command.ts';
+import { argsOf, type Found, findCommand, subCommandsOf } from './common/find.ts';
+import type { Terminal } from './common/terminal.ts';
 
 /** The words that ask for help; what stands after `--` asks for nothing. */
 function asksHelp(argv: readonly string[]): boolean {

@@ -1,8 +1,8 @@
-import type { AgentStatus, ServiceRow } from '../agent/http/port.ts';
-import { command } from './command.ts';
-import { duration, time } from './format.ts';
-import { notInForce } from './in_force.ts';
-import { type Column, facts, table } from './table.ts';
+import type { AgentStatus, ServiceRow } from '../agent/api/types.ts';
+import { command } from './common/command.ts';
+import { duration, time } from './common/format.ts';
+import { notInForce } from './common/in_force.ts';
+import { type Column, facts, table } from './common/table.ts';
 
 const SERVICES: Column<ServiceRow>[] = [
   {

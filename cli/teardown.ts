@@ -1,5 +1,5 @@
 import { EXIT } from '../agent/errors.ts';
-import { command } from './command.ts';
+import { command } from './common/command.ts';
 
 /** `2026-11-22T18-30-00Z`: sorts by time, and is a file name everywhere. */
 const stampOf = (date: Date): string => date.toISOString().replace(/\.\d+/, '').replaceAll(':', '-');

@@ -89,7 +89,7 @@ export const root = defineCommand({
       install: () => import('./install.ts'),
       uninstall: () => import('./uninstall.ts'),
       teardown: () => import('./teardown.ts'),
-      dev: () => import('./dev.ts'),
+      dev: () => import('./dev/group.ts'),
       completion: () => import('./completion.ts'),
     }),
   },

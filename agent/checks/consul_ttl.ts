@@ -4,7 +4,7 @@
  */
 import type { CheckName } from '../config/checks.ts';
 import type { ConsulCatalog, ServiceRegistration } from '../consul/port_catalog.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Role } from './port.ts';
 import type { CheckReport } from './runner.ts';

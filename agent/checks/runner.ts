@@ -2,7 +2,7 @@
 import type { CheckName, CheckSettings } from '../config/checks.ts';
 import type { CheckSummary } from '../core/facts.ts';
 import { explain } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Entry, newEntry, nextDue, type Running, record, type Status, statusOf } from './entry.ts';
 import { type Check, type CheckResult, fail, type Role } from './port.ts';

@@ -1,6 +1,6 @@
 /**
  * The world as the core's procedures see it: calls as data. A procedure is a generator that yields `Call`s; the agent
- * runs them against the real parts (agent/runtime.ts), the simulator against its model on virtual time. Nothing in here
+ * runs them against the real parts (agent/node/drive.ts), the simulator against its model on virtual time. Nothing in here
  * waits, reads a clock or throws for an expected outcome.
  */
 import type {

@@ -11,7 +11,7 @@ import type { Wanted } from '../install/wanted.ts';
 import { errno } from '../platform/files.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
-import { callOverSocket } from '../roles/root_socket.ts';
+import { callOverSocket } from '../roles/root/socket.ts';
 import { policyOf } from '../trampoline/policy.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 

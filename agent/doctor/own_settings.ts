@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../config/resolve.ts';
 import { clusterConf } from '../roles/postgres/conf.ts';
 import { ownSettings as findingsOf } from '../roles/postgres/own_settings.ts';
-import { postgresOptions } from '../roles/postgres_of.ts';
+import { postgresOptions } from '../roles/postgres_helper/driver.ts';
 import { type Finding, warn } from './finding.ts';
 
 export async function ownSettings(config: Config): Promise<Finding[]> {

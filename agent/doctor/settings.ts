@@ -6,7 +6,7 @@ import { accounts } from '../install/real_sight.ts';
 import { isExecutable, postgresBinDir } from '../platform/paths.ts';
 import { originalConf } from '../roles/postgres/originals.ts';
 import { type RunAs, rehearse } from '../roles/postgres/rehearse.ts';
-import { serverOptions } from '../roles/postgres_of.ts';
+import { serverOptions } from '../roles/postgres_helper/driver.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const TRIAL = 20_000;

@@ -1,7 +1,7 @@
 /** `/api/v1`: what our own command line asks. */
 import { type Context, Hono } from 'hono';
+import type { AgentApi, ClusterStatus, NodeRow } from '../api/types.ts';
 import { notFound, notInCluster } from './errors.ts';
-import type { AgentApi, ClusterStatus, NodeRow } from './port.ts';
 import {
   authorityBody,
   check,

@@ -1,6 +1,7 @@
 /** The agent's HTTP interface as a web-standard application: no sockets, no runtime. Listening is server.ts. */
 import { Hono } from 'hono';
-import type { Logger } from '../log.ts';
+import type { AgentApi } from '../api/types.ts';
+import type { Logger } from '../log/log.ts';
 import { apiRoutes } from './api.ts';
 import { audit } from './audit.ts';
 import { type Access, people } from './auth.ts';
@@ -10,7 +11,6 @@ import { guards } from './guards.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoutes } from './metrics.ts';
 import { peerRoutes } from './peer.ts';
-import type { AgentApi } from './port.ts';
 
 export interface AppOptions {
   readonly api: AgentApi;

@@ -1,7 +1,5 @@
-/** The agent's API by name, as the command line calls it. Shapes are those of port.ts. */
-import type { HistoryRecord } from '../core/records.ts';
-import type { TokenRow } from '../security/tokens.ts';
-import { type ClientOptions, createClient, type HttpClient } from './client.ts';
+/** The agent's API by name, as the command line calls it. Shapes are those of agent/api/. */
+
 import type {
   AgentApi,
   AgentStatus,
@@ -15,7 +13,10 @@ import type {
   NodeRow,
   Operation,
   StartOptions,
-} from './port.ts';
+} from '../api/types.ts';
+import type { HistoryRecord } from '../core/records.ts';
+import type { TokenRow } from '../security/tokens.ts';
+import { type ClientOptions, createClient, type HttpClient } from './client.ts';
 
 type CertificateRow = { what: string; notAfter: string };
 

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { AgentError, type ErrorClass } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../log/log.ts';
 
 const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   unauthorized: 401,

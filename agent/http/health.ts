@@ -1,8 +1,8 @@
 /** For load balancers: no authentication, answered from memory. 200 or 503, with the reason. */
 import { type Context, Hono } from 'hono';
+import type { AgentApi, Health } from '../api/types.ts';
 import { parseBytes } from '../config/fields.ts';
 import { usageError } from '../errors.ts';
-import type { AgentApi, Health } from './port.ts';
 
 type Verdict = { ok: boolean; why: string };
 

@@ -1,6 +1,6 @@
 /** `/metrics` in the text format of Prometheus. From memory and the API's own view; nothing is counted here. */
 import { Hono } from 'hono';
-import type { AgentApi, AgentStatus, ClusterStatus, Health } from './port.ts';
+import type { AgentApi, AgentStatus, ClusterStatus, Health } from '../api/types.ts';
 
 type Labels = Record<string, string>;
 type Sample = { labels?: Labels; value: number };

@@ -1,9 +1,9 @@
 /** `/api/v1/peer`: what agents ask each other. The asking side is peers.ts. */
 import { Hono } from 'hono';
+import type { AgentApi } from '../api/types.ts';
+import { stateToWire, voteToWire } from '../peers/peers.ts';
 import { type Access, admission, enrolment, peerOf, peersOnly } from './auth.ts';
 import { notFound } from './errors.ts';
-import { stateToWire, voteToWire } from './peers.ts';
-import type { AgentApi } from './port.ts';
 import { admitBody, enrolBody, failsafeBody, readBody, voteBody } from './schemas.ts';
 
 export function peerRoutes(api: AgentApi, access: Access): Hono {

@@ -1,7 +1,7 @@
 /** Server-sent events: the log as it is written, and changes of health. */
 import type { Context } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
-import type { AgentApi, LogLine } from './port.ts';
+import type { AgentApi, LogLine } from '../api/types.ts';
 
 /** Lines waiting for a reader that does not read; past that the reader is let go rather than the agent fed upon. */
 const QUEUE_LIMIT = 10_000;

@@ -4,7 +4,7 @@
  * that fails halfway, it drops the cluster, and this data with it. Whatever is there is left as it is.
  */
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { quoteLiteral } from '../roles/postgres/sql.ts';
 import type { Machine, Sight } from './machine.ts';

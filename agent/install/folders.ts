@@ -1,6 +1,6 @@
 /** Folders with their owners, those of /run among them. Setgid where one user writes what another's group reads. */
 import { dirname, join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
 import {
   CONFIG_FILE,

@@ -4,7 +4,7 @@
  * server runs for a moment, as its own user, where nobody can reach it: no TCP, a socket in a folder of its own.
  */
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { takenFile } from '../roles/postgres/originals.ts';

@@ -1,6 +1,6 @@
 /** `agent install`: what this machine lacks, and making it so. */
 import process from 'node:process';
-import { type Config, loadConfig, parseConfig } from '../config.ts';
+import { type Config, loadConfig, parseConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { commit } from '../version.ts';
 import { applyChanges } from './apply.ts';

@@ -1,6 +1,6 @@
 /** Users, units and places outside the configuration. */
 import { dirname, join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 
 /** The distribution's user of PostgreSQL: the data directory is its. */
 export const POSTGRES_USER = 'postgres';

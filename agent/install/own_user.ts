@@ -3,7 +3,7 @@
  * and what the old one had is moved.
  */
 import { dirname, join } from 'node:path';
-import { type Config, parseConfig } from '../config.ts';
+import { type Config, parseConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { parsePolicy } from '../trampoline/policy.ts';
 import type { Sight } from './machine.ts';

@@ -1,7 +1,7 @@
 /** The plan of a manager's machine, from its configuration. Pure but for asking where programs are. */
 import { basename, dirname, join } from 'node:path';
+import type { Config } from '../config/index.ts';
 import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../config/prints.ts';
-import type { Config } from '../config.ts';
 import { folders } from './folders.ts';
 import {
   CONFIG_FILE,

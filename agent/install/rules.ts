@@ -1,6 +1,6 @@
 /** What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at boot. */
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { ALL_SETS, deadlineFile, HOOKS } from '../roles/firewall/names.ts';
 import { firewallFiles, removalCommands } from '../roles/firewall/render.ts';
 import { renderPolicy } from '../trampoline/policy.ts';

@@ -1,5 +1,5 @@
 /** Small files of other programs: systemd-tmpfiles, logrotate. */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { runFolders } from './folders.ts';
 import { POSTGRES_LOG_DIR, XTABLES_LOCK } from './names.ts';
 import { pathWord } from './units/text.ts';

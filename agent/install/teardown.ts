@@ -1,6 +1,6 @@
 /** `agent teardown`: the manager as a stand-alone one again, with its data and the distribution's own units. */
 import { dirname, join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { agentFiles } from '../platform/paths.ts';
 import { settingsLacking, writeSettings } from './debian_settings.ts';
 import { folders } from './folders.ts';

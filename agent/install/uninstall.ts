@@ -1,6 +1,6 @@
 /** `agent uninstall`: takes away what install made. Never the database; the configuration and what is kept only with `purge`. */
 import { dirname, join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { folders } from './folders.ts';
 import type { Machine } from './machine.ts';

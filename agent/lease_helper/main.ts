@@ -4,8 +4,8 @@
  */
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
+import { type Config, effectiveLease, loadConfig } from '../config/index.ts';
 import { leaseNote, leasePrints, noteText } from '../config/prints.ts';
-import { type Config, effectiveLease, loadConfig } from '../config.ts';
 import { AgentError } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
 import { writeAtomically } from '../platform/files.ts';

@@ -1,7 +1,7 @@
 /** Certificates and secrets of a manager that joins: what it asks with, what the active answers, and what it writes down. */
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { NodeConfig } from '../config.ts';
+import type { NodeConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { fingerprintOf, keyFits, signedBy } from '../platform/tls/read.ts';
 import { newCommonName, newRequests, type PerService, signNode } from './certificates.ts';

@@ -1,5 +1,5 @@
 /** One node's part in a new authority (authority.ts): what is next for it, from the record and from its own files, and doing it. */
-import type { NodeConfig } from '../config.ts';
+import type { NodeConfig } from '../config/index.ts';
 import { keyFits } from '../platform/tls/read.ts';
 import { type AuthorityRecord, type Held, nextStep, type Step, wantedRoots } from './authority.ts';
 import type { LiveSecurity } from './live.ts';

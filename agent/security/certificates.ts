@@ -1,7 +1,7 @@
 /** Which names and usages a node's certificates have, and making them with the cluster's authority. */
 import { randomBytes } from 'node:crypto';
+import type { NodeConfig } from '../config/index.ts';
 import { nameInCertificates } from '../config/member.ts';
-import type { NodeConfig } from '../config.ts';
 import { type Ca, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
 import { serviceName } from './names.ts';
 import { type Pair, SERVICES, type ServiceName } from './store.ts';

@@ -1,5 +1,5 @@
 /** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
-import type { NodeConfig } from '../config.ts';
+import type { NodeConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { NODE_DAYS } from '../platform/tls/ca.ts';
 import { readCertificate } from '../platform/tls/read.ts';

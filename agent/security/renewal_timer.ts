@@ -1,6 +1,6 @@
 /** Renews this node's certificates by itself: in time before they end, and once for names of their own (names.ts). */
-import type { NodeConfig } from '../config.ts';
-import type { Logger } from '../log.ts';
+import type { NodeConfig } from '../config/index.ts';
+import type { Logger } from '../log/log.ts';
 import { renewalDue } from './renew.ts';
 
 export interface RenewalTimerOptions {

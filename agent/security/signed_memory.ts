@@ -1,6 +1,6 @@
 /** What an agent has seen of signed records, kept on its own disk: whoever writes into Consul does not make it forget. */
 import * as v from 'valibot';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { readJson, writeJson } from '../platform/files.ts';
 import { agentFiles } from '../platform/paths.ts';
 

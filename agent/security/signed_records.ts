@@ -6,12 +6,12 @@
  * every member knows of it (sign_members.ts). Each agent remembers that on its own disk, so taking the key away changes nothing.
  */
 import type { KeyObject } from 'node:crypto';
+import type { NodeConfig } from '../config/index.ts';
 import type { Gate } from '../consul/gate.ts';
 import type { KvEntry } from '../consul/port.ts';
 import type { View } from '../core/records.ts';
-import type { Membership } from '../identity.ts';
-import type { Logger } from '../log.ts';
-import type { Parts } from '../parts.ts';
+import type { Logger } from '../log/log.ts';
+import type { Membership } from '../state/identity.ts';
 import type { LiveSecurity } from './live.ts';
 import {
   factsOf,
@@ -199,7 +199,7 @@ export const doNotSign = (view: Pick<View, 'nodes' | 'states'>): string[] =>
   Object.keys(view.nodes).filter((name) => view.states[name]?.signs !== true);
 
 export const signedRecordsOf = (
-  { config, security }: Pick<Parts, 'config' | 'security'>,
+  { config, security }: { readonly config: NodeConfig; readonly security: LiveSecurity },
   { clusterId }: Pick<Membership, 'clusterId'>,
   log: Pick<Logger, 'error'>,
 ): SignedRecords =>

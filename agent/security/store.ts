@@ -6,8 +6,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { Config, NodeConfig } from '../config.ts';
-import type { ConsulSecurity } from '../consul/server_config.ts';
+import type { Config, NodeConfig } from '../config/index.ts';
 import type { NodeRecord } from '../core/records.ts';
 import {
   GROUP_READABLE,
@@ -22,6 +21,7 @@ import { pemBlocks, pemText } from '../platform/tls/bundle.ts';
 import type { Ca } from '../platform/tls/ca.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
 import { keyFits, readCertificate } from '../platform/tls/read.ts';
+import type { ConsulSecurity } from '../roles/consul/config.ts';
 import { hasOwnName, membershipOf } from './names.ts';
 import { issuerOf, type Root, rootsOf, stampOf } from './roots.ts';
 

@@ -1,12 +1,10 @@
 /** Carrying out what command.ts allowed. */
 import { type Command, type FirewallRole, Refusal } from './command.ts';
+import { type Failure, failureOf } from './failure.ts';
 import { CLIENT_SET, PEER_SETS } from './names.ts';
 import type { Policy } from './policy.ts';
-import type { Ran, Root } from './root.ts';
+import type { Root } from './root.ts';
 import { giveUnits, takeUnits } from './units.ts';
-
-/** Undefined: done. A text: why not. */
-export type Failure = string | undefined;
 
 export function perform(command: Command, policy: Policy, root: Root): Failure {
   switch (command.kind) {
@@ -25,13 +23,6 @@ export function perform(command: Command, policy: Policy, root: Root): Failure {
         : wipe(filesUnit, filesDataDir, filesUser, root);
     }
   }
-}
-
-/** Undefined when it ended with 0, else what it said. */
-export function failureOf(ran: Ran): Failure {
-  if (ran.code === 0) return undefined;
-  const said = ran.stderr.trim().split('\n').slice(-3).join('; ').slice(0, 500);
-  return said === '' ? `exit code ${ran.code ?? 'none'}` : said;
 }
 
 /** What the agent reads of a unit; it asks here where D-Bus does not answer a mere user. */

@@ -2,7 +2,7 @@
  * What the trampoline may do on this machine: trampoline.json, which root renders from agent.yaml at install. The agent.yaml
  * itself is not read as root: others may write it.
  */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 
 export const POLICY_FILE = '/etc/cloudify/trampoline.json';
 

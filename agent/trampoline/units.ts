@@ -1,5 +1,5 @@
 /** Taking the machine's services over from the boot, and giving them back as they were. */
-import { type Failure, failureOf } from './perform.ts';
+import { type Failure, failureOf } from './failure.ts';
 import type { Policy } from './policy.ts';
 import type { Root } from './root.ts';
 

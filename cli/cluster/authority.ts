@@ -1,10 +1,11 @@
 /** The cluster's certificate authority as text, and waiting until a new one has gone round. */
+
+import type { AuthorityStatus } from '../../agent/api/types.ts';
 import { AgentError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
-import type { AuthorityStatus } from '../../agent/http/port.ts';
-import { duration } from '../format.ts';
-import { table } from '../table.ts';
-import type { Terminal } from '../terminal.ts';
+import { duration } from '../common/format.ts';
+import { table } from '../common/table.ts';
+import type { Terminal } from '../common/terminal.ts';
 
 /** Milliseconds. */
 const POLL = 500;

@@ -1,8 +1,8 @@
+import type { AuthorityStatus } from '../../agent/api/types.ts';
 import { AgentError, usageError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
-import type { AuthorityStatus } from '../../agent/http/port.ts';
-import { command, durationOption } from '../command.ts';
-import { table } from '../table.ts';
+import { command, durationOption } from '../common/command.ts';
+import { table } from '../common/table.ts';
 import { authorityText, waitForAuthority } from './authority.ts';
 
 const rows = (items: readonly { what: string; notAfter: string }[]) =>

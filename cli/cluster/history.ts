@@ -1,7 +1,7 @@
 import type { HistoryRecord } from '../../agent/core/records.ts';
-import { command } from '../command.ts';
-import { duration, lsn, time } from '../format.ts';
-import { type Column, table } from '../table.ts';
+import { command } from '../common/command.ts';
+import { duration, lsn, time } from '../common/format.ts';
+import { type Column, table } from '../common/table.ts';
 import { requireCluster } from './require.ts';
 
 const COLUMNS: Column<HistoryRecord>[] = [

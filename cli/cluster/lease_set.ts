@@ -1,7 +1,7 @@
+import type { LeaseChange } from '../../agent/api/types.ts';
 import { usageError } from '../../agent/errors.ts';
-import type { LeaseChange } from '../../agent/http/port.ts';
-import { command, durationOption } from '../command.ts';
-import { timesText } from '../format.ts';
+import { command, durationOption } from '../common/command.ts';
+import { timesText } from '../common/format.ts';
 
 const TIMES = {
   'retry-period': 'retryPeriod',

@@ -1,7 +1,7 @@
-import type { LeaseReport } from '../../agent/http/port.ts';
-import { command } from '../command.ts';
-import { duration, time, timesText } from '../format.ts';
-import { facts } from '../table.ts';
+import type { LeaseReport } from '../../agent/api/types.ts';
+import { command } from '../common/command.ts';
+import { duration, time, timesText } from '../common/format.ts';
+import { facts } from '../common/table.ts';
 import { requireCluster } from './require.ts';
 
 export function leaseText(lease: LeaseReport): string {

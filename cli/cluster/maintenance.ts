@@ -1,5 +1,5 @@
 import { usageError } from '../../agent/errors.ts';
-import { command } from '../command.ts';
+import { command } from '../common/command.ts';
 
 export default command({
   name: 'maintenance',

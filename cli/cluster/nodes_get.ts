@@ -1,6 +1,6 @@
-import type { NodeRow } from '../../agent/http/port.ts';
-import { command } from '../command.ts';
-import { facts } from '../table.ts';
+import type { NodeRow } from '../../agent/api/types.ts';
+import { command } from '../common/command.ts';
+import { facts } from '../common/table.ts';
 import { checkText, lagText } from './nodes_table.ts';
 import { lastWord } from './outage.ts';
 

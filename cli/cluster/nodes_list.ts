@@ -1,8 +1,8 @@
+import type { ClusterStatus } from '../../agent/api/types.ts';
 import { asAgentError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
-import type { ClusterStatus } from '../../agent/http/port.ts';
-import { command, type Invocation } from '../command.ts';
-import type { Terminal } from '../terminal.ts';
+import { command, type Invocation } from '../common/command.ts';
+import type { Terminal } from '../common/terminal.ts';
 import { nodesTable } from './nodes_table.ts';
 import { outageText } from './outage.ts';
 import { requireCluster } from './require.ts';

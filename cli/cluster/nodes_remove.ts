@@ -1,5 +1,5 @@
-import { command, durationOption } from '../command.ts';
-import { waitFor } from '../progress.ts';
+import { command, durationOption } from '../common/command.ts';
+import { waitFor } from '../common/progress.ts';
 
 /** A removal keeps out who is retired, and no thief: each member has had what makes members. */
 const STOLEN =

@@ -1,6 +1,6 @@
-import type { NodeRow } from '../../agent/http/port.ts';
-import { bytes } from '../format.ts';
-import { type Column, table } from '../table.ts';
+import type { NodeRow } from '../../agent/api/types.ts';
+import { bytes } from '../common/format.ts';
+import { type Column, table } from '../common/table.ts';
 import { lastWord } from './outage.ts';
 
 type CheckGroup = keyof NodeRow['checks'];

@@ -1,6 +1,6 @@
+import type { NodeChange } from '../../agent/api/types.ts';
 import { usageError } from '../../agent/errors.ts';
-import type { NodeChange } from '../../agent/http/port.ts';
-import { command } from '../command.ts';
+import { command } from '../common/command.ts';
 
 const YES_NO: Readonly<Record<string, boolean>> = { true: true, yes: true, false: false, no: false };
 

@@ -1,7 +1,8 @@
 /** What is said before anything else when this manager hears nothing of the cluster. */
-import type { NodeRow } from '../../agent/http/port.ts';
-import type { Outage } from '../../agent/http/status_port.ts';
-import { duration, time } from '../format.ts';
+
+import type { Outage } from '../../agent/api/status.ts';
+import type { NodeRow } from '../../agent/api/types.ts';
+import { duration, time } from '../common/format.ts';
 
 /** '' where Consul answers, or an older agent does not tell. */
 export function outageText(outage: Outage | null | undefined): string {

@@ -1,5 +1,5 @@
-import { command, durationOption } from '../command.ts';
-import { duration } from '../format.ts';
+import { command, durationOption } from '../common/command.ts';
+import { duration } from '../common/format.ts';
 
 export default command({
   name: 'pause',

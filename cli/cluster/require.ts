@@ -1,6 +1,6 @@
+import type { ClusterStatus } from '../../agent/api/types.ts';
 import { AgentError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
-import type { ClusterStatus } from '../../agent/http/port.ts';
 
 /** The cluster this manager is in. Throws `not_in_cluster` (exit code 3). */
 export async function requireCluster(agent: AgentClient): Promise<ClusterStatus> {

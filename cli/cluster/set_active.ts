@@ -1,10 +1,10 @@
+import type { ClusterStatus } from '../../agent/api/types.ts';
 import { AgentError, EXIT, type ExitCode } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
-import type { ClusterStatus } from '../../agent/http/port.ts';
-import { command, durationOption } from '../command.ts';
-import { duration } from '../format.ts';
-import { stillGoing } from '../progress.ts';
-import type { Terminal } from '../terminal.ts';
+import { command, durationOption } from '../common/command.ts';
+import { duration } from '../common/format.ts';
+import { stillGoing } from '../common/progress.ts';
+import type { Terminal } from '../common/terminal.ts';
 import { requireCluster } from './require.ts';
 
 const POLL = 100;

@@ -1,6 +1,6 @@
-import { command, durationOption } from '../command.ts';
-import { notInForce } from '../in_force.ts';
-import { waitFor } from '../progress.ts';
+import { command, durationOption } from '../common/command.ts';
+import { notInForce } from '../common/in_force.ts';
+import { waitFor } from '../common/progress.ts';
 import { START_ARGS, startOptions } from './start_args.ts';
 
 export default command({

@@ -1,7 +1,7 @@
 /** What `cluster start` and `cluster join` have in common. */
 import type { ArgsDef } from 'citty';
-import type { StartOptions } from '../../agent/http/port.ts';
-import type { Given } from '../args.ts';
+import type { StartOptions } from '../../agent/api/types.ts';
+import type { Given } from '../common/args.ts';
 
 export const START_ARGS = {
   'cluster-host-ip': {

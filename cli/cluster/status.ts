@@ -1,9 +1,9 @@
+import type { ClusterStatus } from '../../agent/api/types.ts';
 import { EXIT } from '../../agent/errors.ts';
-import type { ClusterStatus } from '../../agent/http/port.ts';
-import { command } from '../command.ts';
-import { time, timesText } from '../format.ts';
-import { notInForce } from '../in_force.ts';
-import { facts } from '../table.ts';
+import { command } from '../common/command.ts';
+import { time, timesText } from '../common/format.ts';
+import { notInForce } from '../common/in_force.ts';
+import { facts } from '../common/table.ts';
 import { nodesTable } from './nodes_table.ts';
 import { outageText } from './outage.ts';
 import { requireCluster } from './require.ts';

@@ -1,4 +1,4 @@
-import { command, durationOption } from '../command.ts';
+import { command, durationOption } from '../common/command.ts';
 
 export default command({
   name: 'create',

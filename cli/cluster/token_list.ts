@@ -1,5 +1,5 @@
-import { command } from '../command.ts';
-import { table } from '../table.ts';
+import { command } from '../common/command.ts';
+import { table } from '../common/table.ts';
 
 export default command({
   name: 'list',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type ConfigInput, makeConfig, merge } from '../../agent/config.ts';
+import { type ConfigInput, makeConfig, merge } from '../../agent/config/index.ts';
 import { writeAtomically } from '../../agent/platform/files.ts';
 import { CLIENT, type DevNode, type DevSettings, PORTS } from './layout.ts';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { command } from '../command.ts';
+import { command } from '../common/command.ts';
 import { DIR_ARG, dirOf } from './args.ts';
 import { openCluster } from './cluster.ts';
 import { down } from './down.ts';

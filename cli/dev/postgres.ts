@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { AgentError } from '../../agent/errors.ts';
 import { postgresBinDir } from '../../agent/platform/paths.ts';
 import { runOk } from '../../agent/platform/process.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { command } from '../command.ts';
-import { table } from '../table.ts';
+import { command } from '../common/command.ts';
+import { table } from '../common/table.ts';
 import { DIR_ARG, dirOf } from './args.ts';
 import { openCluster } from './cluster.ts';
 import { type DevNodeStatus, nodeStatuses, nodesTable } from './status.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { usageError } from '../../agent/errors.ts';
-import { command } from '../command.ts';
+import { command } from '../common/command.ts';
 import { DIR_ARG, dirOf } from './args.ts';
 import { defaultDir } from './layout.ts';
 

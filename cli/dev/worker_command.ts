@@ -1,4 +1,4 @@
-import { command } from '../command.ts';
+import { command } from '../common/command.ts';
 
 const worker = command({
   name: 'worker',

@@ -18,13 +18,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { Config, NodeConfig } from '../../agent/config.ts';
-import { type ConfigInput, folderConfig, makeConfig, parseConfig } from '../../agent/config.ts';
+import type { Config, NodeConfig } from '../../agent/config/index.ts';
+import { type ConfigInput, folderConfig, makeConfig, parseConfig } from '../../agent/config/index.ts';
+import { doctorFile } from '../../agent/doctor/doctor.ts';
 import { serverSettings } from '../../agent/doctor/settings.ts';
-import { doctorFile } from '../../agent/doctor.ts';
-import { refuseSettings } from '../../agent/operations/settings.ts';
+import { refuseSettings } from '../../agent/membership/settings.ts';
 import { createPostgres } from '../../agent/roles/postgres/index.ts';
-import { serverOptions } from '../../agent/roles/postgres_of.ts';
+import { serverOptions } from '../../agent/roles/postgres_helper/driver.ts';
 import { asServerUser, createGroup, eventually, findBinDir, type TestServer } from '../fixtures/postgres.ts';
 
 const done = { kind: 'done' } as const;

@@ -6,7 +6,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkConfig } from '../../agent/config.ts';
+import { checkConfig } from '../../agent/config/index.ts';
 import { asServerUser, createGroup, joinStandby } from '../fixtures/postgres.ts';
 
 const done = { kind: 'done' } as const;

@@ -21,7 +21,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { loadConfig } from '../../agent/config.ts';
+import { loadConfig } from '../../agent/config/index.ts';
 import { giveBackDatabase } from '../../agent/install/give_back_database.ts';
 import { realMachine } from '../../agent/install/real_machine.ts';
 import { down } from '../../cli/dev/down.ts';

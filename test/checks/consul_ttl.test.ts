@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test';
 import { checkId, consulTtl } from '../../agent/checks/consul_ttl.ts';
 import type { Role } from '../../agent/checks/port.ts';
 import type { CheckReport } from '../../agent/checks/runner.ts';
-import type { CheckName } from '../../agent/config.ts';
-import { testLog } from '../../agent/log.ts';
+import type { CheckName } from '../../agent/config/index.ts';
+import { testLog } from '../../agent/log/log.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 import { virtualTime } from './virtual_time.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { type Check, type CheckResult, fail, pass, type Role, skip } from '../../agent/checks/port.ts';
 import { Runner } from '../../agent/checks/runner.ts';
-import type { CheckName, CheckSettings } from '../../agent/config.ts';
-import { testLog } from '../../agent/log.ts';
+import type { CheckName, CheckSettings } from '../../agent/config/index.ts';
+import { testLog } from '../../agent/log/log.ts';
 import { virtualTime } from './virtual_time.ts';
 
 const settings: CheckSettings = {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import type { AuthorityStatus } from '../../agent/api/types.ts';
 import { AgentError } from '../../agent/errors.ts';
-import type { AuthorityStatus } from '../../agent/http/port.ts';
 import {
   agentStatus,
   clusterStatus,

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { bytes, duration, lsn, rate, time } from '../../cli/format.ts';
-import { facts, table } from '../../cli/table.ts';
+import { bytes, duration, lsn, rate, time } from '../../cli/common/format.ts';
+import { facts, table } from '../../cli/common/table.ts';
 
 test('bytes are in powers of 1024 with two digits that matter', () => {
   const shown = [0, 1023, 1024, 1536, 10 * 1024, 16 * 1024 ** 2, 1.5 * 1024 ** 3, 5 * 1024 ** 5].map(bytes);

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHttpServer } from '../../agent/http/server.ts';
+import type { Terminal } from '../../cli/common/terminal.ts';
 import { runCli } from '../../cli/run_cli.ts';
-import type { Terminal } from '../../cli/terminal.ts';
 import { root } from '../../cli/tree.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 

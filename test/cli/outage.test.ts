@@ -1,7 +1,7 @@
 /** The command line when nobody knows, and when something waits. */
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import type { NodeRow } from '../../agent/api/types.ts';
 import { AgentError } from '../../agent/errors.ts';
-import type { NodeRow } from '../../agent/http/port.ts';
 import { clusterStatus, nodeRow } from '../fakes/agent_api.ts';
 import { type Bench, bench } from './harness.ts';
 

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeConfig } from '../../agent/config.ts';
-import { configPath, DEFAULT_CONFIG, DEFAULT_SOCKET, findSocket } from '../../cli/socket.ts';
+import { makeConfig } from '../../agent/config/index.ts';
+import { configPath, DEFAULT_CONFIG, DEFAULT_SOCKET, findSocket } from '../../cli/common/socket.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'agent-socket-'));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -1,6 +1,6 @@
 /** Addresses that are nobody's, or everybody's. */
 import { describe, expect, test } from 'bun:test';
-import { type ConfigInput, checkConfig } from '../../agent/config.ts';
+import { type ConfigInput, checkConfig } from '../../agent/config/index.ts';
 
 const told = (input: ConfigInput): string[] => {
   const result = checkConfig(input);

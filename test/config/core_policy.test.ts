@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { parseConfig, requireNode } from '../../agent/config.ts';
-import { policyOf } from '../../agent/policy_of.ts';
+import { parseConfig, requireNode } from '../../agent/config/index.ts';
+import { policyOf } from '../../agent/node/policy.ts';
 
 const policy = (text: string) =>
   policyOf(requireNode(parseConfig(`node_name: m1\nhost_ip: 127.0.0.11\n${text}`)));

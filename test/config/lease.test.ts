@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { leaseProblems, scaleLease } from '../../agent/config/lease.ts';
 import {
   type ConfigInput,
   checkConfig,
@@ -7,7 +6,8 @@ import {
   effectiveLease,
   LEASE_PRESETS,
   makeConfig,
-} from '../../agent/config.ts';
+} from '../../agent/config/index.ts';
+import { leaseProblems, scaleLease } from '../../agent/config/lease.ts';
 
 const paths = (input: ConfigInput) => {
   const result = checkConfig(input);

@@ -11,7 +11,7 @@ import {
   makeConfig,
   parseConfig,
   requireNode,
-} from '../../agent/config.ts';
+} from '../../agent/config/index.ts';
 
 const problems = (input: unknown): string[] => {
   const result = checkConfig(input);

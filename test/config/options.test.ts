@@ -14,7 +14,7 @@ import {
   requireNode,
   withClusterSettings,
   withOptions,
-} from '../../agent/config.ts';
+} from '../../agent/config/index.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'options-'));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -7,7 +7,7 @@ import {
   parseOptions,
   RAISED_PARAMETERS,
   RESERVED_PARAMETERS,
-} from '../../agent/config.ts';
+} from '../../agent/config/index.ts';
 import { initialSettings, renderClusterConf } from '../../agent/roles/postgres/conf.ts';
 import { type PgOptions, pgDefaults } from '../../agent/roles/postgres/options.ts';
 

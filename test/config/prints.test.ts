@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { type ConfigInput, makeConfig } from '../../agent/config/index.ts';
 import {
   differing,
   differingPaths,
@@ -9,7 +10,6 @@ import {
   printsOf,
   RENDERED_KEYS,
 } from '../../agent/config/prints.ts';
-import { type ConfigInput, makeConfig } from '../../agent/config.ts';
 
 const make = (input: ConfigInput = {}) => makeConfig(input);
 const keys = (a: ConfigInput, b: ConfigInput) => differing(printsOf(make(a)), printsOf(make(b)));

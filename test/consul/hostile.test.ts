@@ -1,13 +1,13 @@
 /** Records that somebody else wrote: what ends up in rules, settings and connection strings is checked as it was at the door. */
 import { describe, expect, test } from 'bun:test';
-import { ConfigError, makeConfig } from '../../agent/config.ts';
+import { ConfigError, makeConfig } from '../../agent/config/index.ts';
 import type { KvEntry } from '../../agent/consul/port.ts';
 import { viewOf } from '../../agent/consul/view.ts';
 import type { NodeRecord } from '../../agent/core/records.ts';
 import { admitBody, check } from '../../agent/http/schemas.ts';
-import { reservationOf } from '../../agent/operations/admit.ts';
+import { reservationOf } from '../../agent/membership/admit.ts';
+import { isThatNode } from '../../agent/membership/member_security.ts';
 import { newCommonName } from '../../agent/security/certificates.ts';
-import { isThatNode } from '../../agent/security/members.ts';
 import { membershipOf, replicationNames, serviceName } from '../../agent/security/names.ts';
 
 const hex = (length: number): string => 'ab'.repeat(length / 2);

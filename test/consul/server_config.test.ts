@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { goDurationMs } from '../../agent/consul/autopilot.ts';
-import { renderBootstrapConfig, renderServerConfig } from '../../agent/consul/server_config.ts';
+import { renderBootstrapConfig, renderServerConfig } from '../../agent/roles/consul/config.ts';
 
 const node = {
   nodeName: 'manager-1',

@@ -12,14 +12,14 @@ import {
   memberConsulUrl,
   type NodeConfig,
   requireNode,
-} from '../../agent/config.ts';
+} from '../../agent/config/index.ts';
 import { type ConsulClient, createConsulClient } from '../../agent/consul/client.ts';
+import { foundSecurity } from '../../agent/membership/found_security.ts';
+import { consulAccess } from '../../agent/node/access.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
-import { type ConsulServer, createConsulServer } from '../../agent/roles/consul_server.ts';
+import { type ConsulServer, createConsulServer } from '../../agent/roles/consul/server.ts';
 import { childDriver } from '../../agent/roles/services/child.ts';
 import type { ServiceDriver } from '../../agent/roles/services/driver.ts';
-import { foundSecurity } from '../../agent/security/found.ts';
-import { consulAccess } from '../../agent/security/joining.ts';
 import { liveSecurity } from '../../agent/security/live.ts';
 import { type Security, securityFiles } from '../../agent/security/store.ts';
 import { nodeTls } from '../fixtures/certificates.ts';

@@ -4,14 +4,14 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConsulAdmin, createConsulAdmin } from '../../agent/consul/admin.ts';
-import { until } from '../../agent/platform/clock.ts';
-import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
 import {
   endOldManagement,
   followManagement,
   type ManagementParts,
   rotateManagement,
-} from '../../agent/security/management.ts';
+} from '../../agent/node/management.ts';
+import { until } from '../../agent/platform/clock.ts';
+import type { ClientTls } from '../../agent/platform/tls/fetch.ts';
 import { newSecrets, type Secrets } from '../../agent/security/store.ts';
 import { secretsInMemory } from '../fakes/secrets.ts';
 import { issue, PREFIX, SecureConsul } from '../fixtures/consul_secure.ts';

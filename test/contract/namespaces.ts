@@ -7,7 +7,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { loadConfig } from '../../agent/config.ts';
+import { loadConfig } from '../../agent/config/index.ts';
 import { createKernelLease } from '../../agent/roles/firewall/kernel_lease.ts';
 import { firewallFiles } from '../../agent/roles/firewall/render.ts';
 import { eventually, findBinDir } from '../fixtures/postgres.ts';

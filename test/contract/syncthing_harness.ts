@@ -9,8 +9,8 @@ import {
   makeConfig,
   type NodeConfig,
   requireNode,
-} from '../../agent/config.ts';
-import { testLog } from '../../agent/log.ts';
+} from '../../agent/config/index.ts';
+import { testLog } from '../../agent/log/log.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { which } from '../../agent/platform/paths.ts';
 import { createFilesRole, syncthingUnit } from '../../agent/roles/files/index.ts';

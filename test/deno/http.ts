@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { connectAgent } from '../../agent/http/client_api.ts';
 import { events } from '../../agent/http/client_events.ts';
-import { createPeers } from '../../agent/http/peers.ts';
 import { createHttpServer } from '../../agent/http/server.ts';
+import { createPeers } from '../../agent/peers/peers.ts';
+import { processTerminal } from '../../cli/common/terminal.ts';
 import { runCli } from '../../cli/run_cli.ts';
-import { processTerminal } from '../../cli/terminal.ts';
 import { root } from '../../cli/tree.ts';
 import { FakeAgent, logLine, NODES } from '../fakes/agent_api.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import type { NodeRow } from '../../agent/http/port.ts';
+import type { NodeRow } from '../../agent/api/types.ts';
 import { which } from '../../agent/platform/paths.ts';
 import { giveTo } from '../../cli/dev/user.ts';
 import { eventually, TestCluster } from './harness.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import type { ClusterStatus, NodeRow } from '../../agent/api/types.ts';
 import { EXIT } from '../../agent/errors.ts';
-import type { ClusterStatus, NodeRow } from '../../agent/http/port.ts';
 import { postmaster } from '../../cli/dev/agents.ts';
 import { agentOn } from '../../cli/dev/cluster.ts';
 import { eventually, TestCluster } from './harness.ts';

@@ -1,6 +1,5 @@
 /** An agent's API by hand: a three-manager cluster in memory, every call recorded, every answer replaceable. */
-import type { HistoryRecord } from '../../agent/core/records.ts';
-import { AgentError } from '../../agent/errors.ts';
+
 import type {
   Admission,
   AgentApi,
@@ -12,7 +11,9 @@ import type {
   LogLine,
   NodeRow,
   Operation,
-} from '../../agent/http/port.ts';
+} from '../../agent/api/types.ts';
+import type { HistoryRecord } from '../../agent/core/records.ts';
+import { AgentError } from '../../agent/errors.ts';
 import type { TokenRow } from '../../agent/security/tokens.ts';
 
 const CHECKS = { consul: true, services: true, database: true, heartbeat: true, filesync: true };

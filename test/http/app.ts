@@ -1,6 +1,6 @@
 import { createApp } from '../../agent/http/app.ts';
 import type { Access } from '../../agent/http/auth.ts';
-import { testLog } from '../../agent/log.ts';
+import { testLog } from '../../agent/log/log.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 
 export const SECRET = 's3cret';

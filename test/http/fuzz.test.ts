@@ -6,7 +6,7 @@ import { describe, expect, test } from 'bun:test';
 import { HttpKv } from '../../agent/consul/kv.ts';
 import { ConsulTransport } from '../../agent/consul/transport.ts';
 import { createApp } from '../../agent/http/app.ts';
-import { testLog } from '../../agent/log.ts';
+import { testLog } from '../../agent/log/log.ts';
 import { joinTokens } from '../../agent/security/tokens.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { ON_SOCKET, SECRET } from './app.ts';

@@ -6,7 +6,7 @@ import { connect as secure } from 'node:tls';
 import type { Access } from '../../agent/http/auth.ts';
 import { createCredentials, type User } from '../../agent/http/credentials.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
-import { testLog } from '../../agent/log.ts';
+import { testLog } from '../../agent/log/log.ts';
 import {
   hashPassword,
   isCheap,

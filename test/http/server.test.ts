@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectAgent } from '../../agent/http/client_api.ts';
 import { events, parseEvent } from '../../agent/http/client_events.ts';
-import { createPeers } from '../../agent/http/peers.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
+import { createPeers } from '../../agent/peers/peers.ts';
 import { FakeAgent, logLine, NODES } from '../fakes/agent_api.ts';
 
 const HOST = '127.0.60.1';

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { ROOT_CALL_SERVICES, UNITS } from '../../agent/install/names.ts';
 import { unitFiles } from '../../agent/install/plan.ts';
 import { documented, parseExposure, tooOpen } from '../lab/exposure.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseConfig } from '../../agent/config.ts';
+import { parseConfig } from '../../agent/config/index.ts';
 import { install } from '../../agent/install/install.ts';
 import { CONFIG_FILE } from '../../agent/install/names.ts';
 import { doSteps, stepsToDo } from '../../agent/install/steps.ts';

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { type Config, type ConfigInput, checkConfig, merge } from '../../agent/config.ts';
+import { type Config, type ConfigInput, checkConfig, merge } from '../../agent/config/index.ts';
 import { unitFiles } from '../../agent/install/plan.ts';
 import { renderTmpfiles } from '../../agent/install/small_files.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { moveUsers } from '../../agent/install/move.ts';
 import { realTenants } from '../../agent/install/real_tenants.ts';
 import { type Surroundings, tenantsOf } from '../../agent/install/tenants.ts';
-import { refuseSharedUser } from '../../agent/operations/own_user.ts';
+import { refuseSharedUser } from '../../agent/membership/own_user.ts';
 
 const alone: Surroundings = {
   passwd: [

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
 import { folders } from '../../agent/install/folders.ts';
 import { accountsWanted } from '../../agent/install/plan.ts';

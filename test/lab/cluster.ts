@@ -1,6 +1,6 @@
 /** A cluster of the lab's VMs, made as an operator makes one, and asked as an operator asks. */
 import process from 'node:process';
-import type { ClusterStatus, NodeRow } from '../../agent/http/port.ts';
+import type { ClusterStatus, NodeRow } from '../../agent/api/types.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { AGENT, buildAgent, installAgent } from './binary.ts';
 import { until } from './host.ts';

@@ -1,5 +1,5 @@
 /** A manager's database put under cluster settings, as start and join leave it, for teardown to take out again. */
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { initialSettings, renderClusterConf, renderMainConf } from '../../agent/roles/postgres/conf.ts';
 import { type PgOptions, pgDefaults } from '../../agent/roles/postgres/options.ts';
 import type { Machine } from './machine.ts';

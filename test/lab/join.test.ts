@@ -3,7 +3,7 @@
  * undone by the next agent and leaves the machine as it was found; one that may have been entered goes on by itself.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import type { AgentStatus, ClusterStatus } from '../../agent/http/port.ts';
+import type { AgentStatus, ClusterStatus } from '../../agent/api/types.ts';
 import { AGENT, buildAgent, installAgent } from './binary.ts';
 import { Cluster } from './cluster.ts';
 import { until } from './host.ts';

@@ -1,9 +1,9 @@
 /** `npm run lab -- systemd`: the systemd driver on a VM, as cfyuser through the real trampoline. */
 import { join } from 'node:path';
 import process from 'node:process';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { POLICY_FILE, renderPolicy } from '../../agent/trampoline/policy.ts';
-import { SCRIPTS } from '../roles/services.contract.ts';
+import { SCRIPTS } from '../roles/services/contract.ts';
 import { createLab, openLab } from './lab.ts';
 import { builtExecutable, prepare } from './trampoline.ts';
 
@@ -27,7 +27,7 @@ const named = process.env.LAB_NAME;
 const lab = named === undefined ? await createLab({ name: 'systemd', nodes: 1 }) : openLab(named);
 const node = lab.node('n1');
 const agent = builtExecutable();
-const scenario = builtExecutable(join(import.meta.dirname, '../roles/systemd.scenario.ts'));
+const scenario = builtExecutable(join(import.meta.dirname, '../roles/services/systemd.scenario.ts'));
 try {
   await prepare(node, agent.file);
   const names = [...Object.keys(UNITS), 'missing'];

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { POLICY_FILE, renderPolicy } from '../../agent/trampoline/policy.ts';
 import type { Machine } from './machine.ts';

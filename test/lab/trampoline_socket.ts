@@ -1,6 +1,6 @@
 /** The trampoline over its sockets, attacked and used on a VM: units as install writes them, a real systemd behind them. */
 import { join } from 'node:path';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { ROOT_CALL_SOCKETS, UNIT_DIR } from '../../agent/install/names.ts';
 import { rootCallUnits } from '../../agent/install/units/root_calls.ts';
 import { ROOT_SOCKETS } from '../../agent/platform/paths.ts';

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { mayWrite } from '../../agent/lease_helper/local.ts';
 import { unitsToStop } from '../../agent/lease_helper/main.ts';
 import { deadlineMarker } from '../../agent/lease_helper/marker.ts';

@@ -124,4 +124,10 @@ export const unitFolders = [
   'cli',
   'config',
   'structure',
+  'membership',
+  'node',
+  'daemon',
+  'security',
+  'install',
+  'doctor',
 ];

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeConfig, type NodeConfig, requireNode } from '../../agent/config.ts';
+import { makeConfig, type NodeConfig, requireNode } from '../../agent/config/index.ts';
+import { foundSecurity } from '../../agent/membership/found_security.ts';
 import { createCa } from '../../agent/platform/tls/ca.ts';
 import { fingerprintOf, keyFits, readCertificate, signedBy } from '../../agent/platform/tls/read.ts';
 import {
@@ -13,7 +14,6 @@ import {
   prepareJoin,
 } from '../../agent/security/admission.ts';
 import { issueOwn, namesOf } from '../../agent/security/certificates.ts';
-import { foundSecurity } from '../../agent/security/found.ts';
 import {
   applyRenewal,
   expiries,

@@ -1,8 +1,8 @@
 /** Names of certificates, and how a cluster comes from one name per node to one per service. */
 import { describe, expect, test } from 'bun:test';
-import type { NodeConfig } from '../../agent/config.ts';
+import type { NodeConfig } from '../../agent/config/index.ts';
 import type { StateRecord } from '../../agent/core/records.ts';
-import type { Logger } from '../../agent/log.ts';
+import type { Logger } from '../../agent/log/log.ts';
 import { newCommonName } from '../../agent/security/certificates.ts';
 import {
   type everybodyKnows,

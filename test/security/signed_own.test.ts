@@ -1,9 +1,9 @@
 /** A node whose record somebody wrote over in Consul: it signs it anew, from its own files, and takes nothing over that opens a door. */
 import { beforeAll, beforeEach, expect, test } from 'bun:test';
-import { makeConfig, requireNode } from '../../agent/config.ts';
+import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import type { ConsulKv } from '../../agent/consul/port.ts';
-import { ownRecord } from '../../agent/own_record.ts';
-import type { Parts } from '../../agent/parts.ts';
+import { ownRecord } from '../../agent/node/own_record.ts';
+import type { Parts } from '../../agent/node/parts.ts';
 import { type Ca, createCa } from '../../agent/platform/tls/ca.ts';
 import type { Security } from '../../agent/security/store.ts';
 import { FakeConsul } from '../fakes/consul.ts';

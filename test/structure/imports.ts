@@ -7,6 +7,8 @@ export type Import = {
   to: string;
   /** Only types: gone at run time. */
   typeOnly: boolean;
+  /** Loaded when that line is reached, not before the file runs. */
+  late?: true;
 };
 
 const statement = /\b(import|export)\s+(type\s+)?(?:[^'";]*?\bfrom\s*)?(['"])([^'"\n]+)\3/g;
@@ -22,7 +24,7 @@ export function importsOf(from: string, content: string = code(from)): Import[] 
     found.push({ from, to: resolve(from, specifier), typeOnly: type !== undefined });
   }
   for (const [, type, , specifier = ''] of content.matchAll(dynamic)) {
-    found.push({ from, to: resolve(from, specifier), typeOnly: type !== undefined });
+    found.push({ from, to: resolve(from, specifier), typeOnly: type !== undefined, late: true });
   }
   return found;
 }

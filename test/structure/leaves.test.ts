@@ -30,10 +30,10 @@ const HANDED_ON: readonly (readonly [keys: RegExp, file: string, reads: (key: st
   [/^postgres\.bin_dir$/, 'agent/platform/paths.ts', () => /config\.postgres\.bin_dir/],
   [
     /^services\.(?:command|cwd|env|start_timeout)$/,
-    'agent/roles/service_runner.ts',
+    'agent/roles/services/runner.ts',
     (key) => new RegExp(`service\\.${key}\\b`),
   ],
-  [/^services\.display_name$/, 'agent/status.ts', () => /service\.display_name/],
+  [/^services\.display_name$/, 'agent/daemon/status.ts', () => /service\.display_name/],
 ];
 
 /** Read by nobody, with what the file's reader is told. */

@@ -16,7 +16,7 @@ test('one place fetches, so that no call to a member, Consul or Syncthing goes b
 
 test('whoever speaks HTTP otherwise is known: test/cases/proxies.test.ts has each', () => {
   expect(importers('node:http')).toEqual(['agent/http/client.ts']);
-  expect(importers('node:https')).toEqual(['agent/http/listen.ts', 'agent/http/pinned_ca.ts']);
+  expect(importers('node:https')).toEqual(['agent/http/listen.ts', 'agent/peers/pinned_ca.ts']);
 });
 
 test('whoever starts a program is known, and gives it an environment that is not just its own', () => {

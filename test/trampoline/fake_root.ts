@@ -1,5 +1,5 @@
 /** A root that writes down what it is asked to do. */
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { Refusal } from '../../agent/trampoline/command.ts';
 import { POLICY_FILE, type Policy, policyOf } from '../../agent/trampoline/policy.ts';
 import type { Ran, Root } from '../../agent/trampoline/root.ts';

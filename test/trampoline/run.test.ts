@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { makeConfig } from '../../agent/config.ts';
+import { makeConfig } from '../../agent/config/index.ts';
 import { POLICY_FILE, parsePolicy, policyOf, renderPolicy } from '../../agent/trampoline/policy.ts';
 import { runTrampoline } from '../../agent/trampoline/run.ts';
 import { config, fakeRoot, policy } from './fake_root.ts';

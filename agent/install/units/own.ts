@@ -1,6 +1,6 @@
 /** The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not. */
 import { dirname } from 'node:path';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { postgresBinDir } from '../../platform/paths.ts';
 import { dataPlaces } from '../../roles/postgres/place.ts';
 import {

@@ -1,5 +1,5 @@
 /** The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a boot. */
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';

@@ -2,7 +2,7 @@
  * Calls as root without setuid: the agent and PostgreSQL's helper may gain no privileges, so root listens for each on a socket that its user
  * alone can open, and systemd starts the trampoline anew for each connection. Nothing of root's waits in between.
  */
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/index.ts';
 import { ROOT_SOCKETS } from '../../platform/paths.ts';
 import {
   POSTGRES_USER,

@@ -15,10 +15,10 @@ import {
   utimes,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { NodeConfig } from '../../config.ts';
+import type { NodeConfig } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
 import { errno, makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
-import { fingerprint } from '../postgres/divergence.ts';
+import { fingerprint } from '../../platform/fingerprint.ts';
 import type { Item } from './items.ts';
 
 export type ArchiveRequest = { items: readonly Item[]; reason: string; epoch: number; copy: boolean };

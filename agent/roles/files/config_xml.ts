@@ -1,5 +1,5 @@
 /** config.xml for a start: none of the defaults that reach out of the cluster, everything receive-only and cut off. Pure. */
-import { hostPort, type NodeConfig } from '../../config.ts';
+import { hostPort, type NodeConfig } from '../../config/index.ts';
 import { type Settings, urlOf } from './settings.ts';
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => `&#${char.codePointAt(0)};`);

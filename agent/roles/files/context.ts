@@ -1,8 +1,8 @@
 /** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
 import { isDeepStrictEqual } from 'node:util';
-import type { NodeConfig } from '../../config.ts';
+import type { NodeConfig } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
-import type { Logger } from '../../log.ts';
+import type { Logger } from '../../log/log.ts';
 import { applyIgnores, applySettings } from './apply.ts';
 import { type Judged, observe, type Seen } from './facts.ts';
 import type { Home } from './home.ts';

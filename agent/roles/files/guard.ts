@@ -3,7 +3,7 @@
  * out when it is little. A deletion that meets the moment in which others are carried out slips through: the files are
  * in `.stversions` then.
  */
-import type { NodeConfig } from '../../config.ts';
+import type { NodeConfig } from '../../config/index.ts';
 import { sleep } from '../../platform/clock.ts';
 import { applyStance, type Context, look, now } from './context.ts';
 import type { FolderSeen } from './facts.ts';

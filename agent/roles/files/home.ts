@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { NodeConfig } from '../../config.ts';
+import type { NodeConfig } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
 import {
   GROUP_READABLE,

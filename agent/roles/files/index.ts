@@ -1,6 +1,6 @@
 /** The files role on a real Syncthing (DESIGN 10). */
-import type { NodeConfig } from '../../config.ts';
-import type { Logger } from '../../log.ts';
+import type { NodeConfig } from '../../config/index.ts';
+import type { Logger } from '../../log/log.ts';
 import { until } from '../../platform/clock.ts';
 import { makeDir } from '../../platform/files.ts';
 import { syncthingBinary } from '../../platform/paths.ts';

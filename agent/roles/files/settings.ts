@@ -1,5 +1,5 @@
 /** What Syncthing is told: one description, rendered as config.xml before a start and laid over its REST config while it runs. Pure. */
-import { hostPort, type NodeConfig } from '../../config.ts';
+import { hostPort, type NodeConfig } from '../../config/index.ts';
 import type { FileMember } from './port.ts';
 
 /** Where this node stands towards the others. */

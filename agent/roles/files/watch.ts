@@ -1,5 +1,5 @@
 /** Follows Syncthing's events, so that the facts cost nothing to ask for and next to nothing to keep. */
-import { effectiveLease } from '../../config.ts';
+import { effectiveLease } from '../../config/index.ts';
 import { sleep } from '../../platform/clock.ts';
 import { adopt } from './adopt.ts';
 import {

@@ -4,8 +4,19 @@ import { join } from 'node:path';
 import { parseLsn } from '../../core/lsn.ts';
 import type { Lsn } from '../../core/postgres.ts';
 import { runOk } from '../../platform/process.ts';
-import { floorNames } from './floors.ts';
 import type { PgOptions } from './options.ts';
+
+/**
+ * Settings that a standby must not have lower than the primary that wrote its WAL, or it refuses to start: their names in
+ * pg_controldata, and of the setting. Where the own configuration is behind, the values recorded in pg_control stand in for it.
+ */
+export const floorNames: Readonly<Record<string, string>> = {
+  max_connections: 'max_connections',
+  max_worker_processes: 'max_worker_processes',
+  max_wal_senders: 'max_wal_senders',
+  max_prepared_xacts: 'max_prepared_transactions',
+  max_locks_per_xact: 'max_locks_per_transaction',
+};
 
 export type Control = {
   systemId: string;
@@ -84,4 +95,13 @@ export async function peekControl(dataDir: string): Promise<{ systemId: string; 
   } catch {
     return null;
   }
+}
+
+/** What has to be raised, given what is configured; a setting that is high enough is left alone. */
+export function floorsOf(
+  control: Control,
+  configured: Readonly<Record<string, number>>,
+): Record<string, string> {
+  const raised = Object.entries(control.floors).filter(([name, value]) => value > (configured[name] ?? 0));
+  return Object.fromEntries(raised.map(([name, value]) => [name, String(value)]));
 }

@@ -1,13 +1,14 @@
 /** What a rewind or a clone would throw away is copied first (DESIGN 12). */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { defaultSegmentSize, formatLsn, parseHistoryFileName, parseWalFileName } from '../../core/lsn.ts';
 import type { Fork, Lsn, Outcome } from '../../core/postgres.ts';
 import { GROUP_READABLE, makeDir, syncDir, writeDurably } from '../../platform/files.ts';
+import { fingerprint } from '../../platform/fingerprint.ts';
 import { readControl } from './control.ts';
-import { type Dumps, dumpDatabases } from './dump.ts';
+import { type Dumps, dumpDatabases, type SavedFile } from './dump.ts';
 import { position } from './facts.ts';
 import { megabytes } from './room.ts';
 import { attempt, DONE, type Server } from './server.ts';
@@ -97,8 +98,6 @@ async function savedBefore(dir: string, key: string): Promise<string | null> {
   return null;
 }
 
-export type SavedFile = { file: string; bytes: number; sha256: string };
-
 /**
  * Segments that hold anything from the fork on, of any timeline from the fork's on, up to `end`: those behind it are
  * recycled files with old content. The history files go along.
@@ -147,10 +146,4 @@ async function refuseWithoutRoom(to: string, files: readonly string[]): Promise<
   if (bytes <= bavail * bsize) return;
   const why = `its WAL takes ${megabytes(bytes)} and ${dirname(dirname(to))} has ${megabytes(bavail * bsize)} free`;
   throw new Error(`${why}: make room there (paths.diverged_dir)`);
-}
-
-export async function fingerprint(path: string): Promise<{ bytes: number; sha256: string }> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
 }

@@ -2,11 +2,13 @@
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GROUP_READABLE, makeDir } from '../../platform/files.ts';
+import { fingerprint } from '../../platform/fingerprint.ts';
 import { runOk } from '../../platform/process.ts';
-import { fingerprint, type SavedFile } from './divergence.ts';
 import { asPgOptions, ownSettings } from './query_settings.ts';
 import type { Server } from './server.ts';
 import { longest, toolEnv } from './tools.ts';
+
+export type SavedFile = { file: string; bytes: number; sha256: string };
 
 export type Dumps = {
   dumped: (SavedFile & { database: string })[];

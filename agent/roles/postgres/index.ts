@@ -2,6 +2,7 @@
 import { adopt } from './adopt.ts';
 import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
+import { setCertificates } from './certificates.ts';
 import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
@@ -25,7 +26,6 @@ import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
 import { deadline } from './time.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
-import { setCertificates } from './tls.ts';
 import { createTurns } from './turns.ts';
 import { setUpstream } from './upstream.ts';
 import { inspect, wipe } from './wipe.ts';

@@ -4,15 +4,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
+import { runOk } from '../../platform/process.ts';
 import { alive } from '../../platform/procfs.ts';
 import type { Claim } from './claims.ts';
 import { complaint, ENDED, type LogMarks, markLogs } from './complaint.ts';
-import { serverCommand } from './conf.ts';
-import { readControl } from './control.ts';
+import { mainConf, serverCommand } from './conf.ts';
+import { floorNames, floorsOf, readControl } from './control.ts';
 import { endServer } from './ending.ts';
 import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
-import { configuredOf, floorsOf } from './floors.ts';
 import { keptOfCopy } from './kept.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
@@ -224,4 +224,15 @@ async function accepting(
     }
   });
   return up ?? failed(`not accepting connections in time: ${last}`);
+}
+
+/** The values of these settings as the stopped server would read them, its own configuration files included. */
+async function configuredOf(o: PgOptions): Promise<Record<string, number>> {
+  const values: Record<string, number> = {};
+  for (const name of Object.values(floorNames)) {
+    const args = ['-D', o.dataDir, '-c', `config_file=${mainConf(o)}`, '-C', name];
+    const { stdout } = await runOk(join(o.binDir, 'postgres'), args, { deadline: 5000 });
+    values[name] = Number(stdout.trim());
+  }
+  return values;
 }

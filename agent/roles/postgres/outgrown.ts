@@ -4,8 +4,7 @@
  * itself before 14. Whoever looks after it starts it again.
  */
 import type { Outcome } from '../../core/postgres.ts';
-import { readControl } from './control.ts';
-import { floorNames, floorsOf } from './floors.ts';
+import { floorNames, floorsOf, readControl } from './control.ts';
 import { attempt, DONE, type Server } from './server.ts';
 import { quoteLiteral } from './sql.ts';
 import { deadline } from './time.ts';

@@ -1,15 +1,15 @@
 /** Both ends of the PostgreSQL helper, as the configuration says. */
 import process from 'node:process';
-import { loadConfig, makeConfig, type NodeConfig, requireNode, withOptions } from '../../config.ts';
+import { loadConfig, makeConfig, type NodeConfig, requireNode, withOptions } from '../../config/index.ts';
 import { AgentError, explain } from '../../errors.ts';
 import { ROOT_SOCKETS } from '../../platform/paths.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
-import { postgresOf } from '../postgres_of.ts';
+import { createTrampoline } from '../root/call.ts';
 import type { ServiceDriver } from '../services/driver.ts';
 import { systemdDriver } from '../services/systemd.ts';
-import { createTrampoline } from '../trampoline_client.ts';
 import { createHelperClient } from './client.ts';
+import { postgresOf } from './driver.ts';
 import type { Names } from './messages.ts';
 import { serveHelper } from './server.ts';
 

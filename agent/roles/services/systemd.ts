@@ -1,6 +1,6 @@
 import { AgentError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../platform/clock.ts';
-import { createTrampoline, type Trampoline } from '../trampoline_client.ts';
+import { createTrampoline, type Trampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceStatus, ServiceUnit, StopOptions } from './driver.ts';
 import { stopTracker } from './stops.ts';
 import { unitBook, unitNameOf } from './systemd_book.ts';

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { folderConfig, makeConfig, requireNode } from '../../../agent/config.ts';
+import { folderConfig, makeConfig, requireNode } from '../../../agent/config/index.ts';
 import { deviceIdOf } from '../../../agent/roles/files/device_id.ts';
 import { openHome } from '../../../agent/roles/files/home.ts';
 import { makeRestCertificate } from '../../../agent/roles/files/rest_certificate.ts';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { folderConfig, makeConfig, requireNode } from '../../../agent/config.ts';
+import { folderConfig, makeConfig, requireNode } from '../../../agent/config/index.ts';
 import { renderConfig } from '../../../agent/roles/files/config_xml.ts';
 import { DEVICE_ID, deviceIdOf } from '../../../agent/roles/files/device_id.ts';
 import { type FolderSeen, factsOf, type Judged } from '../../../agent/roles/files/facts.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { makeConfig } from '../../../agent/config.ts';
+import { makeConfig } from '../../../agent/config/index.ts';
 import { hookLines } from '../../../agent/roles/firewall/apply.ts';
 import { FAMILIES, FIREWALL_ROLES } from '../../../agent/roles/firewall/names.ts';
 import {

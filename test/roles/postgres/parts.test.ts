@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
-import { parseControl } from '../../../agent/roles/postgres/control.ts';
+import { floorsOf, parseControl } from '../../../agent/roles/postgres/control.ts';
 import { isDiverging } from '../../../agent/roles/postgres/divergence.ts';
-import { floorsOf } from '../../../agent/roles/postgres/floors.ts';
 import { scramVerifier } from '../../../agent/roles/postgres/replication_role.ts';
 import { attempt, createLossWatch } from '../../../agent/roles/postgres/server.ts';
 import { slotTarget } from '../../../agent/roles/postgres/slots.ts';

@@ -1,0 +1,221 @@
+/** What the agent says of the whole cluster: rows for the API, the command line and the page. Pure readers. */
+
+import type { ClusterStatus, NodeRow } from '../api/types.ts';
+import { confirmedBy } from '../core/postgres.ts';
+import { type RequestRecord, type StateRecord, standbyName, type View } from '../core/records.ts';
+import { stateOf } from '../core/state.ts';
+import { leaseReport } from '../membership/lease_times.ts';
+import { endOf } from '../membership/reservation.ts';
+import type { Cluster } from '../node/member.ts';
+import { differencesOf, sameFolders } from '../node/member_settings.ts';
+import { doNotSign } from '../security/signed_records.ts';
+import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
+
+/** A state older than this many heartbeats is that of a node that is gone. */
+const STALE_HEARTBEATS = 2;
+
+export function isDegraded(cluster: Cluster | null): boolean {
+  const sync = cluster?.node.view?.sync?.value;
+  const members = Object.keys(cluster?.node.view?.nodes ?? {}).length;
+  return sync !== undefined && members > 1 && sync.voters.length === 0;
+}
+
+const EMPTY: ClusterStatus = {
+  initialized: false,
+  id: null,
+  error: null,
+  active: null,
+  epoch: 0,
+  since: null,
+  paused: false,
+  pausedUntil: null,
+  sync: null,
+  degraded: false,
+  request: null,
+  quorum: null,
+  nodes: [],
+};
+
+export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus> {
+  if (cluster === null) return EMPTY;
+  const { node } = cluster;
+  const view = node.view;
+  const active = activeKnown(node);
+  const asked = active === null || active === node.name || !consulAnswers(node) ? null : active;
+  const [found, told] = await Promise.all([
+    cluster.consul.catalog.members({ deadlineMs: 500 }),
+    asked === null ? null : cluster.peers.lags(asked, 300),
+  ]);
+  const members = found.kind === 'ok' ? found.value : null;
+  const quorum = quorumOf(members, consulAnswers(node));
+  const outage = outageOf(node, quorum);
+  if (view === null) {
+    const nodes = (members ?? []).filter(({ server }) => server).map((member) => unheard(cluster, member));
+    const error = 'Consul was not reached yet';
+    return { ...EMPTY, initialized: true, error, quorum, outage, nodes };
+  }
+  const config = view.config?.value;
+  const request = view.request?.value;
+  const seen = { alive: aliveOf(members), lags: told ?? lagsOf(cluster), active };
+  return {
+    initialized: true,
+    id: view.cluster?.value.id ?? null,
+    error: wasRemoved(cluster)
+      ? 'this node was removed from the cluster'
+      : outage === null
+        ? null
+        : 'Consul does not answer',
+    active,
+    last_active: lastActive(view),
+    epoch: view.lease?.value.epoch ?? 0,
+    since: active === null ? null : (view.active?.value.since ?? null),
+    paused: config?.paused ?? false,
+    pausedUntil: config?.pausedUntil == null ? null : new Date(config.pausedUntil).toISOString(),
+    sync: view.sync?.value ?? null,
+    degraded: isDegraded(cluster),
+    lease: leaseReport(node),
+    ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
+    ...(node.signs?.() !== true || cluster.signed.demanded() ? {} : { unsigned: doNotSign(view) }),
+    request:
+      request === undefined
+        ? null
+        : {
+            id: request.id,
+            target: request.target,
+            refused: request.refused,
+            waiting: waitingFor(cluster, request),
+          },
+    quorum,
+    outage,
+    nodes: Object.keys(view.nodes)
+      .sort()
+      .map((name) => rowOf(cluster, name, seen)),
+    reservations: Object.entries(view.joining ?? {}).map(([name, held]) => ({
+      name,
+      hostIp: held.node.hostIp,
+      ends: new Date(endOf(held)).toISOString(),
+    })),
+  };
+}
+
+function lastActive(view: View): NonNullable<ClusterStatus['last_active']> | null {
+  const named = view.active?.value;
+  return named === undefined ? null : { node: named.node, epoch: named.epoch, since: named.since };
+}
+
+/** The active knows, and says so under state/; a handover under way only there. */
+function waitingFor({ node, last }: Cluster, request: RequestRecord): string | null {
+  const holder = node.view?.lease?.value.holder ?? '';
+  if (request.refused !== null) return null;
+  if (holder !== node.name) {
+    const said = node.view?.states[holder]?.waiting;
+    return said?.id === request.id ? said.why : null;
+  }
+  if (node.step !== null) return `${node.name} waits ${node.step}`;
+  const asked = last()?.facts.request;
+  return asked?.id !== request.id || asked.waiting === null ? null : `${request.target}: ${asked.waiting}`;
+}
+
+const aliveOf = (members: readonly Seen[] | null): string[] | null =>
+  members === null ? null : members.filter(({ status }) => status === 'alive').map(({ name }) => name);
+
+/** A server of Consul, before anything else was read. */
+function unheard(cluster: Cluster, { name, address, status }: Seen): NodeRow {
+  const own = name === cluster.node.name;
+  const off = { consul: false, services: false, database: false, heartbeat: false, filesync: false };
+  return {
+    ...{ name, host_ip: address, public_ip: null, master: false, initialized: true, checks: off },
+    ...{ state: own || status === 'alive' ? 'unknown' : 'offline', online: own },
+    ...{ lag: null, timeline: 0, voter: false, version: '' },
+    reason: own ? (cluster.last()?.decision.reason ?? '') : '',
+    ...{ silent: !own, last_word: null, silent_for: null },
+  };
+}
+
+/** By its tombstone, which is the last that it hears. */
+function wasRemoved({ node }: Cluster): boolean {
+  return node.view?.removed.includes(node.name) === true && node.view.nodes[node.name] === undefined;
+}
+
+type SeenNow = { alive: string[] | null; lags: Record<string, number | null>; active: string | null };
+
+/** This node's own word is of now, whether or not Consul took it. */
+function wordOf({ node, last }: Cluster, name: string): StateRecord | undefined {
+  const now = name === node.name ? last() : null;
+  return now === null ? node.view?.states[name] : stateOf(node, now.facts, now.decision);
+}
+
+/** By the writer's clock against ours: for people, and to tell the long dead. null: nothing was said, or not when. */
+function ageOf(node: Cluster['node'], state: StateRecord | undefined): number | null {
+  const at = Date.parse(state?.at ?? '');
+  return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
+}
+
+function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow): NodeRow {
+  const { node } = cluster;
+  const view = node.view;
+  const record = view?.nodes[name];
+  const own = name === node.name;
+  const state = wordOf(cluster, name);
+  const age = ageOf(node, state);
+  const fresh = age !== null && age < node.policy.heartbeat * STALE_HEARTBEATS && consulAnswers(node);
+  const up = alive === null || alive.includes(name);
+  // One that had the role until somebody else took it has said nothing since.
+  const superseded = state?.role === 'active' && active !== null && active !== name;
+  // Its Consul may be down while its agent goes on: then its own last word says so.
+  const silent = !own && !(fresh && !superseded && (up || state?.checks.consul?.ok === false));
+  const online = own || (!silent && up);
+  // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
+  const leader = !silent && active === name && view?.lease?.value.holder === name && state?.role === 'active';
+  const group = (names: string[]) =>
+    !silent && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
+  const seenUp = alive?.includes(name) === true;
+  return {
+    name,
+    host_ip: record?.hostIp ?? '',
+    public_ip: record?.publicIp ?? null,
+    state:
+      silent && seenUp
+        ? 'unknown'
+        : !online || state === undefined
+          ? 'offline'
+          : leader
+            ? 'leader'
+            : 'replica',
+    online,
+    master: leader,
+    initialized: state !== undefined && state.role !== 'joining',
+    checks: {
+      consul: group(['consul']) && up && consulAnswers(node),
+      services: group(['services']),
+      database:
+        group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
+        state?.role !== 'down',
+      heartbeat: !silent && state !== undefined && consulAnswers(node),
+      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
+    },
+    differs: differencesOf(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
+    lag: silent ? null : (lags[name] ?? null),
+    timeline: state?.timeline ?? 0,
+    voter: view?.sync?.value.voters.some((v) => v.node === name) ?? false,
+    reason: state?.reason ?? '',
+    version: record?.version ?? '',
+    ...{ silent, last_word: state?.at ?? null, silent_for: silent ? age : null },
+  };
+}
+
+export function lagsOf(cluster: Cluster): Record<string, number | null> {
+  const names = Object.keys(cluster.node.view?.nodes ?? {});
+  return Object.fromEntries(names.map((name) => [name, lagOf(cluster, name)]));
+}
+
+/** Bytes behind, where this node can tell: the active sees its walsenders, a standby its own. */
+function lagOf(cluster: Cluster, name: string): number | null {
+  const { node } = cluster;
+  const state = node.view?.states[name];
+  if (node.view?.active?.value.node === name) return 0;
+  if (state === undefined || node.pg?.role !== 'primary' || node.pg.position === null) return null;
+  const sender = node.pg.walSenders.find((s) => s.name === standbyName({ node: name, clone: state.clone }));
+  const flush = sender === undefined ? null : confirmedBy(sender);
+  return flush === null ? null : Math.max(0, Number(node.pg.position.lsn - flush));
+}

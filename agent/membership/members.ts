@@ -1,0 +1,250 @@
+/** The active's side of membership: admitting, enrolling, changing and removing nodes (PROTOCOL F). */
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  Admission,
+  AdmitRequest,
+  Enrolled,
+  LeaseChange,
+  LeaseReport,
+  NodeChange,
+} from '../api/types.ts';
+import { hostPort } from '../config/index.ts';
+import { renewWith } from '../core/lease.ts';
+import type { TxnOp } from '../core/ports.ts';
+import type { View } from '../core/records.ts';
+import { AgentError } from '../errors.ts';
+import { drive } from '../node/drive.ts';
+import type { Cluster } from '../node/member.ts';
+import type { Parts } from '../node/parts.ts';
+import type { Membership } from '../state/identity.ts';
+import { refuse, refuseRequest, reservationOf } from './admit.ts';
+import { readyToEnter } from './enrolling.ts';
+import { leaseReport, withLease } from './lease_times.ts';
+import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
+import { NotActiveError } from './not_active.ts';
+import { withMajor } from './preflight.ts';
+import { outOfConsul, removeNode } from './remove.ts';
+import { hasEnded, notAdmitted } from './reservation.ts';
+import type { Steps } from './tracker.ts';
+
+/** Until the watcher has seen what was just written, ms. */
+const SEEN = 2000;
+
+export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
+  const { ports, node, signed } = cluster;
+  const { config } = parts;
+
+  function isActive(): boolean {
+    const { lease } = cluster.last()?.facts ?? { lease: null };
+    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+  }
+
+  function requireActive(): void {
+    if (isActive()) return;
+    const holder = node.view?.active?.value.node ?? '';
+    const record = holder === node.name ? undefined : node.view?.nodes[holder];
+    throw new NotActiveError(
+      record === undefined ? null : { node: holder, host: record.hostIp, port: record.apiPort },
+    );
+  }
+
+  /** One transaction under the lease (PROTOCOL B.6), and this node's view has it when it returns. */
+  async function write(ops: TxnOp[], seen: (view: View) => boolean): Promise<void> {
+    const outcome = await drive(renewWith(node, ops), ports);
+    if (outcome !== 'ok')
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_unknown',
+        message: `not written: ${outcome}`,
+        hint: 'run the command again',
+      });
+    const until = performance.now() + SEEN;
+    while ((node.view === null || !seen(node.view)) && performance.now() < until)
+      await new Promise((done) => setTimeout(done, 10));
+  }
+
+  const noSuchNode = (name: string) =>
+    refuse(
+      'no_such_node',
+      `there is no node ${name}`,
+      `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
+    );
+
+  /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
+  const removing = new Set<string>();
+
+  /** One after the other: a reservation that is kept alive must not come back behind the record it became. */
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const mine = turn.then(body);
+    turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async function remove(name: string, steps: Steps): Promise<void> {
+    removing.add(name);
+    try {
+      await removeNode(
+        {
+          cluster,
+          parts,
+          write: (ops) =>
+            inTurn(() =>
+              write(
+                ops,
+                (view) =>
+                  view.nodes[name]?.leaving === true ||
+                  (view.nodes[name] === undefined && view.joining?.[name] === undefined),
+              ),
+            ),
+          reserved: () => Object.keys(node.view?.joining ?? {}).filter((other) => other !== name),
+        },
+        name,
+        steps,
+      );
+    } finally {
+      removing.delete(name);
+    }
+  }
+
+  return {
+    /** Validates and reserves; repeated by the same joiner it reserves anew. */
+    async admit(request: AdmitRequest): Promise<Admission> {
+      requireActive();
+      // The token first: until then whoever asks is nobody.
+      await checkToken(parts, cluster, request);
+      refuseRequest(request, node.view, node.policy, Date.now());
+      const secured = await admitSecured(parts, cluster, request, node.view);
+      const at = hostPort(request.hostIp, config.consul.server_port);
+      await outOfConsul(parts, ({ address }) => address === at);
+      const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
+      await write(
+        [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
+        (view) => view.joining?.[name]?.at === reservation.at,
+      );
+      await cluster.letIn();
+      const nodes = node.view?.nodes ?? {};
+      return {
+        clusterId: membership.clusterId,
+        incarnation: node.view?.cluster?.value.incarnation ?? membership.incarnation,
+        systemId: membership.systemId,
+        secret: membership.secret,
+        consulServers: Object.values(nodes).map((record) => record.hostIp),
+        gossipKey: null,
+        ...(await withMajor(parts.pg, secured.answer)),
+        active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
+        members: nodes,
+      };
+    },
+
+    /** The reservation becomes the node's record; the answer has what only members hold. Idempotent. */
+    enrol: (name: string, caller?: { node: string; proof: string }): Promise<Enrolled> =>
+      inTurn(async () => {
+        requireActive();
+        const held = node.view?.joining?.[name];
+        const record = node.view?.nodes[name] ?? held?.node;
+        if (record !== undefined && !isThatNode(parts, caller, name, record))
+          throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
+        if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
+        if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
+        await readyToEnter(parts, name, held.node);
+        await write(
+          [
+            { verb: 'cas', key: `nodes/${name}`, value: signed.sign('nodes', name, held.node), index: 0 },
+            { verb: 'delete', key: `removed/${name}` },
+            { verb: 'delete', key: `joining/${name}` },
+          ],
+          (view) => view.nodes[name] !== undefined,
+        );
+        await spendToken(parts, cluster, name);
+        return memberSecrets(parts);
+      }),
+
+    /** The joiner is still at work: its reservation lives on. Throws operator `not_admitted` when it has ended or was removed. */
+    keep: (name: string, caller?: { node: string; proof: string }): Promise<void> =>
+      inTurn(async () => {
+        requireActive();
+        const held = node.view?.joining?.[name];
+        if (held === undefined && node.view?.nodes[name] !== undefined) return;
+        if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
+        if (!isThatNode(parts, caller, name, held.node))
+          throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
+        const kept = signed.sign('joining', name, { ...held, at: new Date().toISOString() });
+        await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);
+      }),
+
+    /** On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. */
+    async sweep(): Promise<void> {
+      if (!isActive()) return;
+      for (const [name, held] of Object.entries(node.view?.joining ?? {}))
+        if (node.view?.nodes[name] === undefined && hasEnded(held, Date.now()))
+          await remove(name, { step: (_, body) => body(() => {}) });
+    },
+
+    /** Changes the options of nodes/NAME. */
+    async update(name: string, change: NodeChange): Promise<void> {
+      requireActive();
+      const record = node.view?.nodes[name];
+      if (record === undefined) throw noSuchNode(name);
+      const options = { ...record.options, ...change };
+      await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
+        isDeepStrictEqual(view.nodes[name]?.options, options),
+      );
+    },
+
+    /** Changes the cluster's lease times, on condition that nobody else changed the key meanwhile. */
+    async setLease(change: LeaseChange, by: string): Promise<LeaseReport> {
+      requireActive();
+      const value = withLease(change, node, by);
+      const index = node.view?.config?.index ?? 0;
+      await write(
+        [{ verb: 'cas', key: 'config', value, index }],
+        (view) => (view.config?.value.version ?? 0) >= value.version,
+      );
+      const report = leaseReport(node);
+      if (node.view?.config?.value.version === value.version) return report;
+      throw new AgentError({
+        class: 'transient',
+        code: 'consul_unknown',
+        message: 'the lease times are written, but were not read back yet',
+        hint: "see 'agent cluster lease show'",
+      });
+    },
+
+    remove,
+
+    /** Throws when `name` may not be removed. */
+    async mayRemove(name: string): Promise<void> {
+      requireActive();
+      const nodes = node.view?.nodes ?? {};
+      const known = nodes[name] ?? node.view?.joining?.[name];
+      if (known === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
+      if (name === node.name)
+        throw refuse(
+          'node_is_active',
+          `${name} is the active`,
+          "hand over first: 'agent cluster set-active NAME'",
+        );
+      const members = await cluster.consul.catalog.members();
+      if (members.kind !== 'ok')
+        throw new AgentError({
+          class: 'transient',
+          code: 'consul_unknown',
+          message: 'Consul does not answer',
+          hint: 'try again',
+        });
+      const left = Object.keys(nodes).filter((other) => other !== name);
+      const alive = left.filter((other) =>
+        members.value.some((m) => m.name === other && m.status === 'alive'),
+      );
+      if (alive.length * 2 <= left.length) {
+        throw refuse(
+          'no_majority',
+          `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is no majority`,
+          'bring another node back first',
+        );
+      }
+    },
+  };
+}
+export type Members = ReturnType<typeof createMembers>;

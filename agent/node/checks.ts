@@ -1,0 +1,61 @@
+/** The check-runner of a node in a cluster: what the checks may read, from the core's memory. */
+import { certificates } from '../checks/certificates.ts';
+import { type Checks, createChecks } from '../checks/create.ts';
+import type { Role } from '../checks/port.ts';
+import type { NodeConfig } from '../config/index.ts';
+import { remaining } from '../core/lease_view.ts';
+import type { Logger } from '../log/log.ts';
+import type { Files } from '../roles/files/port.ts';
+import { expiries } from '../security/renew.ts';
+import type { Cluster } from './member.ts';
+
+/** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
+const CHANGING = new Set([
+  'promote',
+  'finish_promotion',
+  'found',
+  'reopen',
+  'start_in_place',
+  'handover',
+  'release',
+  'fence_down',
+  'services_up',
+  'services_down',
+  'repair',
+]);
+
+export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log: Logger): Checks {
+  const { node } = cluster;
+  const role = (): Role => {
+    if (node.pg === null || node.fencing > 0) return 'none';
+    if (remaining(node.lease, node.now()) > 0 && node.pg.role === 'primary') return 'active';
+    return node.pg.role === 'standby' ? 'standby' : 'none';
+  };
+  return createChecks({
+    config,
+    log,
+    catalog: cluster.consul.catalog,
+    ...(files.enabled ? { files } : {}),
+    readers: {
+      role,
+      pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
+      activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp || null,
+      fence: () => node.fence,
+      services: () =>
+        // Started beside main, in order, each within its own time: in the first try none of them is missing yet.
+        (node.startingServices && node.repairs <= 1) || (node.acting !== null && CHANGING.has(node.acting))
+          ? 'changing'
+          : (cluster.last()?.facts.services ?? null),
+      lastBeat: () => node.tickAt,
+    },
+    more: config.api.tls
+      ? [
+          certificates(
+            () => expiries(config),
+            config.checks.certificate_warning,
+            () => Date.now(),
+          ),
+        ]
+      : [],
+  });
+}
