@@ -29,6 +29,7 @@ import { exchange } from '../../agent/roles/postgres/exchange.ts';
 import { dataState } from '../../agent/roles/postgres/facts.ts';
 import { hasMark } from '../../agent/roles/postgres/marks.ts';
 import { placeOf } from '../../agent/roles/postgres/place.ts';
+import { dataFindings } from '../../agent/roles/postgres/preflight.ts';
 import { relink, stage, stagedIn, wipeSpaces } from '../../agent/roles/postgres/tablespace_folders.ts';
 import { missingSpace, spacesOf, versionFolder } from '../../agent/roles/postgres/tablespaces.ts';
 import {
@@ -36,6 +37,7 @@ import {
   eventually,
   findBinDir,
   freePort,
+  joinStandby,
   type TestGroup,
   type TestServer,
 } from '../fixtures/postgres.ts';
@@ -62,7 +64,7 @@ disks() {
 }
 mkdir p; chown postgres:postgres p .
 disks
-as mkdir -m 0700 disks/plain/made disks/plain/later disks/shut/gate
+as mkdir -m 0700 disks/plain/made disks/plain/meanwhile disks/plain/later disks/shut/gate
 as "$2/initdb" -D p/data -U postgres -A trust --no-sync >p/initdb.log
 as tee -a p/data/postgresql.conf >p/tee.log <<END
 listen_addresses = '${HOST}'
@@ -205,7 +207,7 @@ if (world === undefined) {
       const why = await failedWith(s.pg.basebackup(upstream, quiet, none));
       chmodSync(disk('plain'), 0o700);
       const path = disk('plain', 'made');
-      expect(why).toContain(`'mkdir -p ${path} && chown postgres: ${path} && chmod 700 ${path}'`);
+      expect(why).toContain(`as root, 'install -d -o postgres -m 700 ${path}'`);
       expect(existsSync(s.options.dataDir)).toBe(false);
     });
 
@@ -297,12 +299,12 @@ if (world === undefined) {
       expect(await s.pg.promote(30_000)).toMatchObject(own);
       await s.sql('insert into of_mounted select 7 from generate_series(1, 5000)');
       insert();
-      sql(`create tablespace meanwhile location '${disk('plain', 'later')}'`);
+      sql(`create tablespace meanwhile location '${disk('plain', 'meanwhile')}'`);
       sql('alter table of_made set tablespace meanwhile');
       expect(await s.pg.stop('fast', 30_000, true)).toMatchObject({ kind: 'stopped' });
       expect(await s.pg.rewind(upstream, quiet, none)).toEqual(own);
       await streams(s);
-      expect(files(disk('plain', 'later'))).toEqual([version()]);
+      expect(files(disk('plain', 'meanwhile'))).toEqual([version()]);
       sql('alter table of_made set tablespace made; drop tablespace meanwhile');
       await sameRows(s);
       stay();
@@ -318,7 +320,6 @@ if (world === undefined) {
     }
 
     test('one that is made later: the folder is made, and the standby goes on', async () => {
-      rmSync(disk('plain', 'later'), { recursive: true });
       sql(`create tablespace later location '${disk('plain', 'later')}'`);
       await ended();
       await streams(s);
@@ -339,18 +340,34 @@ if (world === undefined) {
       await ended();
       const why = await failedWith(s.pg.startStandby(60_000));
       expect(why).toStartWith('the server ended while starting: ');
-      expect(why).toContain(`as root, 'mkdir -p ${gate} && chown postgres: ${gate} && chmod 700 ${gate}'`);
+      expect(why).toContain(`as root, 'install -d -o postgres -m 700 ${gate}'`);
       chmodSync(disk('shut'), 0o700);
       mkdirSync(gate, { mode: 0o700 });
       await eventually('it starts', 60_000, async () => (await s.pg.startStandby(60_000)).kind === 'done');
-      await sameRows(s);
+      await streams(s);
     }, 120_000);
+
+    const looked = async () =>
+      (await dataFindings(s.options)).findings
+        .filter(({ id }) => id === 'tablespaces')
+        .map(({ state, what }) => [state, what]);
+
+    test('they are fit to found a cluster on, but for one inside the data directory', async () => {
+      expect((await looked()).map(([state]) => state)).toEqual(['ok', 'ok', 'ok', 'ok']);
+      const [inside, link] = [join(s.options.dataDir, 'mine'), join(s.options.dataDir, 'pg_tblspc', '77777')];
+      mkdirSync(join(inside, version()), { recursive: true });
+      symlinkSync(inside, link);
+      mkdirSync(disk('mounted', 'lost+found'));
+      expect((await looked()).map(([state]) => state)).toEqual(['warn', 'ok', 'ok', 'ok', 'fail']);
+      for (const path of [link, inside, disk('mounted', 'lost+found')]) rmSync(path, { recursive: true });
+    });
 
     test('a filesystem that is not mounted: the server is not started on what lies below', async () => {
       expect(await s.pg.stop('fast', 30_000, true)).toMatchObject({ kind: 'stopped' });
       renameSync(disk('mounted', version()), disk('mounted', 'aside'));
       const why = await failedWith(s.pg.startStandby(30_000));
       expect(why).toContain(`the tablespace in ${disk('mounted')} is not there`);
+      expect(await looked()).toContainEqual(['fail', expect.stringContaining(`${disk('mounted')}, that`)]);
       expect(files(disk('mounted'))).toEqual(['aside']);
       renameSync(disk('mounted', 'aside'), disk('mounted', version()));
     }, 60_000);
@@ -375,6 +392,36 @@ if (world === undefined) {
       expect(mountPoints()).toContain(disk('mounted'));
     }, 60_000);
   });
+
+  test('made while two members share a machine: the standby ends, and the active keeps its folder', async () => {
+    const group = createGroup('tablespaces-shared');
+    const on = (name: string) => ({ dataDir: disk('data', name) });
+    const [a, b] = [await group.server('a', { data: true, ...on('a') }), await group.server('b', on('b'))];
+    const folder = join(group.dir, 'shared');
+    try {
+      expect(await a.pg.startPrimary(60_000)).toEqual(own);
+      expect(await a.pg.ensureReplicationRole(30_000)).toEqual(own);
+      await joinStandby(a, b);
+      mkdirSync(folder, { mode: 0o700 });
+      await a.sql(`create tablespace shared location '${folder}'`);
+      await a.sql('create table t tablespace shared as select i from generate_series(1, 1000) i');
+      await eventually('it is replayed', 60_000, () => spacesOf(b.options.dataDir).length === 1);
+      expect(await a.pg.holdSettings(10_000)).toMatchObject(own);
+      expect(await b.pg.holdSettings(10_000)).toMatchObject(own);
+      expect((await a.pg.facts(10_000)).process).toBe('running');
+      expect((await b.pg.facts(10_000)).process).toBe('stopped');
+      const why = await failedWith(b.pg.startStandby(30_000));
+      expect(why).toContain(
+        `${folder} is a tablespace of another server on this machine, ${a.options.dataDir}`,
+      );
+      expect(await b.pg.wipe()).toEqual(own);
+      expect(await a.pg.stop('fast', 30_000, false)).toMatchObject({ kind: 'stopped' });
+      expect(await a.pg.startPrimary(60_000)).toEqual(own);
+      expect((await a.sql('select count(*)::int as n from t'))[0]?.n).toBe(1000);
+    } finally {
+      await group.end();
+    }
+  }, 120_000);
 
   describe('a crash at any step', () => {
     const at = (...parts: string[]) => disk('steps', ...parts);

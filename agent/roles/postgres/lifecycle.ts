@@ -14,13 +14,13 @@ import { endServer } from './ending.ts';
 import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { keptOfCopy } from './kept.ts';
+import { makeLacking, noteLaunch } from './lacking_space.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { makeForReplay } from './tablespace_folders.ts';
-import { missingSpace, whyNotToStart } from './tablespaces.ts';
+import { whyNotToStart } from './tablespaces.ts';
 import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
@@ -58,6 +58,9 @@ async function startNow(
     // One that was killed is there for a moment still: a dying server is no running one, and this start is not over with it.
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
+  // It may have accepted connections and ended soon after: then no start says what it lacks.
+  const lacking = role === 'standby' && running === null ? await makeLacking(server) : null;
+  if (lacking?.kind === 'failed') return noted(server, role, lacking);
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
   return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
 }
@@ -71,26 +74,14 @@ async function followed(
   first: Outcome,
 ): Promise<Outcome> {
   let last = first;
-  while (last.kind === 'failed' && (await postmasterPid(server.o)) === null) {
+  while (last.kind === 'failed' && !end.over() && (await postmasterPid(server.o)) === null) {
     const { why } = last;
-    const mended = (await raiseFloors(server, claim)) ? DONE : makeMissing(server.o, why);
-    if (mended === null) return last;
+    const mended = (await raiseFloors(server, claim)) ? DONE : await makeLacking(server);
+    if (mended?.kind !== 'done') return mended ?? last;
     last = await launched(server, end, turn, claim, async () => mended);
     if (last.kind === 'failed' && last.why === why) return last;
   }
   return last;
-}
-
-/** A tablespace was made on the active, and its folder is not here. Null where that is not what ended it. */
-function makeMissing({ dataDir }: PgOptions, why: string): Outcome | null {
-  const location = missingSpace(why);
-  if (location === null) return null;
-  try {
-    makeForReplay(dataDir, location);
-    return DONE;
-  } catch (thrown) {
-    return failed(`${ENDED}: ${failed(thrown).why}`);
-  }
 }
 
 function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
@@ -121,6 +112,7 @@ async function launched(
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
     marks = await markLogs(o);
+    noteLaunch(server, marks);
     claim.check();
     try {
       await o.starter.start(serverCommand(o));

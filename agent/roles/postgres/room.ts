@@ -27,13 +27,13 @@ export async function sourceBytes(o: PgOptions, source: string, signal: AbortSig
 /** A tablespace of the source outside its data directory. */
 export type SourceSpace = Space & { readonly bytes: number };
 
-/** In-place ones have no place of their own. */
-const tablespaces = `select coalesce(json_agg(json_build_object('oid', oid::text, 'location', location, 'bytes',
+/** By their links, as pg_basebackup sees them: replay may leave one that the catalog has no more. In-place ones have no place of their own. */
+const tablespaces = `select coalesce(json_agg(json_build_object('oid', oid, 'location', location, 'bytes',
     (select coalesce(sum((pg_stat_file(f, true)).size), 0) from (
       select v.path || '/' || d || '/' || n as f
         from (select 'pg_tblspc/' || oid || '/' || name as path from pg_ls_dir('pg_tblspc/' || oid, true, false) name where name like 'PG\\_%') v,
           lateral pg_ls_dir(v.path, true, false) d, lateral pg_ls_dir(v.path || '/' || d, true, false) n) files))), '[]')
-  from (select oid, pg_tablespace_location(oid) as location from pg_tablespace) s where location like '/%'`;
+  from (select oid, pg_tablespace_location(oid::oid) as location from pg_ls_dir('pg_tblspc', true, false) oid where oid ~ '^[0-9]+$') s where location like '/%'`;
 
 const spaceSchema = v.array(v.object({ oid: v.string(), location: v.string(), bytes: v.number() }));
 

@@ -1,5 +1,5 @@
 /** The folders of tablespaces on a disk: made, filled beside what is there, put in its place, emptied. The folder itself always stays. */
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { readdir, rename, rm, rmdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -31,29 +31,41 @@ const IGNORED = [STAGED, 'lost+found'];
 function making(location: string): string {
   const uid = process.geteuid?.();
   // Not by the environment, which may be of who this user was before.
-  const user =
-    new RegExp(`^([^:]+):[^:]*:${uid}:`, 'm').exec(readIfPossible('/etc/passwd') ?? '')?.[1] ?? uid;
-  return `as root, 'mkdir -p ${location} && chown ${user}: ${location} && chmod 700 ${location}'`;
+  const passwd = readIfPossible('/etc/passwd') ?? '';
+  const user = new RegExp(`^([^:]+):[^:]*:${uid}:`, 'm').exec(passwd)?.[1] ?? uid;
+  return `as root, 'install -d -o ${user} -m 700 ${location}'`;
+}
+
+/** Is it there? Throws, with what to do, where the server could not use it. */
+function there(location: string): boolean {
+  let found: Stats | undefined;
+  try {
+    found = statSync(location, { throwIfNoEntry: false });
+  } catch (thrown) {
+    throw new Error(
+      `the folder ${location} of a tablespace is shut to the database's user (${errno(thrown)})`,
+    );
+  }
+  if (found === undefined) return false;
+  if (!found.isDirectory()) throw new Error(`${location} is to hold a tablespace, and is no folder`);
+  if (found.uid === process.geteuid?.() && writable(location)) return true;
+  throw new Error(
+    `the folder ${location} of a tablespace does not belong to the database's user: ${making(location)}`,
+  );
 }
 
 /** Makes the folder where its user may. Throws with what is in the way, and what to do. */
 export function makeSpace(location: string): void {
-  const found = statSync(location, { throwIfNoEntry: false });
-  if (found === undefined) {
-    try {
-      makeDir(location, 0o700);
-      syncDir(dirname(location));
-    } catch (thrown) {
-      const why = errno(thrown) ?? String(thrown);
-      throw new Error(
-        `the folder ${location} of a tablespace is missing, and the database's user cannot make it (${why}): ${making(location)}`,
-      );
-    }
-  } else if (!found.isDirectory()) throw new Error(`${location} is to hold a tablespace, and is no folder`);
-  else if (found.uid !== process.geteuid?.() || !writable(location))
+  if (there(location)) return;
+  try {
+    makeDir(location, 0o700);
+    syncDir(dirname(location));
+  } catch (thrown) {
+    const why = errno(thrown) ?? String(thrown);
     throw new Error(
-      `the folder ${location} of a tablespace does not belong to the database's user: ${making(location)}`,
+      `the folder ${location} of a tablespace is missing, and the database's user cannot make it (${why}): ${making(location)}`,
     );
+  }
 }
 
 /** A folder for a tablespace that the data in `dataDir` may have already. What is neither empty nor this database's is refused. */
@@ -63,7 +75,7 @@ function lookAt(dataDir: string, location: string): void {
     throw new Error(
       `the tablespace in ${location} lies inside the data directory and cannot be copied: on the active, move its tables to pg_default, and drop it`,
     );
-  makeSpace(location);
+  if (!there(location)) return;
   const own = spacesOf(dir).some((space) => space.location === location && ownFolder(dir, space) !== null);
   const foreign = readdirSync(location).filter((name) => !IGNORED.includes(name));
   if (!own && foreign.length > 0)
@@ -74,11 +86,12 @@ function lookAt(dataDir: string, location: string): void {
 
 const locationsOf = (spaces: readonly Space[]): string[] => spaces.map(({ location }) => location);
 
-/** Nothing is touched before all of them were looked at. Throws with what is in the way, and what to do. */
+/** Makes what is missing, and nothing before all of them were looked at. Throws with what is in the way, and what to do. */
 export function lookAtAll(dataDir: string, spaces: readonly Space[]): void {
   const shared = sharedWith(dataDir, [...locationsOf(spaces), ...locationsOf(spacesOf(dataDir))]);
   if (shared !== null) throw new Error(shared);
   for (const { location } of spaces) lookAt(dataDir, location);
+  for (const { location } of spaces) makeSpace(location);
 }
 
 /** For a tablespace that replay has come to. Throws with what to do where it cannot be made. */
