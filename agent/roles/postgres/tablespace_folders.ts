@@ -50,7 +50,7 @@ function there(location: string): boolean {
   if (!found.isDirectory()) throw new Error(`${location} is to hold a tablespace, and is no folder`);
   if (found.uid === process.geteuid?.() && writable(location)) return true;
   throw new Error(
-    `the folder ${location} of a tablespace does not belong to the database's user: ${making(location)}`,
+    `the folder ${location} of a tablespace does not belong to the database's user: mount its filesystem if it has one; else, ${making(location)}`,
   );
 }
 
