@@ -11,7 +11,7 @@ import type { Parts } from '../node/parts.ts';
 import type { Files } from '../roles/files/port.ts';
 import { type Membership, newClone } from '../state/identity.ts';
 import { version } from '../version.ts';
-import { refuseOtherVersion } from './preflight.ts';
+import { refuseMissingLocales, refuseOtherVersion } from './preflight.ts';
 import { keepReserved } from './reservation.ts';
 import { refuseCopy } from './settings.ts';
 import type { Report, Steps } from './tracker.ts';
@@ -67,7 +67,7 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
   const { config, pg, consul, machine, files, doors } = parts.parts;
   const admission = await step('asking to be admitted', async () =>
-    refuseOtherVersion(config, await admitSomewhere(parts)),
+    refuseMissingLocales(pg, await refuseOtherVersion(config, await admitSomewhere(parts))),
   );
   let entering = false;
   const [ended, given] = [new AbortController(), new AbortController()];
