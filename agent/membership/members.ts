@@ -20,7 +20,7 @@ import { leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
 import { NotActiveError } from './not_active.ts';
 import { systemTime, type Time } from './own_core.ts';
-import { withMajor } from './preflight.ts';
+import { withData } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
@@ -94,7 +94,7 @@ export function createMembers(
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...(await withMajor(parts.pg, secured.answer)),
+        ...(await withData(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };
