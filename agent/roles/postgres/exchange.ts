@@ -1,4 +1,5 @@
 /** A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a database. */
+
 import { constants, existsSync } from 'node:fs';
 import {
   chmod,
@@ -15,6 +16,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errno, makeDir, syncDir } from '../../platform/files.ts';
+import { createSerial } from '../../platform/serial.ts';
 import { clearMark, setMark } from './marks.ts';
 import type { PgOptions } from './options.ts';
 import { type Layout, layoutOf, OWN_FOLDERS, type Place, resolved } from './place.ts';
@@ -155,7 +157,7 @@ export async function emptyData(dataDir: string): Promise<void> {
   if (existsSync(dir)) await emptied(dir, layoutOf(dir));
 }
 
-let tidying: Promise<unknown> = Promise.resolve();
+const tidying = createSerial();
 
 /**
  * Takes away what an exchange that was ended left in the data directory and its tablespaces: it would be in every copy of this database. A start does not wait
@@ -167,10 +169,7 @@ export function tidy(dataDir: string): void {
     existsSync(path),
   );
   if (left.length === 0) return;
-  const before = tidying;
-  tidying = before.then(() =>
-    Promise.allSettled(left.map((path) => rm(path, { recursive: true, force: true }))),
-  );
+  void tidying(() => Promise.allSettled(left.map((path) => rm(path, { recursive: true, force: true }))));
 }
 
-export const tidied = (): Promise<unknown> => tidying;
+export const tidied = (): Promise<void> => tidying(() => {});
