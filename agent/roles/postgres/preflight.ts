@@ -76,6 +76,25 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
   }
 }
 
+/** A program that is not there, or takes too long, says nothing of the data. */
+function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
+  const code = errno(thrown);
+  const path = join(dataDir, 'global/pg_control');
+  if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
+  const what = `${path} cannot be read: ${messageOf(thrown)}`;
+  if (code === 'command_too_slow' || code === 'command_killed')
+    return fail('control_file', what, 'see what keeps this machine so busy, and look again');
+  return fail('control_file', what, 'the data is damaged: restore it from a backup first');
+}
+
+/** `tells`: what is not known without it. */
+function missing(binDir: string, program: string, tells: string): Finding {
+  const path = join(binDir, program);
+  const what = existsSync(path) ? `${path} cannot be run` : `there is no program ${path}`;
+  const mend = `install the full server package of PostgreSQL that has it, or set postgres.bin_dir in agent.yaml to the folder where it is`;
+  return fail('postgres_programs', `${what}, and only it tells ${tells}`, mend);
+}
+
 /** Folders that the server's unit hides or makes read-only, unless the data itself lies there. */
 const SHUT = ['/home', '/root', '/run/user', '/tmp', '/var/tmp', '/usr', '/boot', '/etc'];
 
@@ -118,25 +137,6 @@ function spaceFindings({ dataDir, underSystemd }: Place, owner: number): Finding
     );
   });
   return [...odd, ...all];
-}
-
-/** A program that is not there, or takes too long, says nothing of the data. */
-function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
-  const code = errno(thrown);
-  const path = join(dataDir, 'global/pg_control');
-  if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
-  const what = `${path} cannot be read: ${messageOf(thrown)}`;
-  if (code === 'command_too_slow' || code === 'command_killed')
-    return fail('control_file', what, 'see what keeps this machine so busy, and look again');
-  return fail('control_file', what, 'the data is damaged: restore it from a backup first');
-}
-
-/** `tells`: what is not known without it. */
-function missing(binDir: string, program: string, tells: string): Finding {
-  const path = join(binDir, program);
-  const what = existsSync(path) ? `${path} cannot be run` : `there is no program ${path}`;
-  const mend = `install the full server package of PostgreSQL that has it, or set postgres.bin_dir in agent.yaml to the folder where it is`;
-  return fail('postgres_programs', `${what}, and only it tells ${tells}`, mend);
 }
 
 /** Null when the data is of the version of the programs, and of one that is supported. */
