@@ -83,7 +83,7 @@ export async function runAgent(configPath: string): Promise<number> {
     const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
     await notifier.stopping();
-    // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H).
+    // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H.3).
     if (agent.cluster !== null && (await machineStops())) await agent.cluster.shutdown(SHUTDOWN);
   } finally {
     stopRenewal();

@@ -1,6 +1,6 @@
 /**
  * The gossip key after a node was removed: the key `gossip` in Consul has it, every member's file follows, and the running
- * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F).
+ * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F.7).
  */
 import * as v from 'valibot';
 import { memberConsulUrl } from '../config/index.ts';

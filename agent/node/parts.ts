@@ -110,7 +110,7 @@ function wall(config: NodeConfig, pg: Postgres) {
     fence: firewallFence(pg, lease, now),
     doors: [door],
     reach,
-    limitLease: lease.limit,
+    limitLease: (ms: number) => lease.limit(ms),
     dispose: () => lease.dispose(),
   };
 }

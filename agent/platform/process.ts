@@ -94,7 +94,10 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** Like `run`, but anything except exit code 0 rejects with `command_failed` (transient), its last error lines in the message. */
+/**
+ * Like `run`, but anything except exit code 0 rejects (transient) with its last error lines in the message: `command_failed`,
+ * `command_killed` by a signal of somebody else's, `command_too_slow` after the deadline, `command_cancelled`.
+ */
 export async function runOk(
   command: string,
   args: readonly string[],
@@ -111,7 +114,11 @@ export async function runOk(
   const said = result.stderr.trim().split('\n').slice(-3).join('; ');
   throw new AgentError({
     class: 'transient',
-    code: result.ended === 'cancelled' ? 'command_cancelled' : 'command_failed',
+    code: {
+      deadline: 'command_too_slow',
+      cancelled: 'command_cancelled',
+      none: result.code === undefined ? 'command_killed' : 'command_failed',
+    }[result.ended ?? 'none'],
     message: `${name} ${how}${said === '' ? '' : `: ${said}`}`,
   });
 }

@@ -107,7 +107,7 @@ async function askEmpty(o: Options, access: Access, version: number): Promise<Co
   }
 }
 
-/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H). */
+/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H.1). */
 function ownerOf(dataDir: string) {
   if (process.getuid?.() !== 0) return { as: [], mode: 0o600, give() {}, async empty() {} };
   const { uid, gid } = statSync(dataDir);

@@ -1,5 +1,4 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-
 import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import { createSerial } from '../../platform/serial.ts';
