@@ -17,8 +17,8 @@ import type {
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
 
-/** `refused`: the server's program does not take them. Without it they could not be tried. */
-export type Rehearsed = Outcome & { refused?: boolean };
+/** `refused`: the server's program does not take them. Without it they could not be tried. `own`: those of the manager alone. */
+export type Rehearsed = Outcome & { refused?: boolean; own?: boolean };
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 

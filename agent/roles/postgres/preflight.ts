@@ -15,7 +15,7 @@ import { run } from '../../platform/process.ts';
 import { type Control, readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
 import { whyNeverCopied } from './place.ts';
-import { readText } from './read_text.ts';
+import { majorOf } from './read_text.ts';
 import { runningServer, serverFindings, startedBy } from './running_server.ts';
 
 export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'database' | 'underSystemd'>;
@@ -100,8 +100,8 @@ function missing(binDir: string, program: string, tells: string): Finding {
 
 /** Null when the data is of the version of the programs, and of one that is supported. */
 async function versionFinding({ dataDir, binDir }: Place): Promise<Finding | null> {
-  const data = Number.parseInt((await readText(join(dataDir, 'PG_VERSION'))) ?? '', 10);
-  if (Number.isNaN(data)) {
+  const data = await majorOf(dataDir);
+  if (data === null) {
     const what = `${dataDir} holds no PostgreSQL database: there is no PG_VERSION in it`;
     return fail('data_directory', what, "set postgres.data_dir to the manager's own data directory");
   }

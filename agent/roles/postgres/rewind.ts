@@ -11,7 +11,7 @@ import { clearMark, hasMark, setMark } from './marks.ts';
 import type { PgOptions } from './options.ts';
 import type { Progress } from './port.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
-import { readText } from './read_text.ts';
+import { majorOf } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
@@ -79,7 +79,7 @@ async function rewindFrom(
 
 /** Where the settings are not in the data directory, 14 and later want to be told. */
 async function configFile(o: PgOptions): Promise<string[]> {
-  const major = Number((await readText(join(o.dataDir, 'PG_VERSION'))) ?? 0);
+  const major = (await majorOf(o.dataDir)) ?? 0;
   return major >= 14 ? [`--config-file=${mainConf(o)}`] : [];
 }
 

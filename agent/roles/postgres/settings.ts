@@ -1,5 +1,4 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
 import { createSerial } from '../../platform/serial.ts';
 import type { Claim } from './claims.ts';
@@ -18,7 +17,7 @@ import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
 import { createParameters } from './parameters.ts';
-import { readText } from './read_text.ts';
+import { majorOf, readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
 
 export interface SettingsStore {
@@ -35,12 +34,6 @@ export interface SettingsStore {
   forget(): void;
 }
 
-/** The version of the data; null where there is none. */
-export async function majorOf(o: PgOptions): Promise<number | null> {
-  const major = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
-  return Number.isNaN(major) ? null : major;
-}
-
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
   let major: number | null = null;
@@ -53,7 +46,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   };
   /** Read once: a disk that hangs is not to hold up a cut. */
   const known = async (): Promise<number | null> => {
-    major ??= await majorOf(o);
+    major ??= await majorOf(o.dataDir);
     return major;
   };
   const wanted = async (part: Partial<Settings>): Promise<Settings> => {

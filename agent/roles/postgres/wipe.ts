@@ -10,17 +10,16 @@ import { endServer } from './ending.ts';
 import { emptyData } from './exchange.ts';
 import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
-import { readText } from './read_text.ts';
+import { majorOf } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 
 const STOP = 10_000;
 
 export async function inspect({ o }: Server): Promise<Inspection> {
-  const version = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
   const unfit = whyNoPlace(o.dataDir);
   return {
     empty: holdsNothing(o.dataDir),
-    version: Number.isNaN(version) ? null : version,
+    version: await majorOf(o.dataDir),
     systemId: (await peekControl(o.dataDir))?.systemId ?? null,
     ...(unfit === undefined ? {} : { unfit }),
   };
