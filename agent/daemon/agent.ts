@@ -9,7 +9,7 @@ import type { Members } from '../membership/members.ts';
 import { namedConfig, refuseOptions } from '../membership/named.ts';
 import { refuseSharedUser } from '../membership/own_user.ts';
 import { createTracker } from '../membership/tracker.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import { createParts, type Parts } from '../node/parts.ts';
 import type { ServiceDriver } from '../roles/services/driver.ts';
 import type { ServiceRunner } from '../roles/services/runner.ts';
@@ -57,7 +57,7 @@ export class Agent {
     });
   }
 
-  get cluster(): Cluster | null {
+  get cluster(): Member | null {
     return this.#running?.cluster ?? null;
   }
 

@@ -13,7 +13,7 @@ import {
   takeEnrolment,
 } from '../node/access.ts';
 import { catchUpGossip } from '../node/gossip.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { device } from '../node/self_description.ts';
 import { createPeerCalls } from '../peers/joining_calls.ts';
@@ -30,7 +30,7 @@ export type EnteringParts = {
   log: Logger;
   become(parts: Parts, membership: Membership, clone?: string): Promise<void>;
   leave(): Promise<void>;
-  cluster(): Cluster | null;
+  cluster(): Member | null;
   /** The active has entered this node. */
   entered(): void;
 };

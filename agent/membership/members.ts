@@ -15,7 +15,7 @@ import type { TxnOp } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { drive } from '../node/drive.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { until } from '../platform/clock.ts';
 import { createSerial } from '../platform/serial.ts';
@@ -33,7 +33,7 @@ import type { Steps } from './tracker.ts';
 /** Until the watcher has seen what was just written, ms. */
 const SEEN = 2000;
 
-export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
+export function createMembers(cluster: Member, parts: Parts, membership: Membership) {
   const { ports, node, signed } = cluster;
   const { config } = parts;
 

@@ -5,14 +5,14 @@
 
 import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { until } from '../platform/clock.ts';
 import { newManagementToken, revokeToken, shutOut } from './member_security.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
-  cluster: Cluster;
+  cluster: Member;
   parts: Parts;
   /** One transaction under the lease; throws when it was not confirmed. */
   write(ops: TxnOp[]): Promise<void>;
