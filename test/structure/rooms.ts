@@ -231,7 +231,7 @@ export const rooms: Room[] = [
       'agent/state',
       'agent/version.ts',
     ],
-    types: ['agent/api', 'agent/log', 'agent/roles/files', 'agent/roles/postgres'],
+    types: ['agent/api', 'agent/log', 'agent/roles/postgres'],
   },
   {
     name: 'agent/http',

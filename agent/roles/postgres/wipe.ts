@@ -12,6 +12,7 @@ import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
 import { majorOf } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { wipeSpaces } from './tablespace_folders.ts';
 
 const STOP = 10_000;
 
@@ -47,6 +48,7 @@ export async function wipe(server: Server): Promise<Outcome> {
         loss.want(false);
         return failed(left);
       }
+      await wipeSpaces(o);
       await rm(`${resolved(o.dataDir)}.clone`, { recursive: true, force: true });
       await emptyData(o.dataDir);
       await empty(o.confDir);
