@@ -2,7 +2,7 @@
 import type { JoinOptions, LogLine, Operation, StartOptions } from '../api/types.ts';
 import type { Checks } from '../checks/create.ts';
 import type { Config, ConfigInput, NodeConfig } from '../config/index.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import type { Position } from '../core/postgres.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
@@ -29,7 +29,7 @@ const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'ser
 const ROUND = 60_000;
 
 const goesRound = (node: Cluster['node']): boolean =>
-  LONG_ACTIONS.includes(node.acting) || node.now() - node.tickAt < ROUND;
+  LONG_ACTIONS.includes(node.main.acting) || node.now() - node.main.tickAt < ROUND;
 
 export type Agent = ReturnType<typeof createAgent>;
 

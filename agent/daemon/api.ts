@@ -2,7 +2,8 @@
 import process from 'node:process';
 import type { AgentApi } from '../api/types.ts';
 import { isPaused } from '../core/facts.ts';
-import { unfitnessSeen } from '../core/unfit.ts';
+import { want } from '../core/memory/copy.ts';
+import { unfitnessSeen } from '../core/target.ts';
 import { AgentError } from '../errors.ts';
 import { leaseReport } from '../membership/lease_times.ts';
 import { holdsLease } from '../security/who.ts';
@@ -190,7 +191,7 @@ export function createApi(agent: Agent): AgentApi {
           message: `${caller} does not hold the lease: only the active has a node copied again`,
           hint: "run 'agent cluster reinit' on the active",
         });
-      node.wants = 'reclone';
+      want(node.copy, 'reclone');
       node.wake();
     },
 
@@ -198,10 +199,11 @@ export function createApi(agent: Agent): AgentApi {
     onLog: (callback) => agent.onLog(callback),
     vote: (request) => member().answerVote(request),
     async peerState() {
-      const cluster = member();
+      const { node } = member();
       const at = await agent.position(500);
       if (at === null) return null;
-      return { replayed: at.replayed, timeline: at.timeline, streaming: cluster.node.pg?.streaming ?? false };
+      const { replayed, timeline } = at;
+      return { replayed, timeline, streaming: node.db.facts?.streaming ?? false };
     },
     agreeFailsafe: (request) => member().answerFailsafe(request),
     lags: () => lagsOf(member()),

@@ -142,12 +142,12 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
           opened() {
             const made = cluster();
             return {
-              open: made?.node.fence === 'open' && made.node.view?.active?.value.node === node_name,
+              open: made?.node.fence.state === 'open' && made.node.view?.active?.value.node === node_name,
               reason: made?.last()?.decision.reason ?? 'starting',
               failingFor:
-                made === null || made.node.lastFailure === null
+                made === null || made.node.failures.last === null
                   ? 0
-                  : made.node.now() - made.node.lastFailure.since,
+                  : made.node.now() - made.node.failures.last.since,
             };
           },
         },
@@ -183,12 +183,12 @@ export function enteringOf({ memberships, joining, log, become, leave, cluster, 
           following() {
             const made = cluster();
             return {
-              streaming: made?.node.pg?.streaming ?? false,
+              streaming: made?.node.db.facts?.streaming ?? false,
               reason: made?.last()?.decision.reason ?? 'starting',
               failingFor:
-                made === null || made.node.lastFailure === null
+                made === null || made.node.failures.last === null
                   ? 0
-                  : made.node.now() - made.node.lastFailure.since,
+                  : made.node.now() - made.node.failures.last.since,
             };
           },
         },

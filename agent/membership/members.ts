@@ -36,7 +36,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
 
   function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
-    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+    return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
   function requireActive(): void {

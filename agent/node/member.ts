@@ -6,10 +6,11 @@ import type { NodeConfig } from '../config/index.ts';
 import { type ConsulClient, createConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import type { Decision } from '../core/decide.ts';
-import type { CheckSummary, Facts } from '../core/facts.ts';
+import type { Facts } from '../core/facts.ts';
 import { isMine } from '../core/lease_view.ts';
+import { machineShutsDown } from '../core/memory/main.ts';
 import { createContext, type NodeContext } from '../core/node.ts';
-import type { FailsafeRequest, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { CheckSummary, FailsafeRequest, VoteReply, VoteRequest } from '../core/ports.ts';
 import { processes } from '../core/processes.ts';
 import { standbyName } from '../core/records.ts';
 import type { Log } from '../log/log.ts';
@@ -108,7 +109,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     certificates: parts.parts.security.inPostgres,
     signs: () => parts.parts.security.current() !== undefined,
   });
-  store.save(node.durable);
+  store.save(node.copy.durable);
 
   const peers = createPeers(
     (name) => {
@@ -196,7 +197,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     supervise(core.keeper, ports, abort.signal, crashed('the lease keeper')),
     supervise(core.guard, ports, abort.signal, crashed('the guard')),
     pg
-      .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+      .setIdentity(standbyName({ node: node.name, clone: node.copy.durable.clone }))
       // The helper learns it again with its next connection; the core does not wait for that.
       .catch((thrown: unknown) => log.for('postgres').error(thrown))
       .then(() =>
@@ -224,7 +225,7 @@ export function createCluster(parts: ClusterParts): Cluster {
     answerFailsafe: core.answerFailsafe,
     onDecision: (callback) => callbacks.push(callback),
     async shutdown(ms) {
-      node.stopping = 'shutdown';
+      machineShutsDown(node.main);
       nap.wake();
       const holding = () => isMine(node.lease, node.name, node.instance);
       const until = systemClock.now() + ms;
