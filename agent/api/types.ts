@@ -208,7 +208,7 @@ export interface AgentApi {
   authorityStatus(): Promise<AuthorityStatus | null>;
   /**
    * Begins a new authority, or goes on with the one under way. `hold`: not past where every node trusts both roots. Throws
-   * `authority_not_ready` (operator) with who cannot take part.
+   * `authority_not_ready` (operator) with who cannot take part; transient: who has not said yet that it can.
    */
   renewAuthority(hold: boolean, by: string): Promise<AuthorityStatus>;
 

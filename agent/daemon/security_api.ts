@@ -10,6 +10,7 @@ import { applyRenewal, expiries, renewCertificates } from '../security/renew.ts'
 import type { Security } from '../security/store.ts';
 import { joinTokens } from '../security/tokens.ts';
 import { isEnrolled } from '../security/who.ts';
+import { version } from '../version.ts';
 import type { Agent } from './agent.ts';
 import { authorityStatus } from './authority_status.ts';
 
@@ -96,7 +97,7 @@ export function securityApi(agent: Agent): SecurityApi {
       const { parts, found, cluster } = driving();
       const id = randomBytes(4).toString('hex');
       const who = `${by === 'socket' ? 'a local user' : by} on ${cluster.node.name}`;
-      await beginAuthority(parts, { security: found, hold, by: who, id });
+      await beginAuthority(parts, { security: found, hold, by: who, id, version });
       return authorityStatus(parts, found, cluster);
     },
     caCertificate: () => security()?.ca.certificate ?? null,

@@ -1,26 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/resolve.ts';
-import { postgresBinDir } from '../platform/paths.ts';
-import { run } from '../platform/process.ts';
+import { isExecutable, postgresBinDir } from '../platform/paths.ts';
+import { type Control, readControl } from '../roles/postgres/control.ts';
 import { preflight } from '../roles/postgres/preflight.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
-/** `pg_controldata` as a map; undefined if it cannot be read. */
-async function controlData(config: Config): Promise<Map<string, string> | undefined> {
-  const bin = postgresBinDir(config);
-  if (bin === undefined) return undefined;
-  const result = await run(join(bin, 'pg_controldata'), ['-D', config.postgres.data_dir], {
-    deadline: 5000,
-    env: { LC_ALL: 'C' },
-  }).catch(() => undefined);
-  if (result?.code !== 0) return undefined;
-  return new Map(
-    result.stdout.split('\n').flatMap((line) => {
-      const colon = line.indexOf(':');
-      return colon < 0 ? [] : [[line.slice(0, colon).trim(), line.slice(colon + 1).trim()] as const];
-    }),
-  );
+/** Undefined: it cannot be read. */
+async function controlData(config: Config): Promise<Control | undefined> {
+  const binDir = postgresBinDir(config);
+  if (binDir === undefined) return undefined;
+  return await readControl({ binDir, dataDir: config.postgres.data_dir }).catch(() => undefined);
 }
 
 /** What start refuses, and what it goes on with. */
@@ -32,6 +22,12 @@ async function fitness({ driver, postgres }: Config): Promise<Finding[]> {
   const found = await preflight({ binDir, dataDir, superuser, database, underSystemd });
   // On a VM the server's user is not the one who looks.
   return found.filter(({ id }) => !(underSystemd && id === 'data_owner'));
+}
+
+/** Is the program there that tells what is in pg_control? */
+function canRead(config: Config): boolean {
+  const bin = postgresBinDir(config);
+  return bin !== undefined && isExecutable(join(bin, 'pg_controldata'));
 }
 
 /**
@@ -52,20 +48,18 @@ export async function database(config: Config, member: boolean | undefined = fal
         ];
   }
   const before = member === false ? await fitness(config) : [];
-  // With the programs' versions it is said already.
+  // With the programs it is said already.
   if (before.some(({ id }) => id === 'postgres_data_version')) return [];
+  const programs = before.some(({ id }) => id === 'postgres_programs') || !canRead(config);
+  const found = before.filter(({ id }) => id !== 'postgres_programs');
   const control = await controlData(config);
-  if (!control && before.length > 0) return before;
+  if (!control && (found.length > 0 || programs)) return found;
   if (!control) {
     const mend = 'run this as the user of PostgreSQL, or as root, to look into it';
     return [warn('data_directory', `${dir} cannot be examined by this user`, mend)];
   }
-  const findings = [
-    ok('data_directory', `${dir}: ${control.get('Database cluster state') ?? 'state unknown'}`),
-    ...before,
-  ];
-  const hints = control.get('wal_log_hints setting') === 'on';
-  const checksums = (control.get('Data page checksum version') ?? '0') !== '0';
+  const findings = [ok('data_directory', `${dir}: ${control.state}`), ...found];
+  const { walLogHints: hints, checksums } = control;
   if (hints || checksums) {
     findings.push(
       ok(

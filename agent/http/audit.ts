@@ -25,8 +25,12 @@ const REPEATED = new Set(['/api/v1/peer/keep', '/api/v1/peer/failsafe']);
 const LONGEST = 120;
 /** Refusals that are the same are written once in this time, in ms, and then with how many there were. */
 const WINDOW = 60_000;
-/** Lines of refusals in that time: a flood shall not push everything else out of the log. */
-const LINES = 300;
+/** Different ones in that time that have lines of their own: a flood shall not push everything else out of the log. */
+const FEW = 30;
+/** All others share one line in this time, ms. */
+const TOGETHER = 1_000;
+/** As many of their addresses are told apart. */
+const ADDRESSES = 10_000;
 
 /** In quotes, on one line, in ASCII. */
 export function quoted(text: string): string {
@@ -44,8 +48,10 @@ export interface AuditEntry {
   readonly outcome: string;
 }
 
-export const auditLine = ({ who, from, what, outcome }: AuditEntry, times = 1): string =>
-  `audit: who=${quoted(who)} from=${quoted(from)} what=${quoted(what)} outcome=${quoted(outcome)} times="${times}"`;
+const fields = ({ who, from, what, outcome }: AuditEntry): string =>
+  `who=${quoted(who)} from=${quoted(from)} what=${quoted(what)} outcome=${quoted(outcome)}`;
+
+export const auditLine = (entry: AuditEntry, times = 1): string => `audit: ${fields(entry)} times="${times}"`;
 
 export interface Refusals {
   refuse(entry: AuditEntry): void;
@@ -53,24 +59,30 @@ export interface Refusals {
   turn(): void;
 }
 
-/** Writes refusals, bounded; what is held back is counted, and told after the window. */
+/** Writes refusals, bounded: at most FEW, as many repeats of them, and a line a second for all others. What is held back is counted. */
 export function refusals(write: (line: string) => void, now: () => number): Refusals {
   let began = Number.NEGATIVE_INFINITY;
-  let lines = 0;
-  let unwritten = 0;
   let seen = new Map<string, { entry: AuditEntry; more: number }>();
+  let told = Number.NEGATIVE_INFINITY;
+  /** Those without a line since `told`. */
+  let others: { count: number; addresses: Set<string>; last: AuditEntry } | null = null;
+
+  function tellOthers(): void {
+    if (others === null || now() - told < TOGETHER) return;
+    const { count, addresses, last } = others;
+    const many = addresses.size < ADDRESSES ? addresses.size : `${ADDRESSES} or more`;
+    told = now();
+    others = null;
+    write(`audit: ${count} more refused, different addresses: ${many}, the last: ${fields(last)}`);
+  }
 
   function turn(): void {
+    tellOthers();
     if (now() - began < WINDOW) return;
     const before = seen;
-    const left = unwritten;
     began = now();
-    lines = 0;
-    unwritten = 0;
     seen = new Map();
     for (const { entry, more } of before.values()) if (more > 0) write(auditLine(entry, more));
-    if (left > 0)
-      write(`audit: ${left} more refusals were not written, over ${LINES} different ones in a minute`);
   }
 
   return {
@@ -81,12 +93,15 @@ export function refusals(write: (line: string) => void, now: () => number): Refu
       const same = seen.get(line);
       if (same !== undefined) {
         same.more += 1;
-      } else if (lines < LINES) {
-        lines += 1;
+      } else if (seen.size < FEW) {
         seen.set(line, { entry, more: 0 });
         write(line);
       } else {
-        unwritten += 1;
+        others ??= { count: 0, addresses: new Set(), last: entry };
+        others.count += 1;
+        others.last = entry;
+        if (others.addresses.size < ADDRESSES) others.addresses.add(entry.from);
+        tellOthers();
       }
     },
   };

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
@@ -124,7 +124,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     throw new AgentError({
       class: 'operator',
       code: 'database_not_given_back',
-      message: `the database in ${dataDir} could not be made a stand-alone one: ${(cause as Error).message}${said === '' ? '' : ` (${said})`}`,
+      message: `the database in ${dataDir} could not be made a stand-alone one: ${messageOf(cause)}${said === '' ? '' : ` (${said})`}`,
       hint: 'an unfinished copy has to be removed by hand; --skip-database leaves the data directory as it is',
       cause,
     });

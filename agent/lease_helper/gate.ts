@@ -2,6 +2,7 @@
  * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel itself when
  * nobody moves it. One order at a time. At the deadline what is local is ended too.
  */
+import { messageOf } from '../errors.ts';
 import { setAgainAt, timeoutFor } from './timeouts.ts';
 
 export interface GateHands {
@@ -39,8 +40,6 @@ const CUTTING = 0.3;
 const GRACE = 0.3;
 /** A lease that ran out so long before nobody tells again, seconds: its clients have waited long enough. */
 const LONG_OVER = 2;
-
-const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 export function createGate(longest: number, hands: GateHands) {
   /** How far ahead a deadline may be; `longest` is what root's file allows. */
@@ -87,7 +86,7 @@ export function createGate(longest: number, hands: GateHands) {
       const seconds = timeoutFor(deadline, now);
       if (ends > now && seconds >= 1) await openFor(deadline, seconds);
     } catch (thrown) {
-      hands.say('error', `the entries were not set again: ${reasonOf(thrown)}`);
+      hands.say('error', `the entries were not set again: ${messageOf(thrown)}`);
     }
     schedule();
   }
@@ -107,7 +106,7 @@ export function createGate(longest: number, hands: GateHands) {
     cancel();
     hands.say('warn', `${why}: client ports shut, local writers are ended`);
     const quiet = shut()
-      .catch((thrown) => hands.say('error', `the entries were not deleted: ${reasonOf(thrown)}`))
+      .catch((thrown) => hands.say('error', `the entries were not deleted: ${messageOf(thrown)}`))
       .then(reset);
     fencing = atMost(CUTTING, quiet)
       .then(hands.fenceDown)
@@ -183,8 +182,8 @@ export function createGate(longest: number, hands: GateHands) {
     try {
       return await inTurn(work);
     } catch (thrown) {
-      hands.say('error', reasonOf(thrown));
-      return `failed: ${reasonOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
+      hands.say('error', messageOf(thrown));
+      return `failed: ${messageOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
     }
   };
 

@@ -1,4 +1,5 @@
 /** Which rules are in force, as the helper's own doing: one change at a time, in order. */
+import { messageOf } from '../errors.ts';
 import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
 import { type FirewallRole, SETS_FILE } from '../roles/firewall/names.ts';
 import type { GateHands } from './gate.ts';
@@ -7,8 +8,7 @@ export function createRules(dir: string, say: GateHands['say']) {
   /** What this process put in force last; null: it does not know. */
   let known: FirewallRole | null = null;
   let queue: Promise<unknown> = Promise.resolve();
-  const failing = (what: string) => (thrown: unknown) =>
-    say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  const failing = (what: string) => (thrown: unknown) => say('error', `${what}: ${messageOf(thrown)}`);
 
   const apply = (role: FirewallRole): Promise<void> => {
     const work = queue.then(async () => {

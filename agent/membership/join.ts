@@ -8,6 +8,7 @@ import { effectiveLease, type NodeConfig } from '../config/index.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../node/parts.ts';
+import { sleep } from '../platform/clock.ts';
 import type { Files } from '../roles/files/port.ts';
 import { type Membership, newClone } from '../state/identity.ts';
 import { version } from '../version.ts';
@@ -148,7 +149,7 @@ export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<vo
           hint: "see 'agent cluster nodes list'",
         });
       }
-      await new Promise((done) => setTimeout(done, 50));
+      await sleep(50);
     }
   });
 }
@@ -170,7 +171,7 @@ async function copyFiles(files: Files, admission: Admission, report: Report): Pr
       until = performance.now() + FILES_STALL;
     }
     report({ detail: state === 'behind' ? `${needItems} items, ${needBytes} bytes to come` : 'connecting' });
-    await new Promise((done) => setTimeout(done, 200));
+    await sleep(200);
   }
   report({ detail: 'not complete yet: goes on in the background' });
 }
@@ -204,7 +205,7 @@ export async function enrolSurely<T>(
           cause: thrown,
         });
       }
-      await new Promise((done) => setTimeout(done, 500));
+      await sleep(500);
     }
   }
 }
@@ -223,7 +224,7 @@ async function admitSomewhere(parts: JoinParts): Promise<Admission> {
       }
     }
     // A change of the active takes a few seconds: nobody can admit meanwhile.
-    await new Promise((done) => setTimeout(done, 250));
+    await sleep(250);
   } while (performance.now() < until);
   throw new AgentError({
     class: 'transient',

@@ -1,4 +1,5 @@
 /** The active's side of membership: admitting, enrolling, changing and removing nodes (PROTOCOL F). */
+
 import { isDeepStrictEqual } from 'node:util';
 import type {
   Admission,
@@ -16,6 +17,7 @@ import { AgentError } from '../errors.ts';
 import { drive } from '../node/drive.ts';
 import type { Cluster } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
+import { until } from '../platform/clock.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
@@ -58,9 +60,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         message: `not written: ${outcome}`,
         hint: 'run the command again',
       });
-    const until = performance.now() + SEEN;
-    while ((node.view === null || !seen(node.view)) && performance.now() < until)
-      await new Promise((done) => setTimeout(done, 10));
+    await until(() => node.view !== null && seen(node.view), { timeout: SEEN, every: 10 });
   }
 
   const noSuchNode = (name: string) =>

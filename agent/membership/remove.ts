@@ -7,6 +7,7 @@ import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
 import type { Cluster } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
+import { until } from '../platform/clock.ts';
 import { newManagementToken, revokeToken, shutOut } from './member_security.ts';
 import type { Steps } from './tracker.ts';
 
@@ -39,11 +40,9 @@ export async function removeNode(o: RemoveParts, name: string, { step }: Steps):
         },
       ]);
     }
-    const until = performance.now() + VOTERS;
-    while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
-      if (performance.now() > until) throw again('still_going', `${name} is still among the voters`);
-      await new Promise((done) => setTimeout(done, 100));
-    }
+    const votes = () => node.view?.sync?.value.voters.some((v) => v.node === name);
+    if (!(await until(() => !votes(), { timeout: VOTERS, every: 100 })))
+      throw again('still_going', `${name} is still among the voters`);
   });
   await step('out of the cluster', async () => {
     const record = node.view?.nodes[name];

@@ -8,6 +8,7 @@ import type { ClusterRecord, ConfigRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../node/parts.ts';
 import { nodeRecordOf } from '../node/self_description.ts';
+import { sleep } from '../platform/clock.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { replicationNames } from '../security/names.ts';
 import { type Membership, newId, newSecret } from '../state/identity.ts';
@@ -123,7 +124,7 @@ export async function startCluster(parts: StartParts, { step }: Steps): Promise<
       report({ detail: reason });
       if (failingFor > FAILING) throw notOpened(`the database cannot be opened: ${reason}`);
       if (performance.now() > until) throw notOpened(`the database was not opened in time: ${reason}`);
-      await new Promise((done) => setTimeout(done, 50));
+      await sleep(50);
     }
   });
 }

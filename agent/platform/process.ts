@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import process from 'node:process';
 import { AgentError } from '../errors.ts';
+import { sleep } from './clock.ts';
 import { ownEnvironment } from './environment.ts';
 import { lineSplitter, tail } from './output.ts';
 
@@ -80,10 +81,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     });
     child.once('exit', async (code, signal) => {
       settle();
-      await Promise.race([
-        Promise.all([stdout.closed, stderr.closed]),
-        new Promise((done) => setTimeout(done, DRAIN)),
-      ]);
+      await Promise.race([Promise.all([stdout.closed, stderr.closed]), sleep(DRAIN)]);
       resolve({
         ...(code === null ? {} : { code }),
         ...(signal === null ? {} : { signal }),
@@ -96,7 +94,10 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** Like `run`, but anything except exit code 0 rejects with `command_failed` (transient), its last error lines in the message. */
+/**
+ * Like `run`, but anything except exit code 0 rejects (transient) with its last error lines in the message: `command_failed`,
+ * `command_killed` by a signal of somebody else's, `command_too_slow` after the deadline, `command_cancelled`.
+ */
 export async function runOk(
   command: string,
   args: readonly string[],
@@ -113,7 +114,11 @@ export async function runOk(
   const said = result.stderr.trim().split('\n').slice(-3).join('; ');
   throw new AgentError({
     class: 'transient',
-    code: result.ended === 'cancelled' ? 'command_cancelled' : 'command_failed',
+    code: {
+      deadline: 'command_too_slow',
+      cancelled: 'command_cancelled',
+      none: result.code === undefined ? 'command_killed' : 'command_failed',
+    }[result.ended ?? 'none'],
     message: `${name} ${how}${said === '' ? '' : `: ${said}`}`,
   });
 }

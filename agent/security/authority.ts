@@ -103,12 +103,16 @@ export interface Member {
   readonly joining?: boolean;
   /** It is being removed. */
   readonly leaving?: boolean;
+  /** Of its agent, as its record says; undefined for none that counts. */
+  readonly version?: string | undefined;
   readonly report: AuthorityReport | undefined;
 }
 
 export interface Wait {
   readonly node: string;
   readonly why: string;
+  /** Whoever waits a little sees it go away by itself. */
+  readonly soon?: true;
 }
 
 const same = (one: readonly string[], other: string): boolean => one.length === 1 && one[0] === other;
@@ -136,13 +140,22 @@ export const waitsFor = (phase: Phase, fresh: string, members: readonly Member[]
 
 export const phaseAfter = (phase: Phase): Phase => (phase === 'trust' ? 'renew' : 'drop');
 
+/** A record says it once its agent has looked at it, ten seconds after it joined at the latest. */
+function silentOf(version: string, { name, version: its }: Member): Wait {
+  const why = 'does not say which roots it trusts';
+  if (its === undefined) return { node: name, why: `${why}: its record in Consul does not count` };
+  if (its === version) return { node: name, why: `${why} yet`, soon: true };
+  return { node: name, why: `${why}: its agent is ${its}, this one ${version}` };
+}
+
 /**
- * Whom one is not begun over: who would not take part, and who is not through the last one. `current`: the root that counts.
+ * Whom one is not begun over: who would not take part, and who is not through the last one. `current`: the root that counts;
+ * `version`: of the agent here.
  */
-export const notReady = (current: string, members: readonly Member[]): Wait[] =>
-  members.flatMap(({ name, joining, report }) => {
+export const notReady = (current: string, members: readonly Member[], version: string): Wait[] =>
+  members.flatMap((member) => {
+    const { name, joining, report } = member;
     if (joining === true) return [{ node: name, why: 'is still joining' }];
-    if (report === undefined)
-      return [{ node: name, why: 'does not say which roots it trusts: its agent is older, or it is silent' }];
+    if (report === undefined) return [silentOf(version, member)];
     return report.shows === current ? [] : [{ node: name, why: 'has certificates of another root' }];
   });

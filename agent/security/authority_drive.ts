@@ -87,7 +87,12 @@ export async function membersNow({ kv, prefix, gate }: DriveParts): Promise<Memb
         found !== undefined && gate.refusal('nodes', name, found) === undefined ? found : undefined;
       // Written by nobody who makes members, and none that was one.
       if (record === undefined && !gate.isMember(name)) continue;
-      all.push({ name, leaving: record?.leaving === true, report: reportIn(record?.authority) });
+      all.push({
+        name,
+        leaving: record?.leaving === true,
+        version: record?.version,
+        report: reportIn(record?.authority),
+      });
     }
   }
   return all;
@@ -124,13 +129,18 @@ export interface Begin {
   readonly by: string;
   /** For the root's name. */
   readonly id: string;
+  /** Of the agent here. */
+  readonly version: string;
 }
 
 /**
- * Begins a new authority, or goes on with the one that is under way. Throws operator `authority_not_ready` with who is not,
- * transient `not_enrolled`, `consul_unknown`, `authority_changed`.
+ * Begins a new authority, or goes on with the one that is under way. Throws operator `authority_not_ready` with who is not (transient:
+ * they have only just joined), transient `not_enrolled`, `consul_unknown`, `authority_changed`.
  */
-export async function beginAuthority(parts: DriveParts, { security, hold, by, id }: Begin): Promise<void> {
+export async function beginAuthority(
+  parts: DriveParts,
+  { security, hold, by, id, version }: Begin,
+): Promise<void> {
   const { ca } = security;
   if (ca.key === '')
     throw transient('not_enrolled', 'this node has no key of the authority: it is not enrolled');
@@ -147,10 +157,10 @@ export async function beginAuthority(parts: DriveParts, { security, hold, by, id
   // Somebody has not dropped the one before the last yet: that is gone on with.
   if (known !== null && waitsFor('drop', fingerprintOf(known.record.certificate), members).length > 0) return;
   const current = fingerprintOf(ca.certificate);
-  const waits = notReady(current, members);
+  const waits = notReady(current, members, version);
   if (waits.length > 0)
     throw new AgentError({
-      class: 'operator',
+      class: waits.every(({ soon }) => soon === true) ? 'transient' : 'operator',
       code: 'authority_not_ready',
       message: `not every member can take part: ${waits.map(({ node, why }) => `${node} ${why}`).join('; ')}`,
       hint: 'upgrade it or bring it back, or take it out with agent cluster nodes remove; then run the command again',

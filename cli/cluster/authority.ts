@@ -9,6 +9,8 @@ import type { Terminal } from '../common/terminal.ts';
 
 /** Milliseconds. */
 const POLL = 500;
+/** For a member that has only just joined: its record says within ten seconds which roots it trusts. */
+const JOINED = 60_000;
 
 /** Of a fingerprint as much as tells two apart. */
 const short = (fingerprint: string): string => fingerprint.slice(0, 12);
@@ -52,6 +54,29 @@ export function authorityText(status: AuthorityStatus): string {
 
 const over = ({ phase, hold, waits }: AuthorityStatus): boolean =>
   phase === 'done' || (hold && phase === 'trust' && waits.length === 0);
+
+/** Asks for a new authority. Waits while the only thing in its way is a member that has just joined, and says so on standard error. */
+export async function beginAuthority(
+  agent: AgentClient,
+  hold: boolean,
+  timeoutMs: number,
+  terminal: Terminal,
+): Promise<AuthorityStatus> {
+  const deadline = terminal.now() + Math.min(JOINED, timeoutMs);
+  let told = '';
+  for (;;) {
+    try {
+      return await agent.renewAuthority(hold);
+    } catch (thrown) {
+      const soon =
+        thrown instanceof AgentError && thrown.code === 'authority_not_ready' && thrown.class === 'transient';
+      if (!soon || terminal.now() >= deadline) throw thrown;
+      if (thrown.message !== told) terminal.err(`waiting: ${thrown.message}\n`);
+      told = thrown.message;
+    }
+    await terminal.sleep(POLL);
+  }
+}
 
 /** Says each change on standard error. Throws transient `still_going` after `timeoutMs`, with whom it waits for. */
 export async function waitForAuthority(

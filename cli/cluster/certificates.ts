@@ -3,7 +3,7 @@ import { AgentError, usageError } from '../../agent/errors.ts';
 import type { AgentClient } from '../../agent/http/client_api.ts';
 import { command, durationOption } from '../common/command.ts';
 import { table } from '../common/table.ts';
-import { authorityText, waitForAuthority } from './authority.ts';
+import { authorityText, beginAuthority, waitForAuthority } from './authority.ts';
 
 const rows = (items: readonly { what: string; notAfter: string }[]) =>
   items.length === 0
@@ -61,7 +61,7 @@ export default command({
     const timeout = await durationOption('timeout', args.timeout);
     const client = await agent();
     if (args['renew-ca'] === true) {
-      const begun = await client.renewAuthority(args.hold === true);
+      const begun = await beginAuthority(client, args.hold === true, timeout, terminal);
       const authority = await waitForAuthority(client, begun, timeout, terminal);
       return print({ authority }, () => authorityText(authority));
     }

@@ -38,15 +38,15 @@ if (asServerUser(import.meta.path)) {
       expect(await examine(a.options)).toEqual([
         {
           what: `clients find this database at port = '5433' (${conf}, line ${line}); it would be moved to port ${port}`,
-          mend: `set postgres.port: 5433 in agent.yaml of every manager, or port = ${port} in ${conf}`,
+          mend: `write the line 'port: 5433' under 'postgres:' in agent.yaml of every manager, or port = ${port} in ${conf}`,
         },
         {
           what: `this database listens on listen_addresses = '*' (${conf}, line ${line + 1}); it would listen on ${host} alone`,
-          mend: `set postgres.listen: ["0.0.0.0", "::"] in agent.yaml, or ["${host}"] there if those are enough`,
+          mend: `write the line 'listen: ["0.0.0.0", "::"]' under 'postgres:' in agent.yaml, or 'listen: ["${host}"]' there if that is enough`,
         },
         {
           what: `clients find the socket of this database at unix_socket_directories = '/tmp, /var/tmp' (${conf}, line ${line + 2}); it would be moved to ${socketDir}`,
-          mend: `set postgres.socket_dir: /tmp in agent.yaml, or unix_socket_directories = '${socketDir}' in ${conf}`,
+          mend: `write the line 'socket_dir: "/tmp"' under 'postgres:' in agent.yaml, or unix_socket_directories = '${socketDir}' in ${conf}`,
         },
         {
           what: `max_connections is 8 (${conf}, line ${line + 3}); the cluster keeps 8 of them for itself, and the server does not start with fewer than 9`,
@@ -67,7 +67,9 @@ if (asServerUser(import.meta.path)) {
       if (wanted === null) expect(mends).toEqual([]);
       else
         expect(mends).toEqual([
-          expect.stringContaining(own(`set postgres.listen: ${wanted} in agent.yaml, or`)),
+          expect.stringContaining(
+            own(`write the line 'listen: ${wanted}' under 'postgres:' in agent.yaml, or`),
+          ),
         ]);
     });
 
@@ -77,7 +79,7 @@ if (asServerUser(import.meta.path)) {
       appendFileSync(join(a.options.dataDir, 'postgresql.auto.conf'), "port = '5434'\n");
       expect(await a.pg.adopt()).toEqual({ kind: 'done' });
       expect((await examine(a.options)).map(({ mend }) => mend)).toEqual([
-        `set postgres.port: 5434 in agent.yaml of every manager, or port = ${port} in ${takenFile(a.options)}`,
+        `write the line 'port: 5434' under 'postgres:' in agent.yaml of every manager, or port = ${port} in ${takenFile(a.options)}`,
       ]);
     });
   });

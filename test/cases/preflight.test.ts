@@ -12,6 +12,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -113,6 +114,39 @@ if (asServerUser(import.meta.path)) {
       const found = await s.pg.preflight();
       writeFileSync(at('global/pg_control'), whole);
       expect(failing(found)).toEqual(['control_file']);
+    });
+
+    test.each([
+      ['pg_controldata', 'cannot be run', (path: string) => writeFileSync(path, '')],
+      ['pg_controldata', 'there is no program', rmSync],
+      ['postgres', 'there is no program', rmSync],
+    ])('without the program %s is not called damaged: %s', async (program, why, spoil) => {
+      const binDir = mkdtempSync(join(group.dir, 'bin-'));
+      for (const name of ['postgres', 'pg_controldata'])
+        symlinkSync(join(s.options.binDir, name), join(binDir, name));
+      const path = join(binDir, program);
+      rmSync(path);
+      writeFileSync(path, '');
+      spoil(path);
+      const found = await preflight({ ...s.options, binDir });
+      expect(failing(found)).toEqual(['postgres_programs']);
+      const finding = named(found, 'postgres_programs');
+      expect(finding?.what).toContain(path);
+      expect(finding?.what).toContain(why);
+      expect(finding?.mend).toContain('set postgres.bin_dir in agent.yaml');
+    });
+
+    test('whose control file was not read in time is not called damaged', async () => {
+      const binDir = mkdtempSync(join(group.dir, 'bin-'));
+      symlinkSync(join(s.options.binDir, 'postgres'), join(binDir, 'postgres'));
+      const path = join(binDir, 'pg_controldata');
+      writeFileSync(path, '#!/bin/sh\nkill -9 $$\n', { mode: 0o755 });
+      const found = named(await preflight({ ...s.options, binDir }), 'control_file');
+      expect(found).toMatchObject({
+        state: 'fail',
+        what: expect.stringContaining('pg_controldata died by SIGKILL'),
+      });
+      expect(found?.mend).not.toContain('damaged');
     });
 
     test('a folder with something else in it is none; an empty one, or none, is right for who joins', async () => {

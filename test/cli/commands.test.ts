@@ -467,6 +467,29 @@ describe('what is asked for', () => {
       expect((await on.cli(`cluster certificates ${wrong}`)).code).toBe(2);
   });
 
+  test('who has only just joined, and has not said yet what it trusts, is waited for; who will not take part is not', async () => {
+    const { renewAuthority } = on.agent;
+    const refusals = (kind: 'transient' | 'operator', times: number) => {
+      let left = times;
+      on.agent.renewAuthority = (hold, by) => {
+        left -= 1;
+        if (left < 0) return renewAuthority.call(on.agent, hold, by);
+        throw new AgentError({ class: kind, code: 'authority_not_ready', message: 'm3 does not say it' });
+      };
+      return () => times - left;
+    };
+    on.agent.authorities = [status({ phase: 'done' })];
+    refusals('transient', 3);
+    const done = await on.cli('cluster certificates --renew-ca');
+    expect([done.code, done.err.match(/waiting: m3 does not say it\n/g)?.length]).toEqual([0, 1]);
+    const asked = refusals('operator', 3);
+    expect((await on.cli('cluster certificates --renew-ca')).err).toContain('m3 does not say it');
+    expect(asked()).toBe(1);
+    refusals('transient', Number.POSITIVE_INFINITY);
+    const ended = await on.cli('cluster certificates --renew-ca --timeout 5');
+    expect([ended.code, ended.err.match(/m3 does not say it/g)?.length]).toEqual([1, 2]);
+  });
+
   test('when certificates end is told also while Consul says nothing of the authority', async () => {
     on.agent.authorityStatus = async () => {
       throw new AgentError({ class: 'transient', code: 'consul_unknown', message: 'Consul did not confirm' });

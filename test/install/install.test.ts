@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseConfig } from '../../agent/config/index.ts';
 import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../../agent/config/prints.ts';
-import { findPostgres } from '../../agent/install/default_config.ts';
+import { defaultConfig, findPostgres } from '../../agent/install/default_config.ts';
 import { changeLine, changesOf } from '../../agent/install/diff.ts';
 import { doneLine } from '../../agent/install/done.ts';
 import { install, installChanges, requireRoot } from '../../agent/install/install.ts';
@@ -193,11 +193,68 @@ describe('the default configuration', () => {
     });
   });
 
-  test('is one that loads, with or without a database', async () => {
-    const { defaultConfig } = await import('../../agent/install/default_config.ts');
+  test('is one that loads, with or without a database', () => {
     expect(parseConfig(defaultConfig(machine)).postgres.original_config).toBeUndefined();
     machine.lay('/var/lib/pgsql/data/PG_VERSION');
     expect(parseConfig(defaultConfig(machine)).postgres.data_dir).toBe('/var/lib/pgsql/data');
+  });
+
+  const conf = '/etc/postgresql/15/main/postgresql.conf';
+  const withDatabase = (text: string) => {
+    machine.lay('/var/lib/postgresql/15/main/PG_VERSION', '15\n');
+    machine.lay(conf, text);
+    return defaultConfig(machine);
+  };
+
+  test('keeps where clients find the database that is there, and says by which line', () => {
+    machine.lay('/etc/postgresql/15/main/conf.d/own.conf', "listen_addresses = '*'\n");
+    machine.lay(
+      '/var/lib/postgresql/15/main/postgresql.auto.conf',
+      "unix_socket_directories = '/srv/pg, /tmp'\n",
+    );
+    const text = withDatabase("# a comment\nport = 5433\ninclude_dir = 'conf.d'\n");
+    expect(parseConfig(text).postgres).toMatchObject({
+      port: 5433,
+      listen: ['0.0.0.0', '::'],
+      socket_dir: '/srv/pg',
+    });
+    expect(text).toContain(`
+  # Where clients find it: port = '5433' in ${conf}, line 2
+  port: 5433
+  # Where clients find it: listen_addresses = '*' in /etc/postgresql/15/main/conf.d/own.conf, line 1
+  listen: ["0.0.0.0", "::"]
+  # Where clients find it: unix_socket_directories = '/srv/pg, /tmp' in /var/lib/postgresql/15/main/postgresql.auto.conf, line 1
+  socket_dir: "/srv/pg"
+`);
+  });
+
+  test('says nothing of what is as it would be anyway, or waits for the address of the node', () => {
+    const text = withDatabase(
+      "port = 5432\nlisten_addresses = 'localhost, 10.0.0.11'\nunix_socket_directories = '/var/run/postgresql'\n",
+    );
+    expect(text).not.toContain('Where clients find it');
+  });
+
+  test('of settings that agent.yaml cannot have makes a comment: it loads, whatever a file says', () => {
+    const hostile =
+      "port = '5433\\nuser: root'\nunix_socket_directories = '@abstract'\nlisten_addresses = '0.0.0.0'\n";
+    const text = withDatabase(hostile);
+    expect(parseConfig(text)).toMatchObject({
+      user: 'cfyuser',
+      postgres: { port: 5432, listen: ['0.0.0.0'], socket_dir: '/run/postgresql' },
+    });
+    expect(text).toContain('  # socket_dir: "@abstract"\n');
+  });
+
+  test('is there also for a user who may not read the settings', () => {
+    machine.lay('/var/lib/postgresql/15/main/PG_VERSION', '15\n');
+    machine.lay(conf, 'port = 5433\n');
+    const blind = Object.assign(Object.create(machine), {
+      read: () => {
+        throw new Error('cannot read it');
+      },
+    });
+    expect(parseConfig(defaultConfig(blind)).postgres.port).toBe(5432);
   });
 });
 

@@ -110,10 +110,21 @@ describe('the cluster goes on', () => {
   });
 
   test('and is not begun over members that say nothing, show another root, or are joining', () => {
-    const not = (...members: Member[]) => notReady(OLD, members).map(({ node }) => node);
+    const not = (...members: Member[]) => notReady(OLD, members, '0.2.0').map(({ node }) => node);
     expect(not(member('m1', {}), member('m2', {}))).toEqual([]);
     expect(not(member('m1', {}), member('m2', null), member('m3', { shows: THIRD }))).toEqual(['m2', 'm3']);
     expect(not(member('m1', {}), member('m2', null, { joining: true }))).toEqual(['m2']);
+    // Of this version it will say it; of another one it may never.
+    const silent = (version?: string) => notReady(OLD, [member('m2', null, { version })], '0.2.0')[0];
+    expect(silent('0.2.0')).toEqual({
+      node: 'm2',
+      why: 'does not say which roots it trusts yet',
+      soon: true,
+    });
+    expect(silent('0.1.0')?.why).toBe(
+      'does not say which roots it trusts: its agent is 0.1.0, this one 0.2.0',
+    );
+    expect([silent('0.1.0')?.soon, silent()?.soon]).toEqual([undefined, undefined]);
   });
 });
 

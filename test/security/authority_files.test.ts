@@ -133,7 +133,7 @@ async function cluster() {
   const advance = async (resealed = async () => true) =>
     advanceAuthority(drive, await record(), await membersNow(drive), resealed);
   const begin = (node: Node, hold = false) =>
-    beginAuthority(drive, { security: node.security, hold, by: 'ann', id: 'f00d' });
+    beginAuthority(drive, { security: node.security, hold, by: 'ann', id: 'f00d', version: '0.1.0' });
   return { kv, drive, nodes, tell, record, advance, begin };
 }
 

@@ -46,6 +46,6 @@ export const tellers: Record<string, readonly string[]> = {
   'procedures/task.ts': ['copy', 'services'],
   'procedures/vote.ts': ['candidacy', 'copy', 'db', 'hooks'],
   // Outside the core: the operator's wish, and the machine that shuts down.
-  '../daemon/api.ts': ['copy'],
+  '../daemon/peer_api.ts': ['copy'],
   '../node/member.ts': ['main'],
 };

@@ -67,7 +67,7 @@ export const rooms: Room[] = [
     name: 'agent/roles/postgres',
     why: 'the one place that touches a server',
     packages: 'any',
-    uses: ['agent/core', 'agent/platform'],
+    uses: ['agent/core', 'agent/errors.ts', 'agent/platform'],
     types: [],
   },
   {
@@ -95,7 +95,7 @@ export const rooms: Room[] = [
     name: 'agent/roles/firewall',
     why: 'rules as text, and the fence',
     packages: 'node',
-    uses: ['agent/platform'],
+    uses: ['agent/errors.ts', 'agent/platform'],
     types: ['agent/config', 'agent/core'],
   },
   {

@@ -1,4 +1,4 @@
-/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, DESIGN 12). */
+/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, CONTRACTS 12). */
 import type { Result } from '../actions.ts';
 import { refresh } from '../lease.ts';
 import { beginRebuild, breakRebuild, endRebuild } from '../memory/copy.ts';

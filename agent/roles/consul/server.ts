@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { consulBind, hostPort, localConsulUrl, type NodeConfig } from '../../config/index.ts';
 import { type ConsulAdmin, createConsulAdmin } from '../../consul/admin.ts';
 import { AgentError } from '../../errors.ts';
+import { until } from '../../platform/clock.ts';
 import { makeDir, writeDurably } from '../../platform/files.ts';
 import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig, renderServerConfig } from './config.ts';
-import { hasLeader, waitFor } from './wait.ts';
 
 /** On a VM; its ExecStart is the command below. */
 export const CONSUL_UNIT = 'cloudify-consul.service';
@@ -43,6 +43,9 @@ export type ConsulServer = {
   /** Stops it and removes its data and configuration: for a join that is undone. */
   wipe(): Promise<void>;
 };
+
+const hasLeader = (answer: { kind: string; value?: string | undefined }): boolean =>
+  answer.kind === 'ok' && answer.value !== undefined && answer.value !== '';
 
 /** `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
 export function createConsulServer(
@@ -93,12 +96,11 @@ export function createConsulServer(
     }, LONGEST_PAUSE * 2).unref();
   });
 
-  const wait = (ms: number, what: () => Promise<boolean>, code: string, message: string) =>
-    waitFor(ms, what, {
-      code,
-      message,
-      hint: `see the log of consul, and that ${consulBind(config)} is reachable`,
-    });
+  const wait = async (ms: number, what: () => Promise<boolean>, code: string, message: string) => {
+    if (await until(what, { timeout: ms, every: 100 })) return;
+    const hint = `see the log of consul, and that ${consulBind(config)} is reachable`;
+    throw new AgentError({ class: 'transient', code, message, hint });
+  };
 
   let joined: readonly string[] = [];
   function configure(): void {

@@ -1,7 +1,7 @@
 /** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from '../../config/index.ts';
-import { AgentError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { Logger } from '../../log/log.ts';
 import { applyIgnores, applySettings } from './apply.ts';
 import { type Judged, observe, type Seen } from './facts.ts';
@@ -154,5 +154,5 @@ export function judged(ctx: Context): Judged {
 
 export const failed = (thrown: unknown): { kind: 'failed'; why: string } => ({
   kind: 'failed',
-  why: thrown instanceof AgentError || thrown instanceof Error ? thrown.message : String(thrown),
+  why: messageOf(thrown),
 });

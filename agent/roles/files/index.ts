@@ -1,4 +1,4 @@
-/** The files role on a real Syncthing (DESIGN 10). */
+/** The files role on a real Syncthing (CONTRACTS 10). */
 import type { NodeConfig } from '../../config/index.ts';
 import type { Logger } from '../../log/log.ts';
 import { until } from '../../platform/clock.ts';

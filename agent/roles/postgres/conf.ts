@@ -20,7 +20,7 @@ export type Settings = {
   fenced: boolean;
   /** Names of the certificates that may connect, and which files are ours (tls.ts). */
   tls?: TlsSettings;
-  /** Settings raised so that it may start as a standby (floors.ts). */
+  /** Settings raised so that it may start as a standby (control.ts). */
   floors?: Record<string, string>;
   /** The manager's own that are more than is needed (kept.ts). */
   kept?: Record<string, string>;
@@ -102,7 +102,7 @@ export function managed(o: PgOptions, s: Settings, major: number | null): Record
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
     max_slot_wal_keep_size: megabytes(o.walCap),
-    // Commits wait for the receivers after a restart of the primary: five seconds by default, too long (LAB).
+    // Commits wait for the receivers after a restart of the primary: five seconds by default, too long.
     wal_retrieve_retry_interval: '100ms',
     wal_receiver_status_interval: '1s',
     wal_sender_timeout: `${o.walTimeout}ms`,

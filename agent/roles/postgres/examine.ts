@@ -1,12 +1,13 @@
 /** What in the manager's own configuration stands in the way of a cluster. Looked at before anything changes; changes nothing. */
-import { existsSync, realpathSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataVersion } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import type { ConfEntry } from './manager_conf.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf, ownEntries, placesOf, rulesFile, sourceOf } from './originals.ts';
+import { resolved } from './place.ts';
+import { asList, type Kept, keptAddresses, keptPort, keptSocket, lastOf, oursOf } from './reached.ts';
 import { tryRules } from './rules_check.ts';
 import { wrongSsl } from './ssl_files.ts';
 
@@ -41,74 +42,27 @@ async function unreadable(o: Options): Promise<Objection[]> {
   return [{ what: `PostgreSQL does not take ${conf}: ${why}`, mend: 'correct that line' }];
 }
 
-/** The last word on each of these, of the manager's own. */
-function lastOf(entries: readonly ConfEntry[], name: string): ConfEntry | undefined {
-  return entries.findLast((entry) => entry.name === name && entry.value !== '');
-}
-
 /** Where clients find the database now, and would not any more. */
 function moved(o: Options): Objection[] {
   const entries = ownEntries(o);
-  const found: Objection[] = [];
-  const port = lastOf(entries, 'port');
-  if (port !== undefined && Number(port.value) !== o.port)
-    found.push({
-      what: `clients find this database at ${at(port)}; it would be moved to port ${o.port}`,
-      mend: `set postgres.port: ${port.value} in agent.yaml of every manager, or port = ${o.port} in ${port.file}`,
-    });
-  return [...found, ...elsewhere(o, entries), ...otherSocket(o, entries)];
-}
-
-const LOCAL: readonly string[] = ['localhost', '127.0.0.1', '::1'];
-
-/** What the manager listens on is not given up in silence, unless an operator decided what to listen on. */
-function elsewhere(
-  o: Pick<PgOptions, 'listen' | 'listenDecided' | 'host'>,
-  entries: readonly ConfEntry[],
-): Objection[] {
-  const set = lastOf(entries, 'listen_addresses');
-  if (set === undefined || o.listenDecided) return [];
-  const ours = o.listen ?? [o.host];
-  const asked = set.value.split(',').map((one) => one.trim().replace(/^"(.*)"$/, '$1'));
-  const covered = (one: string) => one === '' || ours.includes(one) || LOCAL.includes(one);
-  const lost = asked.filter((one) => !covered(one));
-  if (lost.length === 0) return [];
-  // All of a family, and one of it besides, are in each other's way.
-  const wild = { 4: ['*', '0.0.0.0'], 6: ['*', '::'] } as const;
-  const every = (family: 4 | 6) => lost.some((one) => (wild[family] as readonly string[]).includes(one));
-  const single = [...new Set([...ours, ...lost])].filter((one) => {
-    const family = isIP(one);
-    return family === 4 || family === 6 ? !every(family) : one === o.host;
-  });
-  const all = [...(every(4) ? ['0.0.0.0'] : []), ...(every(6) ? ['::'] : []), ...single];
-  const list = (addresses: readonly string[]) => JSON.stringify(addresses).replaceAll(',', ', ');
+  const [port, addresses, socket] = [keptPort(entries, o), keptAddresses(entries, o), keptSocket(entries, o)];
+  const ours = oursOf(o);
+  const write = ({ line }: Kept, where = 'agent.yaml') =>
+    `write the line '${line}' under 'postgres:' in ${where}`;
   return [
-    {
-      what: `this database listens on ${at(set)}; it would listen on ${ours.join(' and ')} alone`,
-      mend: `set postgres.listen: ${list(all)} in agent.yaml, or ${list(ours)} there if those are enough`,
+    port && {
+      what: `clients find this database at ${at(port.entry)}; it would be moved to port ${o.port}`,
+      mend: `${write(port, 'agent.yaml of every manager')}, or port = ${o.port} in ${port.entry.file}`,
     },
-  ];
-}
-
-const real = (path: string): string => {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
-};
-
-function otherSocket(o: Pick<PgOptions, 'socketDir'>, entries: readonly ConfEntry[]): Objection[] {
-  const set = lastOf(entries, 'unix_socket_directories') ?? lastOf(entries, 'unix_socket_directory');
-  if (set === undefined) return [];
-  const dirs = set.value.split(',').map((dir) => dir.trim().replace(/^"(.*)"$/, '$1'));
-  if (dirs.map(real).includes(real(o.socketDir))) return [];
-  return [
-    {
-      what: `clients find the socket of this database at ${at(set)}; it would be moved to ${o.socketDir}`,
-      mend: `set postgres.socket_dir: ${dirs[0]} in agent.yaml, or unix_socket_directories = '${o.socketDir}' in ${set.file}`,
+    addresses && {
+      what: `this database listens on ${at(addresses.entry)}; it would listen on ${ours.join(' and ')} alone`,
+      mend: `${write(addresses)}, or 'listen: ${asList(ours)}' there if that is enough`,
     },
-  ];
+    socket && {
+      what: `clients find the socket of this database at ${at(socket.entry)}; it would be moved to ${o.socketDir}`,
+      mend: `${write(socket)}, or unix_socket_directories = '${o.socketDir}' in ${socket.entry.file}`,
+    },
+  ].filter((one) => one !== null);
 }
 
 /** What superuser_reserved_connections in cluster.conf takes, and a few for clients. */
@@ -152,7 +106,7 @@ function misnamed(o: Options): Objection[] {
     return [{ what: `there is no ${set.value}, which ${sourceOf(set)} names`, mend: 'correct that line' }];
   const own = named ?? join(o.dataDir, 'pg_hba.conf');
   const used = rulesFile(o, 'hba')?.path ?? own;
-  if (!existsSync(own) || real(own) === real(used)) return [];
+  if (!existsSync(own) || resolved(own) === resolved(used)) return [];
   return [
     {
       what: `this database lets clients in by ${own}; postgres.original_hba names ${used}`,

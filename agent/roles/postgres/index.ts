@@ -1,4 +1,6 @@
 /** The driver of the local PostgreSQL server, put together. */
+
+import { deadline } from '../../platform/clock.ts';
 import { adopt } from './adopt.ts';
 import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
@@ -24,7 +26,6 @@ import { createSettings } from './settings.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
-import { deadline } from './time.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
 import { createTurns } from './turns.ts';
 import { setUpstream } from './upstream.ts';

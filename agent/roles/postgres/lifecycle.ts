@@ -3,6 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
 import { alive } from '../../platform/procfs.ts';
@@ -19,7 +21,6 @@ import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
 
@@ -72,7 +73,7 @@ function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
 /** Is it gone, or about to be? Its connections break a little before its process ends. */
 async function dying(pid: number, end: Deadline): Promise<boolean> {
   const gone = deadline(Math.min(DYING, end.left()));
-  return (await poll(gone, 5, async () => (alive(pid) ? null : true))) === true && !end.over();
+  return (await until(() => !alive(pid), { timeout: gone, every: 5 })) === true && !end.over();
 }
 
 /** Prepares and starts, with no stop between, and waits until it accepts connections. */
@@ -100,7 +101,7 @@ async function launched(
       if (said === ENDED) throw thrown;
       return failed(said);
     }
-    pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
+    pid = (await until(() => postmasterPid(o), { timeout: Math.min(1000, end.left()), every: 5 })) ?? null;
     return pid === null ? failed(await complaint(o, marks)) : DONE;
   });
   return begun.kind === 'done' && pid !== null ? await accepting(server, pid, end, turn, marks) : begun;
@@ -177,20 +178,23 @@ async function accepting(
   marks: LogMarks,
 ): Promise<Outcome> {
   let last = 'it still starts';
-  const up = await poll(end, 8, async () => {
-    if (turn.stale()) return failed(OVERTAKEN);
-    if (!alive(pid)) return failed(await complaint(server.o, marks));
-    // Its own word first: knocking at a server that recovers costs it a process each time.
-    if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
-    try {
-      await server.link.query('select 1', Math.max(1, end.left()));
-      return DONE;
-    } catch (error) {
-      last = (error as Error).message;
-      const problem = loginProblem(error);
-      return problem === null ? null : failed(problem);
-    }
-  });
+  const up = await until(
+    async () => {
+      if (turn.stale()) return failed(OVERTAKEN);
+      if (!alive(pid)) return failed(await complaint(server.o, marks));
+      // Its own word first: knocking at a server that recovers costs it a process each time.
+      if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
+      try {
+        await server.link.query('select 1', Math.max(1, end.left()));
+        return DONE;
+      } catch (error) {
+        last = messageOf(error);
+        const problem = loginProblem(error);
+        return problem === null ? null : failed(problem);
+      }
+    },
+    { timeout: end, every: 8 },
+  );
   return up ?? failed(`not accepting connections in time: ${last}`);
 }
 

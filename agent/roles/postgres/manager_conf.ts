@@ -21,26 +21,40 @@ const unquoted = (text: string): string =>
     return char === undefined ? "'" : (ESCAPES[char] ?? char);
   });
 
+/** What is read, and what lies in a folder. Neither throws. */
+export interface Files {
+  read(path: string): string | undefined;
+  list(dir: string): readonly string[];
+}
+
+const real: Files = {
+  read: readIfPossible,
+  list(dir) {
+    try {
+      return readdirSync(dir);
+    } catch {
+      return [];
+    }
+  },
+};
+
 /** Every setting of a file and of what it includes, in the order in which they count. Nothing of a file that cannot be read. */
-export function readConf(file: string, depth = 0): ConfEntry[] {
-  const text = depth > DEPTH ? undefined : readIfPossible(file);
+export function readConf(file: string, files = real, depth = 0): ConfEntry[] {
+  const text = depth > DEPTH ? undefined : files.read(file);
   return (text ?? '').split('\n').flatMap((line, index): ConfEntry[] => {
     const [, word = '', quoted, plain = ''] = LINE.exec(line) ?? [];
     if (word === '') return [];
     const [name, value] = [word.toLowerCase(), quoted === undefined ? plain : unquoted(quoted)];
     const path = isAbsolute(value) ? value : join(dirname(file), value);
-    if (name === 'include' || name === 'include_if_exists') return readConf(path, depth + 1);
-    if (name === 'include_dir') return confFilesIn(path).flatMap((one) => readConf(one, depth + 1));
+    if (name === 'include' || name === 'include_if_exists') return readConf(path, files, depth + 1);
+    if (name === 'include_dir')
+      return confFilesIn(path, files).flatMap((one) => readConf(one, files, depth + 1));
     return [{ name, value, file, line: index + 1 }];
   });
 }
 
 /** The files that an include_dir means, in the server's order. */
-export function confFilesIn(dir: string): string[] {
-  try {
-    const names = readdirSync(dir).filter((name) => name.endsWith('.conf') && !name.startsWith('.'));
-    return names.sort((a, b) => (a < b ? -1 : 1)).map((name) => join(dir, name));
-  } catch {
-    return [];
-  }
+export function confFilesIn(dir: string, files = real): string[] {
+  const names = files.list(dir).filter((name) => name.endsWith('.conf') && !name.startsWith('.'));
+  return names.sort((a, b) => (a < b ? -1 : 1)).map((name) => join(dir, name));
 }

@@ -10,7 +10,8 @@ import { writeText } from './write_text.ts';
 
 type Places = Pick<PgOptions, 'dataDir' | 'originalConfig' | 'originalHba' | 'originalIdent'>;
 
-const AUTO = 'postgresql.auto.conf';
+/** What ALTER SYSTEM set, in the data directory. */
+export const AUTO = 'postgresql.auto.conf';
 /**
  * What ALTER SYSTEM had set and the cluster sets now: given back by teardown. In the data directory, as that file is: copies have
  * it too.

@@ -3,9 +3,11 @@
  * point cannot be renamed, nor anything where the folder above is not ours: there the copy is written inside, and contents are
  * exchanged. A link to the data directory stays, and so do mounts in it and a linked pg_wal.
  */
+
 import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
+import { messageOf } from '../../errors.ts';
 import { mountPoints } from '../../platform/mounts.ts';
 
 /** In the data directory: the copy until it is complete, and what it replaced until that is removed. */
@@ -122,7 +124,7 @@ function worded(look: () => unknown): string | undefined {
     look();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -2,10 +2,12 @@
  * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor` and by `cluster start`
  * alike. A finding that fails says what, where, and the mend.
  */
+
 import { existsSync, lstatSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
+import { messageOf } from '../../errors.ts';
 import { errno } from '../../platform/files.ts';
 import { type Finding, fail, ok, warn } from '../../platform/finding.ts';
 import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
@@ -73,10 +75,27 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
   try {
     return { findings, control: await readControl(o), unreadable: false };
   } catch (thrown) {
-    const what = `${join(dataDir, 'global/pg_control')} cannot be read: ${(thrown as Error).message}`;
-    findings.push(fail('control_file', what, 'the data is damaged: restore it from a backup first'));
-    return { findings, control: null, unreadable: false };
+    return { findings: [...findings, notRead(o, thrown)], control: null, unreadable: false };
   }
+}
+
+/** A program that is not there, or takes too long, says nothing of the data. */
+function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
+  const code = errno(thrown);
+  const path = join(dataDir, 'global/pg_control');
+  if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
+  const what = `${path} cannot be read: ${messageOf(thrown)}`;
+  if (code === 'command_too_slow' || code === 'command_killed')
+    return fail('control_file', what, 'see what keeps this machine so busy, and look again');
+  return fail('control_file', what, 'the data is damaged: restore it from a backup first');
+}
+
+/** `tells`: what is not known without it. */
+function missing(binDir: string, program: string, tells: string): Finding {
+  const path = join(binDir, program);
+  const what = existsSync(path) ? `${path} cannot be run` : `there is no program ${path}`;
+  const mend = `install the full server package of PostgreSQL that has it, or set postgres.bin_dir in agent.yaml to the folder where it is`;
+  return fail('postgres_programs', `${what}, and only it tells ${tells}`, mend);
 }
 
 /** Null when the data is of the version of the programs, and of one that is supported. */
@@ -87,7 +106,8 @@ async function versionFinding({ dataDir, binDir }: Place): Promise<Finding | nul
     return fail('data_directory', what, "set postgres.data_dir to the manager's own data directory");
   }
   const ran = await run(join(binDir, 'postgres'), ['--version'], { deadline: 5000 }).catch(() => undefined);
-  const programs = Number(/(\d+)/.exec(ran?.stdout ?? '')?.[1]);
+  if (ran === undefined) return missing(binDir, 'postgres', 'the version of the programs');
+  const programs = Number(/(\d+)/.exec(ran.stdout)?.[1]);
   if (data !== programs) {
     const what = `the data in ${dataDir} is of PostgreSQL ${data}, ${binDir} is of ${Number.isNaN(programs) ? 'none' : programs}`;
     return fail('postgres_data_version', what, `install PostgreSQL ${data}, or set postgres.bin_dir to it`);

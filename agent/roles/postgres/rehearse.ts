@@ -19,6 +19,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Deadline, deadline } from '../../platform/clock.ts';
 import { dataVersion } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import {
@@ -34,8 +35,6 @@ import { originalConf } from './originals.ts';
 import type { Rehearsed } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
-
-import { type Deadline, deadline } from './time.ts';
 
 /** Whoever the server runs as, where root asks. */
 export type RunAs = { user: string; uid: number; gid: number };

@@ -1,6 +1,7 @@
 /** pg_rewind: throw away what this node alone wrote and take the source's from the fork on (PROTOCOL E.2). */
 import { join } from 'node:path';
 import type { Outcome, Upstream } from '../../core/postgres.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { run, runOk } from '../../platform/process.ts';
 import { mainConf } from './conf.ts';
 import { conninfoTo } from './conninfo.ts';
@@ -13,7 +14,6 @@ import { killLeftovers, postmasterPid } from './process.ts';
 import { readText } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
 
 const checkpointed = `select not r and (select timeline_id from pg_control_checkpoint()) =
@@ -96,18 +96,21 @@ async function sourceReady(
   // Asked by the same library that rewinds, so that what lets the one in lets in the other.
   const args = ['--no-psqlrc', '--no-password', '-A', '-t', '-q', '-c', checkpointed, source];
   let last = '';
-  const ready = await poll(end, 100, async () => {
-    if (signal.aborted) return false;
-    const asked = await run(join(o.binDir, 'psql'), args, {
-      deadline: 2 * o.walTimeout,
-      signal,
-      env: toolEnv(o),
-    });
-    last = asked.stderr.trim();
-    if (asked.code !== 0) return asked.ended === 'cancelled' ? false : null;
-    return asked.stdout.trim() === 't' ? true : null;
-  });
-  if (ready === false) return failed('cancelled');
+  const ready = await until(
+    async () => {
+      if (signal.aborted) return 'cancelled';
+      const asked = await run(join(o.binDir, 'psql'), args, {
+        deadline: 2 * o.walTimeout,
+        signal,
+        env: toolEnv(o),
+      });
+      last = asked.stderr.trim();
+      if (asked.code !== 0) return asked.ended === 'cancelled' ? 'cancelled' : null;
+      return asked.stdout.trim() === 't';
+    },
+    { timeout: end, every: 100 },
+  );
+  if (ready === 'cancelled') return failed('cancelled');
   return ready
     ? DONE
     : failed(`the source has not checkpointed on its timeline, or is no primary ${last}`.trim());

@@ -3,8 +3,8 @@
  * those may still bring a server up; a start that is asked for later waits until it is.
  */
 import type { Outcome } from '../../core/postgres.ts';
+import { type Deadline, within } from '../../platform/clock.ts';
 import { failed } from './server.ts';
-import { type Deadline, within } from './time.ts';
 
 export interface Turn {
   /** A stop was asked for since. */

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { syncDir } from '../../platform/files.ts';
 import { peekControl } from './control.ts';
 import { endServer } from './ending.ts';
@@ -11,7 +12,6 @@ import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { deadline } from './time.ts';
 
 const STOP = 10_000;
 

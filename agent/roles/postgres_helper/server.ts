@@ -2,9 +2,11 @@
  * The PostgreSQL helper: the driver in a process of the server's own user, behind a Unix socket. One agent at a time; a new
  * connection takes the place of the old. Who may connect is said by the folder the socket lies in.
  */
+
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { Names, ToAgent, ToHelper } from './messages.ts';
@@ -71,7 +73,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         session = createSession(pg, tasks, send);
         send({ t: 'opened' });
       } catch (thrown) {
-        send({ t: 'refused', why: thrown instanceof Error ? thrown.message : String(thrown) });
+        send({ t: 'refused', why: messageOf(thrown) });
       }
     };
     const handle = (opened: Session, message: ToHelper): void => {

@@ -2,7 +2,9 @@
  * The long tasks: basebackup, rewind, saving a divergence. They live here so that a restart of the agent does not end them. Who
  * asks for the same again joins the one that runs; one that nobody has asked for during `patience` is cancelled.
  */
+
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import type { Progress } from '../postgres/port.ts';
 
 export type Work = (progress: Progress, signal: AbortSignal) => Promise<Outcome>;
@@ -75,7 +77,7 @@ export function createTasks(patience = 60_000): Tasks {
         for (const watcher of watchers) watcher.progress(step);
       }, abort.signal).catch((thrown) => ({
         kind: 'failed',
-        why: thrown instanceof Error ? thrown.message : String(thrown),
+        why: messageOf(thrown),
       })),
     };
     void task.result.then(() => {

@@ -1,7 +1,9 @@
 /** The manager's own services, as the core's `services` port sees them: active-only ones in order, and the rest. */
+
 import type { ServiceConfig } from '../../config/index.ts';
 import type { ServiceFacts } from '../../core/ports.ts';
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import type { ServiceDriver, ServiceStatus, ServiceUnit } from './driver.ts';
 
 export function unitOf(service: ServiceConfig): ServiceUnit {
@@ -39,7 +41,7 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
       try {
         await act(unitOf(service));
       } catch (thrown) {
-        failures.push(thrown instanceof Error ? thrown.message : String(thrown));
+        failures.push(messageOf(thrown));
       }
     }
     return failures.length === 0 ? DONE : { kind: 'failed', why: failures.join('; ') };
