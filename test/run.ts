@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { add, finish, leaveOut, loud, nothing, oneFailed } from './runner/account.ts';
+import { type Chosen, choose, list } from './runner/choose.ts';
 import { filesOf, folderOf, type Job, jobsOf, preparationOf } from './runner/jobs.ts';
 import { killRunning } from './runner/process.ts';
 import { groups, type Stage, stages, unitFolders } from './runner/stages.ts';
@@ -10,27 +11,7 @@ import { networksOfTheirOwn, work } from './runner/work.ts';
 
 process.chdir(dirname(import.meta.dirname));
 
-/** What was asked for by name; without a name everything but what another stage does anyway. */
-function chosen(asked: readonly string[]): Stage[] {
-  if (asked.length === 0) return stages.filter(({ onlyAsked }) => !onlyAsked);
-  const names = asked.flatMap((name) => groups[name]?.stages ?? [name]);
-  const known = stages.map(({ name }) => name);
-  for (const name of names.filter((one) => !known.includes(one))) {
-    loud(`no stage ${name}: one of ${[...known, ...Object.keys(groups)].join(', ')}`);
-    add(name, oneFailed, nothing);
-  }
-  return stages.filter(({ name }) => names.includes(name));
-}
-
-function list(): void {
-  const rows: [string, string][] = [
-    ...stages.map(({ name, what }): [string, string] => [name, what]),
-    ...Object.entries(groups).map(([name, { what }]): [string, string] => [name, what]),
-  ];
-  for (const [name, what] of rows) console.log(`${name.padEnd(12)} ${what}`);
-}
-
-async function jobsToDo(stage: Stage): Promise<Job[]> {
+async function jobsToDo({ stage, only }: Chosen): Promise<Job[]> {
   if (!('suite' in stage)) return jobsOf(stage);
   const { suite, name } = stage;
   const files = filesOf(suite);
@@ -43,7 +24,7 @@ async function jobsToDo(stage: Stage): Promise<Job[]> {
     for (const folder of empty) loud(`test/${folder} has no test`);
   }
   const reasons = (await suite.missing?.()) ?? [];
-  if (reasons.length === 0) return jobsOf(stage);
+  if (reasons.length === 0) return jobsOf(stage, only);
   leaveOut(name, reasons);
   return [];
 }
@@ -57,12 +38,12 @@ async function drain(jobs: readonly Job[], lanes: number, alone: boolean, beside
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-async function runAll(todo: readonly Stage[]): Promise<void> {
+async function runAll(todo: readonly Chosen[]): Promise<void> {
   const jobs: Record<Stage['uses'], Job[]> = { cores: [], time: [], machine: [] };
-  for (const stage of todo) {
-    const own = await jobsToDo(stage);
-    if (own.length > 0) jobs.cores.unshift(...preparationOf(stage));
-    jobs[stage.uses].push(...own);
+  for (const one of todo) {
+    const own = await jobsToDo(one);
+    if (own.length > 0) jobs.cores.unshift(...preparationOf(one.stage));
+    jobs[one.stage.uses].push(...own);
   }
   const beside = jobs.cores.length + jobs.time.length + jobs.machine.length > 1;
   if (!networksOfTheirOwn()) {
@@ -79,11 +60,17 @@ async function runAll(todo: readonly Stage[]): Promise<void> {
 
 const asked = process.argv.slice(2);
 if (asked.includes('--list')) {
-  list();
+  console.log(list());
   process.exit(0);
 }
-const todo = chosen(asked);
-const names = todo.map(({ name }) => name);
+const { chosen, unknown } = choose(asked);
+const names = chosen.map(({ stage }) => stage.name);
+for (const word of unknown) {
+  loud(
+    `neither a stage nor a test file: ${word}. Stages: ${Object.keys(groups)}, ${stages.map(({ name }) => name).join(', ')}`,
+  );
+  add('unknown', oneFailed, nothing);
+}
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     killRunning();
@@ -92,5 +79,5 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     finish(names);
   });
 }
-await runAll(todo);
+await runAll(chosen);
 finish(names);

@@ -36,8 +36,8 @@ export function filesOf({ folders }: Suite): string[] {
   return allFiles.filter((file) => ![...others, ...notUnit].includes(folderOf(file)));
 }
 
-function testsOf(suite: Suite): { name: string; files: string[] }[] {
-  const files = filesOf(suite);
+function testsOf(suite: Suite, only?: ReadonlySet<string>): { name: string; files: string[] }[] {
+  const files = filesOf(suite).filter((file) => only?.has(file) ?? true);
   if (suite.processes === 'each') return files.map((file) => ({ name: `test/${file}`, files: [file] }));
   return split(files, suite.processes, secondsOf).map((part, index, { length }) => ({
     name: `part ${index + 1} of ${length}`,
@@ -58,13 +58,15 @@ export function preparationOf(stage: Stage): Job[] {
   return 'suite' in stage && stage.suite.prepare ? [commandJob(stage, stage.suite.prepare)] : [];
 }
 
-/** Empty for a suite without a file. Those known to take longest come first: begun last, they would end alone. */
-export function jobsOf(stage: Stage): Job[] {
+/**
+ * Empty for a suite without a file. Those known to take longest come first: begun last, they would end alone. `only`: these files of it.
+ */
+export function jobsOf(stage: Stage, only?: ReadonlySet<string>): Job[] {
   if ('commands' in stage) return stage.commands.map((command) => commandJob(stage, command));
   const { suite } = stage;
   const { limitSeconds, ownNetwork, tidy } = suite;
   const test = [bun, 'test', '--timeout', String(suite.testLimitMs)];
-  return testsOf(suite)
+  return testsOf(suite, only)
     .map(({ name, files }) => ({
       stage: stage.name,
       name,
@@ -72,7 +74,7 @@ export function jobsOf(stage: Stage): Job[] {
       patient: stage.patient ?? false,
       argv: [
         ...test,
-        ...(files.length > 1 ? ['--preload', './test/runner/file_costs.ts'] : []),
+        ...(suite.processes === 'each' ? [] : ['--preload', './test/runner/file_costs.ts']),
         ...files.map((file) => `./test/${file}`),
       ],
       needs: [],

@@ -26,8 +26,8 @@ function judged(job: Job, { output, code, timedOut }: Ended): Count {
 }
 
 /** What each file of a process took; of one that was killed, the whole. */
-function costsOf({ name, files = [] }: Job, { seconds, cpuSeconds }: Ended, path: string): Cost[] {
-  if (files.length > 1 && existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Cost[];
+function costsOf({ name }: Job, { seconds, cpuSeconds }: Ended, path: string): Cost[] {
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Cost[];
   return [{ name, seconds, cpuSeconds }];
 }
 

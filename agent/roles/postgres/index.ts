@@ -9,6 +9,7 @@ import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
+import { forgetLaunch } from './lacking_space.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import type { PgOptions } from './options.ts';
@@ -23,6 +24,7 @@ import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
 import { createSettings } from './settings.ts';
+import { endShared } from './shared_spaces.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
@@ -64,6 +66,7 @@ export function createPostgres(o: PgOptions): Postgres {
   /** What kept the former data from starting says nothing of this. */
   const anew = async <T>(work: () => Promise<T>): Promise<T> => {
     server.backoff.clear();
+    forgetLaunch(server);
     return await work();
   };
 
@@ -76,6 +79,7 @@ export function createPostgres(o: PgOptions): Postgres {
       const held = await holdSettings(server);
       // Its outcome is seen by what comes of it.
       await endOutgrown(server, ms);
+      await endShared(server, ms);
       return held;
     },
     inspect: () => inspect(server),

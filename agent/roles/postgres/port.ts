@@ -17,8 +17,8 @@ import type {
 } from '../../core/postgres.ts';
 import type { Finding } from '../../platform/finding.ts';
 
-/** `refused`: the server's program does not take them. Without it they could not be tried. */
-export type Rehearsed = Outcome & { refused?: boolean };
+/** `refused`: the server's program does not take them. Without it they could not be tried. `own`: those of the manager alone. */
+export type Rehearsed = Outcome & { refused?: boolean; own?: boolean };
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
@@ -50,8 +50,8 @@ export interface Postgres {
   preflight(): Promise<Finding[]>;
 
   /**
-   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,
-   * another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
+   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces
+   * that could not be copied, another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
    * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
@@ -64,7 +64,8 @@ export interface Postgres {
 
   /**
    * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
-   * `taken` names them. A standby that has less than its active, and so no longer replays, is made to end, to be started with as much.
+   * `taken` names them. A standby that has less than its active, and so no longer replays, is made to end, to be started with as much;
+   * so is one that has a tablespace in the folder of another server of this machine.
    * Deadline `ms`.
    */
   holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;

@@ -10,17 +10,17 @@ import { endServer } from './ending.ts';
 import { emptyData } from './exchange.ts';
 import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
-import { readText } from './read_text.ts';
+import { majorOf } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { wipeSpaces } from './tablespace_folders.ts';
 
 const STOP = 10_000;
 
 export async function inspect({ o }: Server): Promise<Inspection> {
-  const version = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
   const unfit = whyNoPlace(o.dataDir);
   return {
     empty: holdsNothing(o.dataDir),
-    version: Number.isNaN(version) ? null : version,
+    version: await majorOf(o.dataDir),
     systemId: (await peekControl(o.dataDir))?.systemId ?? null,
     ...(unfit === undefined ? {} : { unfit }),
   };
@@ -48,6 +48,7 @@ export async function wipe(server: Server): Promise<Outcome> {
         loss.want(false);
         return failed(left);
       }
+      await wipeSpaces(o);
       await rm(`${resolved(o.dataDir)}.clone`, { recursive: true, force: true });
       await emptyData(o.dataDir);
       await empty(o.confDir);
