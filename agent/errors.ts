@@ -59,11 +59,19 @@ export class AgentError extends Error {
 export const usageError = (message: string, hint?: string): AgentError =>
   new AgentError({ class: 'usage', code: 'bad_usage', message, ...(hint === undefined ? {} : { hint }) });
 
+/** What a thrown value says itself, for a reply or a fact. The log has its causes as well: `explain`. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);
+
 /** Any thrown value as an AgentError; what is not one already is `fatal`, `internal_error`. */
 export function asAgentError(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new AgentError({ class: 'fatal', code: 'internal_error', message, cause: thrown });
+  return new AgentError({
+    class: 'fatal',
+    code: 'internal_error',
+    message: messageOf(thrown),
+    cause: thrown,
+  });
 }
 
 /** The exit code for a thrown value. */
@@ -77,7 +85,7 @@ export function explain(thrown: unknown): string {
   const parts: string[] = [];
   let current: unknown = thrown;
   for (let depth = 0; current !== undefined && current !== null && depth < 8; depth++) {
-    const message = current instanceof Error ? current.message : String(current);
+    const message = messageOf(current);
     if (message !== '' && !parts.some((part) => part.includes(message))) parts.push(message);
     current = current instanceof Error ? current.cause : undefined;
   }

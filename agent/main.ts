@@ -1,7 +1,7 @@
 /** `agent run`: composition root of the daemon. */
 import process from 'node:process';
 import { apiListen, type Config, loadConfig, type NodeConfig } from './config/index.ts';
-import { createAgent } from './daemon/agent.ts';
+import { Agent } from './daemon/agent.ts';
 import { createApi } from './daemon/api.ts';
 import { followAuthorityInTime } from './daemon/authority_timer.ts';
 import { noteRunning } from './daemon/in_force.ts';
@@ -33,14 +33,14 @@ export async function runAgent(configPath: string): Promise<number> {
   log.for('agent').info(`agent ${version} (${commit}) starts, configuration ${config.paths.config}`);
   noteRunning(config, (why) => log.for('agent').warn(why));
   const driver = driverOf(config);
-  const agent = createAgent(
+  const agent = new Agent({
     input,
     config,
     driver,
     log,
-    (node) => listenOn(server, node),
-    () => server.renew(),
-  );
+    listen: (node) => listenOn(server, node),
+    relisten: () => server.renew(),
+  });
   const temporary = temporaryTls(() => agent.nodeConfig?.host_ip ?? config.host_ip);
   const api = createApi(agent);
   const server: HttpServer = createHttpServer({
@@ -83,7 +83,7 @@ export async function runAgent(configPath: string): Promise<number> {
     const notifier = startNotify({ healthy: () => agent.healthy() });
     await stopped();
     await notifier.stopping();
-    // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H).
+    // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H.3).
     if (agent.cluster !== null && (await machineStops())) await agent.cluster.shutdown(SHUTDOWN);
   } finally {
     stopRenewal();

@@ -1,6 +1,7 @@
 #!/bin/sh
-# What `npm test` calls: the set-up, then every stage. `npm test -- unit` runs one stage, `npm test -- --list` names them.
-# The last line is always `N passed, N failed`.
+# What `npm test` calls: the set-up, then every stage. `npm test -- quick` runs what is run before every commit,
+# `npm test -- unit dev-cluster` the stages named, `npm test -- --list` tells which there are. The last line is always
+# `N passed, N failed`.
 cd "$(dirname "$0")/.." || exit 1
 if ! sh test/setup.sh; then
   echo 'the machine is not ready: nothing was tested'
@@ -8,5 +9,7 @@ if ! sh test/setup.sh; then
   exit 1
 fi
 # The lab's programs are one stage's: without them it is left out aloud, and all else is tested.
-sh test/setup.sh lab || echo 'the machine is not ready for the lab of virtual machines: its stage will say why'
+case " ${*:-lab} " in
+  *' lab '*) sh test/setup.sh lab || echo 'the machine is not ready for the lab of virtual machines: its stage will say why' ;;
+esac
 exec node_modules/.bin/bun test/run.ts "$@"

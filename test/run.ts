@@ -1,150 +1,83 @@
-/** Runs the stages of test/runner/stages.ts one after the other and adds up what passed and failed. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+/** Runs the stages of test/runner/stages.ts, several processes at a time, and adds up what passed, what failed and what it took. */
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
-import { killRunning, run } from './runner/process.ts';
-import { type Command, notUnit, type Stage, type Suite, stages, unitFolders } from './runner/stages.ts';
-import { type Count, judge } from './runner/summary.ts';
+import { add, finish, leaveOut, loud, nothing, oneFailed } from './runner/account.ts';
+import { type Chosen, choose, list } from './runner/choose.ts';
+import { filesOf, folderOf, type Job, jobsOf, preparationOf } from './runner/jobs.ts';
+import { killRunning } from './runner/process.ts';
+import { groups, type Stage, stages, unitFolders } from './runner/stages.ts';
+import { networksOfTheirOwn, work } from './runner/work.ts';
 
-const root = dirname(import.meta.dirname);
-process.chdir(root);
-const bun = 'node_modules/.bin/bun';
-const total: Count = { passed: 0, failed: 0, skipped: 0 };
-const notes: string[] = [];
+process.chdir(dirname(import.meta.dirname));
 
-function loud(message: string): void {
-  notes.push(message);
-  console.log(`\n!!! ${message}\n`);
-}
-
-function add(count: Count): void {
-  total.passed += count.passed;
-  total.failed += count.failed;
-  total.skipped += count.skipped;
-}
-
-async function runCommand(command: Command): Promise<void> {
-  const missing = command.needs.filter((path) => !existsSync(path));
-  if (missing.length > 0) {
-    loud(`${command.name}: cannot run, ${missing.join(', ')} does not exist`);
-    return add({ passed: 0, failed: 1, skipped: 0 });
-  }
-  console.log(`--- ${command.name}: ${command.argv.join(' ')}`);
-  const ended = await run(command.argv, command.limitSeconds);
-  const passed = ended.code === 0 && !ended.timedOut;
-  if (ended.timedOut) loud(`${command.name}: killed after ${command.limitSeconds} s`);
-  else if (!passed) loud(`${command.name}: failed (exit code ${ended.code})`);
-  add({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
-}
-
-const allFiles = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.ts'))
-  .sort();
-
-function filesOf(suite: Suite): string[] {
-  const folderOf = (file: string) => file.split('/')[0] ?? '';
-  if (suite.folders !== '*') return allFiles.filter((file) => suite.folders.includes(folderOf(file)));
-  const others = stages.flatMap((stage) =>
-    'suite' in stage && stage.suite.folders !== '*' ? stage.suite.folders : [],
-  );
-  const files = allFiles.filter((file) => ![...others, ...notUnit].includes(folderOf(file)));
-  for (const folder of unitFolders) {
-    if (!files.some((file) => folderOf(file) === folder)) loud(`test/${folder} has no test`);
-  }
-  return files;
-}
-
-/** Before a command: a network of its own, with loopback alone. */
-const ALONE = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-
-function networksOfTheirOwn(): boolean {
-  const [file = '', ...args] = [...ALONE, 'true'];
-  return spawnSync(file, args, { stdio: 'ignore' }).status === 0;
-}
-
-async function runTests(name: string, files: string[], suite: Suite, alone = false): Promise<void> {
-  const paths = files.map((file) => `./test/${file}`);
-  const test = [bun, 'test', '--timeout', String(suite.testLimitMs), ...paths];
-  const ended = await run(alone ? [...ALONE, ...test] : test, suite.limitSeconds, alone);
-  const count = judge(ended.output, ended.code, ended.timedOut);
-  if (ended.timedOut) loud(`${name}: killed after ${suite.limitSeconds} s`);
-  else if (count.failed > 0) loud(`${name}: ${count.failed} failed`);
-  if (count.skipped > 0) loud(`${name}: ${count.skipped} skipped`);
-  if (ended.left.length > 0) loud(`${name}: left processes behind, killed:\n  ${ended.left.join('\n  ')}`);
-  add(count);
-}
-
-async function runSuite(name: string, suite: Suite): Promise<void> {
+async function jobsToDo({ stage, only }: Chosen): Promise<Job[]> {
+  if (!('suite' in stage)) return jobsOf(stage);
+  const { suite, name } = stage;
   const files = filesOf(suite);
   if (files.length === 0) {
     loud(`stage ${name}: not one test file`);
-    return add({ passed: 0, failed: 1, skipped: 0 });
+    add(name, oneFailed, nothing);
+  }
+  if (suite.folders === '*') {
+    const empty = unitFolders.filter((folder) => !files.some((file) => folderOf(file) === folder));
+    for (const folder of empty) loud(`test/${folder} has no test`);
   }
   const reasons = (await suite.missing?.()) ?? [];
-  if (reasons.length > 0) {
-    loud(`stage ${name}: LEFT OUT, nothing in it was tested. It cannot run here:\n  ${reasons.join('\n  ')}`);
-    skippedStages.push(name);
-    return;
-  }
-  if (!suite.apart) return runTests(name, files, suite);
-  const lanes = suite.lanes !== undefined && networksOfTheirOwn() ? suite.lanes : 1;
-  // Those with the longest waits are named last: begun first, they end with the others.
-  const queue = lanes > 1 ? files.toReversed() : [...files];
+  if (reasons.length === 0) return jobsOf(stage, only);
+  leaveOut(name, reasons);
+  return [];
+}
+
+/** So many at a time, begun in their order. */
+async function drain(jobs: readonly Job[], lanes: number, alone: boolean, beside: boolean): Promise<void> {
+  const queue = [...jobs];
   async function lane(): Promise<void> {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      await runTests(`test/${file}`, [file], suite, lanes > 1);
-      const left = suite.tidy?.() ?? [];
-      if (left.length > 0) loud(`test/${file}: left behind and taken away: ${left.join(', ')}`);
-    }
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await work(job, { alone, beside });
   }
   await Promise.all(Array.from({ length: lanes }, lane));
 }
 
-async function runStage(stage: Stage): Promise<void> {
-  const started = performance.now();
-  const before = { ...total };
-  console.log(`\n=== ${stage.name}`);
-  if ('suite' in stage) await runSuite(stage.name, stage.suite);
-  else for (const command of stage.commands) await runCommand(command);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const passed = total.passed - before.passed;
-  const failed = total.failed - before.failed;
-  if (skippedStages.includes(stage.name)) summary.push(`${stage.name.padEnd(12)} left out: see below`);
-  else summary.push(`${stage.name.padEnd(12)} ${passed} passed, ${failed} failed, ${seconds} s`);
-}
-
-function finish(): never {
-  console.log(`\n=== stages\n${summary.join('\n')}`);
-  for (const note of notes) console.log(`!!! ${note}`);
-  if (total.passed + total.failed === 0) console.log('!!! nothing ran');
-  console.log(`${total.passed} passed, ${total.failed} failed`);
-  process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
-}
-
-const summary: string[] = [];
-const skippedStages: string[] = [];
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    killRunning();
-    loud(`stopped by ${signal}`);
-    add({ passed: 0, failed: 1, skipped: 0 });
-    finish();
-  });
+async function runAll(todo: readonly Chosen[]): Promise<void> {
+  const jobs: Record<Stage['uses'], Job[]> = { cores: [], time: [], machine: [] };
+  for (const one of todo) {
+    const own = await jobsToDo(one);
+    if (own.length > 0) jobs.cores.unshift(...preparationOf(one.stage));
+    jobs[one.stage.uses].push(...own);
+  }
+  const beside = jobs.cores.length + jobs.time.length + jobs.machine.length > 1;
+  if (!networksOfTheirOwn()) {
+    // Servers of two tests would meet on loopback.
+    for (const uses of ['cores', 'time', 'machine'] as const) await drain(jobs[uses], 1, false, false);
+    return;
+  }
+  // One more than there are cores: what computes waits too, now and then.
+  const lanes = Math.min(availableParallelism() + 1, 5);
+  const longestFirst = jobs.time.toSorted((a, b) => b.seconds - a.seconds);
+  await Promise.all([drain(jobs.cores, lanes, true, beside), drain(longestFirst, lanes, true, beside)]);
+  await drain(jobs.machine, 2, true, beside);
 }
 
 const asked = process.argv.slice(2);
 if (asked.includes('--list')) {
-  console.log(stages.map((stage) => stage.name).join('\n'));
+  console.log(list());
   process.exit(0);
 }
-for (const name of asked) {
-  if (!stages.some((stage) => stage.name === name)) {
-    loud(`no stage ${name}: one of ${stages.map((stage) => stage.name).join(', ')}`);
-    add({ passed: 0, failed: 1, skipped: 0 });
-  }
+const { chosen, unknown } = choose(asked);
+const names = chosen.map(({ stage }) => stage.name);
+for (const word of unknown) {
+  loud(
+    `neither a stage nor a test file: ${word}. Stages: ${Object.keys(groups)}, ${stages.map(({ name }) => name).join(', ')}`,
+  );
+  add('unknown', oneFailed, nothing);
 }
-for (const stage of stages) {
-  if (asked.length === 0 || asked.includes(stage.name)) await runStage(stage);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    killRunning();
+    loud(`stopped by ${signal}`);
+    add('stopped', oneFailed, nothing);
+    finish(names);
+  });
 }
-finish();
+await runAll(chosen);
+finish(names);

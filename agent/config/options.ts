@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { usageError } from '../errors.ts';
+import { messageOf, usageError } from '../errors.ts';
 import { readYaml } from './load.ts';
 import type { ConfigInput } from './schema.ts';
 import { plainYaml } from './yaml.ts';
@@ -59,7 +59,7 @@ function valueFor(name: string, text: string): unknown {
     return plainYaml(text, [SHORT_NAMES[name] ?? name]);
   } catch (thrown) {
     throw usageError(
-      `option '${name}': its value ${text} cannot be read: ${(thrown as Error).message}`,
+      `option '${name}': its value ${text} cannot be read: ${messageOf(thrown)}`,
       `put it in quotes, ${name}='...', or, with quotes or ';' in it, into a JSON object or a file`,
     );
   }
@@ -86,7 +86,7 @@ function readOne(text: string): Tree {
       JSON.parse(trimmed);
       return plainYaml(trimmed) as Tree;
     } catch (cause) {
-      throw usageError(`the options are not JSON: ${(cause as Error).message}`);
+      throw usageError(`the options are not JSON: ${messageOf(cause)}`);
     }
   }
   if (existsSync(trimmed)) {

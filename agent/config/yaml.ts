@@ -1,5 +1,7 @@
 /** YAML as plain data, with values as they stand where a text is meant: `0640` and `4.10` are no numbers there. */
+
 import { type Document, isPair, isScalar, isSeq, parseDocument, Scalar, visit } from 'yaml';
+import { messageOf } from '../errors.ts';
 import { takesText } from './leaves.ts';
 
 /** Below these keys. */
@@ -59,6 +61,6 @@ export function plainYaml(text: string, place: Place = []): unknown {
     return document.toJS() as unknown;
   } catch (thrown) {
     // An alias of nothing, or one that grows without end.
-    throw new YamlError([inWords((thrown as Error).message)]);
+    throw new YamlError([inWords(messageOf(thrown))]);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Schemas of the values under `cloudify/cluster/` (DESIGN 4). A value that does not fit makes that key unreadable, never absent.
+ * Schemas of the values under `cloudify/cluster/` (CONTRACTS 4). A value that does not fit makes that key unreadable, never absent.
  * Fields that are not known here are kept: a record that is written again keeps what a newer version put into it.
  */
 import * as v from 'valibot';

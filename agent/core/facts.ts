@@ -1,4 +1,4 @@
-/** Everything a decision may look at, frozen at one moment (DESIGN 6). Built from the node's memory by `factsOf`. */
+/** Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by `factsOf`. */
 
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
 import { mayPromote, rankOf, type Verdict } from './election.ts';

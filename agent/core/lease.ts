@@ -1,5 +1,5 @@
 /**
- * The lease on `next_master` (DESIGN 5, PROTOCOL B). Every write of a holder is one transaction with a compare-and-set
+ * The lease on `next_master` (CONTRACTS 5, PROTOCOL B). Every write of a holder is one transaction with a compare-and-set
  * of the lease, which is a renewal. The right to be active is counted from *before* the request was sent.
  */
 import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts';

@@ -1,5 +1,5 @@
 /**
- * What this node knows of the lease (DESIGN 5, PROTOCOL B): the newest record it has seen, when it first saw it on its
+ * What this node knows of the lease (CONTRACTS 5, PROTOCOL B): the newest record it has seen, when it first saw it on its
  * own clock, and its own right to be active, if any.
  */
 import type { LeaseRecord } from './records.ts';

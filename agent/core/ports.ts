@@ -43,7 +43,7 @@ export type ServiceFacts = {
 };
 
 /**
- * The manager's replicated files, as last seen (DESIGN 10). 'off': none are configured. 'unknown': configured, and not
+ * The manager's replicated files, as last seen (CONTRACTS 10). 'off': none are configured. 'unknown': configured, and not
  * known right now. The counts are what this node lacks of what the others have, as far as it knows.
  */
 export type FileFacts = {

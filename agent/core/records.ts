@@ -1,5 +1,5 @@
 /**
- * The values under `cloudify/cluster/` in Consul (DESIGN 4), as the core reads and writes them. Each carries a
+ * The values under `cloudify/cluster/` in Consul (CONTRACTS 4), as the core reads and writes them. Each carries a
  * `schema` number; agent/consul/records.ts holds the valibot schemas that check them on the way in.
  */
 import type { Fork } from './postgres.ts';

@@ -1,6 +1,6 @@
 /** Follows a new authority on every member, and drives it on the active: a look now and then, and often while one is under way. */
 
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { managementPartsOf, resealManagement } from '../node/management.ts';
 import type { Cluster } from '../node/member.ts';
@@ -106,7 +106,7 @@ export function followAuthorityInTime(agent: Agent, log: Logger): () => void {
         }
         told = '';
       } catch (thrown) {
-        const why = thrown instanceof Error ? thrown.message : String(thrown);
+        const why = messageOf(thrown);
         // Consul is silent now and then; what it would say is no news.
         const silent = thrown instanceof AgentError && thrown.code === 'consul_unknown';
         pause = silent ? QUIET : UNDER_WAY;

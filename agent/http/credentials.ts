@@ -40,6 +40,8 @@ export interface CredentialOptions {
   readonly now?: () => number;
   /** A user whose hash in the configuration was made when less was recommended, told once, at a right password. */
   readonly onCheap?: (name: string) => void;
+  /** How one password is looked at. */
+  readonly verify?: typeof verifyPassword;
 }
 
 /** A password that was right counts without a new look for this long, in ms: a page asks often, and scrypt is dear. */
@@ -55,13 +57,13 @@ const same = (a: string, b: string): boolean => {
 const ok = ({ name, role }: { name: string; role: Role }): Verdict => ({ kind: 'ok', name, role });
 
 /** Looks at one password. Takes as long for a name that there is none of, and for a hash of a lower cost. */
-function looker(users: readonly User[], onCheap: (name: string) => void) {
+function looker(users: readonly User[], onCheap: (name: string) => void, verify: typeof verifyPassword) {
   /** Hashes at today's cost in place of those in the configuration, which is root's to change. */
   const anew = new Map<string, string>();
   return async (name: string, password: string): Promise<User | undefined> => {
     const user = users.find((one) => same(one.name, name));
     const hash = user === undefined ? NOBODY : (anew.get(user.name) ?? user.password_hash);
-    const fits = await verifyPassword(password, hash);
+    const fits = await verify(password, hash);
     if (!isCheap(hash)) return fits ? user : undefined;
     if (fits && user !== undefined) {
       // Short of memory it is done at another login; this one was right.
@@ -70,7 +72,7 @@ function looker(users: readonly User[], onCheap: (name: string) => void) {
       onCheap(user.name);
       return user;
     }
-    await verifyPassword(password, NOBODY);
+    await verify(password, NOBODY);
     return undefined;
   };
 }
@@ -80,6 +82,7 @@ export function createCredentials({
   tokens,
   now = () => performance.now(),
   onCheap = () => {},
+  verify = verifyPassword,
 }: CredentialOptions): Credentials {
   const salt = randomBytes(16);
   const right = new Map<string, { user: User; until: number }>();
@@ -88,7 +91,7 @@ export function createCredentials({
   const slowdown = createSlowdown(now);
   const bearers = counted(BEARERS, now);
   const line = oneAtATime();
-  const look = looker(users, onCheap);
+  const look = looker(users, onCheap, verify);
 
   function remembered(id: string): User | undefined {
     for (const [key, { until }] of right) if (until <= now()) right.delete(key);

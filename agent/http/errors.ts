@@ -38,7 +38,7 @@ export const notFound = (what: string, hint?: string): AgentError =>
     ...(hint === undefined ? {} : { hint }),
   });
 
-/** A call meant for the active came to another manager (DESIGN 11). */
+/** A call meant for the active came to another manager (CONTRACTS 11). */
 export const notActive = (active: string | null): AgentError =>
   new AgentError({
     class: 'operator',

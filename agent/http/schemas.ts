@@ -5,7 +5,7 @@ import { choice, flag, integer, nodeName, number, port, positiveDuration, text }
 import { group } from '../config/group.ts';
 import { deviceId, hash, memberAddress, shortText, versionText } from '../config/member.ts';
 import { problemLine, problemsOf } from '../config/problems.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { bodyText } from './guards.ts';
 
 const settings = () =>
@@ -133,7 +133,7 @@ export async function readJson(c: Context): Promise<unknown> {
   try {
     return JSON.parse(body) as unknown;
   } catch (cause) {
-    throw refused(`the body is not JSON: ${(cause as Error).message}`);
+    throw refused(`the body is not JSON: ${messageOf(cause)}`);
   }
 }
 

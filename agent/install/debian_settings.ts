@@ -12,7 +12,7 @@ import { POSTGRES_USER } from './names.ts';
 import type { WantedFile } from './wanted.ts';
 
 const ETC = '/etc/postgresql';
-/** Root's own, for as long as it takes: what lies in /etc/postgresql is written by its owner (PROTOCOL H). */
+/** Root's own, for as long as it takes: what lies in /etc/postgresql is written by its owner (PROTOCOL H.1). */
 const STAGE = '/run/cloudify-settings';
 const MAIN = 'postgresql.conf';
 

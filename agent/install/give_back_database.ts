@@ -5,12 +5,13 @@
  */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
 
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
+import { whyNotToStart } from '../roles/postgres/tablespaces.ts';
 import type { Machine } from './machine.ts';
 import { POSTGRES_USER, postgresConfDir } from './names.ts';
 
@@ -73,6 +74,9 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
       message: 'there is no PostgreSQL here',
     });
   const { data_dir: dataDir, superuser, database, port, replication_user } = config.postgres;
+  const unsafe = whyNotToStart(dataDir);
+  if (unsafe !== null)
+    throw new AgentError({ class: 'operator', code: 'database_not_given_back', message: unsafe });
   const as = ['setpriv', `--reuid=${POSTGRES_USER}`, `--regid=${POSTGRES_USER}`, '--init-groups', '--'];
   const program = (name: string, ...args: string[]) =>
     machine.run([...as, join(binDir, name), ...args], TEN_MINUTES);
@@ -124,7 +128,7 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
     throw new AgentError({
       class: 'operator',
       code: 'database_not_given_back',
-      message: `the database in ${dataDir} could not be made a stand-alone one: ${(cause as Error).message}${said === '' ? '' : ` (${said})`}`,
+      message: `the database in ${dataDir} could not be made a stand-alone one: ${messageOf(cause)}${said === '' ? '' : ` (${said})`}`,
       hint: 'an unfinished copy has to be removed by hand; --skip-database leaves the data directory as it is',
       cause,
     });

@@ -2,7 +2,9 @@
  * The connections of clients, ended aloud. A gate that shuts swallows a server's last word, and a client that only waits sends nothing
  * that could be refused: without this it waits for ever. Members' connections to the database stay: the last WAL goes there.
  */
+
 import { isIP } from 'node:net';
+import { messageOf } from '../errors.ts';
 import { type RunResult, run } from '../platform/process.ts';
 import { SET_PEERS } from '../roles/firewall/names.ts';
 import type { IpsetPipe } from './ipset_pipe.ts';
@@ -69,10 +71,7 @@ export function createConnections(parts: ConnectionParts) {
   }
 
   const failing = (thrown: unknown): void =>
-    say(
-      'error',
-      `resetting the connections of clients: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-    );
+    say('error', `resetting the connections of clients: ${messageOf(thrown)}`);
   let looking: Promise<void> = Promise.resolve();
 
   /** A kernel that cannot says nothing. */

@@ -2,6 +2,9 @@
  * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel itself when
  * nobody moves it. One order at a time. At the deadline what is local is ended too.
  */
+
+import { messageOf } from '../errors.ts';
+import { createSerial } from '../platform/serial.ts';
 import { setAgainAt, timeoutFor } from './timeouts.ts';
 
 export interface GateHands {
@@ -40,8 +43,6 @@ const GRACE = 0.3;
 /** A lease that ran out so long before nobody tells again, seconds: its clients have waited long enough. */
 const LONG_OVER = 2;
 
-const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
-
 export function createGate(longest: number, hands: GateHands) {
   /** How far ahead a deadline may be; `longest` is what root's file allows. */
   let limit = longest;
@@ -49,22 +50,19 @@ export function createGate(longest: number, hands: GateHands) {
   let ends = 0;
   let cancel = () => {};
   let fencing: Promise<void> | null = null;
-  let queue: Promise<unknown> = Promise.resolve();
+  const serial = createSerial();
   /** Since when the order whose turn it is has been at work; null: none is. */
   let working: number | null = null;
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = queue.then(() => {
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> =>
+    serial(async () => {
       working = hands.now();
-      return work();
-    });
-    queue = done
-      .catch(() => {})
-      .then(() => {
+      try {
+        return await work();
+      } finally {
         working = null;
-      });
-    return done;
-  };
+      }
+    });
 
   const shut = async (): Promise<void> => {
     ends = 0;
@@ -87,7 +85,7 @@ export function createGate(longest: number, hands: GateHands) {
       const seconds = timeoutFor(deadline, now);
       if (ends > now && seconds >= 1) await openFor(deadline, seconds);
     } catch (thrown) {
-      hands.say('error', `the entries were not set again: ${reasonOf(thrown)}`);
+      hands.say('error', `the entries were not set again: ${messageOf(thrown)}`);
     }
     schedule();
   }
@@ -107,7 +105,7 @@ export function createGate(longest: number, hands: GateHands) {
     cancel();
     hands.say('warn', `${why}: client ports shut, local writers are ended`);
     const quiet = shut()
-      .catch((thrown) => hands.say('error', `the entries were not deleted: ${reasonOf(thrown)}`))
+      .catch((thrown) => hands.say('error', `the entries were not deleted: ${messageOf(thrown)}`))
       .then(reset);
     fencing = atMost(CUTTING, quiet)
       .then(hands.fenceDown)
@@ -183,8 +181,8 @@ export function createGate(longest: number, hands: GateHands) {
     try {
       return await inTurn(work);
     } catch (thrown) {
-      hands.say('error', reasonOf(thrown));
-      return `failed: ${reasonOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
+      hands.say('error', messageOf(thrown));
+      return `failed: ${messageOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
     }
   };
 
@@ -236,7 +234,7 @@ export function createGate(longest: number, hands: GateHands) {
     serves: (seconds: number): boolean => working === null || hands.now() - working <= seconds,
     /** Waits for a fence-down under way; for tests and for the end of the process. */
     settled: async (): Promise<void> => {
-      await queue;
+      await serial(() => {});
       await fencing;
     },
   };

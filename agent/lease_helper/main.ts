@@ -6,7 +6,7 @@ import { chmodSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
 import { type Config, effectiveLease, loadConfig } from '../config/index.ts';
 import { leaseNote, leasePrints, noteText } from '../config/prints.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { boottime } from '../platform/boottime.ts';
 import { writeAtomically } from '../platform/files.ts';
 import { startNotify } from '../platform/notify.ts';
@@ -54,8 +54,7 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const pipe = createIpsetPipe();
   const entries = createEntries(clientPorts(config), pipe);
   const marker = deadlineMarker(deadlineFile(socket));
-  const failing = (what: string) => (thrown: unknown) =>
-    say('error', `${what}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  const failing = (what: string) => (thrown: unknown) => say('error', `${what}: ${messageOf(thrown)}`);
   const rules = createRules(config.paths.firewall_dir, say);
   const connections = createConnections({
     ports: clientPorts(config),

@@ -1,4 +1,4 @@
-/** At `cluster start`: the authority, this node's certificates and secrets. Before Consul, which starts with them (PROTOCOL F). */
+/** At `cluster start`: the authority, this node's certificates and secrets. Before Consul, which starts with them (PROTOCOL F.1). */
 import { randomBytes } from 'node:crypto';
 import type { NodeConfig } from '../config/index.ts';
 import { createCa } from '../platform/tls/ca.ts';

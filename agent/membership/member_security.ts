@@ -8,7 +8,7 @@ import { gossipPartsOf, rotateGossip } from '../node/gossip.ts';
 import { managementPartsOf, rotateManagement } from '../node/management.ts';
 import type { Cluster } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
-import { sleep } from '../platform/clock.ts';
+import { until } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from '../security/admission.ts';
 import { everybodyKnows } from '../security/names.ts';
 import { joinTokens } from '../security/tokens.ts';
@@ -119,19 +119,17 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
   if (parts.security.current() === undefined) return;
   const admin = parts.consul.admin();
   await revokeToken(parts, node);
-  const until = performance.now() + GONE;
-  for (;;) {
+  const unheard = async (): Promise<boolean> => {
     const members = await admin.catalog.members();
-    if (members.kind === 'ok' && !members.value.some((m) => m.name === node && m.status === 'alive')) break;
-    if (performance.now() > until)
-      throw new AgentError({
-        class: 'transient',
-        code: 'still_alive',
-        message: `Consul still hears the server of ${node}, which would hear a new gossip key as well`,
-        hint: `stop Consul on ${node}, or cut it off, then run the command again`,
-      });
-    await sleep(250);
-  }
+    return members.kind === 'ok' && !members.value.some((m) => m.name === node && m.status === 'alive');
+  };
+  if (!(await until(unheard, { timeout: GONE, every: 250 })))
+    throw new AgentError({
+      class: 'transient',
+      code: 'still_alive',
+      message: `Consul still hears the server of ${node}, which would hear a new gossip key as well`,
+      hint: `stop Consul on ${node}, or cut it off, then run the command again`,
+    });
   await rotateGossip(gossipPartsOf(parts, kv), admin);
 }
 

@@ -9,30 +9,33 @@ import type {
   NodeChange,
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
-import { renewWith } from '../core/lease.ts';
-import type { TxnOp } from '../core/ports.ts';
-import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import { drive } from '../node/drive.ts';
 import type { Cluster } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
+import { leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
 import { NotActiveError } from './not_active.ts';
+import { systemTime, type Time } from './own_core.ts';
 import { withData } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
-/** Until the watcher has seen what was just written, ms. */
-const SEEN = 2000;
-
-export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
-  const { ports, node, signed } = cluster;
+/** `time` is virtual in a test. */
+export function createMembers(
+  cluster: Cluster,
+  parts: Parts,
+  membership: Membership,
+  time: Time = systemTime,
+) {
+  const { node, signed } = cluster;
   const { config } = parts;
+  const writes = leaseWrites(cluster, time);
+  const { write, inTurn } = writes;
 
   function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
@@ -48,21 +51,6 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     );
   }
 
-  /** One transaction under the lease (PROTOCOL B.6), and this node's view has it when it returns. */
-  async function write(ops: TxnOp[], seen: (view: View) => boolean): Promise<void> {
-    const outcome = await drive(renewWith(node, ops), ports);
-    if (outcome !== 'ok')
-      throw new AgentError({
-        class: 'transient',
-        code: 'consul_unknown',
-        message: `not written: ${outcome}`,
-        hint: 'run the command again',
-      });
-    const until = performance.now() + SEEN;
-    while ((node.view === null || !seen(node.view)) && performance.now() < until)
-      await new Promise((done) => setTimeout(done, 10));
-  }
-
   const noSuchNode = (name: string) =>
     refuse(
       'no_such_node',
@@ -73,35 +61,10 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
   /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
   const removing = new Set<string>();
 
-  /** One after the other: a reservation that is kept alive must not come back behind the record it became. */
-  let turn: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const mine = turn.then(body);
-    turn = mine.catch(() => {});
-    return mine;
-  }
-
   async function remove(name: string, steps: Steps): Promise<void> {
     removing.add(name);
     try {
-      await removeNode(
-        {
-          cluster,
-          parts,
-          write: (ops) =>
-            inTurn(() =>
-              write(
-                ops,
-                (view) =>
-                  view.nodes[name]?.leaving === true ||
-                  (view.nodes[name] === undefined && view.joining?.[name] === undefined),
-              ),
-            ),
-          reserved: () => Object.keys(node.view?.joining ?? {}).filter((other) => other !== name),
-        },
-        name,
-        steps,
-      );
+      await removeNode({ cluster, parts, writes, time }, name, steps);
     } finally {
       removing.delete(name);
     }

@@ -1,6 +1,6 @@
 /** How long a reservation lives, and keeping one's own alive while a join goes on: a basebackup may take hours. */
 import type { JoiningRecord } from '../core/records.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { sleep } from '../platform/clock.ts';
 
@@ -65,10 +65,7 @@ export function every(ms: number, body: () => Promise<void>, log: Pick<Logger, '
     while (!end.signal.aborted) {
       await sleep(ms, end.signal);
       if (end.signal.aborted) return;
-      const failed = await body().then(
-        () => '',
-        (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
-      );
+      const failed = await body().then(() => '', messageOf);
       if (failed !== '' && failed !== last)
         log.warn(`a reservation that ended is not removed yet: ${failed}`);
       last = failed;

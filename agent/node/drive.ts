@@ -2,7 +2,9 @@
  * Drives the core's procedures against the real world: each yielded call goes to the port it names, its answer goes
  * back in. The only place where the core's generators meet promises.
  */
+
 import type { Call, LockName, Ports, Procedure } from '../core/ports.ts';
+import { sleep } from '../platform/clock.ts';
 
 type Answer<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | Promise<R> : never;
 /** The ports as the real parts implement them. */
@@ -48,7 +50,7 @@ export async function supervise(
       await drive(make(), ports, signal);
     } catch (thrown) {
       failed(thrown);
-      await new Promise((done) => setTimeout(done, 200));
+      await sleep(200);
     }
   }
 }

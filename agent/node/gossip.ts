@@ -1,6 +1,6 @@
 /**
  * The gossip key after a node was removed: the key `gossip` in Consul has it, every member's file follows, and the running
- * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F).
+ * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F.7).
  */
 import * as v from 'valibot';
 import { memberConsulUrl } from '../config/index.ts';
@@ -9,7 +9,7 @@ import { createConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import { gossipRecord } from '../consul/records.ts';
 import { AgentError } from '../errors.ts';
-import { sleep } from '../platform/clock.ts';
+import { until } from '../platform/clock.ts';
 import type { LiveSecurity } from '../security/live.ts';
 import { newGossipKey, type SecurityStore, securityStore } from '../security/store.ts';
 import { consulAccess } from './access.ts';
@@ -86,14 +86,14 @@ export async function rotateGossip(parts: GossipParts, admin: Pick<ConsulAdmin, 
   const written = await parts.kv.put(`${parts.prefix}gossip`, JSON.stringify({ schema: 1, key }));
   if (written.kind !== 'ok') throw failed('the new key was not written');
   await followGossip(parts);
-  const until = performance.now() + PATIENCE;
-  for (;;) {
-    // A member that has just died counts as one that did not answer until Serf has noticed.
+  let why = '';
+  // A member that has just died counts as one that did not answer until Serf has noticed.
+  const rotated = async (): Promise<boolean> => {
     const done = await admin.keyring.rotate(key);
-    if (done.kind === 'ok') return;
-    if (performance.now() > until) throw failed(done.cause.message);
-    await sleep(500);
-  }
+    if (done.kind !== 'ok') why = done.cause.message;
+    return done.kind === 'ok';
+  };
+  if (!(await until(rotated, { timeout: PATIENCE, every: 500 }))) throw failed(why);
 }
 
 const failed = (why: string) =>

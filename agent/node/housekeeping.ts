@@ -2,11 +2,13 @@
  * What follows the list of members beside the decisions, on every node: whom the firewall, PostgreSQL and Syncthing let in,
  * replication slots for all, and which Consul servers are asked.
  */
+
 import type { NodeConfig } from '../config/index.ts';
 import { consulUrls, memberConsulUrl } from '../config/index.ts';
 import type { ConsulClient } from '../consul/client.ts';
 import type { NodeContext } from '../core/node.ts';
 import { slotsDropped } from '../core/procedures/slots.ts';
+import { messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
@@ -69,7 +71,7 @@ export function housekeeping(o: HousekeepingParts) {
         await door.letIn(list);
         told.set(door.name, wanted);
       } catch (thrown) {
-        failures.push(`${door.name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        failures.push(`${door.name}: ${messageOf(thrown)}`);
       }
     }
     return failures;

@@ -8,7 +8,7 @@ import * as v from 'valibot';
 import type { ConsulAdmin } from '../consul/admin.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
-import { sleep } from '../platform/clock.ts';
+import { until } from '../platform/clock.ts';
 import { type Secrets, securityStore } from '../security/store.ts';
 import { type GossipParts, gossipPartsOf } from './gossip.ts';
 import type { Parts } from './parts.ts';
@@ -118,14 +118,10 @@ export async function rotateManagement(
   if (written.kind !== 'ok') throw failed('it was not written down');
   await followManagement(parts);
   if (parts.store.secrets()?.managementToken !== token) throw failed('it was not read back');
-  const until = performance.now() + PATIENCE;
-  for (;;) {
-    // The server that is asked may learn of the new one a moment after the leader.
-    const gone = await admin().acl.revokeManagementTokens(token);
-    if (gone.kind === 'ok') return;
-    if (performance.now() > until) throw failed('the old one may still be good');
-    await sleep(250);
-  }
+  // The server that is asked may learn of the new one a moment after the leader.
+  const revoked = async () => (await admin().acl.revokeManagementTokens(token)).kind === 'ok';
+  if (!(await until(revoked, { timeout: PATIENCE, every: 250 })))
+    throw failed('the old one may still be good');
 }
 
 /**

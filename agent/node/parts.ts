@@ -1,5 +1,6 @@
 /** What a node is made of beside the core: the parts that start and join use before there is a cluster. */
 import { effectiveLease, type NodeConfig } from '../config/index.ts';
+import type { CheckSummary } from '../core/facts.ts';
 import type { Log } from '../log/log.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type ConsulServer, createConsulServer } from '../roles/consul/server.ts';
@@ -8,7 +9,7 @@ import type { Files } from '../roles/files/port.ts';
 import { type Fence, firewallFence, serverFence } from '../roles/firewall/fence.ts';
 import { createFirewall } from '../roles/firewall/firewall.ts';
 import { createKernelLease } from '../roles/firewall/kernel_lease.ts';
-import type { Postgres } from '../roles/postgres/port.ts';
+import type { Postgres, Progress } from '../roles/postgres/port.ts';
 import { postgresOf } from '../roles/postgres_helper/driver.ts';
 import { HELPER_SOCKET, helperPostgres } from '../roles/postgres_helper/index.ts';
 import { callTrampoline } from '../roles/root/call.ts';
@@ -17,6 +18,7 @@ import type { ServiceDriver } from '../roles/services/driver.ts';
 import { createServiceRunner, type ServiceRunner } from '../roles/services/runner.ts';
 import { postgresDoor } from '../security/door.ts';
 import { type LiveSecurity, liveSecurity } from '../security/live.ts';
+import type { Membership } from '../state/identity.ts';
 import type { HousekeepingParts } from './housekeeping.ts';
 
 export type Parts = {
@@ -35,6 +37,21 @@ export type Parts = {
   /** Lets these addresses through the firewall, before anything is known of the cluster. */
   reach(hosts: readonly string[]): Promise<void>;
   close(): Promise<void>;
+};
+
+/** What a member is put together of (member.ts). */
+export type ClusterParts = {
+  config: NodeConfig;
+  membership: Membership;
+  log: Log;
+  parts: Parts;
+  /** The cluster has let this node go: to be made durable. */
+  whenRemoved?: () => void;
+  /** Makes the members' addresses durable. */
+  remember?: (hosts: readonly string[]) => void;
+  /** The check-runner's word; asked anew at every tick. */
+  checks: () => CheckSummary;
+  progress: Progress;
 };
 
 export function createParts(config: NodeConfig, driver: ServiceDriver, log: Log): Parts {
@@ -93,7 +110,7 @@ function wall(config: NodeConfig, pg: Postgres) {
     fence: firewallFence(pg, lease, now),
     doors: [door],
     reach,
-    limitLease: lease.limit,
+    limitLease: (ms: number) => lease.limit(ms),
     dispose: () => lease.dispose(),
   };
 }

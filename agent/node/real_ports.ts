@@ -1,4 +1,5 @@
 /** The real parts behind the core's ports. No decision here: each call is one thing done or read. */
+
 import type { NodeConfig } from '../config/index.ts';
 import type { ConsulClient } from '../consul/client.ts';
 import type { Gate } from '../consul/gate.ts';
@@ -8,6 +9,7 @@ import type { NodeContext } from '../core/node.ts';
 import { NO_FILES } from '../core/ports.ts';
 import type { Outcome } from '../core/postgres.ts';
 import { standbyName } from '../core/records.ts';
+import { messageOf } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import type { Peers } from '../peers/peers.ts';
 import { sleep } from '../platform/clock.ts';
@@ -63,7 +65,7 @@ export function realPorts(o: RealParts): RealPorts {
   let copying: AbortController | null = null;
   const failed = (thrown: unknown): Outcome => ({
     kind: 'failed',
-    why: thrown instanceof Error ? thrown.message : String(thrown),
+    why: messageOf(thrown),
   });
 
   return {

@@ -43,19 +43,62 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
   });
 }
 
+/** How long a piece of work may take, all its steps together. */
+export type Deadline = {
+  /** Milliseconds left, never below 0. */
+  left(): number;
+  over(): boolean;
+};
+
+export function deadline(ms: number): Deadline {
+  const end = performance.now() + ms;
+  return {
+    left: () => Math.max(0, end - performance.now()),
+    over: () => performance.now() >= end,
+  };
+}
+
+export class Timeout extends Error {
+  override name = 'Timeout';
+}
+
+/** `work`, or a Timeout naming `what` after `ms`. The work itself goes on: the caller drops what it hangs on. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Timeout(`${what}: no answer in ${Math.round(ms)} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+type NotYet = false | null | undefined;
+
+export type Patience = {
+  /** Milliseconds, or what is left of a deadline. */
+  timeout: number | Deadline;
+  /** Milliseconds between two questions. */
+  every?: number;
+  /** Each pause is twice the one before, up to this many ms. Left out: all are the same. */
+  longest?: number;
+  signal?: AbortSignal;
+};
+
 /**
- * Asks `condition` every `every` ms until it gives something other than undefined or false, or `timeout` ms have passed
- * (undefined). The condition is asked at least once.
+ * Asks `condition` every `every` ms until it gives something other than undefined, null or false; undefined when the time is
+ * over or `signal` aborts. The condition is asked at least once.
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeout, every = 20, signal }: { timeout: number; every?: number; signal?: AbortSignal },
-): Promise<Exclude<T, false | undefined> | undefined> {
-  const end = performance.now() + timeout;
-  for (;;) {
+  { timeout, every = 20, longest = every, signal }: Patience,
+): Promise<Exclude<T, NotYet> | undefined> {
+  const end = typeof timeout === 'number' ? deadline(timeout) : timeout;
+  for (let pause = every; ; pause = Math.min(pause * 2, longest)) {
     const value = await condition();
-    if (value !== undefined && value !== false) return value as Exclude<T, false | undefined>;
-    const left = end - performance.now();
-    if (left <= 0 || !(await sleep(Math.min(every, left), signal))) return undefined;
+    if (value !== undefined && value !== null && value !== false) return value as Exclude<T, NotYet>;
+    if (end.over() || !(await sleep(Math.min(pause, end.left()), signal))) return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import process from 'node:process';
 import { AgentError } from '../errors.ts';
+import { sleep } from './clock.ts';
 import { ownEnvironment } from './environment.ts';
 import { lineSplitter, tail } from './output.ts';
 
@@ -80,10 +81,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     });
     child.once('exit', async (code, signal) => {
       settle();
-      await Promise.race([
-        Promise.all([stdout.closed, stderr.closed]),
-        new Promise((done) => setTimeout(done, DRAIN)),
-      ]);
+      await Promise.race([Promise.all([stdout.closed, stderr.closed]), sleep(DRAIN)]);
       resolve({
         ...(code === null ? {} : { code }),
         ...(signal === null ? {} : { signal }),

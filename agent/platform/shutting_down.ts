@@ -1,4 +1,4 @@
-/** Is this machine going down, or is only the agent told to stop (PROTOCOL H)? */
+/** Is this machine going down, or is only the agent told to stop (PROTOCOL H.3)? */
 import { existsSync } from 'node:fs';
 import { type RunOptions, type RunResult, run } from './process.ts';
 

@@ -1,6 +1,6 @@
 /** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
 import type { NodeConfig } from '../config/index.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { NODE_DAYS } from '../platform/tls/ca.ts';
 import { readCertificate } from '../platform/tls/read.ts';
 import { issueOwn, namesOf } from './certificates.ts';
@@ -106,7 +106,7 @@ export async function applyRenewal(security: Security, users: CertificateUsers):
     try {
       await apply();
     } catch (thrown) {
-      failed.push(`${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      failed.push(`${name}: ${messageOf(thrown)}`);
     }
   }
   return failed;

@@ -51,137 +51,152 @@ export interface SignedRecords extends Gate {
 const FIND = 'counts for nothing: find out who wrote it, and delete it';
 const ANEW = 'its agent writes it anew; start that, or remove the node and join it again';
 
-export function signedRecords({ clusterId, security, store, now, failed }: SignedParts): SignedRecords {
-  const memory = store.load(clusterId);
-  let unsaved = false;
-  let epoch = 0;
-  let of = security.current();
-  let trusted: readonly KeyObject[] | undefined;
-  /** The mark and the tombstones, by the index that was looked at. */
-  const looked = new Map<string, number>();
-  const newest = (name: string) => (Object.hasOwn(memory.members, name) ? memory.members[name] : undefined);
+export const signedRecords = (parts: SignedParts): SignedRecords => new AuthoritySignatures(parts);
 
-  function current() {
-    const found = security.current();
-    if (found !== of) {
-      of = found;
-      trusted = undefined;
-      looked.clear();
-      epoch++;
+class AuthoritySignatures implements SignedRecords {
+  readonly #parts: SignedParts;
+  readonly #memory: ReturnType<SignedStore['load']>;
+  #unsaved = false;
+  #epoch = 0;
+  #of: ReturnType<LiveSecurity['current']>;
+  #trusted: readonly KeyObject[] | undefined;
+  /** The mark and the tombstones, by the index that was looked at. */
+  readonly #looked = new Map<string, number>();
+
+  constructor(parts: SignedParts) {
+    this.#parts = parts;
+    this.#memory = parts.store.load(parts.clusterId);
+    this.#of = parts.security.current();
+  }
+
+  demanded(): boolean {
+    return this.#memory.demanded && this.#current() !== undefined;
+  }
+
+  sign<P extends Place>(place: P, name: string, record: Records[P]): Records[P] {
+    const caKey = this.#current()?.ca.key;
+    if (!caKey) return record;
+    const issued = Math.max(this.#parts.now(), (this.#newest(name)?.issued ?? 0) + 1);
+    return { ...record, signed: signatureOf(this.#statement(place, name, record, issued), caKey) };
+  }
+
+  isOurs<P extends Place>(place: P, name: string, record: Records[P]): boolean {
+    const caKey = this.#current()?.ca.key;
+    if (!caKey) return true;
+    const found = signatureIn(record);
+    if (found === undefined) return false;
+    const stated = this.#statement(place, name, record, found.issued);
+    return isSignedBy([publicKeyOf(caKey)], stated, found.signature);
+  }
+
+  refusal<P extends Place>(place: P, name: string, record: Records[P]): string | undefined {
+    if (this.#current() === undefined) return undefined;
+    const { demanded } = this.#memory;
+    const found = this.#valid(place, name, record);
+    if (found === undefined) {
+      if (!demanded) return undefined;
+      const what = signatureIn(record) === undefined ? 'not signed' : 'signed for another record, or not';
+      const todo = place === 'nodes' && this.isMember(name) ? ANEW : FIND;
+      return `${what} by the cluster's authority: ${todo}`;
+    }
+    if (place !== 'nodes' && place !== 'joining') return undefined;
+    const known = this.#newest(name);
+    const past = known?.gone === true ? known.issued : (known?.issued ?? 0) - 1;
+    if (demanded && found.issued <= past)
+      return `older than what was signed for ${name} since, so somebody put it back: ${this.isMember(name) ? ANEW : FIND}`;
+    if (place === 'nodes') this.#remember(name, found.issued, false);
+    return undefined;
+  }
+
+  stands(...[folder, name, record]: Parameters<Gate['stands']>): boolean {
+    if (record === undefined || !this.demanded()) return record !== undefined;
+    const found = this.#valid(folder, name, record as never);
+    return found !== undefined && this.isMember(name);
+  }
+
+  isMember(name: string): boolean {
+    const known = this.#newest(name);
+    return !this.demanded() || (known !== undefined && known.gone !== true);
+  }
+
+  learn(entries: readonly KvEntry[], prefix: string): void {
+    if (this.#current() === undefined) return;
+    if (this.#unsaved) this.#save();
+    for (const { key, value, modifyIndex } of entries) {
+      const [place, name = '', ...more] = key.slice(prefix.length).split('/');
+      if ((place !== 'signed' && place !== 'removed') || more.length > 0) continue;
+      if (this.#looked.get(key) === modifyIndex) continue;
+      this.#looked.set(key, modifyIndex);
+      const found = this.#valid<'signed' | 'removed'>(place, name, objectIn(value));
+      if (found === undefined) continue;
+      if (place === 'removed') this.#remember(name, found.issued, true);
+      else this.#demand();
+    }
+  }
+
+  epoch(): number {
+    this.#current();
+    return this.#epoch;
+  }
+
+  #newest(name: string) {
+    const { members } = this.#memory;
+    return Object.hasOwn(members, name) ? members[name] : undefined;
+  }
+
+  #current() {
+    const found = this.#parts.security.current();
+    if (found !== this.#of) {
+      this.#of = found;
+      this.#trusted = undefined;
+      this.#looked.clear();
+      this.#epoch++;
     }
     return found;
   }
 
-  const keys = (): readonly KeyObject[] => {
-    const own = current();
-    trusted ??= own === undefined ? [] : keysOf([own.caPem]);
-    return trusted;
-  };
+  #keys(): readonly KeyObject[] {
+    const own = this.#current();
+    this.#trusted ??= own === undefined ? [] : keysOf([own.caPem]);
+    return this.#trusted;
+  }
 
-  const statement = <P extends Place>(
-    place: P,
-    name: string,
-    record: Records[P],
-    issued: number,
-  ): Statement => ({ clusterId, place, name, issued, facts: factsOf(place, record) });
+  #statement<P extends Place>(place: P, name: string, record: Records[P], issued: number): Statement {
+    return { clusterId: this.#parts.clusterId, place, name, issued, facts: factsOf(place, record) };
+  }
 
   /** The valid signature of a record; undefined: it has none. */
-  function valid<P extends Place>(place: P, name: string, record: Records[P]): Signature | undefined {
+  #valid<P extends Place>(place: P, name: string, record: Records[P]): Signature | undefined {
     const found = signatureIn(record);
     if (found === undefined) return undefined;
-    const stated = statement(place, name, record, found.issued);
-    return isSignedBy(keys(), stated, found.signature) ? found : undefined;
+    const stated = this.#statement(place, name, record, found.issued);
+    return isSignedBy(this.#keys(), stated, found.signature) ? found : undefined;
   }
 
-  function save(): void {
+  #save(): void {
     try {
-      store.save(memory);
-      unsaved = false;
+      this.#parts.store.save(this.#memory);
+      this.#unsaved = false;
     } catch (thrown) {
       // What it knows it goes by; it is written with the next read.
-      if (!unsaved) failed(thrown);
-      unsaved = true;
+      if (!this.#unsaved) this.#parts.failed(thrown);
+      this.#unsaved = true;
     }
   }
 
-  function remember(name: string, issued: number, gone: boolean): void {
-    if (issued <= (newest(name)?.issued ?? 0)) return;
-    memory.members[name] = gone ? { issued, gone } : { issued };
-    if (gone) epoch++;
-    save();
+  #remember(name: string, issued: number, gone: boolean): void {
+    if (issued <= (this.#newest(name)?.issued ?? 0)) return;
+    this.#memory.members[name] = gone ? { issued, gone } : { issued };
+    if (gone) this.#epoch++;
+    this.#save();
   }
 
-  const demanded = (): boolean => memory.demanded && current() !== undefined;
-  const isMember = (name: string): boolean => {
-    const known = newest(name);
-    return !demanded() || (known !== undefined && known.gone !== true);
-  };
-
-  function refusal<P extends Place>(place: P, name: string, record: Records[P]): string | undefined {
-    if (current() === undefined) return undefined;
-    const found = valid(place, name, record);
-    if (found === undefined) {
-      if (!memory.demanded) return undefined;
-      const what = signatureIn(record) === undefined ? 'not signed' : 'signed for another record, or not';
-      const todo = place === 'nodes' && isMember(name) ? ANEW : FIND;
-      return `${what} by the cluster's authority: ${todo}`;
-    }
-    if (place !== 'nodes' && place !== 'joining') return undefined;
-    const known = newest(name);
-    const past = known?.gone === true ? known.issued : (known?.issued ?? 0) - 1;
-    if (memory.demanded && found.issued <= past)
-      return `older than what was signed for ${name} since, so somebody put it back: ${isMember(name) ? ANEW : FIND}`;
-    if (place === 'nodes') remember(name, found.issued, false);
-    return undefined;
+  #demand(): void {
+    if (this.#memory.demanded) return;
+    this.#memory.demanded = true;
+    this.#epoch++;
+    this.#save();
   }
-
-  function learn(entries: readonly KvEntry[], prefix: string): void {
-    if (current() === undefined) return;
-    if (unsaved) save();
-    for (const { key, value, modifyIndex } of entries) {
-      const [place, name = '', ...more] = key.slice(prefix.length).split('/');
-      if ((place !== 'signed' && place !== 'removed') || more.length > 0) continue;
-      if (looked.get(key) === modifyIndex) continue;
-      looked.set(key, modifyIndex);
-      const found = valid<'signed' | 'removed'>(place, name, objectIn(value));
-      if (found === undefined) continue;
-      if (place === 'removed') remember(name, found.issued, true);
-      else if (!memory.demanded) {
-        memory.demanded = true;
-        epoch++;
-        save();
-      }
-    }
-  }
-
-  return {
-    demanded,
-    sign(place, name, record) {
-      const caKey = current()?.ca.key;
-      if (!caKey) return record;
-      const issued = Math.max(now(), (newest(name)?.issued ?? 0) + 1);
-      return { ...record, signed: signatureOf(statement(place, name, record, issued), caKey) };
-    },
-    isOurs(place, name, record) {
-      const caKey = current()?.ca.key;
-      if (!caKey) return true;
-      const found = signatureIn(record);
-      if (found === undefined) return false;
-      return isSignedBy([publicKeyOf(caKey)], statement(place, name, record, found.issued), found.signature);
-    },
-    refusal,
-    stands(folder, name, record) {
-      if (record === undefined || !demanded()) return record !== undefined;
-      const found = valid(folder, name, record as never);
-      return found !== undefined && isMember(name);
-    },
-    isMember,
-    learn,
-    epoch() {
-      current();
-      return epoch;
-    },
-  };
 }
 
 /** Empty for what is no object. */

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
-import type { ConsulKv, Unknown } from '../consul/port.ts';
+import type { ConsulKv, KvEntry, Unknown } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
 import type { SignedRecords } from './signed_records.ts';
 import { hashOf } from './store.ts';
@@ -100,6 +100,19 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
     return read.success ? { record: read.output, index: got.entry.modifyIndex } : undefined;
   }
 
+  /** Those that can be read. */
+  const readable = (entries: readonly KvEntry[]) =>
+    entries.flatMap(({ key, value, modifyIndex: index }) => {
+      const read = v.safeParse(record, jsonOf(value));
+      return read.success ? [{ id: key.slice(keyOf('').length), found: read.output, index }] : [];
+    });
+
+  async function all() {
+    const got = await kv.recurse(keyOf(''));
+    if (got.kind === 'unknown') throw unknown(got);
+    return readable(got.entries);
+  }
+
   /** The record of a token whose secret is right. */
   async function known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
     const found = await load(id);
@@ -129,13 +142,7 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
     },
 
     async list(): Promise<TokenRow[]> {
-      const got = await kv.recurse(keyOf(''));
-      if (got.kind === 'unknown') throw unknown(got);
-      return got.entries.flatMap(({ key, value }) => {
-        const read = v.safeParse(record, jsonOf(value));
-        const id = key.slice(keyOf('').length);
-        return read.success ? [rowOf(id, read.output, now(), counts(id, read.output))] : [];
-      });
+      return (await all()).map(({ id, found }) => rowOf(id, found, now(), counts(id, found)));
     },
 
     /** False: there was no such token. */
@@ -158,21 +165,8 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
     async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<number> {
       for (;;) {
         const found = await known(token);
-        const { used, created, expires } = found.record;
-        const own = used?.node === joiner.node && used.key === joiner.key && !used.entered;
-        if (own && now() - used.at <= REPEAT) return expires - created;
-        if (used !== null)
-          throw refuse(
-            'token_used',
-            `this join token was used already, by ${used.node} (${used.hostIp})`,
-            ANOTHER,
-          );
-        if (now() >= expires)
-          throw refuse(
-            'token_expired',
-            `this join token ended at ${new Date(expires).toISOString()}`,
-            ANOTHER,
-          );
+        const { created, expires } = found.record;
+        if (hasTaken(found.record, joiner, now())) return expires - created;
         const taken: TokenRecord = { ...found.record, used: { ...joiner, at: now(), entered: false } };
         const done = await kv.put(keyOf(token.id), textOf(token.id, taken), { cas: found.index });
         if (done.kind === 'ok') return expires - created;
@@ -183,15 +177,10 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
 
     /** The joiner is a node now: its token is spent for good, also for itself. */
     async spend(node: string): Promise<void> {
-      const got = await kv.recurse(keyOf(''));
-      if (got.kind === 'unknown') throw unknown(got);
-      for (const { key, value, modifyIndex } of got.entries) {
-        const read = v.safeParse(record, jsonOf(value));
-        if (!read.success || read.output.used?.node !== node || read.output.used.entered) continue;
-        const id = key.slice(keyOf('').length);
-        if (!counts(id, read.output)) continue;
-        const spent: TokenRecord = { ...read.output, used: { ...read.output.used, entered: true } };
-        await kv.put(key, textOf(id, spent), { cas: modifyIndex });
+      for (const { id, found, index } of await all()) {
+        if (found.used?.node !== node || found.used.entered || !counts(id, found)) continue;
+        const spent: TokenRecord = { ...found, used: { ...found.used, entered: true } };
+        await kv.put(keyOf(id), textOf(id, spent), { cas: index });
       }
     },
 
@@ -199,12 +188,10 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
     async signAll(): Promise<boolean> {
       const got = await kv.recurse(keyOf(''));
       if (got.kind === 'unknown') return false;
-      for (const { key, value, modifyIndex } of got.entries) {
-        const read = v.safeParse(record, jsonOf(value));
-        const id = key.slice(keyOf('').length);
-        if (!read.success || records?.isOurs('tokens', id, read.output) !== false) continue;
-        if (!counts(id, read.output) || now() >= read.output.expires) continue;
-        const done = await kv.put(key, textOf(id, read.output), { cas: modifyIndex });
+      for (const { id, found, index } of readable(got.entries)) {
+        if (records?.isOurs('tokens', id, found) !== false) continue;
+        if (!counts(id, found) || now() >= found.expires) continue;
+        const done = await kv.put(keyOf(id), textOf(id, found), { cas: index });
         if (done.kind !== 'ok') return false;
       }
       return true;
@@ -212,6 +199,17 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
   };
 }
 export type JoinTokens = ReturnType<typeof joinTokens>;
+
+/** Has this joiner taken it already, and may go on with it? Throws `token_used` or `token_expired`. */
+function hasTaken({ used, expires }: TokenRecord, joiner: Joiner, now: number): boolean {
+  const own = used?.node === joiner.node && used.key === joiner.key && !used.entered;
+  if (own && now - used.at <= REPEAT) return true;
+  if (used !== null)
+    throw refuse('token_used', `this join token was used already, by ${used.node} (${used.hostIp})`, ANOTHER);
+  if (now >= expires)
+    throw refuse('token_expired', `this join token ended at ${new Date(expires).toISOString()}`, ANOTHER);
+  return false;
+}
 
 function rowOf(
   id: string,

@@ -2,10 +2,12 @@
  * The trampoline behind a Unix socket, for callers that cannot gain privileges by a program (NoNewPrivileges), and so not by sudo. systemd
  * starts it anew for each connection, which is its standard input and output. Who calls is known by the socket: nobody else may open it.
  */
+
 import { Buffer } from 'node:buffer';
 import { readFileSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { Refusal } from './command.ts';
+import { messageOf } from './failure.ts';
 import { callOf, GREETING, Late, LONGEST } from './request.ts';
 import { type Root, realRoot } from './root.ts';
 import { FAILED, REFUSED, runTrampoline } from './run.ts';
@@ -53,7 +55,7 @@ export async function answerOne(caller: string, parts: AnswerParts): Promise<voi
     if (line === undefined) return;
     code = runTrampoline(callOf(line, parts.now()), as);
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     root.log({ time: new Date().toISOString(), outcome: 'refused', caller, call: [], why });
     stderr = `sudo_trampoline: refused: ${why}\n`;
     code = thrown instanceof Late ? FAILED : REFUSED;

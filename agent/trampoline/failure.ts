@@ -4,6 +4,10 @@ import type { Ran } from './root.ts';
 /** Undefined: done. A text: why not. */
 export type Failure = string | undefined;
 
+/** What a thrown value says. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);
+
 /** Undefined when it ended with 0, else what it said. */
 export function failureOf(ran: Ran): Failure {
   if (ran.code === 0) return undefined;

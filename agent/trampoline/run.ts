@@ -1,5 +1,7 @@
 /** The trampoline: the only place where root acts for the agent, by sudo or over a socket (answer.ts). Loads nothing but what lies in this folder. */
+
 import { type Command, commandOf, Refusal } from './command.ts';
+import { messageOf } from './failure.ts';
 import { perform } from './perform.ts';
 import { POLICY_FILE, type Policy, parsePolicy } from './policy.ts';
 import { type Root, realRoot } from './root.ts';
@@ -27,7 +29,7 @@ export function runTrampoline(argv: readonly string[], root: Root = realRoot()):
     const failure = perform(command, policy, root);
     return failure === undefined ? finish('done', DONE) : finish('failed', FAILED, failure);
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const why = messageOf(thrown);
     if (thrown instanceof Refusal || command === undefined) return finish('refused', REFUSED, why);
     return finish('failed', FAILED, why);
   }

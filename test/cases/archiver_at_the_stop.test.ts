@@ -87,7 +87,7 @@ if (asServerUser(import.meta.path)) {
         await eventually('all of it is archived', 60_000, () =>
           left.every((name) => archived().includes(name)),
         );
-        await eventually('the standby is back', 30_000, async () => (await s.pg.facts(1000)).streaming);
+        await eventually('the standby is back', 30_000, async () => (await s.pg.facts(10_000)).streaming);
       },
       120_000,
     );

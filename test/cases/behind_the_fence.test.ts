@@ -105,7 +105,7 @@ if (asServerUser(import.meta.path)) {
 
       expect(await s.pg.fence(10_000)).toEqual(done);
       for (const [name, client] of Object.entries(clients))
-        await eventually(`who is ${name} is shut out`, 20_000, () => client.closed);
+        await eventually(`who is ${name} is shut out`, 30_000, () => client.closed);
       expect(others.filter(({ pid, startTime }) => !alive(pid, startTime))).toEqual([]);
       expect(await s.sql('select 1 as i')).toEqual([{ i: 1 }]);
     } finally {

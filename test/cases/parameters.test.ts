@@ -158,13 +158,13 @@ if (asServerUser(import.meta.path)) {
     test('parameters that the server does not take do not keep a fence out of it', async () => {
       a = await group.server('a', { data: true, parameters: { work_mem: '5MB' } });
       expect(await a.pg.startPrimary(10_000)).toEqual(done);
-      expect(await a.pg.unfence(5000)).toEqual(done);
+      expect(await a.pg.unfence(20_000)).toEqual(done);
       const client = a.client();
       expect(await client`select 1 as one`).toMatchObject([{ one: 1 }]);
       const lines: string[] = [];
       const pg = restarted({ work_mem: '6MB', work_men: '1' }, lines);
       expect(await pg.rehearse()).toMatchObject({ kind: 'failed' });
-      expect(await pg.fence(5000)).toEqual(done);
+      expect(await pg.fence(20_000)).toEqual(done);
       await expect(client`select 1`).rejects.toThrow();
       // Nor from starting again.
       expect(await pg.stop('fast', 20_000, false)).toMatchObject({ kind: 'stopped' });

@@ -51,6 +51,6 @@ if (asServerUser(import.meta.path)) {
     await joinStandby(a, b);
     expect(await b.pg.rehearse()).toEqual(done);
     expect(await b.sql('show data_directory')).toMatchObject([{ data_directory: b.options.dataDir }]);
-    expect((await a.pg.facts(1000)).role).toBe('primary');
+    expect((await a.pg.facts(10_000)).role).toBe('primary');
   });
 }

@@ -46,7 +46,7 @@ if (asServerUser(import.meta.path)) {
       () => b.options.starter.pid() === null && lost === 1,
     );
     expect(await b.pg.startStandby(LONG)).toEqual(done);
-    await eventually('it streams', LONG, async () => (await b.pg.facts(1000)).streaming);
+    await eventually('it streams', LONG, async () => (await b.pg.facts(10_000)).streaming);
     expect(await b.sql('show max_connections')).toMatchObject([{ max_connections: '90' }]);
     await raised.close();
     expect(await a.pg.stop('fast', LONG, false)).toMatchObject({ kind: 'stopped' });

@@ -50,8 +50,8 @@ if (asServerUser(import.meta.path)) {
       await joinStandby(p, c);
       await p.sql('create table t (i int primary key); insert into t values (0)');
       for (const s of [b, c]) {
-        await eventually('the row is there', 20_000, async () => (await rows(s).catch(() => 0)) === 1);
-        expect(await s.pg.setUpstream(null, 5000)).toEqual(done);
+        await eventually('the row is there', 30_000, async () => (await rows(s).catch(() => 0)) === 1);
+        expect(await s.pg.setUpstream(null, 20_000)).toEqual(done);
       }
       await p.sql('insert into t select g from generate_series(1, 5000) g');
       const at = await b.pg.position(2000);
@@ -67,7 +67,7 @@ if (asServerUser(import.meta.path)) {
     afterAll(() => group.end());
 
     async function towards(s: TestServer) {
-      await eventually('settled', 20_000, async () => (await s.pg.position(1000))?.settled === true);
+      await eventually('settled', 30_000, async () => (await s.pg.position(10_000))?.settled === true);
       const at = await s.pg.position(1000);
       if (at === null) throw new Error('no position');
       return towardsHolder(at, await s.pg.history(at.timeline), taken(stood), null, []);
@@ -79,7 +79,7 @@ if (asServerUser(import.meta.path)) {
     });
 
     test('is served up to the fork when it is made to follow, and confirms nothing by what the driver reports', async () => {
-      expect(await p.pg.setUpstream(b.upstream, 5000)).toEqual(done);
+      expect(await p.pg.setUpstream(b.upstream, 20_000)).toEqual(done);
       const seen: WalSender[] = [];
       await eventually('it seems to have flushed more than it was sent', 30_000, async () => {
         for (const sender of (await b.pg.replication(1000))?.senders ?? []) seen.push(sender);
@@ -88,13 +88,13 @@ if (asServerUser(import.meta.path)) {
       expect(seen.map(confirmedBy).filter((lsn) => lsn !== null)).toEqual([]);
       expect(await rows(b)).toBe(1);
       expect(await rows(p)).toBe(5001);
-      expect(await p.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await p.pg.setUpstream(null, 20_000)).toEqual(done);
     });
 
     test('one that is not ahead follows, and is believed', async () => {
-      expect(await c.pg.setUpstream(b.upstream, 5000)).toEqual(done);
+      expect(await c.pg.setUpstream(b.upstream, 20_000)).toEqual(done);
       await b.sql('insert into t values (-1)');
-      await eventually('c confirms', 20_000, async () => {
+      await eventually('c confirms', 30_000, async () => {
         const now = await b.pg.replication(1000);
         return now?.senders.some((s) => (confirmedBy(s) ?? 0n) >= now.insert) === true;
       });

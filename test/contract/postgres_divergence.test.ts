@@ -56,13 +56,17 @@ if (asServerUser(import.meta.path)) {
       b = await group.server('b');
       c = await group.server('c');
       d = await group.server('d');
-      expect(await p.pg.startPrimary(5000)).toEqual(done);
+      expect(await p.pg.startPrimary(20_000)).toEqual(done);
       expect(await p.pg.ensureReplicationRole(2000)).toEqual(done);
       for (const s of [b, c, d]) await joinStandby(p, s);
       await p.sql('create table t (i int primary key); insert into t values (1)');
       for (const s of [b, c, d]) {
-        await eventually('the row is there', 3000, async () => (await rows(s).catch(() => [])).length === 1);
-        expect(await s.pg.setUpstream(null, 2000)).toEqual(done);
+        await eventually(
+          'the row is there',
+          30_000,
+          async () => (await rows(s).catch(() => [])).length === 1,
+        );
+        expect(await s.pg.setUpstream(null, 20_000)).toEqual(done);
       }
     });
     afterAll(() => group.end());
@@ -71,7 +75,7 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.reserveTimelines(4)).toEqual(done);
       expect(existsSync(historyFile(b, 3))).toBe(true);
       expect(await b.pg.stop('immediate', 5000, true)).toMatchObject({ kind: 'stopped' });
-      expect(await b.pg.startStandby(5000)).toEqual(done);
+      expect(await b.pg.startStandby(20_000)).toEqual(done);
       expect(existsSync(historyFile(b, 2))).toBe(false);
     });
 
@@ -89,7 +93,7 @@ if (asServerUser(import.meta.path)) {
       await new Promise((r) => setTimeout(r, 1500));
       expect(await b.pg.facts(300)).toMatchObject({ process: 'running', accepting: false });
       expect(await b.pg.stop('immediate', 5000, true)).toMatchObject({ kind: 'stopped' });
-      expect(await b.pg.startStandby(5000)).toEqual(done);
+      expect(await b.pg.startStandby(20_000)).toEqual(done);
     });
 
     test('a promotion takes the number asked for, and its history names real ancestors only', async () => {
@@ -98,9 +102,9 @@ if (asServerUser(import.meta.path)) {
       await c.sql('insert into t values (999)');
       // The elected one keeps clear of every number given away before: 2 and 3.
       await p.sql('insert into t values (2)');
-      expect(await b.pg.setUpstream(p.upstream, 1000)).toEqual(done);
-      await eventually('b caught up', 3000, async () => (await rows(b)).length === 2);
-      expect(await b.pg.setUpstream(null, 2000)).toEqual(done);
+      expect(await b.pg.setUpstream(p.upstream, 20_000)).toEqual(done);
+      await eventually('b caught up', 30_000, async () => (await rows(b)).length === 2);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       expect(await b.pg.reserveTimelines(4)).toEqual(done);
       expect(await b.pg.promote(5000)).toMatchObject({ kind: 'done', timeline: 4 });
       const history = await b.pg.history(4);
@@ -112,24 +116,24 @@ if (asServerUser(import.meta.path)) {
       expect(await compare(d, b)).toEqual({ kind: 'contained' });
       expect(await b.pg.ensureSlots(['p', 'c', 'd'], 2000)).toEqual(done);
       const began = performance.now();
-      expect(await d.pg.setUpstream(b.upstream, 1000)).toEqual(done);
-      await eventually('d is on 4', 5000, async () => (await d.pg.position(500))?.timeline === 4);
+      expect(await d.pg.setUpstream(b.upstream, 20_000)).toEqual(done);
+      await eventually('d is on 4', 30_000, async () => (await d.pg.position(10_000))?.timeline === 4);
       console.log(`followed 1 to 4 in ${(performance.now() - began).toFixed(0)} ms`);
-      await eventually('d has the rows', 2000, async () => (await rows(d)).length === 3);
+      await eventually('d has the rows', 30_000, async () => (await rows(d)).length === 3);
       expect(readFileSync(historyFile(d, 3), 'utf8')).toMatch(/^#/);
       expect(await d.pg.stop('immediate', 5000, true)).toMatchObject({ kind: 'stopped' });
-      expect(await d.pg.startStandby(5000)).toEqual(done);
-      await eventually('d streams again', 5000, async () => (await d.pg.facts(500)).streaming);
-      expect((await d.pg.position(500))?.timeline).toBe(4);
+      expect(await d.pg.startStandby(20_000)).toEqual(done);
+      await eventually('d streams again', 30_000, async () => (await d.pg.facts(10_000)).streaming);
+      expect((await d.pg.position(10_000))?.timeline).toBe(4);
     });
 
     test('a crashed primary comes up as a cut standby on its own branch, and is found diverged', async () => {
       await p.sql('insert into t values (777)');
       await p.sql('create database other');
       process.kill(p.options.starter.pid() ?? 0, 'SIGKILL');
-      expect(await p.pg.setUpstream(null, 1000)).toEqual(done);
+      expect(await p.pg.setUpstream(null, 20_000)).toEqual(done);
       expect(await p.pg.startStandby(10_000)).toEqual(done);
-      await eventually('settled', 3000, async () => (await p.pg.position(500))?.settled === true);
+      await eventually('settled', 30_000, async () => (await p.pg.position(10_000))?.settled === true);
       expect(await rows(p)).toContain(777);
       const result = await compare(p, b);
       const left = (await b.pg.history(4))?.[0];
@@ -185,10 +189,10 @@ if (asServerUser(import.meta.path)) {
       expect(steps).toContain('rewind');
       expect(existsSync(join(p.options.dataDir, 'standby.signal'))).toBe(true);
       await p.pg.setIdentity('p_c2');
-      expect(await p.pg.setUpstream(b.upstream, 1000)).toEqual(done);
-      expect(await p.pg.startStandby(5000)).toEqual(done);
-      await eventually('p streams', 5000, async () => (await p.pg.facts(500)).streaming);
-      await eventually('p has the rows', 2000, async () => (await rows(p)).length === 3);
+      expect(await p.pg.setUpstream(b.upstream, 20_000)).toEqual(done);
+      expect(await p.pg.startStandby(20_000)).toEqual(done);
+      await eventually('p streams', 30_000, async () => (await p.pg.facts(10_000)).streaming);
+      await eventually('p has the rows', 30_000, async () => (await rows(p)).length === 3);
       expect(await rows(p)).toEqual([1, 2, 3]);
       expect(await p.sql("select 1 from pg_database where datname = 'other'")).toEqual([]);
     });
@@ -198,12 +202,12 @@ if (asServerUser(import.meta.path)) {
       expect(await c.pg.stop('fast', 5000, true)).toMatchObject({ kind: 'stopped', clean: true });
       expect(await c.pg.rewind(b.upstream, quiet, none)).toEqual(done);
       await c.pg.setIdentity('c_c2');
-      expect(await c.pg.setUpstream(b.upstream, 1000)).toEqual(done);
-      expect(await c.pg.startStandby(5000)).toEqual(done);
-      await eventually('c streams', 5000, async () => (await c.pg.facts(500)).streaming);
-      await eventually('c has the rows', 2000, async () => (await rows(c)).length === 3);
+      expect(await c.pg.setUpstream(b.upstream, 20_000)).toEqual(done);
+      expect(await c.pg.startStandby(20_000)).toEqual(done);
+      await eventually('c streams', 30_000, async () => (await c.pg.facts(10_000)).streaming);
+      await eventually('c has the rows', 30_000, async () => (await rows(c)).length === 3);
       expect(await rows(c)).toEqual([1, 2, 3]);
-      expect((await c.pg.position(500))?.timeline).toBe(4);
+      expect((await c.pg.position(10_000))?.timeline).toBe(4);
     });
 
     test('a rewind in which a crashed server was not brought down cleanly is refused', async () => {
@@ -212,18 +216,18 @@ if (asServerUser(import.meta.path)) {
         kind: 'failed',
         why: expect.stringContaining('not stopped cleanly'),
       });
-      expect(await d.pg.startStandby(5000)).toEqual(done);
+      expect(await d.pg.startStandby(20_000)).toEqual(done);
     });
 
     test('a standby that is ahead of the fork is a case for a rewind too', async () => {
       // d gets a row that p, promoted from a cut before, never had.
-      expect(await p.pg.setUpstream(null, 2000)).toEqual(done);
-      await eventually('d streams', 5000, async () => (await d.pg.facts(500)).streaming);
+      expect(await p.pg.setUpstream(null, 20_000)).toEqual(done);
+      await eventually('d streams', 30_000, async () => (await d.pg.facts(10_000)).streaming);
       await b.sql('insert into t values (888)');
-      await eventually('d has it', 2000, async () => (await rows(d)).includes(888));
-      await eventually('c has it', 2000, async () => (await rows(c)).includes(888));
+      await eventually('d has it', 30_000, async () => (await rows(d)).includes(888));
+      await eventually('c has it', 30_000, async () => (await rows(c)).includes(888));
       expect(await b.pg.stop('immediate', 5000, true)).toMatchObject({ kind: 'stopped' });
-      expect(await d.pg.setUpstream(null, 2000)).toEqual(done);
+      expect(await d.pg.setUpstream(null, 20_000)).toEqual(done);
       expect(await p.pg.reserveTimelines(5)).toEqual(done);
       expect(await p.pg.promote(5000)).toMatchObject({ kind: 'done', timeline: 5 });
       expect(await compare(d, p)).toMatchObject({ kind: 'diverged', fork: { tli: 4 } });
@@ -231,9 +235,9 @@ if (asServerUser(import.meta.path)) {
       expect(await d.pg.rewind(p.upstream, quiet, none)).toEqual(done);
       await d.pg.setIdentity('d_c2');
       expect(await p.pg.ensureSlots(['b', 'c', 'd'], 2000)).toEqual(done);
-      expect(await d.pg.setUpstream(p.upstream, 1000)).toEqual(done);
-      expect(await d.pg.startStandby(5000)).toEqual(done);
-      await eventually('d streams', 5000, async () => (await d.pg.facts(500)).streaming);
+      expect(await d.pg.setUpstream(p.upstream, 20_000)).toEqual(done);
+      expect(await d.pg.startStandby(20_000)).toEqual(done);
+      await eventually('d streams', 30_000, async () => (await d.pg.facts(10_000)).streaming);
       expect(await rows(d)).toEqual([1, 2, 3]);
       expect(control(d).walLogHints).toBe(true);
     });
@@ -241,14 +245,14 @@ if (asServerUser(import.meta.path)) {
     test('a rewind that broke off half-way leaves broken data, and a clone mends it, the old kept beside', async () => {
       expect(await c.pg.stop('fast', 5000, true)).toMatchObject({ kind: 'stopped', clean: true });
       writeFileSync(join(c.options.confDir, 'half_rewound'), 'test\n');
-      expect((await c.pg.facts(500)).data).toBe('broken');
+      expect((await c.pg.facts(10_000)).data).toBe('broken');
       expect((await c.pg.startStandby(1000)).kind).toBe('failed');
       expect(await c.pg.basebackup(p.upstream, quiet, none)).toEqual(done);
-      expect((await c.pg.facts(500)).data).toBe('ok');
+      expect((await c.pg.facts(10_000)).data).toBe('ok');
       expect(existsSync(`${c.options.dataDir}.replaced/PG_VERSION`)).toBe(true);
-      expect(await c.pg.setUpstream(p.upstream, 1000)).toEqual(done);
-      expect(await c.pg.startStandby(5000)).toEqual(done);
-      await eventually('c streams', 5000, async () => (await c.pg.facts(500)).streaming);
+      expect(await c.pg.setUpstream(p.upstream, 20_000)).toEqual(done);
+      expect(await c.pg.startStandby(20_000)).toEqual(done);
+      await eventually('c streams', 30_000, async () => (await c.pg.facts(10_000)).streaming);
       rmSync(`${c.options.dataDir}.replaced`, { recursive: true });
     });
   });

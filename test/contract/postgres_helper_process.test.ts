@@ -79,11 +79,11 @@ if (asServerUser(import.meta.path)) {
       await start(a);
       expect(await agent.facts(2000)).toMatchObject({ process: 'running', accepting: true, role: 'primary' });
       expect(serverProcesses(a.options.dataDir)[0]?.pid).toBe(pid);
-      expect(await agent.setUpstream(null, 2000)).toEqual(done);
+      expect(await agent.setUpstream(null, 20_000)).toEqual(done);
     });
 
     test('frozen it makes facts unknown in time, and what it was told meanwhile is not done when it thaws', async () => {
-      expect(await agent.fence(2000)).toEqual(done);
+      expect(await agent.fence(20_000)).toEqual(done);
       helper.kill('SIGSTOP');
       const [seen, took] = await timed(agent.facts(200));
       expect(seen).toEqual(unknownFacts);
@@ -93,7 +93,7 @@ if (asServerUser(import.meta.path)) {
       const copy = agent.saveDivergence({ epoch: 2, fork: null, reason: 'test' });
       expect(await copy).toMatchObject({ kind: 'failed' });
       helper.kill('SIGCONT');
-      await eventually('it answers again', 5000, async () => (await agent.facts(500)).accepting);
+      await eventually('it answers again', 30_000, async () => (await agent.facts(500)).accepting);
       expect((await agent.facts(500)).fenced).toBe(true);
       await expect(a.client()`select 1`).rejects.toThrow(/pg_hba/);
     });
@@ -106,7 +106,7 @@ if (asServerUser(import.meta.path)) {
         const stop = new AbortController();
         let began = false;
         const copy = first.basebackup(a.upstream, () => (began = true), stop.signal);
-        await eventually('the copy runs', 5000, () => began);
+        await eventually('the copy runs', 30_000, () => began);
         stop.abort(DETACH);
         await first.close();
         expect(await copy).toMatchObject({ kind: 'failed' });
@@ -118,7 +118,7 @@ if (asServerUser(import.meta.path)) {
         expect(outcome).toEqual(done);
         console.log(`joined a running copy: ${took.toFixed(0)} ms`);
         expect(a.log().match(/command: BASE_BACKUP/g) ?? []).toHaveLength(1);
-        expect(await second.setUpstream(a.upstream, 2000)).toEqual(done);
+        expect(await second.setUpstream(a.upstream, 20_000)).toEqual(done);
         expect(await second.startStandby(10_000)).toEqual(done);
         expect(await second.wipe()).toEqual(done);
         expect(await second.inspect()).toEqual({ empty: true, version: null, systemId: null });

@@ -51,7 +51,7 @@ function hanging(path: string) {
   return {
     /** Somebody hangs on it. */
     hangs: () =>
-      eventually('somebody reads it', 10_000, () => {
+      eventually('somebody reads it', 30_000, () => {
         fd ??= open(now);
         return fd !== null;
       }),
@@ -94,12 +94,12 @@ if (asServerUser(import.meta.path)) {
 
   describe('to follow, hanging on a file in pg_wal', () => {
     test('and given up at its deadline, is void once the voter cut itself', async () => {
-      expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       const file = hanging(history());
       const follow = b.pg.setUpstream(a.upstream, 700);
       await file.hangs();
       expect(await follow).toMatchObject(failed);
-      expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       file.letGo();
       await cutStays();
       rmSync(history(), { force: true });
@@ -119,7 +119,7 @@ if (asServerUser(import.meta.path)) {
       const file = hanging(history());
       const follow = b.pg.setUpstream(a.upstream, 30_000);
       await file.hangs();
-      expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       file.letGo();
       expect(await follow).toMatchObject({ kind: 'failed', why: expect.stringContaining('later') });
       await cutStays();
@@ -130,7 +130,7 @@ if (asServerUser(import.meta.path)) {
       const file = hanging(history());
       const follow = b.pg.setUpstream(a.upstream, 30_000);
       await file.hangs();
-      expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       expect(await b.pg.reserveTimelines(4)).toEqual(done);
       file.letGo('# reserved\n');
       expect(await follow).toMatchObject(failed);
@@ -179,7 +179,7 @@ if (asServerUser(import.meta.path)) {
 
     test('is possible again afterwards', async () => {
       expect(await b.pg.setUpstream(a.upstream, 10_000)).toEqual(done);
-      await eventually('streaming', 10_000, async () => (await b.pg.facts(1000)).streaming);
+      await eventually('streaming', 30_000, async () => (await b.pg.facts(10_000)).streaming);
     });
   });
 
@@ -192,19 +192,19 @@ if (asServerUser(import.meta.path)) {
     };
 
     test('does not come about after a cut', async () => {
-      expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       const pid = await startup();
       process.kill(pid, 'SIGSTOP');
       try {
         const promotion = b.pg.promote(10_000);
-        await eventually('it is asked for', 8000, () => existsSync(join(b.options.dataDir, 'promote')));
-        expect(await b.pg.setUpstream(null, 5000)).toEqual(done);
+        await eventually('it is asked for', 30_000, () => existsSync(join(b.options.dataDir, 'promote')));
+        expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
         process.kill(pid, 'SIGCONT');
         expect(await promotion).toMatchObject(failed);
       } finally {
         process.kill(pid, 'SIGCONT');
       }
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('does not come about after its deadline', async () => {
@@ -216,7 +216,7 @@ if (asServerUser(import.meta.path)) {
         process.kill(pid, 'SIGCONT');
       }
       await moment();
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('does not come about by a backend that hung meanwhile', async () => {
@@ -230,7 +230,7 @@ if (asServerUser(import.meta.path)) {
         process.kill(Number(kept?.pid), 'SIGCONT');
       }
       await moment();
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('is refused by the server itself without its pass, with that of another, and too late', async () => {
@@ -244,7 +244,7 @@ if (asServerUser(import.meta.path)) {
       expect(await ask('y', Date.now() / 1000 - 1)).toEqual({ ok: false });
       rmSync(path);
       await moment();
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('that a killed driver left is taken back by the next one', async () => {
@@ -261,19 +261,19 @@ if (asServerUser(import.meta.path)) {
         process.kill(pid, 'SIGCONT');
       }
       await moment();
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('that is stopped leaves a standby', async () => {
       const pid = await startup();
       process.kill(pid, 'SIGSTOP');
       const promotion = b.pg.promote(20_000);
-      await eventually('it is asked for', 8000, () => existsSync(join(b.options.dataDir, 'promote')));
+      await eventually('it is asked for', 30_000, () => existsSync(join(b.options.dataDir, 'promote')));
       expect(await b.pg.stop('immediate', 1500, true)).toMatchObject({ kind: 'stopped' });
       expect(await promotion).toMatchObject(failed);
       expect(await b.pg.startStandby(20_000)).toEqual(done);
       await moment();
-      expect(await b.pg.facts(2000)).toMatchObject({ role: 'standby' });
+      expect(await b.pg.facts(10_000)).toMatchObject({ role: 'standby' });
     });
 
     test('is asked for anew and done', async () => {
@@ -317,7 +317,7 @@ if (asServerUser(import.meta.path)) {
       expect(await fence).toEqual(done);
       expect(await unfence).toMatchObject(failed);
       expect(await clients()).toBe('refused');
-      expect((await c.pg.facts(2000)).fenced).toBe(true);
+      expect((await c.pg.facts(10_000)).fenced).toBe(true);
     });
 
     test('nor after the deadline alone', async () => {
@@ -344,7 +344,7 @@ if (asServerUser(import.meta.path)) {
       file.letGo(open);
       expect(await first).toMatchObject(failed);
       expect(await later).toEqual(done);
-      expect((await c.pg.facts(2000)).syncList).toEqual({ k: 1, names: ['y_c1'] });
+      expect((await c.pg.facts(10_000)).syncList).toEqual({ k: 1, names: ['y_c1'] });
     });
 
     test('a list of voters is not written after its deadline', async () => {
@@ -356,7 +356,7 @@ if (asServerUser(import.meta.path)) {
       file.letGo(open);
       expect(await first).toMatchObject(failed);
       await moment();
-      expect((await c.pg.facts(2000)).syncList).toEqual({ k: 1, names: ['y_c1'] });
+      expect((await c.pg.facts(10_000)).syncList).toEqual({ k: 1, names: ['y_c1'] });
     });
 
     test('a start as primary that hangs past its deadline leaves a standby, and starts nothing', async () => {

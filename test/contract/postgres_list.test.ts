@@ -33,7 +33,7 @@ if (asServerUser(import.meta.path)) {
       group = createGroup('pg-list');
       a = await group.server('a', { data: true });
       b = await group.server('b', {});
-      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.startPrimary(20_000)).toEqual(done);
       expect(await a.pg.ensureReplicationRole(2000)).toEqual(done);
       await a.sql('create table t (i int primary key)');
       await joinStandby(a, b);
@@ -43,8 +43,8 @@ if (asServerUser(import.meta.path)) {
     test('a standby that carries one from its start on sets another without a checkpoint of its own', async () => {
       expect((await b.pg.stop('fast', 5000, true)).kind).toBe('stopped');
       expect(await b.pg.setSyncList({ names: ['a_c1'], k: 1 }, 2000)).toEqual(done);
-      expect(await b.pg.startStandby(5000)).toEqual(done);
-      expect((await b.pg.facts(500)).syncList).toEqual({ names: ['a_c1'], k: 1 });
+      expect(await b.pg.startStandby(20_000)).toEqual(done);
+      expect((await b.pg.facts(10_000)).syncList).toEqual({ names: ['a_c1'], k: 1 });
       // Without it a restartpoint would have nothing to do, and show nothing.
       await a.sql('checkpoint');
       const before = await checkpoints(b);
@@ -55,15 +55,15 @@ if (asServerUser(import.meta.path)) {
     test('commits of a primary wait for it from its start on', async () => {
       expect((await a.pg.stop('fast', 5000, false)).kind).toBe('stopped');
       expect(await a.pg.setSyncList({ names: ['nobody'], k: 1 }, 2000)).toEqual(done);
-      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.startPrimary(20_000)).toEqual(done);
       expect(await a.pg.setSyncList({ names: ['nobody'], k: 1 }, 2000)).toEqual(done);
-      expect(await a.pg.unfence(1000)).toEqual(done);
+      expect(await a.pg.unfence(20_000)).toEqual(done);
       const client = a.client();
       const pending = client`insert into t values (1)`.then(
         () => 'acknowledged',
         (error: Error) => error.message,
       );
-      await eventually('the commit waits', 2000, async () => (await waiting(a)) === 1);
+      await eventually('the commit waits', 30_000, async () => (await waiting(a)) === 1);
       expect(await a.pg.setSyncList(null, 5000)).toEqual(done);
       expect(await pending).toBe('acknowledged');
     });

@@ -173,16 +173,16 @@ if (asServerUser(import.meta.path)) {
       await a.sql('create table only_on_a (i int)');
       expect((await b.pg.stop('fast', 20_000, true)).kind).toBe('stopped');
       expect(await b.pg.rewind(a.upstream, () => {}, signal)).toEqual(done);
-      expect(await b.pg.setUpstream(a.upstream, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(a.upstream, 20_000)).toEqual(done);
       expect(await b.pg.startStandby(20_000)).toEqual(done);
       const has = async () =>
         (await b.sql("select 1 from pg_tables where tablename = 'only_on_a'")).length === 1;
       await eventually('b has what a wrote', 30_000, has);
       expect((await b.pg.stop('fast', 20_000, true)).kind).toBe('stopped');
       expect(await b.pg.basebackup(a.upstream, () => {}, signal)).toEqual(done);
-      expect(await b.pg.setUpstream(a.upstream, 5000)).toEqual(done);
+      expect(await b.pg.setUpstream(a.upstream, 20_000)).toEqual(done);
       expect(await b.pg.startStandby(20_000)).toEqual(done);
-      await eventually('b streams', 30_000, async () => (await b.pg.facts(1000)).streaming);
+      await eventually('b streams', 30_000, async () => (await b.pg.facts(10_000)).streaming);
     });
 
     test('a member of before is let in until it says that it has moved; then its old name is nobody', async () => {
@@ -192,7 +192,7 @@ if (asServerUser(import.meta.path)) {
         b: withState(record('b', false), state('shared')),
       });
       expect(await set(a, own.a.postgres, before)).toEqual(done);
-      const streams = async () => (await b.pg.facts(1000)).streaming;
+      const streams = async () => (await b.pg.facts(10_000)).streaming;
       const shown = async (name: string) =>
         (await a.sql(`select 1 from pg_stat_ssl where client_dn = '/CN=${name}'`)).length > 0;
       expect(await set(b, old.b.postgres, before)).toEqual(done);

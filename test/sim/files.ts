@@ -39,7 +39,7 @@ export function startFiles(world: World): void {
   world.scheduler.after(TICK, tick);
 }
 
-/** What an operator asks for is not done without the files (DESIGN 10). */
+/** What an operator asks for is not done without the files (CONTRACTS 10). */
 export function missedFiles(world: World, from: SimNode, given: LeaseRecord): string | null {
   const target = world.node(given.holder)?.files;
   if (target === undefined || !target.enabled || !given.reason.startsWith('switchover to ')) return null;

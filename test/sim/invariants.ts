@@ -1,5 +1,5 @@
 /**
- * What must hold at every moment (DESIGN 6), judged from outside with true time and complete knowledge. Violations are
+ * What must hold at every moment (CONTRACTS 6), judged from outside with true time and complete knowledge. Violations are
  * collected, not thrown: the run stops after the event that caused one.
  */
 import {

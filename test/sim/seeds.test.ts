@@ -18,7 +18,7 @@ function story(seed: number): string {
 test('the same seed tells the same story, to the last event', () => {
   for (const seed of [11, 12, 13]) expect(story(seed)).toBe(story(seed));
   expect(story(11)).not.toBe(story(12));
-}, 30_000);
+}, 120_000);
 
 test('a trace changes nothing', () => {
   const seed = 21;
@@ -43,4 +43,4 @@ test(`every invariant holds in ${SEEDS} seeds of 10 virtual minutes`, async () =
   expect(sum((r) => r.stats.takeovers)).toBeGreaterThan(5 * SEEDS);
   expect(sum((r) => r.stats.handovers)).toBeGreaterThan(2 * SEEDS);
   expect(sum((r) => r.stats.acknowledged)).toBeGreaterThan(500 * SEEDS);
-}, 1_500_000);
+}, 3_000_000);

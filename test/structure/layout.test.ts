@@ -4,8 +4,11 @@ import { root } from './files.ts';
 
 const top = [
   '.ci',
+  '.editorconfig',
+  '.github',
   '.gitignore',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'LICENSE',
   'README.md',
   'agent',

@@ -1,5 +1,5 @@
 /**
- * A renewal passed on to what closes by itself (DESIGN 5: the kernel lease). Where that cannot be reached, clients are
+ * A renewal passed on to what closes by itself (CONTRACTS 5: the kernel lease). Where that cannot be reached, clients are
  * shut out when its time is over, whatever this agent believes: then it is a holder that is not open.
  */
 import type { NodeContext } from '../node.ts';

@@ -1,5 +1,5 @@
 /**
- * Failsafe (DESIGN 8, PROTOCOL G): Consul does not answer, but every member's agent does, and none of them is after the
+ * Failsafe (CONTRACTS 8, PROTOCOL G): Consul does not answer, but every member's agent does, and none of them is after the
  * lease. Each acknowledgement restarts that member's own challenger clock, so the holder's right may run on from before
  * it asked. Nothing else is possible meanwhile: no voter list is loosened, no role changes, nothing is started writable.
  */

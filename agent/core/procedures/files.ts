@@ -1,4 +1,4 @@
-/** What the role wants of the replicated files (DESIGN 10). Nothing waits for them longer than the bound that it names. */
+/** What the role wants of the replicated files (CONTRACTS 10). Nothing waits for them longer than the bound that it names. */
 import { following, leading } from '../files_due.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';

@@ -1,4 +1,4 @@
-/** The operator's hooks that come after the fact (DESIGN 8): run in order, beside everything else, so nothing waits for them. */
+/** The operator's hooks that come after the fact (CONTRACTS 8): run in order, beside everything else, so nothing waits for them. */
 import type { HookPhase, NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 

@@ -1,4 +1,4 @@
-/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, DESIGN 12). */
+/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, CONTRACTS 12). */
 import { refresh } from '../lease.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';

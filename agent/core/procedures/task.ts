@@ -1,5 +1,5 @@
 /**
- * The one long task (DESIGN 6): a copy of the database may take hours, so it runs beside main, which goes on looking,
+ * The one long task (CONTRACTS 6): a copy of the database may take hours, so it runs beside main, which goes on looking,
  * publishes that it runs, and cancels it when its source is no longer the active.
  */
 import type { NodeContext } from '../node.ts';

@@ -82,7 +82,7 @@ export function consulUnit(config: Config): string {
       ['ExecReload', '/bin/kill -HUP $MAINPID'],
       // The whole line is the folder: no quotes.
       ['WorkingDirectory', `-${literal(config.consul.data_dir)}`],
-      // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F).
+      // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F.6).
       ['Restart', 'no'],
       // SIGTERM leaves nothing: leave_on_terminate is off.
       ['KillSignal', 'SIGTERM'],

@@ -1,22 +1,21 @@
 /** This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and when it is ready. */
+
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBind, hostPort, localConsulUrl, type NodeConfig } from '../../config/index.ts';
 import { type ConsulAdmin, createConsulAdmin } from '../../consul/admin.ts';
 import { AgentError } from '../../errors.ts';
+import { until } from '../../platform/clock.ts';
 import { makeDir, writeDurably } from '../../platform/files.ts';
 import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
+import { keepRunning } from '../services/keep_running.ts';
 import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig, renderServerConfig } from './config.ts';
-import { hasLeader, waitFor } from './wait.ts';
 
 /** On a VM; its ExecStart is the command below. */
 export const CONSUL_UNIT = 'cloudify-consul.service';
-
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 10_000;
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;
@@ -43,6 +42,9 @@ export type ConsulServer = {
   /** Stops it and removes its data and configuration: for a join that is undone. */
   wipe(): Promise<void>;
 };
+
+const hasLeader = (answer: { kind: string; value?: string | undefined }): boolean =>
+  answer.kind === 'ok' && answer.value !== undefined && answer.value !== '';
 
 /** `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
 export function createConsulServer(
@@ -80,25 +82,19 @@ export function createConsulServer(
   let wanted = false;
   /** It has taken part: without its data it must not come back by itself. */
   let member = false;
-  let pause = FIRST_PAUSE;
-  // A Consul that ended by itself is started again, ever more slowly when it does not stay.
-  driver.onExit((exit) => {
-    if (exit.name !== unit.name || exit.expected || !wanted) return;
-    setTimeout(() => {
-      if (wanted && (!member || hasData())) void driver.start(unit).catch(() => {});
-    }, pause);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
-    setTimeout(() => {
-      pause = FIRST_PAUSE;
-    }, LONGEST_PAUSE * 2).unref();
+  keepRunning(driver, unit, {
+    firstPause: 100,
+    wanted: () => wanted,
+    start: async () => {
+      if (!member || hasData()) await driver.start(unit);
+    },
   });
 
-  const wait = (ms: number, what: () => Promise<boolean>, code: string, message: string) =>
-    waitFor(ms, what, {
-      code,
-      message,
-      hint: `see the log of consul, and that ${consulBind(config)} is reachable`,
-    });
+  const wait = async (ms: number, what: () => Promise<boolean>, code: string, message: string) => {
+    if (await until(what, { timeout: ms, every: 100 })) return;
+    const hint = `see the log of consul, and that ${consulBind(config)} is reachable`;
+    throw new AgentError({ class: 'transient', code, message, hint });
+  };
 
   let joined: readonly string[] = [];
   function configure(): void {

@@ -1,4 +1,4 @@
-/** Copies of what a revert or the new active's override is about to replace (DESIGN 12), and reports of what never came. */
+/** Copies of what a revert or the new active's override is about to replace (CONTRACTS 12), and reports of what never came. */
 import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import {

@@ -2,7 +2,9 @@
  * The fence of a manager's VM: PostgreSQL's own (pg_hba, sessions ended) and the kernel lease. Either alone keeps clients
  * out; both are always attempted.
  */
+
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { KernelLease } from './kernel_lease.ts';
 
@@ -26,7 +28,7 @@ const RESETTING = 200;
 
 const failed = (why: string): Outcome => ({ kind: 'failed', why });
 const caught = (work: Promise<Outcome>): Promise<Outcome> =>
-  work.catch((thrown) => failed(thrown instanceof Error ? thrown.message : String(thrown)));
+  work.catch((thrown) => failed(messageOf(thrown)));
 
 /** Where there is no firewall (dev cluster): PostgreSQL's own fence alone. `now`: the clock of `until`. */
 export function serverFence(server: ServerFence, now: () => number): Fence {

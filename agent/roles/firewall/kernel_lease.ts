@@ -1,7 +1,7 @@
 /** The agent's end of the kernel lease: says until when client ports may stay open. The helper's root process does it. */
-import { connect, type Socket } from 'node:net';
 import type { Outcome } from '../../core/postgres.ts';
 import { boottime } from '../../platform/boottime.ts';
+import { type HelperLink, helperLink } from './helper_link.ts';
 
 export interface KernelLease {
   /**
@@ -37,8 +37,6 @@ export interface KernelLeaseOptions {
 const DEADLINE = 200;
 /** A helper that is restarted is back by then, ms. */
 const RESTART = 2000;
-/** Between attempts to reach a helper that is not there, ms. */
-const AGAIN = 25;
 /** A helper that hung up on `limit` may be an older one, which knows no such order: it is not told again for so long, ms. */
 const OLDER = 60_000;
 /** What opens nothing waits so long for a helper that is being restarted as well: less than a retry period, ms. */
@@ -49,164 +47,139 @@ const TOO_FAR = 'refused: too far ahead';
 const failed = (why: string): Outcome => ({ kind: 'failed', why: `kernel lease: ${why}` });
 const DONE: Outcome = { kind: 'done' };
 
-export function createKernelLease(options: KernelLeaseOptions): KernelLease {
-  const {
-    socketPath,
-    longest = Number.POSITIVE_INFINITY,
-    now = () => performance.now(),
-    boottime: boot = boottime,
-  } = options;
-  let socket: Socket | null = null;
-  let waiting: ((reply: string | null) => void)[] = [];
+export const createKernelLease = (options: KernelLeaseOptions): KernelLease => new SocketLease(options);
+
+class SocketLease implements KernelLease {
+  readonly #longest: number;
+  readonly #now: () => number;
+  readonly #boottime: () => number;
+  readonly #link: HelperLink;
   /** What the helper must know as long as it lasts. */
-  let told = 0;
+  #told = 0;
   /** In which word: what was not to open anything does not when it is said again. */
-  let telling: Word = 'renew';
-  let disposed = false;
+  #telling: Word = 'renew';
   /** The cluster's deadline; what the helper was told of it on this connection; what it answered that is in force. */
-  let wished = Number.POSITIVE_INFINITY;
-  let limited: number | null = null;
-  let allowed = Number.POSITIVE_INFINITY;
-  let lowered = false;
-  let limiting = false;
-  let olderUntil = Number.NEGATIVE_INFINITY;
-  let nextPiece: ReturnType<typeof setTimeout> | undefined;
+  #wished = Number.POSITIVE_INFINITY;
+  #limited: number | null = null;
+  #allowed = Number.POSITIVE_INFINITY;
+  #lowered = false;
+  #limiting = false;
+  #olderUntil = Number.NEGATIVE_INFINITY;
+  #nextPiece: ReturnType<typeof setTimeout> | undefined;
 
-  function connected(): Socket {
-    if (socket !== null) return socket;
-    const made = connect(socketPath);
-    let rest = '';
-    made.on('error', () => {});
-    made.on('data', (chunk) => {
-      rest += chunk.toString();
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) waiting.shift()?.(line);
-    });
-    made.on('close', () => {
-      if (socket !== made) return;
-      lost();
-      // Its successor knows only what was written down; an unheard renewal of ours would pass for none.
-      if (!disposed && told > now()) void tell(telling, told, Math.min(told - now(), RESTART));
-    });
-    made.unref?.();
-    socket = made;
-    return made;
-  }
-
-  function lost(): void {
-    socket?.destroy();
-    socket = null;
-    limited = null;
-    // Whatever calls next must know already.
-    if (limiting) olderUntil = now() + OLDER;
-    limiting = false;
-    const all = waiting;
-    waiting = [];
-    for (const settle of all) settle(null);
-  }
-
-  /** One order on the connection; null: no reply. Its line is made as late as possible. */
-  function ask(line: () => string, ms: number): Promise<string | null> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(lost, Math.max(1, ms));
-      waiting.push((reply) => {
-        clearTimeout(timer);
-        resolve(reply);
-      });
-      connected().write(line());
+  constructor(options: KernelLeaseOptions) {
+    this.#longest = options.longest ?? Number.POSITIVE_INFINITY;
+    this.#now = options.now ?? (() => performance.now());
+    this.#boottime = options.boottime ?? boottime;
+    this.#link = helperLink({
+      socketPath: options.socketPath,
+      now: this.#now,
+      lost: () => this.#lost(),
+      hungUp: () => this.#tellAgain(),
     });
   }
 
-  async function order(line: () => string, ms: number, stillWanted: () => boolean): Promise<string | null> {
-    const end = now() + ms;
-    for (;;) {
-      const reply = await ask(line, end - now());
-      if (reply !== null) return reply;
-      if (now() + AGAIN >= end) return null;
-      await new Promise((done) => setTimeout(done, AGAIN));
-      // Looked at after the wait, right before it is said again: a close may have come in it.
-      if (!stillWanted() || disposed) return null;
-    }
+  renew(untilMs: number, ms = DEADLINE): Promise<Outcome> {
+    return this.#tell('renew', untilMs, ms);
   }
 
-  const furthest = (): number => Math.min(longest, wished, allowed);
+  keep(untilMs: number): Promise<Outcome> {
+    return this.#tell('extend', untilMs, KEEPING);
+  }
+
+  limit(ms: number): void {
+    this.#wished = ms;
+  }
+
+  close(ms = DEADLINE): Promise<Outcome> {
+    return this.#shut('close\n', ms);
+  }
+
+  end(ms = DEADLINE): Promise<Outcome> {
+    return this.#shut('end\n', ms);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#nextPiece);
+    this.#link.dispose();
+  }
+
+  #lost(): void {
+    this.#limited = null;
+    if (this.#limiting) this.#olderUntil = this.#now() + OLDER;
+    this.#limiting = false;
+  }
+
+  /** Its successor knows only what was written down; an unheard renewal of ours would pass for none. */
+  #tellAgain(): void {
+    if (this.#link.disposed || this.#told <= this.#now()) return;
+    void this.#tell(this.#telling, this.#told, Math.min(this.#told - this.#now(), RESTART));
+  }
+
+  #furthest(): number {
+    return Math.min(this.#longest, this.#wished, this.#allowed);
+  }
 
   /** Goes ahead of a renewal on the same connection, so that it holds for that one already. */
-  function tellLimit(ms: number): void {
-    const want = Math.min(wished, longest);
-    if (want === limited || !Number.isFinite(want) || now() < olderUntil) return;
-    if (want >= longest && !lowered) return;
+  #tellLimit(ms: number): void {
+    const want = Math.min(this.#wished, this.#longest);
+    if (want === this.#limited || !Number.isFinite(want) || this.#now() < this.#olderUntil) return;
+    if (want >= this.#longest && !this.#lowered) return;
     const seconds = (Math.floor(want / 10) / 100).toFixed(2);
-    const asked = ask(() => `limit ${seconds}\n`, ms);
-    limited = want;
-    limiting = true;
-    lowered = true;
+    const asked = this.#link.ask(() => `limit ${seconds}\n`, ms);
+    this.#limited = want;
+    this.#limiting = true;
+    this.#lowered = true;
     void asked.then((reply) => {
-      limiting = false;
+      this.#limiting = false;
       const found = /^limit (\d+\.\d\d)$/.exec(reply ?? '');
-      allowed = found ? Number(found[1]) * 1000 : Number.POSITIVE_INFINITY;
+      this.#allowed = found ? Number(found[1]) * 1000 : Number.POSITIVE_INFINITY;
     });
   }
 
   /** The helper is told the rest of the right in time, when it is further ahead than it may be told at once. */
-  function tellOn(untilMs: number): void {
-    clearTimeout(nextPiece);
-    if (untilMs - now() <= furthest() || disposed) return;
-    nextPiece = setTimeout(() => {
-      if (told === untilMs && !disposed) void tell(telling, untilMs, DEADLINE);
-    }, furthest() / 3);
-    nextPiece.unref?.();
+  #tellOn(untilMs: number): void {
+    clearTimeout(this.#nextPiece);
+    if (untilMs - this.#now() <= this.#furthest() || this.#link.disposed) return;
+    this.#nextPiece = setTimeout(() => {
+      if (this.#told === untilMs && !this.#link.disposed) void this.#tell(this.#telling, untilMs, DEADLINE);
+    }, this.#furthest() / 3);
+    this.#nextPiece.unref?.();
   }
 
-  async function tell(word: Word, untilMs: number, ms: number): Promise<Outcome> {
-    told = untilMs;
-    telling = word;
-    tellLimit(ms);
+  async #tell(word: Word, untilMs: number, ms: number): Promise<Outcome> {
+    this.#told = untilMs;
+    this.#telling = word;
+    this.#tellLimit(ms);
     // The clock that is shared is read first: whatever comes between makes the deadline earlier.
     const line = (): string => {
-      const shared = boot();
-      const deadline = Math.max(0, shared + Math.min(untilMs - now(), furthest()) / 1000);
+      const shared = this.#boottime();
+      const deadline = Math.max(0, shared + Math.min(untilMs - this.#now(), this.#furthest()) / 1000);
       return `${word} ${(Math.floor(deadline * 100) / 100).toFixed(2)}\n`;
     };
-    const wanted = () => told === untilMs && now() < untilMs;
-    let reply = await order(line, ms, wanted);
+    const wanted = () => this.#told === untilMs && this.#now() < untilMs;
+    let reply = await this.#link.order(line, ms, wanted);
     if (reply === TOO_FAR && wanted()) {
       // A limit of the process before this one: it is told anew.
-      limited = null;
-      lowered = true;
-      tellLimit(ms);
-      reply = await order(line, ms, wanted);
+      this.#limited = null;
+      this.#lowered = true;
+      this.#tellLimit(ms);
+      reply = await this.#link.order(line, ms, wanted);
     }
-    if (wanted()) tellOn(untilMs);
+    if (wanted()) this.#tellOn(untilMs);
     if (reply === 'ok') return DONE;
     return failed(reply === null ? 'the helper does not answer' : reply);
   }
 
-  async function shut(line: string, ms: number): Promise<Outcome> {
-    told = 0;
-    clearTimeout(nextPiece);
-    const reply = await order(
+  async #shut(line: string, ms: number): Promise<Outcome> {
+    this.#told = 0;
+    clearTimeout(this.#nextPiece);
+    const reply = await this.#link.order(
       () => line,
       ms,
-      () => told === 0,
+      () => this.#told === 0,
     );
     if (reply === 'closed') return DONE;
     return failed(reply === null ? 'the helper does not answer' : reply);
   }
-
-  return {
-    renew: (untilMs, ms = DEADLINE) => tell('renew', untilMs, ms),
-    keep: (untilMs) => tell('extend', untilMs, KEEPING),
-    limit(ms) {
-      wished = ms;
-    },
-    close: (ms = DEADLINE) => shut('close\n', ms),
-    end: (ms = DEADLINE) => shut('end\n', ms),
-    dispose() {
-      disposed = true;
-      clearTimeout(nextPiece);
-      lost();
-    },
-  };
 }

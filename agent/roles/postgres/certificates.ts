@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { makeDir, PRIVATE, syncDir, writeDurably } from '../../platform/files.ts';
 import { pemBlocks } from '../../platform/tls/bundle.ts';
 import type { PgOptions } from './options.ts';
@@ -12,7 +13,6 @@ import { apply, isLoaded } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { quoteLiteral } from './sql.ts';
 import { pairProblem } from './ssl_files.ts';
-import { deadline } from './time.ts';
 import { certificateDir, type TlsSettings } from './tls.ts';
 
 const RELOAD = 5000;

@@ -3,7 +3,7 @@
  * for its turn, and goes on later. So each takes a claim when it is asked for, and shows it right before it writes: a later
  * change of the same matter has made it void by then, and so has its own deadline. What only shuts has no deadline.
  */
-import type { Deadline } from './time.ts';
+import type { Deadline } from '../../platform/clock.ts';
 
 export type Matter =
   | 'upstream'

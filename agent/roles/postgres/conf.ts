@@ -10,6 +10,7 @@ import { least } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { recoverySettings } from './recovery_settings.ts';
 import { slotName } from './slot_name.ts';
+import { inPlaceSetting } from './tablespaces.ts';
 import { serverTls, type TlsSettings } from './tls.ts';
 
 export type Settings = {
@@ -20,7 +21,7 @@ export type Settings = {
   fenced: boolean;
   /** Names of the certificates that may connect, and which files are ours (tls.ts). */
   tls?: TlsSettings;
-  /** Settings raised so that it may start as a standby (floors.ts). */
+  /** Settings raised so that it may start as a standby (control.ts). */
   floors?: Record<string, string>;
   /** The manager's own that are more than is needed (kept.ts). */
   kept?: Record<string, string>;
@@ -102,7 +103,7 @@ export function managed(o: PgOptions, s: Settings, major: number | null): Record
     wal_log_hints: 'on',
     wal_keep_size: megabytes(o.walKeep),
     max_slot_wal_keep_size: megabytes(o.walCap),
-    // Commits wait for the receivers after a restart of the primary: five seconds by default, too long (LAB).
+    // Commits wait for the receivers after a restart of the primary: five seconds by default, too long.
     wal_retrieve_retry_interval: '100ms',
     wal_receiver_status_interval: '1s',
     wal_sender_timeout: `${o.walTimeout}ms`,
@@ -143,6 +144,7 @@ export function renderClusterConf(o: PgOptions, s: Settings, major: number | nul
     ...managed(o, s, major),
     ...notBelow(s.kept ?? {}, s.parameters ?? o.parameters ?? {}),
     ...s.floors,
+    ...inPlaceSetting(o.dataDir),
     ...marks(s),
   }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [

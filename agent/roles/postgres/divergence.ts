@@ -1,4 +1,4 @@
-/** What a rewind or a clone would throw away is copied first (DESIGN 12). */
+/** What a rewind or a clone would throw away is copied first (CONTRACTS 12). */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';

@@ -1,6 +1,8 @@
 /** Dump every database of the (cut, readable) server. */
+
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import { GROUP_READABLE, makeDir } from '../../platform/files.ts';
 import { fingerprint } from '../../platform/fingerprint.ts';
 import { runOk } from '../../platform/process.ts';
@@ -59,7 +61,7 @@ export async function dumpDatabases(server: Server, dir: string): Promise<Dumps>
     } catch (error) {
       // What came of it is no dump, and takes room.
       await rm(join(dir, file), { force: true });
-      return { dumped, left: `${database}: ${(error as Error).message}` };
+      return { dumped, left: `${database}: ${messageOf(error)}` };
     }
   }
   return { dumped };

@@ -1,4 +1,6 @@
 /** End the server's processes, and know that none is left and none on its way. */
+
+import { type Deadline, deadline, until, within } from '../../platform/clock.ts';
 import { alive, groupMembers, type ProcessStat, readStat } from '../../platform/procfs.ts';
 import { peekControl } from './control.ts';
 import {
@@ -10,7 +12,6 @@ import {
   signal,
 } from './process.ts';
 import { failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll, within } from './time.ts';
 
 export type Mode = 'fast' | 'immediate';
 
@@ -48,11 +49,14 @@ async function endPostmaster(server: Server, pid: number, mode: Mode, end: Deadl
   server.link.drop();
   ask(server, pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
   const stuck = mode === 'fast' ? stuckChildren(server.o.dataDir, pid, decoders) : null;
-  await poll(end, 5, async () => {
-    if (!alive(pid)) return true;
-    await stuck?.release();
-    return null;
-  });
+  await until(
+    async () => {
+      if (!alive(pid)) return true;
+      await stuck?.release();
+      return false;
+    },
+    { timeout: end, every: 5 },
+  );
   stuck?.rest();
 }
 
@@ -71,7 +75,7 @@ async function endComing(server: Server, mode: Mode, end: Deadline): Promise<str
   await endPostmaster(server, pid, mode, end);
   if (!alive(pid)) return null;
   signal(pid, 'SIGKILL');
-  return (await poll(deadline(KILLING), 5, async () => (alive(pid) ? null : true)))
+  return (await until(() => !alive(pid), { timeout: KILLING, every: 5 }))
     ? null
     : 'the postmaster does not end';
 }

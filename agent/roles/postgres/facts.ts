@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseLsn } from '../../core/lsn.ts';
 import type { Lsn, PgFacts, Position, SyncList, WalSender } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { parseSyncList } from './conf.ts';
 import { peekControl } from './control.ts';
 import { hasMark } from './marks.ts';
@@ -11,7 +12,6 @@ import { holdsNothing } from './place.ts';
 import { postmasterPid, serverProcesses } from './process.ts';
 import type { Server } from './server.ts';
 import { isClient, systemSenders } from './sessions.ts';
-import { deadline } from './time.ts';
 
 type Seen = {
   recovery: boolean;

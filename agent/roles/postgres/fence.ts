@@ -1,5 +1,6 @@
 /** The fence of PostgreSQL's own: a pg_hba that lets only the agent and replication in, and nobody left inside. */
 import type { Outcome } from '../../core/postgres.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { createEarly } from './early.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
 import { apply, isLoaded } from './reload.ts';
@@ -7,7 +8,6 @@ import { refusedRules } from './rules_check.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { isClient } from './sessions.ts';
 import { openSession, sqlState } from './sql.ts';
-import { type Deadline, deadline, poll } from './time.ts';
 
 /** Milliseconds for taking back what the server would not load. */
 const SHUTTING = 2000;
@@ -20,15 +20,18 @@ export async function fence(server: Server, ms: number): Promise<Outcome> {
     if (applied.kind !== 'done' || applied.running === false) return applied;
     const pid = await postmasterPid(server.o);
     const early = pid === null ? null : createEarly(pid);
-    const empty = await poll(end, 5, async () => {
-      const rows = await server.link.query(
-        `select a.pid, case when ${isClient(server)} then pg_terminate_backend(a.pid) end as ended from pg_stat_activity a`,
-        Math.max(1, end.left()),
-      );
-      // Whoever logged in since the last look is in the view, and a client of it.
-      const none = early?.end(new Set(rows.map((row) => Number(row.pid)))) ?? true;
-      return none && rows.every((row) => row.ended === null) ? true : null;
-    });
+    const empty = await until(
+      async () => {
+        const rows = await server.link.query(
+          `select a.pid, case when ${isClient(server)} then pg_terminate_backend(a.pid) end as ended from pg_stat_activity a`,
+          Math.max(1, end.left()),
+        );
+        // Whoever logged in since the last look is in the view, and a client of it.
+        const none = early?.end(new Set(rows.map((row) => Number(row.pid)))) ?? true;
+        return none && rows.every((row) => row.ended === null);
+      },
+      { timeout: end, every: 5 },
+    );
     if (!empty) return failed('client sessions do not end');
     return await refused(server, end);
   });

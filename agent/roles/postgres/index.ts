@@ -1,4 +1,6 @@
 /** The driver of the local PostgreSQL server, put together. */
+
+import { deadline } from '../../platform/clock.ts';
 import { adopt } from './adopt.ts';
 import { createBackoff } from './backoff.ts';
 import { basebackup } from './basebackup.ts';
@@ -7,6 +9,7 @@ import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
+import { forgetLaunch } from './lacking_space.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import { missingLocales } from './locales.ts';
@@ -22,10 +25,10 @@ import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
 import { createSettings } from './settings.ts';
+import { endShared } from './shared_spaces.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
-import { deadline } from './time.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
 import { createTurns } from './turns.ts';
 import { setUpstream } from './upstream.ts';
@@ -64,6 +67,7 @@ export function createPostgres(o: PgOptions): Postgres {
   /** What kept the former data from starting says nothing of this. */
   const anew = async <T>(work: () => Promise<T>): Promise<T> => {
     server.backoff.clear();
+    forgetLaunch(server);
     return await work();
   };
 
@@ -76,6 +80,7 @@ export function createPostgres(o: PgOptions): Postgres {
       const held = await holdSettings(server);
       // Its outcome is seen by what comes of it.
       await endOutgrown(server, ms);
+      await endShared(server, ms);
       return held;
     },
     inspect: () => inspect(server),

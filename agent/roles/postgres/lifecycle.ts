@@ -3,6 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { makeDir, PRIVATE, removeDurably, writeDurably } from '../../platform/files.ts';
 import { runOk } from '../../platform/process.ts';
 import { alive } from '../../platform/procfs.ts';
@@ -14,12 +16,13 @@ import { endServer } from './ending.ts';
 import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { keptOfCopy } from './kept.ts';
+import { makeLacking, noteLaunch } from './lacking_space.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
+import { whyNotToStart } from './tablespaces.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
 
@@ -56,11 +59,30 @@ async function startNow(
     // One that was killed is there for a moment still: a dying server is no running one, and this start is not over with it.
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
+  // It may have accepted connections and ended soon after: then no start says what it lacks.
+  const lacking = role === 'standby' && running === null ? await makeLacking(server) : null;
+  if (lacking?.kind === 'failed') return noted(server, role, lacking);
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
-  const ended = (await postmasterPid(server.o)) === null;
-  if (first.kind === 'done' || role === 'primary' || !ended) return noted(server, role, first);
-  const again = async (): Promise<Outcome> => ((await raiseFloors(server, claim)) ? DONE : first);
-  return noted(server, role, await launched(server, end, turn, claim, again));
+  return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
+}
+
+/** A standby ends where its active went on with something that it lacks. What can be mended is, and it is started once more. */
+async function followed(
+  server: Server,
+  end: Deadline,
+  turn: Turn,
+  claim: Claim,
+  first: Outcome,
+): Promise<Outcome> {
+  let last = first;
+  while (last.kind === 'failed' && !end.over() && (await postmasterPid(server.o)) === null) {
+    const { why } = last;
+    const mended = (await raiseFloors(server, claim)) ? DONE : await makeLacking(server);
+    if (mended?.kind !== 'done') return mended ?? last;
+    last = await launched(server, end, turn, claim, async () => mended);
+    if (last.kind === 'failed' && last.why === why) return last;
+  }
+  return last;
 }
 
 function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
@@ -72,7 +94,7 @@ function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
 /** Is it gone, or about to be? Its connections break a little before its process ends. */
 async function dying(pid: number, end: Deadline): Promise<boolean> {
   const gone = deadline(Math.min(DYING, end.left()));
-  return (await poll(gone, 5, async () => (alive(pid) ? null : true))) === true && !end.over();
+  return (await until(() => !alive(pid), { timeout: gone, every: 5 })) === true && !end.over();
 }
 
 /** Prepares and starts, with no stop between, and waits until it accepts connections. */
@@ -91,6 +113,7 @@ async function launched(
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
     marks = await markLogs(o);
+    noteLaunch(server, marks);
     claim.check();
     try {
       await o.starter.start(serverCommand(o));
@@ -100,7 +123,7 @@ async function launched(
       if (said === ENDED) throw thrown;
       return failed(said);
     }
-    pid = await poll(deadline(Math.min(1000, end.left())), 5, () => postmasterPid(o));
+    pid = (await until(() => postmasterPid(o), { timeout: Math.min(1000, end.left()), every: 5 })) ?? null;
     return pid === null ? failed(await complaint(o, marks)) : DONE;
   });
   return begun.kind === 'done' && pid !== null ? await accepting(server, pid, end, turn, marks) : begun;
@@ -134,6 +157,8 @@ async function prepare(
   const { o, settings, loss, claims } = server;
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
+  const unsafe = whyNotToStart(o.dataDir);
+  if (unsafe !== null) return failed(unsafe);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   const restoring = join(o.dataDir, 'recovery.signal');
   // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.
@@ -177,20 +202,23 @@ async function accepting(
   marks: LogMarks,
 ): Promise<Outcome> {
   let last = 'it still starts';
-  const up = await poll(end, 8, async () => {
-    if (turn.stale()) return failed(OVERTAKEN);
-    if (!alive(pid)) return failed(await complaint(server.o, marks));
-    // Its own word first: knocking at a server that recovers costs it a process each time.
-    if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
-    try {
-      await server.link.query('select 1', Math.max(1, end.left()));
-      return DONE;
-    } catch (error) {
-      last = (error as Error).message;
-      const problem = loginProblem(error);
-      return problem === null ? null : failed(problem);
-    }
-  });
+  const up = await until(
+    async () => {
+      if (turn.stale()) return failed(OVERTAKEN);
+      if (!alive(pid)) return failed(await complaint(server.o, marks));
+      // Its own word first: knocking at a server that recovers costs it a process each time.
+      if ((await readPidFile(server.o.dataDir))?.status !== 'ready') return null;
+      try {
+        await server.link.query('select 1', Math.max(1, end.left()));
+        return DONE;
+      } catch (error) {
+        last = messageOf(error);
+        const problem = loginProblem(error);
+        return problem === null ? null : failed(problem);
+      }
+    },
+    { timeout: end, every: 8 },
+  );
   return up ?? failed(`not accepting connections in time: ${last}`);
 }
 

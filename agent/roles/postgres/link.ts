@@ -4,10 +4,10 @@
  * now) or where the statement takes long.
  */
 import { randomBytes } from 'node:crypto';
+import { deadline, within } from '../../platform/clock.ts';
 import type { PgOptions } from './options.ts';
 import { laterSettings } from './query_settings.ts';
 import { openSession, type Row, type Session, type Target } from './sql.ts';
-import { deadline, within } from './time.ts';
 
 export interface Link {
   /** application_name of every session of this agent. */

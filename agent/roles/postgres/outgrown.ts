@@ -4,10 +4,10 @@
  * itself before 14. Whoever looks after it starts it again.
  */
 import type { Outcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { floorNames, floorsOf, readControl } from './control.ts';
 import { attempt, DONE, type Server } from './server.ts';
 import { quoteLiteral } from './sql.ts';
-import { deadline } from './time.ts';
 
 /** Nothing on a primary, on one that replays, and on one that somebody has paused for another reason. */
 export async function endOutgrown(server: Server, ms: number): Promise<Outcome> {

@@ -3,13 +3,15 @@
  * point cannot be renamed, nor anything where the folder above is not ours: there the copy is written inside, and contents are
  * exchanged. A link to the data directory stays, and so do mounts in it and a linked pg_wal.
  */
+
 import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
+import { messageOf } from '../../errors.ts';
 import { mountPoints } from '../../platform/mounts.ts';
 
 /** In the data directory: the copy until it is complete, and what it replaced until that is removed. */
-const STAGED = '.agent-clone';
+export const STAGED = '.agent-clone';
 const REPLACED = '.agent-replaced';
 export const OWN_FOLDERS: readonly string[] = [STAGED, REPLACED];
 
@@ -122,7 +124,7 @@ function worded(look: () => unknown): string | undefined {
     look();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
@@ -144,7 +146,7 @@ function nearest(path: string): string {
   return above === path || statSync(above, { throwIfNoEntry: false }) !== undefined ? above : nearest(above);
 }
 
-function writable(path: string): boolean {
+export function writable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK | constants.X_OK);
     return true;

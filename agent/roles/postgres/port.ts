@@ -54,8 +54,8 @@ export interface Postgres {
   preflight(): Promise<Finding[]>;
 
   /**
-   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces,
-   * another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
+   * Is the data directory one that can be clustered? Refuses (failed, with what to do) a wrong version, tablespaces
+   * that could not be copied, another user's files. Changes nothing but: writes cluster.conf (which switches wal_log_hints on) and the fenced
    * pg_hba, removes managed settings from postgresql.auto.conf. The server must be stopped.
    */
   adopt(): Promise<Outcome>;
@@ -68,7 +68,8 @@ export interface Postgres {
 
   /**
    * On a running server: settings of the agent's that somebody has set with ALTER SYSTEM are taken out of its file and out of force.
-   * `taken` names them. A standby that has less than its active, and so no longer replays, is made to end, to be started with as much.
+   * `taken` names them. A standby that has less than its active, and so no longer replays, is made to end, to be started with as much;
+   * so is one that has a tablespace in the folder of another server of this machine.
    * Deadline `ms`.
    */
   holdSettings(ms: number): Promise<Outcome & { taken?: string[] }>;

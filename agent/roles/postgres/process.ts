@@ -2,11 +2,11 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
+import { type Deadline, until } from '../../platform/clock.ts';
 import { removeDurably } from '../../platform/files.ts';
 import { alive, allPids, type ProcessStat, processesIn, readStat } from '../../platform/procfs.ts';
 import type { PgOptions } from './options.ts';
 import { readText } from './read_text.ts';
-import { type Deadline, poll } from './time.ts';
 
 const isPostgres = (p: ProcessStat): boolean => p.command === 'postgres' || p.command === 'postmaster';
 
@@ -73,12 +73,15 @@ export function signal(pid: number, name: NodeJS.Signals): void {
 
 /** Kill what is left of the server until nothing is. False when something stays. */
 export async function killLeftovers(o: PgOptions, end: Deadline): Promise<boolean> {
-  const gone = await poll(end, 5, async () => {
-    const left = serverProcesses(o.dataDir);
-    for (const { pid } of left) signal(pid, 'SIGKILL');
-    return left.length === 0 ? true : null;
-  });
-  if (gone === null) return false;
+  const gone = await until(
+    () => {
+      const left = serverProcesses(o.dataDir);
+      for (const { pid } of left) signal(pid, 'SIGKILL');
+      return left.length === 0;
+    },
+    { timeout: end, every: 5 },
+  );
+  if (!gone) return false;
   // Ids are used again: a new process under the old number would make the server refuse to start.
   removeDurably(join(o.dataDir, 'postmaster.pid'));
   removeDurably(join(o.socketDir, `.s.PGSQL.${o.port}.lock`));

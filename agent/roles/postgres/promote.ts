@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { PRIVATE, writeAtomically } from '../../platform/files.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { quoteLiteral } from './sql.ts';
-import { type Deadline, deadline, poll } from './time.ts';
 
 const timelineQuery = `
   select r, case when not r then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as tli
@@ -35,19 +35,22 @@ export async function promote(server: Server, ms: number): Promise<Outcome & { t
     await server.link.query('select 1', end.left());
     claim.check();
     writeAtomically(pass(server), name, PRIVATE);
-    let timeline: number | null = null;
+    let timeline: number | undefined;
     try {
       await ask(server, name, end);
-      timeline = await poll(end, 4, async () => {
-        claim.check();
-        const [row] = await server.link.query(timelineQuery, Math.max(1, end.left()));
-        return row?.r === false ? Number(row.tli) : null;
-      });
+      timeline = await until(
+        async () => {
+          claim.check();
+          const [row] = await server.link.query(timelineQuery, Math.max(1, end.left()));
+          return row?.r === false ? Number(row.tli) : null;
+        },
+        { timeout: end, every: 4 },
+      );
     } finally {
       // Given up, it is not to come about later, unless a later one has its own pass by now.
       if (readPass(server) === name) takeBack(server);
     }
-    if (timeline === null) return failed('still in recovery');
+    if (timeline === undefined) return failed('still in recovery');
     // pg_rewind goes by the source's last checkpoint, which names the new timeline only after the next one. The
     // server's own is spread over minutes; nobody waits for this one.
     void server.link.fresh('checkpoint', 600_000).catch(() => {});

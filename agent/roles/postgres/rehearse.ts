@@ -19,6 +19,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Deadline, deadline } from '../../platform/clock.ts';
 import { dataVersion, majorIn } from '../../platform/paths.ts';
 import { askServer, type RunAs } from './asked.ts';
 import {
@@ -34,8 +35,6 @@ import { originalConf } from './originals.ts';
 import type { Rehearsed } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
-
-import { type Deadline, deadline } from './time.ts';
 
 /** PostgreSQL's own; all else in a data directory is the manager's, and its settings may name it. */
 const OWN =

@@ -1,6 +1,7 @@
 /** Bring changed settings into force on the running server, and know that they are. */
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { type Deadline, deadline, Timeout, until } from '../../platform/clock.ts';
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
@@ -10,7 +11,6 @@ import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll, Timeout } from './time.ts';
 
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;
@@ -92,25 +92,28 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
     let last: unknown;
     let wrong: string | null = null;
     let patience = deadline(PATIENCE);
-    const shown = await poll(end, 4, async () => {
-      if (patience.over()) {
-        wrong = await wrongSettings(server, Math.max(1, end.left()));
-        patience = deadline(PATIENCE);
-      }
-      if (wrong !== null) return false;
-      try {
-        const rows = await link.fresh(
-          "select current_setting('agent.generation', true) as g",
-          Math.max(1, end.left()),
-        );
-        return rows[0]?.g === (await server.settings.get()).generation ? true : null;
-      } catch (error) {
-        // The last one runs out of time, and would hide what it was before.
-        if (last === undefined || !(error instanceof Timeout)) last = error;
-        wrong = loginProblem(error);
-        return wrong === null ? null : false;
-      }
-    });
+    const shown = await until(
+      async () => {
+        if (patience.over()) {
+          wrong = await wrongSettings(server, Math.max(1, end.left()));
+          patience = deadline(PATIENCE);
+        }
+        if (wrong !== null) return 'wrong';
+        try {
+          const rows = await link.fresh(
+            "select current_setting('agent.generation', true) as g",
+            Math.max(1, end.left()),
+          );
+          return rows[0]?.g === (await server.settings.get()).generation;
+        } catch (error) {
+          // The last one runs out of time, and would hide what it was before.
+          if (last === undefined || !(error instanceof Timeout)) last = error;
+          wrong = loginProblem(error);
+          return wrong === null ? null : 'wrong';
+        }
+      },
+      { timeout: end, every: 4 },
+    );
     if (wrong !== null) return failed(wrong);
     return shown
       ? DONE

@@ -3,12 +3,13 @@
  * Its certificate lies on every member, so whatever else it could do, each of them could do to the active. Checks, slots and
  * the agent's own statements go over the Unix socket as the agent's role.
  */
+
 import { Buffer } from 'node:buffer';
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import type { Outcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { attempt, DONE, type Server } from './server.ts';
 import { quoteIdentifier, quoteLiteral } from './sql.ts';
-import { deadline } from './time.ts';
 
 /** What pg_rewind reads its source with. */
 const rewindFunctions = [

@@ -1,6 +1,7 @@
 /** pg_rewind: throw away what this node alone wrote and take the source's from the fork on (PROTOCOL E.2). */
 import { join } from 'node:path';
 import type { Outcome, Upstream } from '../../core/postgres.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { run, runOk } from '../../platform/process.ts';
 import { mainConf } from './conf.ts';
 import { conninfoTo } from './conninfo.ts';
@@ -12,8 +13,10 @@ import type { Progress } from './port.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
 import { majorOf } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
+import { sourceSpaces } from './room.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { type Deadline, deadline, poll } from './time.ts';
+import { lookAtAll } from './tablespace_folders.ts';
+import { type Space, spacesOf } from './tablespaces.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
 
 const checkpointed = `select not r and (select timeline_id from pg_control_checkpoint()) =
@@ -45,6 +48,9 @@ export async function rewind(
     progress({ what: 'waiting for the checkpoint of the source' });
     const ready = await sourceReady(o, source, deadline(checkpointWait), signal);
     if (ready.kind !== 'done') return ready;
+    const spaces = await sourceSpaces(o, source, signal);
+    refuseOther(o.dataDir, spaces);
+    lookAtAll(o.dataDir, spaces);
     await rewindFrom(o, from, source, progress, signal);
     await cleanAutoConf(o);
     putStandbySignal(o);
@@ -77,6 +83,19 @@ async function rewindFrom(
   );
 }
 
+/**
+ * pg_rewind leaves a link that is there as it is. After tablespaces were made on either side of the fork a number can mean two of them,
+ * and the source's tables would come into the other one's folder.
+ */
+function refuseOther(dataDir: string, spaces: readonly Space[]): void {
+  const own = new Map(spacesOf(dataDir).map(({ oid, location }) => [oid, location]));
+  for (const { oid, location } of spaces) {
+    const here = own.get(oid);
+    if (here !== undefined && here !== location)
+      throw new Error(`tablespace ${oid} is in ${here} here and in ${location} at the source: clone instead`);
+  }
+}
+
 /** Where the settings are not in the data directory, 14 and later want to be told. */
 async function configFile(o: PgOptions): Promise<string[]> {
   const major = (await majorOf(o.dataDir)) ?? 0;
@@ -96,18 +115,21 @@ async function sourceReady(
   // Asked by the same library that rewinds, so that what lets the one in lets in the other.
   const args = ['--no-psqlrc', '--no-password', '-A', '-t', '-q', '-c', checkpointed, source];
   let last = '';
-  const ready = await poll(end, 100, async () => {
-    if (signal.aborted) return false;
-    const asked = await run(join(o.binDir, 'psql'), args, {
-      deadline: 2 * o.walTimeout,
-      signal,
-      env: toolEnv(o),
-    });
-    last = asked.stderr.trim();
-    if (asked.code !== 0) return asked.ended === 'cancelled' ? false : null;
-    return asked.stdout.trim() === 't' ? true : null;
-  });
-  if (ready === false) return failed('cancelled');
+  const ready = await until(
+    async () => {
+      if (signal.aborted) return 'cancelled';
+      const asked = await run(join(o.binDir, 'psql'), args, {
+        deadline: 2 * o.walTimeout,
+        signal,
+        env: toolEnv(o),
+      });
+      last = asked.stderr.trim();
+      if (asked.code !== 0) return asked.ended === 'cancelled' ? 'cancelled' : null;
+      return asked.stdout.trim() === 't';
+    },
+    { timeout: end, every: 100 },
+  );
+  if (ready === 'cancelled') return failed('cancelled');
   return ready
     ? DONE
     : failed(`the source has not checkpointed on its timeline, or is no primary ${last}`.trim());

@@ -6,6 +6,7 @@ import { chmodSync, chownSync, mkdtempSync, rmdirSync, rmSync, statSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import type { Deadline } from '../../platform/clock.ts';
 import { makeDir, writeAtomically } from '../../platform/files.ts';
 import { dataVersion } from '../../platform/paths.ts';
 import { run, runOk } from '../../platform/process.ts';
@@ -13,7 +14,6 @@ import { type Access, accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { type RuleLine, tokensOf, withoutFiles } from './rule_lines.ts';
 import type { Server } from './server.ts';
-import type { Deadline } from './time.ts';
 
 type Options = Omit<PgOptions, 'starter'>;
 type Complaint = { kind: string; line: number; error: string };
@@ -107,7 +107,7 @@ async function askEmpty(o: Options, access: Access, version: number): Promise<Co
   }
 }
 
-/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H). */
+/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H.1). */
 function ownerOf(dataDir: string) {
   if (process.getuid?.() !== 0) return { as: [], mode: 0o600, give() {}, async empty() {} };
   const { uid, gid } = statSync(dataDir);

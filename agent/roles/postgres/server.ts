@@ -1,5 +1,7 @@
 /** What the parts of the driver share. */
+
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import type { Backoff } from './backoff.ts';
 import type { Claims } from './claims.ts';
 import type { Link } from './link.ts';
@@ -20,7 +22,7 @@ export type Server = {
 export const DONE: Outcome = { kind: 'done' };
 
 export function failed(why: unknown): { kind: 'failed'; why: string } {
-  return { kind: 'failed', why: why instanceof Error ? why.message : String(why) };
+  return { kind: 'failed', why: messageOf(why) };
 }
 
 /** Expected outcomes are values: whatever `work` throws becomes a failure that says `what` was tried. */
@@ -31,7 +33,7 @@ export async function attempt<T extends { kind: string }>(
   try {
     return await work();
   } catch (error) {
-    return failed(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    return failed(`${what}: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
+import { createSerial } from '../../platform/serial.ts';
 import type { Claim } from './claims.ts';
 import {
   clusterConf,
@@ -37,7 +38,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
   let major: number | null = null;
   const parameters = createParameters(o);
-  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = createSerial();
 
   const load = async (): Promise<Settings> => {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
@@ -74,11 +75,6 @@ export function createSettings(o: PgOptions): SettingsStore {
     if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
-  };
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = queue.then(work);
-    queue = result.catch(() => {});
-    return result;
   };
 
   return {

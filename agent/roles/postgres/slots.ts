@@ -1,11 +1,10 @@
 /** One physical slot per member on every server, primary and standby (PROTOCOL D.10, E.3). */
 import { formatLsn, parseLsn } from '../../core/lsn.ts';
 import type { Lsn, Outcome } from '../../core/postgres.ts';
-import { sleep } from '../../platform/clock.ts';
+import { type Deadline, deadline, sleep } from '../../platform/clock.ts';
 import { attempt, DONE, type Server } from './server.ts';
 import { slotName, slotPrefix } from './slot_name.ts';
 import { quoteLiteral, type Row, sqlState } from './sql.ts';
-import { type Deadline, deadline } from './time.ts';
 
 const slotsQuery = `select slot_name as name, restart_lsn::text as restart, wal_status as status, active_pid as pid
   from pg_replication_slots where slot_type = 'physical' and not temporary and slot_name like '${slotPrefix.replace('_', '\\_')}%'`;

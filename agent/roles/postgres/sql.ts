@@ -5,8 +5,8 @@
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
+import { Timeout, within } from '../../platform/clock.ts';
 import { asPgOptions, ownSettings } from './query_settings.ts';
-import { Timeout, within } from './time.ts';
 
 export type Row = Record<string, unknown>;
 

@@ -2,9 +2,11 @@
  * Certificate and key of the server. At a start it ends over wrong ones; at a reload it goes on with those of before, and only its log
  * says so. So they are looked at before they are named to it.
  */
+
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import type { Objection } from './examine.ts';
 import type { ConfEntry } from './manager_conf.ts';
 import { sourceOf } from './originals.ts';
@@ -56,6 +58,6 @@ export function wrongSsl(dataDir: string, entries: readonly ConfEntry[]): Object
     if (problem !== null) return said(`${problem} (${cert}, ${key})`);
     return tooOpen(key) ? said(`${key} may be read by others than its owner`) : [];
   } catch (thrown) {
-    return said((thrown as Error).message);
+    return said(messageOf(thrown));
   }
 }

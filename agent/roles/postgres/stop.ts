@@ -1,11 +1,11 @@
 /** Stop, and know that nothing of the server is left. */
 import type { StopOutcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { readControl } from './control.ts';
 import { endServer, type Mode } from './ending.ts';
 import { dataState } from './facts.ts';
 import { putStandbySignal } from './lifecycle.ts';
 import { attempt, failed, type Server } from './server.ts';
-import { deadline } from './time.ts';
 
 export async function stop(
   server: Server,

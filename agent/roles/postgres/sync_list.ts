@@ -1,13 +1,13 @@
 /** synchronous_standby_names: changed, and known to be in effect (PROTOCOL D.4). */
 import { join } from 'node:path';
 import type { Outcome, SyncList } from '../../core/postgres.ts';
+import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { removeDurably, writeAtomically } from '../../platform/files.ts';
 import { renderSyncList } from './conf.ts';
 import { readText } from './read_text.ts';
 import { apply } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { systemSenders } from './sessions.ts';
-import { type Deadline, deadline, poll } from './time.ts';
 
 type Shown = { recovery: boolean; value: string };
 
@@ -83,13 +83,16 @@ async function endSenders(server: Server, end: Deadline): Promise<Outcome> {
   );
   if (first.length === 0) return DONE;
   const old = first.map((r) => `(${Number(r.pid)}, '${String(r.since)}')`).join(', ');
-  const gone = await poll(end, 5, async () => {
-    const [row] = await server.link.query(
-      `select count(*)::int as n from pg_stat_activity where (pid, backend_start::text) in (${old})`,
-      Math.max(1, end.left()),
-    );
-    return row?.n === 0 ? true : null;
-  });
+  const gone = await until(
+    async () => {
+      const [row] = await server.link.query(
+        `select count(*)::int as n from pg_stat_activity where (pid, backend_start::text) in (${old})`,
+        Math.max(1, end.left()),
+      );
+      return row?.n === 0;
+    },
+    { timeout: end, every: 5 },
+  );
   return gone ? DONE : failed('a walsender does not end');
 }
 

@@ -1,11 +1,11 @@
 /** Whom this server reads from: repointed and cut without a restart. */
 import type { Outcome, Upstream } from '../../core/postgres.ts';
+import { deadline, until, within } from '../../platform/clock.ts';
 import type { Claim } from './claims.ts';
 import { postmasterPid, signal } from './process.ts';
 import { withdrawPromotion } from './promote.ts';
 import { apply, isLoaded, unlessStopped } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { deadline, poll, within } from './time.ts';
 import { trimReserved } from './timeline.ts';
 
 const same = (a: Upstream | null, b: Upstream | null): boolean =>
@@ -48,15 +48,18 @@ export async function standing<T extends Outcome>(claim: Claim, outcome: T): Pro
  */
 async function receiverGone(server: Server, end: ReturnType<typeof deadline>): Promise<Outcome> {
   let clear = 0;
-  const gone = await poll(end, 8, async () => {
-    const left = await server.link.query(
-      `select a.pid, r.status from pg_stat_activity a left join pg_stat_wal_receiver r using (pid)
+  const gone = await until(
+    async () => {
+      const left = await server.link.query(
+        `select a.pid, r.status from pg_stat_activity a left join pg_stat_wal_receiver r using (pid)
        where a.backend_type = 'walreceiver'`,
-      Math.max(1, end.left()),
-    );
-    for (const row of left) if (row.status === 'waiting') signal(Number(row.pid), 'SIGTERM');
-    clear = left.length === 0 ? clear + 1 : 0;
-    return clear >= 3 ? true : null;
-  });
+        Math.max(1, end.left()),
+      );
+      for (const row of left) if (row.status === 'waiting') signal(Number(row.pid), 'SIGTERM');
+      clear = left.length === 0 ? clear + 1 : 0;
+      return clear >= 3;
+    },
+    { timeout: end, every: 8 },
+  );
   return gone ? DONE : failed('the walreceiver is still there');
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';
+import { deadline } from '../../platform/clock.ts';
 import { syncDir } from '../../platform/files.ts';
 import { peekControl } from './control.ts';
 import { endServer } from './ending.ts';
@@ -13,7 +14,7 @@ import type { Inspection } from './port.ts';
 import { postmasterPid } from './process.ts';
 import { majorOf } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
-import { deadline } from './time.ts';
+import { wipeSpaces } from './tablespace_folders.ts';
 
 const STOP = 10_000;
 
@@ -53,6 +54,7 @@ export async function wipe(server: Server): Promise<Outcome> {
         loss.want(false);
         return failed(left);
       }
+      await wipeSpaces(o);
       await rm(`${resolved(o.dataDir)}.clone`, { recursive: true, force: true });
       await emptyData(o.dataDir);
       await empty(o.confDir);

@@ -3,7 +3,7 @@
  * as what the interface has for it: facts are unknown, outcomes failed, readings null.
  */
 import type { Outcome, PgFacts } from '../../core/postgres.ts';
-import { AgentError } from '../../errors.ts';
+import { AgentError, messageOf } from '../../errors.ts';
 import { version } from '../../version.ts';
 import { DETACH, type Postgres, type Progress } from '../postgres/port.ts';
 import { createConnection } from './connection.ts';
@@ -124,7 +124,7 @@ export function createHelperClient(o: HelperClient): Postgres {
     try {
       return (await call(method, args, progress, signal)) as never;
     } catch (error) {
-      return { kind: 'failed', why: (error as Error).message } satisfies Outcome as never;
+      return { kind: 'failed', why: messageOf(error) } satisfies Outcome as never;
     }
   };
   const or = async <T>(instead: T, method: Method, args: unknown[]): Promise<T> => {
@@ -142,7 +142,7 @@ export function createHelperClient(o: HelperClient): Postgres {
       throw new AgentError({
         class: 'transient',
         code: 'postgres_helper_silent',
-        message: (cause as Error).message,
+        message: messageOf(cause),
         hint: "see 'systemctl status cloudify-postgres-helper'",
         cause,
       });

@@ -2,9 +2,12 @@
  * The PostgreSQL helper: the driver in a process of the server's own user, behind a Unix socket. One agent at a time; a new
  * connection takes the place of the old. Who may connect is said by the folder the socket lies in.
  */
+
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { messageOf } from '../../errors.ts';
+import { createSerial } from '../../platform/serial.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { Names, ToAgent, ToHelper } from './messages.ts';
@@ -50,7 +53,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     current?.destroy();
     current = socket;
     let session: Session | null = null;
-    let turn: Promise<void> = Promise.resolve();
+    const inTurn = createSerial();
     const send = (message: ToAgent): void => {
       if (current === socket && !socket.destroyed) socket.write(encode(message));
     };
@@ -71,7 +74,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         session = createSession(pg, tasks, send);
         send({ t: 'opened' });
       } catch (thrown) {
-        send({ t: 'refused', why: thrown instanceof Error ? thrown.message : String(thrown) });
+        send({ t: 'refused', why: messageOf(thrown) });
       }
     };
     const handle = (opened: Session, message: ToHelper): void => {
@@ -83,8 +86,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
       if (current !== socket) return;
       if (message.t === 'ping') send({ t: 'pong' });
       else if (session !== null) handle(session, message);
-      else if (message.t === 'open') turn = turn.then(() => open(message));
-      else turn = turn.then(() => (session === null ? undefined : handle(session, message)));
+      else if (message.t === 'open') void inTurn(() => open(message));
+      else void inTurn(() => (session === null ? undefined : handle(session, message)));
     };
     const read = frames((message) => take(message as ToHelper));
     socket.on('data', (chunk) => {

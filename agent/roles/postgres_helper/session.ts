@@ -1,5 +1,7 @@
 /** The helper's end of one connection: calls come in, answers go out. */
+
 import type { Fork, Upstream } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
 import type { Postgres } from '../postgres/port.ts';
 import { isMethod, type Method, manners, type ToAgent, type ToHelper, uptime } from './messages.ts';
 import type { Tasks, Watcher } from './tasks.ts';
@@ -77,7 +79,7 @@ export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgen
           send({
             t: 'error',
             id: message.id,
-            message: thrown instanceof Error ? thrown.message : String(thrown),
+            message: messageOf(thrown),
           }),
       );
     },

@@ -2,7 +2,10 @@
  * The long tasks: basebackup, rewind, saving a divergence. They live here so that a restart of the agent does not end them. Who
  * asks for the same again joins the one that runs; one that nobody has asked for during `patience` is cancelled.
  */
+
 import type { Outcome } from '../../core/postgres.ts';
+import { messageOf } from '../../errors.ts';
+import { createStops } from '../../platform/stops.ts';
 import type { Progress } from '../postgres/port.ts';
 
 export type Work = (progress: Progress, signal: AbortSignal) => Promise<Outcome>;
@@ -41,7 +44,7 @@ export interface Tasks {
 
 export function createTasks(patience = 60_000): Tasks {
   let current: Task | null = null;
-  let generation = 0;
+  const stops = createStops();
 
   const end = async (): Promise<void> => {
     const task = current;
@@ -75,7 +78,7 @@ export function createTasks(patience = 60_000): Tasks {
         for (const watcher of watchers) watcher.progress(step);
       }, abort.signal).catch((thrown) => ({
         kind: 'failed',
-        why: thrown instanceof Error ? thrown.message : String(thrown),
+        why: messageOf(thrown),
       })),
     };
     void task.result.then(() => {
@@ -108,13 +111,11 @@ export function createTasks(patience = 60_000): Tasks {
       if (task.watchers.size === 0) leaveAlone(task);
     },
     async clear() {
-      const mine = generation;
+      const stale = stops.asked();
       await end();
-      return generation === mine;
+      return !stale();
     },
-    outdate() {
-      generation++;
-    },
+    outdate: stops.outdate,
     get running() {
       return current !== null && !current.over;
     },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, statSync } from 'node:fs';
-import { AgentError } from '../../errors.ts';
+import { AgentError, messageOf } from '../../errors.ts';
 import { givenEnvironment, ownEnvironment } from '../../platform/environment.ts';
 import { GROUP_READABLE, openToAppend } from '../../platform/files.ts';
 import type { ServiceUnit } from './driver.ts';
@@ -20,7 +20,7 @@ const failed = (unit: ServiceUnit, cause: unknown) =>
   new AgentError({
     class: 'operator',
     code: 'service_not_started',
-    message: `cannot start ${unit.name}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    message: `cannot start ${unit.name}: ${messageOf(cause)}`,
     hint: `see that ${unit.command ?? 'its command'} can be run and ${unit.cwd ?? 'its folder'} exists`,
     cause,
   });

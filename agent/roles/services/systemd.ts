@@ -1,11 +1,10 @@
 import { AgentError } from '../../errors.ts';
-import { type Clock, systemClock } from '../../platform/clock.ts';
+import { type Clock, systemClock, until } from '../../platform/clock.ts';
+import { stopsByName } from '../../platform/stops.ts';
 import { createTrampoline, type Trampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceStatus, ServiceUnit, StopOptions } from './driver.ts';
-import { stopTracker } from './stops.ts';
-import { unitBook, unitNameOf } from './systemd_book.ts';
+import { UNIT_PACE, unitBook, unitNameOf } from './systemd_book.ts';
 import { processesOf } from './systemd_cgroup.ts';
-import { polled } from './systemd_poll.ts';
 import { createShower, type Runner, type UnitFacts } from './systemd_show.ts';
 import { complaintOf, isStarting, stateOf } from './systemd_state.ts';
 
@@ -35,14 +34,14 @@ const KILL_AGAIN = 1_000;
  */
 export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver {
   const { trampoline = createTrampoline(), clock = systemClock, processes = processesOf } = options;
-  const stops = stopTracker();
+  const stops = stopsByName();
   const { watchEvery } = options;
   const book = unitBook({
     shower: createShower(options.run, (unit) => trampoline('service', 'status', unit)),
     processes,
     clock,
     watchEvery,
-    expected: (name) => stops.underWay(name),
+    expected: (name) => stops(name).underWay(),
   });
   /** Starts that root has not filed yet: a stop that overtook one would be undone by it. */
   const filing = new Map<string, Promise<unknown>>();
@@ -60,11 +59,11 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
 
   const start = async (unit: ServiceUnit): Promise<ServiceStatus> => {
     const { name } = unit;
-    const asked = stops.count(name);
+    const stale = stops(name).asked();
     const refuseIfCancelled = () => {
-      if (stops.count(name) !== asked) throw startCancelled(name);
+      if (stale()) throw startCancelled(name);
     };
-    while (stops.underWay(name)) await stops.settled(name);
+    while (stops(name).underWay()) await stops(name).settled();
     const before = await book.look(unit);
     refuseIfCancelled();
     if (before.load !== 'loaded') throw notStarted(unit, before);
@@ -76,22 +75,25 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
   const started = async (unit: ServiceUnit, before: UnitFacts, check: () => void): Promise<UnitFacts> => {
     const limit = unit.startTimeout ?? START_TIMEOUT;
     let last = before;
-    const up = await polled(limit, async () => {
-      check();
-      const facts = await book.look(unit).catch(() => undefined);
-      if (!facts) return undefined;
-      last = facts;
-      if (isUp(unit, facts) || hadProcess(unit, before, facts)) return facts;
-      if (isStarting(facts) || facts.active === 'deactivating') return undefined;
-      throw notStarted(unit, facts);
-    });
+    const up = await until(
+      async () => {
+        check();
+        const facts = await book.look(unit).catch(() => undefined);
+        if (!facts) return undefined;
+        last = facts;
+        if (isUp(unit, facts) || hadProcess(unit, before, facts)) return facts;
+        if (isStarting(facts) || facts.active === 'deactivating') return undefined;
+        throw notStarted(unit, facts);
+      },
+      { timeout: limit, ...UNIT_PACE },
+    );
     if (up) return up;
     book.setFate(unit, 'hangs');
     throw notStarted(unit, last, `was not active within ${limit} ms`);
   };
 
   const stop = (unit: ServiceUnit, how: StopOptions = {}): Promise<void> =>
-    stops.track(unit.name, async () => {
+    stops(unit.name).stop(async () => {
       await filing.get(unit.name)?.catch(() => {});
       if (!(await book.gone(unit))) await stopProcesses(unit, how);
       await book.settle(unit);
@@ -102,11 +104,11 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
     await trampoline('service', 'stop', unitNameOf(unit));
     const timeout = how.timeout ?? unit.stopTimeout ?? STOP_TIMEOUT;
     const gently = how.signal !== 'SIGKILL';
-    if (gently && (await polled(timeout, () => book.gone(unit)))) return;
+    if (gently && (await until(() => book.gone(unit), { timeout, ...UNIT_PACE }))) return;
     for (let tries = 0; tries < KILL_TIMEOUT / KILL_AGAIN; tries++) {
       // A unit that is gone meanwhile cannot be killed, and need not be.
       await trampoline('service', 'kill', unitNameOf(unit)).catch(() => {});
-      if (await polled(KILL_AGAIN, () => book.gone(unit))) return;
+      if (await until(() => book.gone(unit), { timeout: KILL_AGAIN, ...UNIT_PACE })) return;
     }
     throw notStopped(unitNameOf(unit), book.left(unit));
   };

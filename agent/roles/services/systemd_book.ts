@@ -1,15 +1,16 @@
 /** What this agent knows of its units: their state without asking systemd each time, and the end of their processes. */
 import { readFileSync } from 'node:fs';
-import type { Clock } from '../../platform/clock.ts';
+import { type Clock, until } from '../../platform/clock.ts';
 import { alive, readStat } from '../../platform/procfs.ts';
 import type { ServiceExit, ServiceStatus, ServiceUnit } from './driver.ts';
 import { pidWatch } from './pid_watch.ts';
-import { polled } from './systemd_poll.ts';
 import type { Shower, UnitFacts } from './systemd_show.ts';
 import { exitCodeOfUnit, isDown, signalOfUnit, stateOf } from './systemd_state.ts';
 
 /** Milliseconds. A unit without processes, or without a main one, is asked about this seldom while nothing of it changes. */
 const ASK_AGAIN = 5_000;
+/** Milliseconds: most units start and stop in a few, and each question costs a process. */
+export const UNIT_PACE = { every: 10, longest: 100 };
 /** How long an exit waits for systemd to say its code. */
 const EXIT_CODE_WAIT = 500;
 
@@ -100,10 +101,13 @@ export function unitBook({ shower, processes, clock, watchEvery, expected }: Boo
   const tell = async (unit: ServiceUnit, pid: number, wanted: boolean): Promise<void> => {
     const { name } = unit;
     // systemd hears of it a moment later than the kernel's list shows it.
-    const facts = await polled(EXIT_CODE_WAIT, async () => {
-      const now = await look(unit).catch(() => undefined);
-      return now && (now.ended?.pid === pid || now.mainPid !== pid) ? now : undefined;
-    });
+    const facts = await until(
+      async () => {
+        const now = await look(unit).catch(() => undefined);
+        return now && (now.ended?.pid === pid || now.mainPid !== pid) ? now : undefined;
+      },
+      { timeout: EXIT_CODE_WAIT, ...UNIT_PACE },
+    );
     const told = facts?.ended?.pid === pid ? facts : undefined;
     const exitCode = told && exitCodeOfUnit(told);
     const signal = told && signalOfUnit(told);

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
+import { deadline } from '../../../agent/platform/clock.ts';
 import { createClaims, OUTDATED, TOO_LATE } from '../../../agent/roles/postgres/claims.ts';
-import { deadline } from '../../../agent/roles/postgres/time.ts';
 
 const long = () => deadline(60_000);
 

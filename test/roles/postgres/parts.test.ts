@@ -5,7 +5,6 @@ import { isDiverging } from '../../../agent/roles/postgres/divergence.ts';
 import { scramVerifier } from '../../../agent/roles/postgres/replication_role.ts';
 import { attempt, createLossWatch } from '../../../agent/roles/postgres/server.ts';
 import { slotTarget } from '../../../agent/roles/postgres/slots.ts';
-import { deadline, poll, Timeout, within } from '../../../agent/roles/postgres/time.ts';
 import { parseProgress } from '../../../agent/roles/postgres/tools.ts';
 
 const controlText = `pg_control version number:            1300
@@ -129,19 +128,10 @@ describe('the loss of the server', () => {
   });
 });
 
-describe('deadlines', () => {
-  test('what does not answer is a timeout', async () => {
-    await expect(within(1, 'it', new Promise(() => {}))).rejects.toThrow(Timeout);
-  });
-  test('a probe is asked at least once', async () => {
-    expect(await poll(deadline(0), 1, async () => 'here')).toBe('here');
-    expect(await poll(deadline(0), 1, async () => null)).toBeNull();
-  });
-  test('a thrown error becomes a failure that says what was tried', async () => {
-    expect(await attempt('to try', () => Promise.reject(new Error('no')))).toEqual({
-      kind: 'failed',
-      why: 'to try: no',
-    });
+test('a thrown error becomes a failure that says what was tried', async () => {
+  expect(await attempt('to try', () => Promise.reject(new Error('no')))).toEqual({
+    kind: 'failed',
+    why: 'to try: no',
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Outcome } from '../../../agent/core/postgres.ts';
-import { deadline } from '../../../agent/roles/postgres/time.ts';
+import { deadline } from '../../../agent/platform/clock.ts';
 import { createTurns, OVERTAKEN, type Turn } from '../../../agent/roles/postgres/turns.ts';
 
 const done: Outcome = { kind: 'done' };

@@ -5,7 +5,7 @@ import { contract, type Stage } from './contract.ts';
 import { systemdSteps } from './systemd.steps.ts';
 
 /**
- * What every service driver promises, and what is systemd's own, as a program that test/lab/systemd.ts compiles and runs as cfyuser
+ * What every service driver promises, and what is systemd's own, as a program that test/lab/systemd_main.ts compiles and runs as cfyuser
  * on a VM, with the real sudo, trampoline and systemd.
  */
 
