@@ -53,8 +53,10 @@ export const JOIN: readonly ScriptStep<Joining>[] = [
     again: 'the same joiner is reserved anew; a reservation that nobody keeps alive ends by itself',
     async run(join) {
       const { config, pg } = join.parts;
-      const admission = await refuseOtherVersion(config, await askAdmission(join));
-      join.admission = await refuseMissingLocales(pg, admission);
+      join.admission = await refuseMissingLocales(
+        pg,
+        await refuseOtherVersion(config, await askAdmission(join)),
+      );
     },
   },
   {

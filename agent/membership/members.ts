@@ -10,7 +10,7 @@ import type {
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
@@ -27,7 +27,7 @@ import type { Steps } from './tracker.ts';
 
 /** `time` is virtual in a test. */
 export function createMembers(
-  cluster: Cluster,
+  cluster: Member,
   parts: Parts,
   membership: Membership,
   time: Time = systemTime,

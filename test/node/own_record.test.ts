@@ -101,8 +101,9 @@ test('a founder that got files later tells its device id, and its version after 
 
 test('what the server sorts by is told once it answers, and stays as it was told while an agent started anew has no answer', async () => {
   const first = await stage({ ...founded });
-  const versions = async (of = first): Promise<string[]> =>
-    JSON.stringify((await of.read())?.settings).match(/collations of \w+ [\d.]+/g) ?? [];
+  const versions = async (of = first): Promise<string[]> => [
+    ...(JSON.stringify((await of.read())?.settings).match(/collations of \w+ [\d.]+/g) ?? []),
+  ];
   await first.keep();
   expect(await versions()).toEqual([]);
   await first.see();
