@@ -6,7 +6,7 @@ import type { CheckName } from '../config/checks.ts';
 import type { ConsulCatalog, ServiceRegistration } from '../consul/port_catalog.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Role } from './port.ts';
+import type { NodeRole } from './port.ts';
 import type { CheckReport } from './runner.ts';
 import type { Timers } from './timers.ts';
 
@@ -19,7 +19,7 @@ export interface ConsulTtlOptions {
   /** Each check's TTL, ms. */
   readonly ttls: Readonly<Partial<Record<CheckName, number>>>;
   readonly reports: () => readonly CheckReport[];
-  readonly role: () => Role;
+  readonly role: () => NodeRole;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -44,39 +44,45 @@ interface Sent {
   readonly at: number;
 }
 
+const ttlOf = ({ ttls }: ConsulTtlOptions, name: CheckName): number => ttls[name] ?? Number.POSITIVE_INFINITY;
+
+function registration(
+  o: ConsulTtlOptions,
+  role: NodeRole,
+  reports: readonly CheckReport[],
+): ServiceRegistration {
+  const status = new Map(reports.map((report) => [report.name, report.status]));
+  return {
+    id: serviceId(o.node),
+    name: 'manager',
+    address: o.address,
+    port: o.port,
+    tags: role === 'none' ? [] : [role],
+    checks: (Object.keys(o.ttls) as CheckName[]).map((name) => ({
+      id: checkId(o.node, name),
+      name,
+      ttlMs: ttlOf(o, name),
+      status: status.get(name) ?? 'critical',
+    })),
+  };
+}
+
 export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
-  const ttl = (name: CheckName): number => o.ttls[name] ?? Number.POSITIVE_INFINITY;
+  const ttl = (name: CheckName): number => ttlOf(o, name);
   /** One rhythm for all: what would be late at the next beat goes out with this one. The rest is room for drift. */
   const beat = (Math.min(...Object.values(o.ttls)) / 3) * 0.9;
   const sent = new Map<CheckName, Sent>();
   /** The role whose tag is registered; null: not registered, as far as we know. */
-  let registered: Role | null = null;
+  let registered: NodeRole | null = null;
   let reachable = true;
   let started = false;
   let sending = false;
   let again = false;
   let disarm: (() => void) | null = null;
 
-  function registration(role: Role, reports: readonly CheckReport[]): ServiceRegistration {
-    const status = new Map(reports.map((report) => [report.name, report.status]));
-    return {
-      id: serviceId(o.node),
-      name: 'manager',
-      address: o.address,
-      port: o.port,
-      tags: role === 'none' ? [] : [role],
-      checks: (Object.keys(o.ttls) as CheckName[]).map((name) => ({
-        id: checkId(o.node, name),
-        name,
-        ttlMs: ttl(name),
-        status: status.get(name) ?? 'critical',
-      })),
-    };
-  }
-
   /** False: Consul did not answer. */
-  async function register(role: Role, reports: readonly CheckReport[]): Promise<boolean> {
-    const done = await o.catalog.registerService(registration(role, reports));
+  async function register(role: NodeRole, reports: readonly CheckReport[]): Promise<boolean> {
+    const done = await o.catalog.registerService(registration(o, role, reports));
     if (done.kind === 'unknown') return answered(false, done.cause.message);
     registered = role;
     // Their texts are not there yet: the updates that follow bring them.

@@ -7,18 +7,19 @@ import type { Log } from '../log/log.ts';
 import { type Entering, enteringOf } from '../membership/entering.ts';
 import type { Members } from '../membership/members.ts';
 import { namedConfig, refuseOptions } from '../membership/named.ts';
+import { type Kept, keptOf, type OwnCore } from '../membership/own_core.ts';
 import { refuseSharedUser } from '../membership/own_user.ts';
 import { createTracker } from '../membership/tracker.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import { createParts, type Parts } from '../node/parts.ts';
 import type { ServiceDriver } from '../roles/services/driver.ts';
 import type { ServiceRunner } from '../roles/services/runner.ts';
 import { certifyPostgres } from '../security/door.ts';
 import { replicationNames } from '../security/names.ts';
 import { type CertificateUsers, renewExpired } from '../security/renew.ts';
-import { durableStore, joiningStore, type Membership, membershipStore } from '../state/identity.ts';
+import { durableStore, type Membership } from '../state/identity.ts';
 import { inForce } from './in_force.ts';
-import { goesRound, type Running, run } from './running.ts';
+import { goesRound, type Running, run as runCore } from './running.ts';
 
 export type AgentParts = {
   /** As it was written, and as it is in force. */
@@ -31,10 +32,10 @@ export type AgentParts = {
   readonly relisten: () => Promise<void>;
 };
 
-export class Agent {
+export class Agent implements OwnCore {
   readonly tracker = createTracker();
   readonly #given: AgentParts;
-  readonly #memberships: ReturnType<typeof membershipStore>;
+  readonly #kept: Kept;
   readonly #configuration: ReturnType<typeof inForce>;
   readonly #entering: Entering;
   #parts: Parts | null = null;
@@ -44,20 +45,12 @@ export class Agent {
   constructor(given: AgentParts) {
     const { config, log } = given;
     this.#given = given;
-    this.#memberships = membershipStore(config);
     this.#configuration = inForce(config.paths.config, config);
-    this.#entering = enteringOf({
-      memberships: this.#memberships,
-      joining: joiningStore(config),
-      log: log.for('agent'),
-      become: (made, joined, clone) => this.#become(made, joined, clone),
-      leave: () => this.#leave(),
-      cluster: () => this.cluster,
-      entered: () => this.#note({ entered: true }),
-    });
+    this.#kept = keptOf(config);
+    this.#entering = enteringOf({ core: this, kept: this.#kept, log: log.for('agent') });
   }
 
-  get cluster(): Cluster | null {
+  get cluster(): Member | null {
     return this.#running?.cluster ?? null;
   }
 
@@ -128,25 +121,20 @@ export class Agent {
 
   /** Take up an earlier membership, if there is one, or clear away what an interrupted join left. */
   async resume(): Promise<boolean> {
-    const { config, log } = this.#given;
-    const known = this.#memberships.load();
-    if (known === undefined) {
-      const left = joiningStore(config).load();
-      if (left !== undefined) await this.#entering.clear(await this.#partsFor(this.#named(left)));
-      return false;
-    }
-    // From the membership on its data may be a vote's: nothing may ever take it for a join's leftovers.
-    joiningStore(config).forget();
+    const { log } = this.#given;
+    const found = this.#entering.found();
+    if (found.kind === 'interrupted')
+      await this.#entering.clear(await this.#partsFor(this.#named(found.mark)));
+    if (found.kind === 'removed')
+      log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
+    if (found.kind !== 'member') return false;
+    const { membership: known } = found;
     const node = this.#named({
       nodeName: known.nodeName,
       hostIp: known.hostIp,
       ...(known.publicIp === null ? {} : { publicIp: known.publicIp }),
       options: known.options,
     });
-    if (known.removed) {
-      log.for('agent').error('this node was removed from its cluster: its data is kept, nothing runs');
-      return false;
-    }
     const renewed = await renewExpired(node, Date.now());
     const made = await this.#partsFor(node);
     await this.#entering.resume(made, known);
@@ -168,7 +156,7 @@ export class Agent {
   }
 
   async close(): Promise<void> {
-    await this.#leave();
+    await this.end();
     await this.#parts?.close();
     await this.#given.driver.close();
   }
@@ -205,11 +193,10 @@ export class Agent {
   #note(change: Partial<Membership>): void {
     if (this.#membership === null) return;
     this.#membership = { ...this.#membership, ...change };
-    this.#memberships.save(this.#membership);
+    this.#kept.memberships.save(this.#membership);
   }
 
-  /** Run the core. The membership and the clone id are durable before. */
-  async #become(parts: Parts, joined: Membership, clone?: string): Promise<void> {
+  async run(parts: Parts, joined: Membership, clone?: string): Promise<void> {
     const { driver, log, listen } = this.#given;
     const store = durableStore(parts.config);
     store.save({
@@ -218,11 +205,11 @@ export class Agent {
       clusterId: joined.clusterId,
       incarnation: joined.incarnation,
     });
-    this.#memberships.save(joined);
+    this.#kept.memberships.save(joined);
     this.#membership = joined;
     // Its end is not waited for: a large index takes a while, and what it lacks is a fact.
     void parts.files.start().catch((thrown: unknown) => log.for('handler-runner').error('files:', thrown));
-    this.#running = run({
+    this.#running = runCore({
       parts,
       membership: joined,
       driver,
@@ -236,8 +223,15 @@ export class Agent {
     await listen(parts.config);
   }
 
-  /** Ends the core; the parts stay usable. */
-  async #leave(): Promise<void> {
+  member(): Member | null {
+    return this.cluster;
+  }
+
+  entered(): void {
+    this.#note({ entered: true });
+  }
+
+  async end(): Promise<void> {
     await this.#running?.close();
     this.#running = null;
     this.#membership = null;

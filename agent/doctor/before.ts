@@ -8,9 +8,8 @@ import { realSight } from '../install/real_sight.ts';
 import { database } from './database.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { resources } from './machine.ts';
-import { ownSettings } from './own_settings.ts';
 import { programs } from './programs.ts';
-import { serverSettings } from './settings.ts';
+import { settings } from './settings.ts';
 
 /** True for the place of the machine's own configuration, as long as nothing is there. */
 export const notInstalled = (path: string): boolean => path === CONFIG_FILE && !existsSync(path);
@@ -24,8 +23,7 @@ function systemd(): Finding {
 
 /** A manager that joins has no data yet: only one that starts a cluster must. */
 async function data(config: Config): Promise<Finding[]> {
-  if (existsSync(config.postgres.data_dir))
-    return [...(await database(config)), ...(await ownSettings(config))];
+  if (existsSync(config.postgres.data_dir)) return await database(config);
   const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; one that starts a cluster has its database`;
   return [warn('data_directory', what, 'where it lies elsewhere, set postgres.data_dir in agent.yaml')];
 }
@@ -37,7 +35,7 @@ export async function beforeInstall(): Promise<Finding[]> {
     systemd(),
     ...(await programs(config)),
     ...(await data(config)),
-    ...(await serverSettings(config)),
+    ...(await settings(config)),
     ...resources(config),
     fail(
       'installed',

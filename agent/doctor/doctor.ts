@@ -8,10 +8,9 @@ import { database } from './database.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { installed } from './installed.ts';
 import { machine } from './machine.ts';
-import { ownSettings } from './own_settings.ts';
 import { ports } from './ports.ts';
 import { programs } from './programs.ts';
-import { serverSettings } from './settings.ts';
+import { settings } from './settings.ts';
 
 export type { Finding, FindingState } from './finding.ts';
 
@@ -36,8 +35,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
     programs(config),
     Promise.resolve().then(() => machine(config)),
     database(config, isMember(config)),
-    serverSettings(config),
-    ownSettings(config),
+    settings(config),
     installed(config, file),
     hasAddress(config)
       ? ports(config)

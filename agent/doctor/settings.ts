@@ -4,10 +4,12 @@ import process from 'node:process';
 import type { Config } from '../config/resolve.ts';
 import { accounts } from '../install/real_sight.ts';
 import { isExecutable, postgresBinDir } from '../platform/paths.ts';
+import type { RunAs } from '../roles/postgres/asked.ts';
 import { originalConf } from '../roles/postgres/originals.ts';
-import { type RunAs, rehearse } from '../roles/postgres/rehearse.ts';
+import { rehearse } from '../roles/postgres/rehearse.ts';
 import { serverOptions } from '../roles/postgres_helper/driver.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
+import { ownSettings } from './own_settings.ts';
 
 const TRIAL = 20_000;
 
@@ -36,8 +38,20 @@ const readable = (path: string): boolean => {
   }
 };
 
-/** Nothing where there is no server: that is said elsewhere. */
-export async function serverSettings(config: Config): Promise<Finding[]> {
+/**
+ * All that is to be said of settings, each fault once: what the server does not take of the manager's own, both readers find.
+ */
+export async function settings(config: Config): Promise<Finding[]> {
+  const [tried, own] = await Promise.all([serverSettings(config), ownSettings(config)]);
+  const told = tried.some(({ state, own }) => state === 'fail' && own);
+  return [
+    ...tried.map(({ own: _, ...finding }) => finding),
+    ...own.filter(({ id }) => !(told && id === 'postgres_settings')),
+  ];
+}
+
+/** Nothing where there is no server: that is said elsewhere. `own`: it is the manager's own settings that are wrong. */
+export async function serverSettings(config: Config): Promise<(Finding & { own?: true })[]> {
   const binDir = postgresBinDir(config);
   if (binDir === undefined || !isExecutable(`${binDir}/postgres`)) return [];
   const { node_name = 'n', host_ip = '127.0.0.1' } = config;
@@ -52,7 +66,7 @@ export async function serverSettings(config: Config): Promise<Finding[]> {
     const what = `whether PostgreSQL takes its settings is not known: ${tried.why}`;
     return [warn('postgres_settings', what, 'look again')];
   }
-  return tried.kind === 'done'
-    ? [ok('postgres_settings', 'PostgreSQL takes its settings')]
-    : [fail('postgres_settings', tried.why, 'correct it there, or leave it out: the server would not start')];
+  if (tried.kind === 'done') return [ok('postgres_settings', 'PostgreSQL takes its settings')];
+  const mend = 'correct it there, or leave it out: the server would not start';
+  return [{ ...fail('postgres_settings', tried.why, mend), ...(tried.own ? { own: true } : {}) }];
 }

@@ -3,6 +3,7 @@
  * nobody moves it. One order at a time. At the deadline what is local is ended too.
  */
 import { messageOf } from '../errors.ts';
+import { createSerial } from '../platform/serial.ts';
 import { setAgainAt, timeoutFor } from './timeouts.ts';
 
 export interface GateHands {
@@ -48,22 +49,19 @@ export function createGate(longest: number, hands: GateHands) {
   let ends = 0;
   let cancel = () => {};
   let fencing: Promise<void> | null = null;
-  let queue: Promise<unknown> = Promise.resolve();
+  const serial = createSerial();
   /** Since when the order whose turn it is has been at work; null: none is. */
   let working: number | null = null;
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = queue.then(() => {
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> =>
+    serial(async () => {
       working = hands.now();
-      return work();
-    });
-    queue = done
-      .catch(() => {})
-      .then(() => {
+      try {
+        return await work();
+      } finally {
         working = null;
-      });
-    return done;
-  };
+      }
+    });
 
   const shut = async (): Promise<void> => {
     ends = 0;
@@ -235,7 +233,7 @@ export function createGate(longest: number, hands: GateHands) {
     serves: (seconds: number): boolean => working === null || hands.now() - working <= seconds,
     /** Waits for a fence-down under way; for tests and for the end of the process. */
     settled: async (): Promise<void> => {
-      await queue;
+      await serial(() => {});
       await fencing;
     },
   };

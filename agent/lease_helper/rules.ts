@@ -1,5 +1,6 @@
 /** Which rules are in force, as the helper's own doing: one change at a time, in order. */
 import { messageOf } from '../errors.ts';
+import { createSerial } from '../platform/serial.ts';
 import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
 import { type FirewallRole, SETS_FILE } from '../roles/firewall/names.ts';
 import type { GateHands } from './gate.ts';
@@ -7,11 +8,11 @@ import type { GateHands } from './gate.ts';
 export function createRules(dir: string, say: GateHands['say']) {
   /** What this process put in force last; null: it does not know. */
   let known: FirewallRole | null = null;
-  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = createSerial();
   const failing = (what: string) => (thrown: unknown) => say('error', `${what}: ${messageOf(thrown)}`);
 
-  const apply = (role: FirewallRole): Promise<void> => {
-    const work = queue.then(async () => {
+  const apply = (role: FirewallRole): Promise<void> =>
+    inTurn(async () => {
       known = null;
       await applyRole(dir, role).catch(async () => {
         // The sets may have gone with somebody's cleaning: the rules cannot name what is not there.
@@ -20,15 +21,13 @@ export function createRules(dir: string, say: GateHands['say']) {
       });
       known = role;
     });
-    queue = work.catch(() => {});
-    return work;
-  };
 
   /** Whoever else cleans up the tables does not know our chains. */
   function hook(): void {
-    queue = queue.then(ensureHooks).then((mended) => {
+    inTurn(async () => {
+      const mended = await ensureHooks();
       if (mended.length > 0) say('warn', `our chains were not hooked in first place: ${mended.join(', ')}`);
-    }, failing('hooking in the rules'));
+    }).catch(failing('hooking in the rules'));
   }
 
   return {

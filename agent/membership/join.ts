@@ -1,236 +1,246 @@
 /**
  * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F: admission, the database, Consul, and only
- * then its key. Anything that fails before that leaves the machine as it was found.
+ * then its key. Anything that fails before that leaves the machine as it was found: `UNDO` takes away what the steps made,
+ * here after a failure, and in the next agent after a crash, which finds the mark of the join.
  */
-
-import type { Admission, AdmitRequest, Enrolled } from '../api/types.ts';
-import { effectiveLease, type NodeConfig } from '../config/index.ts';
-import { standbyName } from '../core/records.ts';
-import { AgentError } from '../errors.ts';
+import type { Admission, AdmitRequest } from '../api/types.ts';
+import type { Logger } from '../log/log.ts';
+import { forgetSecurity, type JoinSecurity, takeEnrolment } from '../node/access.ts';
 import type { Parts } from '../node/parts.ts';
-import { sleep } from '../platform/clock.ts';
-import type { Files } from '../roles/files/port.ts';
-import { type Membership, newClone } from '../state/identity.ts';
-import { version } from '../version.ts';
-import { refuseOtherVersion } from './preflight.ts';
-import { keepReserved } from './reservation.ts';
-import { refuseCopy } from './settings.ts';
-import type { Report, Steps } from './tracker.ts';
+import type { Time } from '../platform/clock.ts';
+import { durableStore, type Membership, newClone } from '../state/identity.ts';
+import { askAdmission, enrolSurely, isRefusal, type JoinCalls, keepAlive } from './join_calls.ts';
+import { copyDatabase, copyFiles, waitFollowing, wipeCopy } from './join_work.ts';
+import type { Kept, OwnCore } from './own_core.ts';
+import { refuseMissingLocales, refuseOtherVersion } from './preflight.ts';
+import { runScript, type ScriptStep } from './script.ts';
+import type { Steps } from './tracker.ts';
 
-export type JoinParts = {
-  parts: Parts;
-  addresses: readonly string[];
-  request: AdmitRequest;
-  /** Ask the active to admit this manager: any node may be asked, and sends on to the active. */
-  admit(address: string, request: AdmitRequest): Promise<Admission>;
-  enrol(address: string, secret: string): Promise<Enrolled>;
-  keep(address: string, secret: string): Promise<void>;
-  /** Make the join itself durable, before it changes anything: an agent that dies in it has its work undone by the next. */
-  begin(systemId: string): void;
-  /** Writes the certificates and secrets that came with the admission. */
-  accept(admission: Admission): void;
-  /** Make clone id and membership durable and run the core. */
-  become(membership: Membership, clone: string): Promise<void>;
-  /** The active has entered this node, and gave it what members hold. */
-  entered(enrolled: Enrolled): void;
-  /** Undo everything since `begin`. */
-  undo(): Promise<void>;
-  following(): { streaming: boolean; reason: string };
+/** What an undoing has; after a restart of the agent there is no more. */
+export type Undo = { parts: Parts; core: OwnCore; kept: Kept; log: Logger };
+
+export type JoinParts = Undo & {
+  readonly calls: JoinCalls;
+  readonly security: JoinSecurity;
+  /** Of members, as the operator gave them. */
+  readonly addresses: readonly string[];
+  readonly request: AdmitRequest;
+  /** Settings that hold as long as the membership. */
+  readonly options: Membership['options'];
+  readonly time: Time;
 };
 
-const ADMISSION = 10_000;
-const ENROLMENT = 60_000;
+/** A join under way. */
+export type Joining = JoinParts & {
+  /** Of this copy of the database. */
+  readonly clone: string;
+  /** Undefined until the first step is done. */
+  admission?: Admission;
+  /** Aborted with the refusal once the reservation is gone: the copy need not go on. */
+  readonly refused: AbortController;
+  /** Aborted when the reservation is not kept alive any longer. */
+  readonly ended: AbortController;
+  /** `asked`: its record may be written, and this clone a voter. */
+  entry: 'not asked' | 'asked' | 'entered';
+};
+
+/** For Consul to become a voter, and to find its leader and leave it, ms. */
 const CONSUL_VOTES = 60_000;
-const FOLLOWS = 60_000;
-/** Files that come no closer for this long are not waited for. */
-const FILES_STALL = 30_000;
+const LEAVE = 15_000;
 
-/** What a joining manager says of itself. */
-export function admitRequestOf(config: NodeConfig): AdmitRequest {
-  const lease = effectiveLease(config);
-  return {
-    nodeName: config.node_name,
-    hostIp: config.host_ip,
-    publicIp: config.public_ip ?? null,
-    apiPort: config.api.port,
-    postgresPort: config.postgres.port,
-    version,
-    priority: config.tags.priority,
-    nofailover: config.tags.nofailover,
-    lease: {
-      retryPeriod: lease.retry_period,
-      renewDeadline: lease.renew_deadline,
-      leaseDuration: lease.lease_duration,
+export const JOIN: readonly ScriptStep<Joining>[] = [
+  {
+    name: 'asking to be admitted',
+    again: 'the same joiner is reserved anew; a reservation that nobody keeps alive ends by itself',
+    async run(join) {
+      const { config, pg } = join.parts;
+      join.admission = await refuseMissingLocales(
+        pg,
+        await refuseOtherVersion(config, await askAdmission(join)),
+      );
     },
-  };
-}
-
-export async function joinCluster(parts: JoinParts, { step }: Steps): Promise<void> {
-  const { config, pg, consul, machine, files, doors } = parts.parts;
-  const admission = await step('asking to be admitted', async () =>
-    refuseOtherVersion(config, await admitSomewhere(parts)),
-  );
-  let entering = false;
-  const [ended, given] = [new AbortController(), new AbortController()];
-  const keepers = [admission.active.hostIp, ...parts.addresses];
-  const keep = (address: string) => parts.keep(address, admission.secret);
-  try {
-    parts.begin(admission.systemId);
-    parts.accept(admission);
-    void keepReserved(keepers, keep, ended.signal).then((refusal) => given.abort(refusal));
-    const clone = newClone();
-    await step('taking over the machine', async () => {
+  },
+  {
+    name: 'marking the join',
+    quiet: true,
+    again: 'no join begins while there is a mark: it is undone first',
+    async run(join) {
+      const { config } = join.parts;
+      const { systemId } = admissionOf(join);
+      join.kept.joining.save({
+        nodeName: config.node_name,
+        hostIp: config.host_ip,
+        systemId,
+        wiped: false,
+      });
+      join.security.accept(admissionOf(join));
+      keepAlive(join);
+    },
+  },
+  {
+    name: 'taking over the machine',
+    again: 'taken is taken; what Consul left of an earlier cluster is gone already',
+    async run(join) {
+      const { machine, consul, doors } = join.parts;
       await machine.take();
       // Not a member of anything here: what an earlier cluster left must not meet the servers of this one.
       await consul.wipe();
       // Its own doors, before it knows the list of members from Consul.
-      for (const door of doors) await door.letIn(admission.members);
-    });
-    await step('copying the database', async (report) => {
-      await pg.setIdentity(standbyName({ node: config.node_name, clone }));
-      const from = {
-        node: admission.active.node,
-        host: admission.active.hostIp,
-        port: admission.active.postgresPort,
-      };
-      const done = await pg.basebackup(
-        from,
-        ({ what, ...sizes }) => report({ detail: what, ...sizes }),
-        given.signal,
-      );
-      await refuseCopy(done, pg);
-    });
-    if (files.enabled) await step('copying the files', (report) => copyFiles(files, admission, report));
-    await step('joining Consul', async () => {
-      await consul.start({ bootstrap: false, join: admission.consulServers });
+      for (const door of doors) await door.letIn(admissionOf(join).members);
+    },
+  },
+  {
+    name: 'copying the database',
+    again: 'a copy is written beside the data directory and moved into place whole',
+    run: (join, report) => copyDatabase(join, admissionOf(join), report),
+  },
+  {
+    name: 'copying the files',
+    again: 'Syncthing goes on where it was',
+    when: ({ parts }) => parts.files.enabled,
+    run: (join, report) => copyFiles(join, admissionOf(join), report),
+  },
+  {
+    name: 'joining Consul',
+    again:
+      'never with the data of before: the active takes it out of Raft at each admission, and it was wiped above',
+    async run(join) {
+      const { consul } = join.parts;
+      await consul.start({ bootstrap: false, join: admissionOf(join).consulServers });
       await consul.waitVoter(CONSUL_VOTES);
-    });
-    await step('entering the cluster', async () => {
-      await parts.become(
-        {
-          nodeName: config.node_name,
-          hostIp: config.host_ip,
-          publicIp: config.public_ip ?? null,
-          clusterId: admission.clusterId,
-          incarnation: admission.incarnation,
-          systemId: admission.systemId,
-          secret: admission.secret,
-          consulServers: [...new Set([...admission.consulServers, config.host_ip])],
-          options: {},
-          entered: false,
-          removed: false,
-        },
-        clone,
+    },
+  },
+  {
+    name: 'entering the cluster',
+    again:
+      'the membership is durable before its key: an agent that dies in between asks again, and is entered once',
+    async run(join) {
+      const { active, secret } = admissionOf(join);
+      await join.core.run(join.parts, membershipOf(join), join.clone);
+      join.entry = 'asked';
+      const enrolled = await enrolSurely(
+        [...join.addresses, active.hostIp],
+        (address) => join.calls.enrol(address, secret, join.parts.config.node_name),
+        join.time,
       );
-      entering = true;
-      const active = admission.active.hostIp;
-      parts.entered(
-        await enrolSurely([...parts.addresses, active], (address) => parts.enrol(address, admission.secret)),
-      );
-    });
+      join.entry = 'entered';
+      takeEnrolment(join.parts, enrolled);
+      join.core.entered();
+      join.kept.joining.forget();
+      join.ended.abort();
+    },
+  },
+  {
+    name: 'following the active',
+    again: 'only looks',
+    run: waitFollowing,
+  },
+];
+
+type UndoStep = {
+  /** The step of `JOIN` whose traces it takes away. */
+  readonly of: string;
+  readonly what: string;
+  run(o: Undo): Promise<void> | void;
+};
+
+/** Each may be repeated, also where the join never came so far. One that fails ends the undoing, and the mark stays. */
+export const UNDO: readonly UndoStep[] = [
+  { of: 'entering the cluster', what: 'the core ends', run: ({ core }) => core.end() },
+  {
+    of: 'entering the cluster',
+    what: 'the membership is forgotten: an agent that finds the mark alone goes on here',
+    run: ({ kept }) => kept.memberships.forget(),
+  },
+  {
+    of: 'copying the database',
+    what: "the copy, once: whatever database comes later is somebody's own",
+    run: wipeCopy,
+  },
+  {
+    of: 'joining Consul',
+    what: 'out of Raft while its data is there, so that those who stay keep their quorum; then its data',
+    async run({ parts: { consul }, log }) {
+      if (!(await consul.leave(LEAVE)))
+        log.warn('Consul did not confirm that it left: the others count this server until it joins again');
+      await consul.wipe();
+    },
+  },
+  {
+    of: 'copying the files',
+    what: 'members, index and identity; not the files',
+    run: ({ parts }) => parts.files.wipe(),
+  },
+  {
+    of: 'entering the cluster',
+    what: 'the clone id',
+    run: ({ parts }) => durableStore(parts.config).forget(),
+  },
+  {
+    of: 'marking the join',
+    what: 'certificates and secrets: after Consul, which leaves with them',
+    run: ({ parts }) => forgetSecurity(parts),
+  },
+  {
+    of: 'taking over the machine',
+    what: 'the machine is given back, its firewall with it',
+    run: ({ parts }) => parts.machine.give(),
+  },
+  { of: 'marking the join', what: 'the mark, last', run: ({ kept }) => kept.joining.forget() },
+];
+
+export async function joinCluster(parts: JoinParts, steps: Steps): Promise<void> {
+  const join: Joining = {
+    ...parts,
+    clone: newClone(),
+    refused: new AbortController(),
+    ended: new AbortController(),
+    entry: 'not asked',
+  };
+  try {
+    await runScript(JOIN, join, steps);
   } catch (thrown) {
-    // Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe.
-    if (!entering || isRefusal(thrown)) await parts.undo();
+    if (mayUndo(join, thrown)) {
+      // An undoing that fails has an error of its own.
+      join.log.warn('the join is undone:', thrown);
+      await undoJoin(join);
+    }
     throw thrown;
   } finally {
-    ended.abort();
-  }
-  await step('following the active', async (report) => {
-    const until = performance.now() + FOLLOWS;
-    for (;;) {
-      const { streaming, reason } = parts.following();
-      if (streaming) return;
-      report({ detail: reason });
-      if (performance.now() > until) {
-        throw new AgentError({
-          class: 'transient',
-          code: 'still_going',
-          message: `joined, but not following yet: ${reason}`,
-          hint: "see 'agent cluster nodes list'",
-        });
-      }
-      await sleep(50);
-    }
-  });
-}
-
-/**
- * Receive-only, until the copy is complete; while it comes closer it is waited for. What is missing then goes on beside, and is
- * a fact in every decision.
- */
-async function copyFiles(files: Files, admission: Admission, report: Report): Promise<void> {
-  await files.start();
-  await files.follow(admission.active.node, FILES_STALL);
-  let least = Number.POSITIVE_INFINITY;
-  let until = performance.now() + FILES_STALL;
-  while (performance.now() < until) {
-    const { state, needItems, needBytes } = files.facts();
-    if (state === 'complete') return;
-    if (state === 'behind' && needBytes < least) {
-      least = needBytes;
-      until = performance.now() + FILES_STALL;
-    }
-    report({ detail: state === 'behind' ? `${needItems} items, ${needBytes} bytes to come` : 'connecting' });
-    await sleep(200);
-  }
-  report({ detail: 'not complete yet: goes on in the background' });
-}
-
-const isRefusal = (thrown: unknown): boolean => thrown instanceof AgentError && thrown.class !== 'transient';
-
-/**
- * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join
- * would wipe what a vote counts on.
- */
-export async function enrolSurely<T>(
-  addresses: readonly string[],
-  enrol: (address: string) => Promise<T>,
-): Promise<T> {
-  const until = performance.now() + ENROLMENT;
-  let maybe = false;
-  for (let turn = 0; ; turn++) {
-    try {
-      return await enrol(addresses[turn % addresses.length] ?? '');
-    } catch (thrown) {
-      const refused = thrown instanceof AgentError && thrown.class !== 'transient';
-      // After one try whose outcome nobody knows, no later refusal says that it was not written.
-      if (refused && !maybe) throw thrown;
-      maybe = true;
-      if (performance.now() > until) {
-        throw new AgentError({
-          class: 'transient',
-          code: 'enrolment_unknown',
-          message: 'the cluster did not say whether this node is in it',
-          hint: "it asks again when its agent restarts; see 'agent cluster nodes list' on another node",
-          cause: thrown,
-        });
-      }
-      await sleep(500);
-    }
+    join.ended.abort();
   }
 }
 
-/** The first address that answers decides: a refusal is final, silence is not. */
-async function admitSomewhere(parts: JoinParts): Promise<Admission> {
-  let silence: unknown;
-  const until = performance.now() + ADMISSION;
-  do {
-    for (const address of parts.addresses) {
-      try {
-        return await parts.admit(address, parts.request);
-      } catch (thrown) {
-        if (thrown instanceof AgentError && thrown.class !== 'transient') throw thrown;
-        silence = thrown;
-      }
-    }
-    // A change of the active takes a few seconds: nobody can admit meanwhile.
-    await sleep(250);
-  } while (performance.now() < until);
-  throw new AgentError({
-    class: 'transient',
-    code: 'no_member_answers',
-    message: `none of these members answers: ${parts.addresses.join(', ')}`,
-    hint: 'give the address of a node of the cluster, and see that its agent runs',
-    cause: silence,
-  });
+/** Takes away everything a join made here. The manager was empty before it: nothing of its own is lost. */
+export async function undoJoin(o: Undo): Promise<void> {
+  for (const { run } of UNDO) await run(o);
+}
+
+/** Once its key may be written, this clone may be a voter, and what it has is no longer its own to wipe. */
+function mayUndo({ admission, entry }: Joining, thrown: unknown): boolean {
+  if (admission === undefined) return false;
+  return entry === 'not asked' || (entry === 'asked' && isRefusal(thrown));
+}
+
+function admissionOf({ admission }: Joining): Admission {
+  if (admission === undefined) throw new TypeError('no step before the admission needs it');
+  return admission;
+}
+
+function membershipOf(join: Joining): Membership {
+  const { config } = join.parts;
+  const { clusterId, incarnation, systemId, secret, consulServers } = admissionOf(join);
+  return {
+    nodeName: config.node_name,
+    hostIp: config.host_ip,
+    publicIp: config.public_ip ?? null,
+    clusterId,
+    incarnation,
+    systemId,
+    secret,
+    consulServers: [...new Set([...consulServers, config.host_ip])],
+    options: join.options,
+    entered: false,
+    removed: false,
+  };
 }

@@ -1,5 +1,4 @@
 /** The active's side of membership: admitting, enrolling, changing and removing nodes (PROTOCOL F). */
-
 import { isDeepStrictEqual } from 'node:util';
 import type {
   Admission,
@@ -10,35 +9,37 @@ import type {
   NodeChange,
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
-import { renewWith } from '../core/lease.ts';
-import type { TxnOp } from '../core/ports.ts';
-import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
-import { drive } from '../node/drive.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
-import { until } from '../platform/clock.ts';
+import { systemTime, type Time } from '../platform/clock.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
+import { leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
 import { NotActiveError } from './not_active.ts';
-import { withMajor } from './preflight.ts';
+import { withData } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
-/** Until the watcher has seen what was just written, ms. */
-const SEEN = 2000;
-
-export function createMembers(cluster: Cluster, parts: Parts, membership: Membership) {
-  const { ports, node, signed } = cluster;
+/** `time` is virtual in a test. */
+export function createMembers(
+  cluster: Member,
+  parts: Parts,
+  membership: Membership,
+  time: Time = systemTime,
+) {
+  const { node, signed } = cluster;
   const { config } = parts;
+  const writes = leaseWrites(cluster, time);
+  const { write, inTurn } = writes;
 
   function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
-    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+    return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
   function requireActive(): void {
@@ -50,19 +51,6 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
     );
   }
 
-  /** One transaction under the lease (PROTOCOL B.6), and this node's view has it when it returns. */
-  async function write(ops: TxnOp[], seen: (view: View) => boolean): Promise<void> {
-    const outcome = await drive(renewWith(node, ops), ports);
-    if (outcome !== 'ok')
-      throw new AgentError({
-        class: 'transient',
-        code: 'consul_unknown',
-        message: `not written: ${outcome}`,
-        hint: 'run the command again',
-      });
-    await until(() => node.view !== null && seen(node.view), { timeout: SEEN, every: 10 });
-  }
-
   const noSuchNode = (name: string) =>
     refuse(
       'no_such_node',
@@ -70,38 +58,24 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
     );
 
-  /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
+  /** While one is taken away it is not kept alive, entered or admitted anew: that would bring it back. */
   const removing = new Set<string>();
 
-  /** One after the other: a reservation that is kept alive must not come back behind the record it became. */
-  let turn: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const mine = turn.then(body);
-    turn = mine.catch(() => {});
-    return mine;
+  function refuseRemoved(name: string): void {
+    if (!removing.has(name)) return;
+    throw new AgentError({
+      class: 'transient',
+      code: 'being_removed',
+      message: `${name} is being removed`,
+      hint: 'run the command again when that is done',
+    });
   }
 
   async function remove(name: string, steps: Steps): Promise<void> {
-    removing.add(name);
+    // Whoever is being entered is a node first, and removed as one.
+    await inTurn(async () => removing.add(name));
     try {
-      await removeNode(
-        {
-          cluster,
-          parts,
-          write: (ops) =>
-            inTurn(() =>
-              write(
-                ops,
-                (view) =>
-                  view.nodes[name]?.leaving === true ||
-                  (view.nodes[name] === undefined && view.joining?.[name] === undefined),
-              ),
-            ),
-          reserved: () => Object.keys(node.view?.joining ?? {}).filter((other) => other !== name),
-        },
-        name,
-        steps,
-      );
+      await removeNode({ cluster, parts, writes, time }, name, steps);
     } finally {
       removing.delete(name);
     }
@@ -114,14 +88,18 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
       // The token first: until then whoever asks is nobody.
       await checkToken(parts, cluster, request);
       refuseRequest(request, node.view, node.policy, Date.now());
+      refuseRemoved(request.nodeName);
       const secured = await admitSecured(parts, cluster, request, node.view);
       const at = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, ({ address }) => address === at);
       const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
-      await write(
-        [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
-        (view) => view.joining?.[name]?.at === reservation.at,
-      );
+      await inTurn(async () => {
+        refuseRemoved(name);
+        await write(
+          [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
+          (view) => view.joining?.[name]?.at === reservation.at,
+        );
+      });
       await cluster.letIn();
       const nodes = node.view?.nodes ?? {};
       return {
@@ -131,7 +109,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...(await withMajor(parts.pg, secured.answer)),
+        ...(await withData(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };
@@ -146,7 +124,7 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         if (record !== undefined && !isThatNode(parts, caller, name, record))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
         if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
-        if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
+        if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
         await readyToEnter(parts, name, held.node);
         await write(
           [
@@ -173,12 +151,22 @@ export function createMembers(cluster: Cluster, parts: Parts, membership: Member
         await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);
       }),
 
-    /** On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. */
+    /**
+     * On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. One that fails holds up no
+     * other, and is tried again the next time; its error is thrown at the end.
+     */
     async sweep(): Promise<void> {
-      if (!isActive()) return;
-      for (const [name, held] of Object.entries(node.view?.joining ?? {}))
-        if (node.view?.nodes[name] === undefined && hasEnded(held, Date.now()))
-          await remove(name, { step: (_, body) => body(() => {}) });
+      const failed: unknown[] = [];
+      const ended = (name: string): boolean => {
+        const held = node.view?.joining?.[name];
+        return held !== undefined && node.view?.nodes[name] === undefined && hasEnded(held, Date.now());
+      };
+      for (const name of Object.keys(node.view?.joining ?? {})) {
+        // An enrolment that is under way is waited for.
+        if (!isActive() || !(await inTurn(async () => ended(name) && !removing.has(name)))) continue;
+        await remove(name, { step: (_, body) => body(() => {}) }).catch((thrown) => failed.push(thrown));
+      }
+      if (failed.length > 0) throw failed[0];
     },
 
     /** Changes the options of nodes/NAME. */

@@ -1,87 +1,154 @@
 /**
  * `cluster nodes remove`, on the active. In the order of PROTOCOL F: the key and a tombstone, out of the voters, then Raft,
- * then the slot. Every step finds what an interrupted one left, so the command can be run again.
+ * then the slot. Every step finds what an interrupted one left, so the command can be run again. Of a reservation the key is
+ * ended first and goes last: the sweep goes on with one that was interrupted.
  */
 
-import type { TxnOp } from '../core/ports.ts';
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
-import { until } from '../platform/clock.ts';
+import type { Time } from '../platform/clock.ts';
+import type { LeaseWrites } from './lease_writes.ts';
 import { newManagementToken, revokeToken, shutOut } from './member_security.ts';
+import { endedNow, hasEnded } from './reservation.ts';
+import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
-  cluster: Cluster;
-  parts: Parts;
-  /** One transaction under the lease; throws when it was not confirmed. */
-  write(ops: TxnOp[]): Promise<void>;
-  /** Managers that are joining: their slots stay. */
-  reserved(): string[];
+  readonly cluster: Pick<Member, 'node' | 'signed' | 'memberKv'>;
+  readonly parts: Parts;
+  readonly writes: LeaseWrites;
+  readonly time: Time;
 };
+
+type Removing = RemoveParts & { readonly name: string };
 
 const VOTERS = 30_000;
 
 const again = (code: string, message: string) =>
   new AgentError({ class: 'transient', code, message, hint: 'run the command again' });
 
-export async function removeNode(o: RemoveParts, name: string, { step }: Steps): Promise<void> {
-  const { cluster, parts } = o;
-  const { config, pg } = parts;
-  const { node, signed } = cluster;
-  await step('out of the voters', async () => {
-    const record = node.view?.nodes[name];
-    if (record !== undefined) {
-      await o.write([
-        {
-          verb: 'set',
-          key: `nodes/${name}`,
-          value: signed.sign('nodes', name, { ...record, leaving: true }),
-        },
-      ]);
-    }
-    const votes = () => node.view?.sync?.value.voters.some((v) => v.node === name);
-    if (!(await until(() => !votes(), { timeout: VOTERS, every: 100 })))
-      throw again('still_going', `${name} is still among the voters`);
-  });
-  await step('out of the cluster', async () => {
-    const record = node.view?.nodes[name];
-    if (record === undefined) {
-      // Only reserved: what it was given goes first, since once its key is gone nothing else names it.
-      if (node.view?.joining?.[name] === undefined) return;
-      await revokeToken(parts, name);
-      await o.write([{ verb: 'delete', key: `joining/${name}` }]);
-      return;
-    }
-    const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
-    await o.write([
-      { verb: 'delete', key: `nodes/${name}` },
-      { verb: 'delete', key: `joining/${name}` },
-      { verb: 'set', key: `removed/${name}`, value: signed.sign('removed', name, tombstone) },
-    ]);
-  });
-  await step('out of Consul', async () => {
-    await outOfConsul(parts, (server) => server.node === name);
-    // With a gossip key it waits until the server is not heard: a live one would be struck off the list, and hear the new key.
-    if (parts.security.current() === undefined)
-      await parts.consul.admin().catalog.forceLeave(name, { prune: true });
-    await parts.consul.admin().kv.delete(`${config.consul.prefix}/state/${name}`);
-  });
-  await step('keys', async (report) => {
-    if (parts.security.current() === undefined) return;
-    await shutOut(parts, cluster.memberKv, name);
-    // A server that lived on may have been taken in again meanwhile.
-    await outOfConsul(parts, (server) => server.node === name);
-    await parts.consul.admin().catalog.forceLeave(name, { prune: true });
-    if (!(await newManagementToken(parts, cluster.memberKv, node.view)))
-      report({ detail: 'the management token stays as it is until every member is upgraded' });
-  });
-  await step('slot', async () => {
-    const others = Object.keys(node.view?.nodes ?? {}).filter(
-      (other) => other !== node.name && other !== name,
+export const REMOVE: readonly ScriptStep<Removing>[] = [
+  {
+    name: 'out of the voters',
+    again: 'leaving is left as it is; who is no voter is waited for no longer',
+    run: outOfVoters,
+  },
+  {
+    name: 'out of the cluster',
+    again: 'whose key is gone already has its tombstone, and is not written again; a reservation has ended',
+    run: outOfCluster,
+  },
+  {
+    name: 'out of Consul',
+    again: 'who is in Raft no more is not taken out',
+    async run({ parts, name }) {
+      await outOfConsul(parts, (server) => server.node === name);
+      // With a gossip key it waits until the server is not heard: a live one would be struck off the list, and hear the new key.
+      if (parts.security.current() === undefined)
+        await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+      await parts.consul.admin().kv.delete(`${parts.config.consul.prefix}/state/${name}`);
+    },
+  },
+  {
+    name: 'keys',
+    again: 'another key and token once more: the last ones count',
+    run: newKeys,
+  },
+  {
+    name: 'slot',
+    again:
+      'a slot that is gone is not dropped; a reservation that is still there is swept by whoever is active',
+    async run(removing) {
+      await dropSlot(removing);
+      // Housekeeping gives a slot to each reservation: one may have come back before the key was gone.
+      if (await forgetReservation(removing)) await dropSlot(removing);
+    },
+  },
+];
+
+export const removeNode = (o: RemoveParts, name: string, steps: Steps): Promise<void> =>
+  runScript<Removing>(REMOVE, { ...o, name }, steps);
+
+async function outOfVoters({ cluster: { node, signed }, writes, name, time }: Removing): Promise<void> {
+  const record = node.view?.nodes[name];
+  if (record !== undefined) {
+    const value = signed.sign('nodes', name, { ...record, leaving: true });
+    await writes.inTurn(() =>
+      writes.write(
+        [{ verb: 'set', key: `nodes/${name}`, value }],
+        (view) => view.nodes[name] === undefined || view.nodes[name]?.leaving === true,
+      ),
     );
-    await pg.ensureSlots([...others, ...o.reserved()], 5000, true);
+  }
+  const until = time.now() + VOTERS;
+  while (node.view?.sync?.value.voters.some((v) => v.node === name)) {
+    if (time.now() > until) throw again('still_going', `${name} is still among the voters`);
+    await time.sleep(100);
+  }
+}
+
+async function outOfCluster({ cluster: { node, signed }, parts, writes, name }: Removing): Promise<void> {
+  const record = node.view?.nodes[name];
+  if (record === undefined) {
+    const held = node.view?.joining?.[name];
+    if (held === undefined) return;
+    // Ended for whoever is active, but there until all else is done: nothing but its key names what it was given.
+    const value = signed.sign('joining', name, endedNow(held, Date.now()));
+    await writes.inTurn(() =>
+      writes.write(
+        [{ verb: 'set', key: `joining/${name}`, value }],
+        (view) => view.joining?.[name]?.at === value.at,
+      ),
+    );
+    return await revokeToken(parts, name);
+  }
+  const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
+  await writes.inTurn(() =>
+    writes.write(
+      [
+        { verb: 'delete', key: `nodes/${name}` },
+        { verb: 'delete', key: `joining/${name}` },
+        { verb: 'set', key: `removed/${name}`, value: signed.sign('removed', name, tombstone) },
+      ],
+      (view) => view.nodes[name] === undefined && view.joining?.[name] === undefined,
+    ),
+  );
+}
+
+/** Those of members and of managers that are joining stay. */
+async function dropSlot({ cluster: { node }, parts: { pg }, name }: Removing): Promise<void> {
+  const { nodes = {}, joining = {} } = node.view ?? {};
+  const others = Object.keys({ ...nodes, ...joining }).filter(
+    (other) => other !== node.name && other !== name,
+  );
+  await pg.ensureSlots(others, 5000, true);
+}
+
+/** The last of a reservation; not of one that was made anew. */
+async function forgetReservation({ cluster: { node }, writes, name }: Removing): Promise<boolean> {
+  return await writes.inTurn(async () => {
+    const held = node.view?.joining?.[name];
+    if (held === undefined || !hasEnded(held, Date.now())) return false;
+    await writes.write(
+      [{ verb: 'delete', key: `joining/${name}` }],
+      (view) => view.joining?.[name] === undefined,
+    );
+    return true;
   });
+}
+
+async function newKeys(
+  { cluster, parts, name }: Removing,
+  report: (of: { detail: string }) => void,
+): Promise<void> {
+  if (parts.security.current() === undefined) return;
+  await shutOut(parts, cluster.memberKv, name);
+  // A server that lived on may have been taken in again meanwhile.
+  await outOfConsul(parts, (server) => server.node === name);
+  await parts.consul.admin().catalog.forceLeave(name, { prune: true });
+  if (!(await newManagementToken(parts, cluster.memberKv, cluster.node.view)))
+    report({ detail: 'the management token stays as it is until every member is upgraded' });
 }
 
 /**

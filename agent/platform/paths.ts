@@ -91,10 +91,16 @@ const binDirsOf = (major: number) => [`/usr/lib/postgresql/${major}/bin`, `/usr/
 const installedBinDir = (majors: readonly number[]): string | undefined =>
   majors.flatMap(binDirsOf).find((dir) => isExecutable(join(dir, 'postgres')));
 
+/** The major version that PG_VERSION says; undefined for a text that is none. */
+export function majorIn(text: string | null): number | undefined {
+  const major = Number.parseInt(text ?? '', 10);
+  return Number.isNaN(major) ? undefined : major;
+}
+
 /** The major version of a data directory; undefined when there is none, or none that this user may see. */
 export function dataVersion(dataDir: string): number | undefined {
   try {
-    return Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
+    return majorIn(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'));
   } catch {
     return undefined;
   }

@@ -7,7 +7,7 @@ import { leaves } from '../../agent/config/leaves.ts';
 import { root as tree } from '../../cli/tree.ts';
 
 const root = join(import.meta.dirname, '../..');
-const pages = ['README.md', 'docs', 'docs/decisions'].flatMap((at) =>
+const pages = ['README.md', 'CONTRIBUTING.md', 'docs', 'docs/decisions'].flatMap((at) =>
   at.endsWith('.md')
     ? [at]
     : readdirSync(join(root, at))

@@ -8,7 +8,7 @@ import { loadConfig, type NodeConfig } from '../../agent/config/index.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
 import type { NodeRecord } from '../../agent/core/records.ts';
 import { reservationOf } from '../../agent/membership/admit.ts';
-import { admitRequestOf } from '../../agent/membership/join.ts';
+import { admitRequestOf } from '../../agent/membership/join_calls.ts';
 import { createPeerCalls } from '../../agent/peers/joining_calls.ts';
 import { createPeers } from '../../agent/peers/peers.ts';
 import { fingerprintOf } from '../../agent/platform/tls/read.ts';

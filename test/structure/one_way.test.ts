@@ -23,6 +23,25 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/errors.ts', 'agent/trampoline/failure.ts'],
     instead: 'messageOf, or explain with its causes, of agent/errors.ts',
   },
+  {
+    thing: 'to do one after the other',
+    pattern: /let \w+: Promise<\w+> = Promise\.resolve\(\)/,
+    // The helper's is no line: each look at the connections stands for itself, and tests wait for the last.
+    home: ['agent/lease_helper/connections.ts', 'agent/platform/serial.ts'],
+    instead: 'createSerial of agent/platform/serial.ts',
+  },
+  {
+    thing: 'to start again what ended by itself',
+    pattern: /\bexit\.expected \|\|/,
+    home: ['agent/roles/services/keep_running.ts'],
+    instead: 'keepRunning of agent/roles/services/keep_running.ts',
+  },
+  {
+    thing: 'to tell that a start is out of date',
+    pattern: /let (generation|count|downs)\b/,
+    home: ['agent/platform/stops.ts'],
+    instead: 'createStops of agent/platform/stops.ts',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];

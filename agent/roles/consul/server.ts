@@ -10,13 +10,11 @@ import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
+import { keepRunning } from '../services/keep_running.ts';
 import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig, renderServerConfig } from './config.ts';
 
 /** On a VM; its ExecStart is the command below. */
 export const CONSUL_UNIT = 'cloudify-consul.service';
-
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 10_000;
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;
@@ -83,17 +81,12 @@ export function createConsulServer(
   let wanted = false;
   /** It has taken part: without its data it must not come back by itself. */
   let member = false;
-  let pause = FIRST_PAUSE;
-  // A Consul that ended by itself is started again, ever more slowly when it does not stay.
-  driver.onExit((exit) => {
-    if (exit.name !== unit.name || exit.expected || !wanted) return;
-    setTimeout(() => {
-      if (wanted && (!member || hasData())) void driver.start(unit).catch(() => {});
-    }, pause);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
-    setTimeout(() => {
-      pause = FIRST_PAUSE;
-    }, LONGEST_PAUSE * 2).unref();
+  keepRunning(driver, unit, {
+    firstPause: 100,
+    wanted: () => wanted,
+    start: async () => {
+      if (!member || hasData()) await driver.start(unit);
+    },
   });
 
   const wait = async (ms: number, what: () => Promise<boolean>, code: string, message: string) => {

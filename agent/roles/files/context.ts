@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from '../../config/index.ts';
 import { messageOf } from '../../errors.ts';
 import type { Logger } from '../../log/log.ts';
+import type { Serial } from '../../platform/serial.ts';
 import { applyIgnores, applySettings } from './apply.ts';
 import { type Judged, observe, type Seen } from './facts.ts';
 import type { Home } from './home.ts';
@@ -24,7 +25,7 @@ export type Context = {
   readonly log: Logger;
   readonly epoch: () => number;
   /** One at a time: Syncthing's configuration is read, changed and written as a whole. */
-  readonly lock: Lock;
+  readonly inTurn: Serial;
   /** null: the core has not said yet (the agent was started beside a running Syncthing). */
   stance: Stance | null;
   /** The members that Syncthing was told of last. */
@@ -52,17 +53,6 @@ export type Context = {
 
 export const now = (): number => performance.now();
 
-export type Lock = <T>(work: () => Promise<T>) => Promise<T>;
-
-export function createLock(): Lock {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const mine = last.then(work, work);
-    last = mine.catch(() => {});
-    return mine;
-  };
-}
-
 export const folderIds = (ctx: Context): string[] => ctx.config.files.folders.map(({ id }) => id);
 
 export function member(ctx: Context, node: string): FileMember | undefined {
@@ -88,7 +78,7 @@ export async function look(ctx: Context, ms = CALL): Promise<Seen> {
 export async function applyStance(ctx: Context, deletions = false): Promise<void> {
   const { config, home } = ctx;
   const own = await home.deviceId();
-  await ctx.lock(async () => {
+  await ctx.inTurn(async () => {
     const { stance } = ctx;
     if (stance === null) return;
     const { members } = home.memory;

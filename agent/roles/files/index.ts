@@ -1,12 +1,15 @@
 /** The files role on a real Syncthing (CONTRACTS 10). */
 import type { NodeConfig } from '../../config/index.ts';
+import { messageOf } from '../../errors.ts';
 import type { Logger } from '../../log/log.ts';
 import { until } from '../../platform/clock.ts';
 import { makeDir } from '../../platform/files.ts';
 import { syncthingBinary } from '../../platform/paths.ts';
+import { createSerial } from '../../platform/serial.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
+import { keepRunning } from '../services/keep_running.ts';
 import { restAddress } from './config_xml.ts';
-import { CALL, type Context, createLock, failed, judged, now, tellMembers } from './context.ts';
+import { CALL, type Context, judged, now, tellMembers } from './context.ts';
 import { factsOf, statusOf } from './facts.ts';
 import { follow } from './follow.ts';
 import { carryOut } from './guard.ts';
@@ -26,8 +29,6 @@ export type FilesDeps = {
 };
 
 const START = 30_000;
-const FIRST_PAUSE = 200;
-const LONGEST_PAUSE = 10_000;
 
 /** The process that runs Syncthing; also what the unit's ExecStart says. */
 export function syncthingUnit(config: Pick<NodeConfig, 'files'>): ServiceUnit {
@@ -58,7 +59,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     rest: () => rest,
     log,
     epoch: deps.epoch ?? (() => 0),
-    lock: createLock(),
+    inTurn: createSerial(),
     stance: null,
     told: null,
     turn: new AbortController(),
@@ -75,7 +76,6 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     notes: new Map(),
   };
   let wanted = false;
-  let pause = FIRST_PAUSE;
   let watching: { stop: AbortController; ended: Promise<void> } | null = null;
 
   /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
@@ -85,16 +85,12 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     await home.writeConfig();
     await driver.start(unit);
   }
-  const unsubscribe = driver.onExit((exit) => {
-    if (exit.name !== unit.name || exit.expected || !wanted) return;
-    log.warn('files: Syncthing ended by itself');
-    setTimeout(() => {
-      if (wanted) void launch().catch((thrown) => log.error(`files: ${failed(thrown).why}`));
-    }, pause);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
-    setTimeout(() => {
-      pause = FIRST_PAUSE;
-    }, LONGEST_PAUSE * 2).unref();
+  const unsubscribe = keepRunning(driver, unit, {
+    firstPause: 200,
+    wanted: () => wanted,
+    start: launch,
+    ended: () => log.warn('files: Syncthing ended by itself'),
+    failed: (thrown) => log.error(`files: ${messageOf(thrown)}`),
   });
 
   async function endWatch(): Promise<void> {

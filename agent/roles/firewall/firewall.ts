@@ -1,4 +1,5 @@
 /** The firewall as the agent asks for it, over the trampoline. Opening and shutting client ports is the kernel lease's. */
+import { createSerial } from '../../platform/serial.ts';
 import type { FirewallRole } from './names.ts';
 
 export interface Firewall {
@@ -12,7 +13,7 @@ export interface Firewall {
 export function createFirewall(call: (verb: string, ...args: string[]) => Promise<void>): Firewall {
   let known: string | null = null;
   /** One at a time: what was asked for last is what stays. */
-  let queue: Promise<void> = Promise.resolve();
+  const inTurn = createSerial();
   async function peers(addresses: readonly string[]): Promise<void> {
     const sorted = [...new Set(addresses)].sort();
     const key = sorted.join(' ');
@@ -23,10 +24,6 @@ export function createFirewall(call: (verb: string, ...args: string[]) => Promis
   }
   return {
     role: (role) => call('firewall', role),
-    peers(addresses) {
-      const done = queue.then(() => peers(addresses));
-      queue = done.catch(() => {});
-      return done;
-    },
+    peers: (addresses) => inTurn(() => peers(addresses)),
   };
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataVersion } from '../../platform/paths.ts';
-import { run } from '../../platform/process.ts';
+import { askServer } from './asked.ts';
 import type { ConfEntry } from './manager_conf.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf, ownEntries, placesOf, rulesFile, sourceOf } from './originals.ts';
@@ -13,8 +13,8 @@ import { wrongSsl } from './ssl_files.ts';
 
 type Options = Omit<PgOptions, 'starter'>;
 
-/** `mend`: what to write where. */
-export type Objection = { what: string; mend: string };
+/** `mend`: what to write where. `unreadable`: the server does not take the manager's own settings at all. */
+export type Objection = { what: string; mend: string; unreadable?: true };
 
 const at = ({ name, value, file, line }: ConfEntry): string => `${name} = '${value}' (${file}, line ${line})`;
 
@@ -33,13 +33,11 @@ export async function examine(o: Options, untried: (why: string) => void = () =>
 async function unreadable(o: Options): Promise<Objection[]> {
   const conf = originalConf(o);
   if (conf === null) return [];
-  const args = ['-C', 'data_directory', '-D', o.dataDir, '-c', `config_file=${conf}`];
-  const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined };
-  const { code, stderr } = await run(join(o.binDir, 'postgres'), args, { deadline: 30_000, env });
-  if (code === 0) return [];
-  const said = stderr.split('\n').flatMap((line) => /\b[A-Z]+: {2}(.*)$/.exec(line)?.[1] ?? []);
-  const why = said.length === 0 ? stderr.trim() : said.join('; ');
-  return [{ what: `PostgreSQL does not take ${conf}: ${why}`, mend: 'correct that line' }];
+  const { binDir, dataDir } = o;
+  const said = await askServer({ binDir, name: 'data_directory', dataDir, configFile: conf, ms: 30_000 });
+  if ('value' in said) return [];
+  const what = `PostgreSQL does not take ${conf}: ${said.refused.join('; ')}`;
+  return [{ what, mend: 'correct that line', unreadable: true }];
 }
 
 /** Where clients find the database now, and would not any more. */

@@ -3,8 +3,7 @@
  * slots that its settings do not allow does not start.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { run } from '../../platform/process.ts';
+import { askServer } from './asked.ts';
 import { readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
@@ -27,12 +26,9 @@ export async function keptOf(
   if (own === null || !existsSync(own)) return { ...before };
   const kept: Record<string, string> = { ...before };
   for (const name of Object.keys(least)) {
-    const args = ['-D', o.dataDir, '-c', `config_file=${own}`, '-C', name];
-    const read = await run(join(o.binDir, 'postgres'), args, { deadline: 20_000 });
-    const said = read.stderr.trim().split('\n').slice(-3).join('; ');
-    if (read.code !== 0) throw new Error(`${own}: ${said || 'the server does not read it in time'}`);
-    const value = read.stdout.trim();
-    if (isMore(name, value)) kept[name] = value;
+    const said = await askServer({ binDir: o.binDir, name, dataDir: o.dataDir, configFile: own, ms: 20_000 });
+    if ('refused' in said) throw new Error(`${own}: ${said.refused.join('; ')}`);
+    if (isMore(name, said.value)) kept[name] = said.value;
   }
   return kept;
 }

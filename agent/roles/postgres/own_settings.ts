@@ -13,7 +13,9 @@ export async function ownSettings(o: Omit<PgOptions, 'starter'>): Promise<Findin
     return [];
   });
   const findings = [
-    ...objections.map(({ what, mend }) => fail('database_settings', what, mend)),
+    ...objections.map(({ what, mend, unreadable }) =>
+      fail(unreadable ? 'postgres_settings' : 'database_settings', what, mend),
+    ),
     ...untried.map((why) =>
       warn('database_settings', `the manager's own settings could not be tried: ${why}`, 'run this as root'),
     ),

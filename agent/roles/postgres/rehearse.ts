@@ -20,8 +20,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Deadline, deadline } from '../../platform/clock.ts';
-import { dataVersion } from '../../platform/paths.ts';
-import { run } from '../../platform/process.ts';
+import { dataVersion, majorIn } from '../../platform/paths.ts';
+import { askServer, type RunAs } from './asked.ts';
 import {
   clusterConf,
   initialSettings,
@@ -36,9 +36,6 @@ import type { Rehearsed } from './port.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed } from './server.ts';
 
-/** Whoever the server runs as, where root asks. */
-export type RunAs = { user: string; uid: number; gid: number };
-
 /** PostgreSQL's own; all else in a data directory is the manager's, and its settings may name it. */
 const OWN =
   /^(base|global|current_logfiles|log|pg_.*|PG_VERSION|postmaster\..*|postgresql\.auto\.conf|.*\.signal|backup_.*|tablespace_map.*)$/;
@@ -51,15 +48,22 @@ export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Re
   const end = deadline(ms);
   return await attempt('trying the settings', async (): Promise<Rehearsed> => {
     const said = await tried(o, end, as);
-    return said === null ? DONE : { ...failed(await blamed(o, said, end, as)), refused: true };
+    if (said === null) return DONE;
+    const { why, own } = await blamed(o, said, end, as);
+    return { ...failed(why), refused: true, ...(own ? { own } : {}) };
   });
 }
 
-async function blamed(o: PgOptions, said: string, end: Deadline, as: RunAs | undefined): Promise<string> {
+type Blame = { why: string; own?: true };
+
+async function blamed(o: PgOptions, said: string, end: Deadline, as: RunAs | undefined): Promise<Blame> {
   const parameters = o.parameters ?? {};
   const without = await tried({ ...o, parameters: {} }, end, as);
   if (without !== null)
-    return `${originalConf(o) ?? 'the settings'}: the server does not take it: ${without}`;
+    return {
+      why: `${originalConf(o) ?? 'the settings'}: the server does not take it: ${without}`,
+      own: true,
+    };
   const alone: string[] = [];
   for (const [name, value] of Object.entries(parameters)) {
     const why = await tried({ ...o, parameters: { [name]: value } }, end, as);
@@ -70,7 +74,7 @@ async function blamed(o: PgOptions, said: string, end: Deadline, as: RunAs | und
   const keys = (named.length > 0 ? named : Object.keys(parameters)).map(keyOf).join(', ');
   const what =
     alone.length > 0 ? alone.join('; ') : `${keys}: the server does not take them together: ${said}`;
-  return `${o.parametersFile ?? 'agent.yaml'}: ${what}`;
+  return { why: `${o.parametersFile ?? 'agent.yaml'}: ${what}` };
 }
 
 const keyOf = (name: string): string =>
@@ -81,36 +85,24 @@ async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promis
   const dir = await mkdtemp(join(as === undefined ? tmpdir() : '/tmp', 'agent-rehearsal-'));
   try {
     const computed = await lay(o, dir, as);
-    const args = [
-      ...['-C', computed ? 'shared_memory_size' : 'port', '-D', join(dir, 'data')],
-      ...set('config_file', mainConf({ confDir: dir })),
-      ...set('data_directory', join(dir, 'data')),
-      // Wherever the manager's log goes, and in whatever language: here it is read.
-      ...['log_destination=stderr', 'lc_messages=C', 'log_min_messages=warning', 'log_line_prefix='].flatMap(
-        (one) => ['-c', one],
-      ),
+    const said = await askServer({
+      binDir: o.binDir,
+      name: computed ? 'shared_memory_size' : 'port',
+      dataDir: join(dir, 'data'),
+      configFile: mainConf({ confDir: dir }),
       // The cluster's certificates are made later.
-      ...(o.replicationAuth === 'certificate' ? set('ssl', 'off') : []),
-    ];
-    const command = [join(o.binDir, 'postgres'), ...args];
-    const [program = '', ...rest] = as === undefined ? command : asUser(as, command);
-    const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined, PGOPTIONS: undefined };
-    const ran = await run(program, rest, { deadline: Math.max(1, end.left()), env, cwd: '/' });
-    if (ran.code === 0 && ran.ended === undefined) return null;
-    if (ran.ended !== undefined) throw new Error(`it took longer than the time for it: try again`);
-    return complaints(ran.stderr, dir) || `it ended with ${ran.code ?? ran.signal}`;
+      over: {
+        data_directory: join(dir, 'data'),
+        ...(o.replicationAuth === 'certificate' ? { ssl: 'off' } : {}),
+      },
+      ms: end.left(),
+      as,
+    });
+    return 'value' in said ? null : elsewhere(said.refused, dir);
   } finally {
     await (as === undefined ? rm(dir, { recursive: true, force: true }) : takeBack(dir));
   }
 }
-
-/** As runuser would, without a session of its own: PAM's take seconds on a busy machine. */
-const asUser = ({ user, gid }: RunAs, command: readonly string[]): string[] => [
-  ...['setpriv', `--reuid=${user}`, `--regid=${gid}`, '--init-groups', '--'],
-  ...command,
-];
-
-const set = (name: string, value: string): string[] => ['-c', `${name}=${value}`];
 
 /**
  * What was given away is root's again, the outer first, and then emptied name by name: root follows nobody's links, and goes down into
@@ -170,17 +162,11 @@ async function likeness(o: PgOptions, data: string): Promise<boolean> {
   await copyFile(join(o.dataDir, 'global/pg_control'), join(data, 'global/pg_control'));
   for (const name of await readdir(o.dataDir))
     if (!OWN.test(name)) await symlink(join(o.dataDir, name), join(data, name));
-  return Number.parseInt(version, 10) >= COMPUTED_SINCE;
+  return (majorIn(version) ?? 0) >= COMPUTED_SINCE;
 }
 
-/** The server's words, without what only a folder made for this could bring about. */
-function complaints(stderr: string, dir: string): string {
-  const said = stderr.split('\n').flatMap((line) => {
-    const words =
-      /(?:^|\s)(?:LOG|ERROR|FATAL|PANIC|DETAIL|HINT):\s+(.*)$/.exec(line)?.[1] ??
-      /^postgres: (.*)$/.exec(line)?.[1];
-    return words === undefined || /^skipping missing |contains errors$/.test(words) ? [] : [words];
-  });
+/** The server's words, without the folder that was made for this. */
+function elsewhere(said: readonly string[], dir: string): string {
   const ours = new RegExp(` in file "${dir}/[^"]*" line \\d+`, 'g');
-  return [...new Set(said)].join('; ').replaceAll(ours, '');
+  return said.join('; ').replaceAll(ours, '');
 }

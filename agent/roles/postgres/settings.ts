@@ -1,6 +1,6 @@
 /** The durable settings: read once, changed one at a time, written before they are acted on. */
-import { join } from 'node:path';
 import { makeDir, PRIVATE, writeDurably } from '../../platform/files.ts';
+import { createSerial } from '../../platform/serial.ts';
 import type { Claim } from './claims.ts';
 import {
   clusterConf,
@@ -17,7 +17,7 @@ import { accessOf } from './hba.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
 import { createParameters } from './parameters.ts';
-import { readText } from './read_text.ts';
+import { majorOf, readText } from './read_text.ts';
 import { writeText } from './write_text.ts';
 
 export interface SettingsStore {
@@ -34,17 +34,11 @@ export interface SettingsStore {
   forget(): void;
 }
 
-/** The version of the data; null where there is none. */
-export async function majorOf(o: PgOptions): Promise<number | null> {
-  const major = Number.parseInt((await readText(join(o.dataDir, 'PG_VERSION'))) ?? '', 10);
-  return Number.isNaN(major) ? null : major;
-}
-
 export function createSettings(o: PgOptions): SettingsStore {
   let current: Settings | null = null;
   let major: number | null = null;
   const parameters = createParameters(o);
-  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = createSerial();
 
   const load = async (): Promise<Settings> => {
     current ??= parseClusterConf(await readText(clusterConf(o))) ?? initialSettings(o);
@@ -52,7 +46,7 @@ export function createSettings(o: PgOptions): SettingsStore {
   };
   /** Read once: a disk that hangs is not to hold up a cut. */
   const known = async (): Promise<number | null> => {
-    major ??= await majorOf(o);
+    major ??= await majorOf(o.dataDir);
     return major;
   };
   const wanted = async (part: Partial<Settings>): Promise<Settings> => {
@@ -81,11 +75,6 @@ export function createSettings(o: PgOptions): SettingsStore {
     if ((await readText(clusterConf(o))) !== renderClusterConf(o, next, await known())) return null;
     await (await accessOf(o, next)).write();
     return next;
-  };
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = queue.then(work);
-    queue = result.catch(() => {});
-    return result;
   };
 
   return {

@@ -4,6 +4,7 @@
  */
 import type { Outcome } from '../../core/postgres.ts';
 import { type Deadline, within } from '../../platform/clock.ts';
+import { createStops } from '../../platform/stops.ts';
 import { failed } from './server.ts';
 
 export interface Turn {
@@ -27,40 +28,35 @@ export interface Turns {
 export const OVERTAKEN = 'a stop was asked for meanwhile';
 
 export function createTurns(): Turns {
-  let generation = 0;
   const starts = new Set<Promise<unknown>>();
   const launches = new Set<Promise<unknown>>();
-  const stops = new Set<Promise<unknown>>();
+  const stops = createStops();
 
   const begin = async (
-    mine: number,
+    stale: () => boolean,
     work: (turn: Turn) => Promise<Outcome>,
     undo: () => Promise<void>,
   ): Promise<Outcome> => {
-    const stale = () => generation !== mine;
     const launch = async (change: () => Promise<Outcome>) =>
       stale() ? failed(OVERTAKEN) : await kept(launches, change);
     const outcome = await work({ stale, launch });
     if (!stale()) return outcome;
-    while (stops.size > 0) await Promise.allSettled(stops);
+    while (stops.underWay()) await stops.settled();
     await undo();
     return failed(OVERTAKEN);
   };
 
   return {
     async start(end, work, undo) {
-      const mine = generation;
-      while (stops.size + starts.size > 0) {
-        if (!(await over([...stops, ...starts], end)))
+      const stale = stops.asked();
+      while (stops.underWay() || starts.size > 0) {
+        if (!(await over([stops.settled(), ...starts], end)))
           return failed('a stop or another start is still under way');
-        if (generation !== mine) return failed(OVERTAKEN);
+        if (stale()) return failed(OVERTAKEN);
       }
-      return await kept(starts, () => begin(mine, work, undo));
+      return await kept(starts, () => begin(stale, work, undo));
     },
-    stop(work) {
-      generation++;
-      return kept(stops, work);
-    },
+    stop: (work) => stops.stop(work),
     launching: () => launches.size > 0,
     launched: (end) => over([...launches], end),
   };

@@ -7,10 +7,11 @@ import { chmodSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '../../errors.ts';
+import { createSerial } from '../../platform/serial.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { Names, ToAgent, ToHelper } from './messages.ts';
-import { createSession, type Session } from './session.ts';
+import { type AgentSession, createSession } from './session.ts';
 import { createTasks } from './tasks.ts';
 import { encode, frames } from './wire.ts';
 
@@ -51,8 +52,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
   const server = createServer((socket) => {
     current?.destroy();
     current = socket;
-    let session: Session | null = null;
-    let turn: Promise<void> = Promise.resolve();
+    let session: AgentSession | null = null;
+    const inTurn = createSerial();
     const send = (message: ToAgent): void => {
       if (current === socket && !socket.destroyed) socket.write(encode(message));
     };
@@ -76,7 +77,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         send({ t: 'refused', why: messageOf(thrown) });
       }
     };
-    const handle = (opened: Session, message: ToHelper): void => {
+    const handle = (opened: AgentSession, message: ToHelper): void => {
       if (message.t === 'call') opened.call(message);
       else if (message.t === 'cancel') opened.cancel(message.id);
     };
@@ -85,8 +86,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
       if (current !== socket) return;
       if (message.t === 'ping') send({ t: 'pong' });
       else if (session !== null) handle(session, message);
-      else if (message.t === 'open') turn = turn.then(() => open(message));
-      else turn = turn.then(() => (session === null ? undefined : handle(session, message)));
+      else if (message.t === 'open') void inTurn(() => open(message));
+      else void inTurn(() => (session === null ? undefined : handle(session, message)));
     };
     const read = frames((message) => take(message as ToHelper));
     socket.on('data', (chunk) => {

@@ -5,6 +5,7 @@
 
 import type { Outcome } from '../../core/postgres.ts';
 import { messageOf } from '../../errors.ts';
+import { createStops } from '../../platform/stops.ts';
 import type { Progress } from '../postgres/port.ts';
 
 export type Work = (progress: Progress, signal: AbortSignal) => Promise<Outcome>;
@@ -43,7 +44,7 @@ export interface Tasks {
 
 export function createTasks(patience = 60_000): Tasks {
   let current: Task | null = null;
-  let generation = 0;
+  const stops = createStops();
 
   const end = async (): Promise<void> => {
     const task = current;
@@ -110,13 +111,11 @@ export function createTasks(patience = 60_000): Tasks {
       if (task.watchers.size === 0) leaveAlone(task);
     },
     async clear() {
-      const mine = generation;
+      const stale = stops.asked();
       await end();
-      return generation === mine;
+      return !stale();
     },
-    outdate() {
-      generation++;
-    },
+    outdate: stops.outdate,
     get running() {
       return current !== null && !current.over;
     },

@@ -4,12 +4,12 @@ import { AgentError } from '../../errors.ts';
 import { type Clock, sleep, systemClock, until } from '../../platform/clock.ts';
 import { makeDir } from '../../platform/files.ts';
 import { alive } from '../../platform/procfs.ts';
+import { stopsByName } from '../../platform/stops.ts';
 import type { ServiceDriver, ServiceExit, ServiceStatus, ServiceUnit, StopOptions } from './driver.ts';
 import { exitPoller } from './poller.ts';
 import { fileRecords, type ServiceRecord, UNIT_VARIABLE } from './record.ts';
 import { killRemains, remainsOf, send } from './remains.ts';
 import { spawnDetached } from './spawn.ts';
-import { stopTracker } from './stops.ts';
 
 export interface ChildDriverOptions {
   /** Holds a record per service; must outlive the agent, need not outlive a reboot. */
@@ -44,7 +44,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
   /** What became of services that do not run; a name in neither map was not looked at yet. */
   const ended = new Map<string, ServiceStatus>();
   const launching = new Map<string, Promise<ServiceStatus>>();
-  const stops = stopTracker();
+  const stops = stopsByName();
   const listeners = new Set<(exit: ServiceExit) => void>();
 
   const running = ({ record }: Live): ServiceStatus => ({
@@ -65,7 +65,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
     const { name, pid } = entry.record;
     if (live.get(name) !== entry) return;
     live.delete(name);
-    const expected = stops.underWay(name);
+    const expected = stops(name).underWay();
     const exitCode = code ?? signalCode(signal);
     const known = exitCode === undefined ? {} : { exitCode };
     ended.set(name, { state: expected ? 'stopped' : 'failed', since: clock.wall(), ...known });
@@ -122,10 +122,10 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
 
   const start = async (unit: ServiceUnit): Promise<ServiceStatus> => {
     const { name } = unit;
-    const asked = stops.count(name);
-    while (stops.underWay(name)) await stops.settled(name);
+    const stale = stops(name).asked();
+    while (stops(name).underWay()) await stops(name).settled();
     const entry = launching.has(name) ? undefined : await look(name);
-    if (stops.count(name) !== asked) {
+    if (stale()) {
       throw new AgentError({
         class: 'transient',
         code: 'service_start_cancelled',
@@ -160,7 +160,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
   };
 
   const stop = (unit: ServiceUnit, how: StopOptions = {}): Promise<void> =>
-    stops.track(unit.name, async () => {
+    stops(unit.name).stop(async () => {
       const { name } = unit;
       await launching.get(name)?.catch(() => {});
       const entry = find(name);

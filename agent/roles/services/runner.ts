@@ -4,6 +4,8 @@ import type { ServiceConfig } from '../../config/index.ts';
 import type { ServiceFacts } from '../../core/ports.ts';
 import type { Outcome } from '../../core/postgres.ts';
 import { messageOf } from '../../errors.ts';
+import { deadline } from '../../platform/clock.ts';
+import { createStops } from '../../platform/stops.ts';
 import type { ServiceDriver, ServiceStatus, ServiceUnit } from './driver.ts';
 
 export function unitOf(service: ServiceConfig): ServiceUnit {
@@ -28,16 +30,16 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
   const always = ordered.filter((s) => !s.active_only || s.warm);
 
   /** Each `down` ends what was being started: nothing is begun after it that an earlier `up` had still before it. */
-  let downs = 0;
+  const stops = createStops();
 
   const each = async (
     list: readonly ServiceConfig[],
     act: (unit: ServiceUnit) => Promise<unknown>,
-    goOn: () => boolean = () => true,
+    stale: () => boolean = () => false,
   ): Promise<Outcome> => {
     const failures: string[] = [];
     for (const service of list) {
-      if (!goOn()) return { kind: 'failed', why: `${service.name} was not started: a stop was asked for` };
+      if (stale()) return { kind: 'failed', why: `${service.name} was not started: a stop was asked for` };
       try {
         await act(unitOf(service));
       } catch (thrown) {
@@ -64,22 +66,14 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
       }
       return facts;
     },
-    up: (): Promise<Outcome> => {
-      const began = downs;
-      return each(
-        activeOnly,
-        (unit) => driver.start(unit),
-        () => downs === began,
-      );
-    },
+    up: (): Promise<Outcome> => each(activeOnly, (unit) => driver.start(unit), stops.asked()),
     /** Each has its own time to stop, all of them together `ms`; what is left of it then is killed. */
     down: (ms: number): Promise<Outcome> => {
-      downs += 1;
-      const end = performance.now() + ms;
-      return each([...activeOnly].reverse(), (unit) =>
-        driver.stop(unit, {
-          timeout: Math.max(100, Math.min(unit.stopTimeout ?? ms, end - performance.now())),
-        }),
+      const end = deadline(ms);
+      return stops.stop(() =>
+        each([...activeOnly].reverse(), (unit) =>
+          driver.stop(unit, { timeout: Math.max(100, Math.min(unit.stopTimeout ?? ms, end.left())) }),
+        ),
       );
     },
     repair: (names: string[]): Promise<Outcome> =>

@@ -1,8 +1,8 @@
 import { AgentError } from '../../errors.ts';
 import { type Clock, systemClock, until } from '../../platform/clock.ts';
+import { stopsByName } from '../../platform/stops.ts';
 import { createTrampoline, type Trampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceStatus, ServiceUnit, StopOptions } from './driver.ts';
-import { stopTracker } from './stops.ts';
 import { UNIT_PACE, unitBook, unitNameOf } from './systemd_book.ts';
 import { processesOf } from './systemd_cgroup.ts';
 import { createShower, type Runner, type UnitFacts } from './systemd_show.ts';
@@ -34,14 +34,14 @@ const KILL_AGAIN = 1_000;
  */
 export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver {
   const { trampoline = createTrampoline(), clock = systemClock, processes = processesOf } = options;
-  const stops = stopTracker();
+  const stops = stopsByName();
   const { watchEvery } = options;
   const book = unitBook({
     shower: createShower(options.run, (unit) => trampoline('service', 'status', unit)),
     processes,
     clock,
     watchEvery,
-    expected: (name) => stops.underWay(name),
+    expected: (name) => stops(name).underWay(),
   });
   /** Starts that root has not filed yet: a stop that overtook one would be undone by it. */
   const filing = new Map<string, Promise<unknown>>();
@@ -59,11 +59,11 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
 
   const start = async (unit: ServiceUnit): Promise<ServiceStatus> => {
     const { name } = unit;
-    const asked = stops.count(name);
+    const stale = stops(name).asked();
     const refuseIfCancelled = () => {
-      if (stops.count(name) !== asked) throw startCancelled(name);
+      if (stale()) throw startCancelled(name);
     };
-    while (stops.underWay(name)) await stops.settled(name);
+    while (stops(name).underWay()) await stops(name).settled();
     const before = await book.look(unit);
     refuseIfCancelled();
     if (before.load !== 'loaded') throw notStarted(unit, before);
@@ -93,7 +93,7 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
   };
 
   const stop = (unit: ServiceUnit, how: StopOptions = {}): Promise<void> =>
-    stops.track(unit.name, async () => {
+    stops(unit.name).stop(async () => {
       await filing.get(unit.name)?.catch(() => {});
       if (!(await book.gone(unit))) await stopProcesses(unit, how);
       await book.settle(unit);

@@ -3,29 +3,6 @@ import { spawn } from 'node:child_process';
 import { until } from '../../../agent/platform/clock.ts';
 import { readStat } from '../../../agent/platform/procfs.ts';
 import { exitPoller } from '../../../agent/roles/services/poller.ts';
-import { stopTracker } from '../../../agent/roles/services/stops.ts';
-
-describe('stops', () => {
-  test('are counted as under way from the call on, beside each other, until the last has ended', async () => {
-    const stops = stopTracker();
-    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const both = [stops.track('a', () => first.promise), stops.track('a', () => second.promise)];
-    expect([stops.underWay('a'), stops.underWay('b'), stops.count('a')]).toEqual([true, false, 2]);
-    first.resolve();
-    await both[0];
-    expect(stops.underWay('a')).toBe(true);
-    second.resolve();
-    await stops.settled('a');
-    await both[1];
-    expect(stops.underWay('a')).toBe(false);
-  });
-
-  test('that fail are over too', async () => {
-    const stops = stopTracker();
-    await expect(stops.track('a', () => Promise.reject(new Error('stuck')))).rejects.toThrow('stuck');
-    expect(stops.underWay('a')).toBe(false);
-  });
-});
 
 describe('the poller', () => {
   const sleeper = () => {
