@@ -89,13 +89,15 @@ export function literalsOf(source: string): Literal[] {
   }
 
   function token(): void {
-    if (source.startsWith('//', at)) return skipTo('\n');
-    if (source.startsWith('/*', at)) return skipTo('*/');
     const char = source[at] ?? '';
-    if (char === '/' && BEFORE_REGEX.test(source.slice(Math.max(0, at - 20), at))) return regex();
-    next();
-    if (char === "'" || char === '"') string(char);
-    if (char === '`') template();
+    if (source.startsWith('//', at)) skipTo('\n');
+    else if (source.startsWith('/*', at)) skipTo('*/');
+    else if (char === '/' && BEFORE_REGEX.test(source.slice(Math.max(0, at - 20), at))) regex();
+    else {
+      next();
+      if (char === "'" || char === '"') string(char);
+      if (char === '`') template();
+    }
   }
 
   while (at < source.length) token();

@@ -12,6 +12,7 @@ import { fence, unfence } from './fence.ts';
 import { forgetLaunch } from './lacking_space.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
+import { missingLocales } from './locales.ts';
 import type { PgOptions } from './options.ts';
 import { endOutgrown } from './outgrown.ts';
 import { ownSettings } from './own_settings.ts';
@@ -83,6 +84,7 @@ export function createPostgres(o: PgOptions): Postgres {
       return held;
     },
     inspect: () => inspect(server),
+    missingLocales: (locales) => missingLocales(o, locales),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),
     startStandby: (ms) => start(server, 'standby', ms),

@@ -108,7 +108,7 @@ function spaceFindings({ dataDir, underSystemd }: Place, owner: number): Finding
     const { location } = space;
     const move = "move its tables to another one ('alter table ... set tablespace'), and drop it";
     const shut = SHUT.find((dir) => within(location, dir) && !within(dataDir, dir));
-    if (within(location, data) || within(location, dataDir))
+    if (within(resolved(location), data))
       return bad(`the tablespace in ${location} lies inside the data directory, and cannot be copied`, move);
     if (underSystemd && shut !== undefined)
       return bad(

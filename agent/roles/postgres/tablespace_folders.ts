@@ -71,7 +71,7 @@ export function makeSpace(location: string): void {
 /** A folder for a tablespace that the data in `dataDir` may have already. What is neither empty nor this database's is refused. */
 function lookAt(dataDir: string, location: string): void {
   const dir = resolved(dataDir);
-  if (location === dir || location.startsWith(`${dir}/`))
+  if (`${resolved(location)}/`.startsWith(`${dir}/`))
     throw new Error(
       `the tablespace in ${location} lies inside the data directory and cannot be copied: on the active, move its tables to pg_default, and drop it`,
     );

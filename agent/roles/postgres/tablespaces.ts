@@ -99,7 +99,7 @@ export function sharedWith(dataDir: string, locations: readonly string[]): strin
   const same = locations.flatMap((location) => at(location) ?? []);
   const seen = new Set([own]);
   for (const pid of allPids()) {
-    if (readStat(pid)?.command !== 'postgres') continue;
+    if (!/^post(gres|master)$/.test(readStat(pid)?.command ?? '')) continue;
     try {
       const dir = readlinkSync(`/proc/${pid}/cwd`);
       if (seen.has(dir) || dir.startsWith(`${own} (`)) continue;
