@@ -2,7 +2,7 @@
 
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch.ts';
 import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
-import { filesDue, pauseAfter } from './files_due.ts';
+import { type FilesDue, filesDue, pauseAfter } from './files_due.ts';
 import { type LeaseFacts, leaseFacts } from './lease_facts.ts';
 import { seenTimes } from './lease_times.ts';
 import type { NodeContext } from './node.ts';
@@ -84,7 +84,7 @@ export type Facts = {
   /** Starts of services in place since they last were well. */
   repairs: number;
   /** The files do not do yet what this node's role wants of them, and it is time to say so (again). */
-  filesDue: 'lead' | 'follow' | null;
+  filesDue: FilesDue;
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 

@@ -1,7 +1,14 @@
 /** The lease and the own right, as a decision sees them. */
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
-import { type Held, holderOf } from './why.ts';
+import type { LeaseRecord } from './records.ts';
+
+type Held = {
+  /** '': nobody. */
+  holder: string;
+  /** Of a released lease: by whom, and why. */
+  released?: string;
+};
 
 export type LeaseFacts = Held & {
   /** unknown: nothing was ever read. absent: read, and there is none. */
@@ -38,3 +45,8 @@ function leaseState(n: NodeContext): LeaseFacts['state'] {
   if (isOffered(n.lease, n.name)) return 'offered';
   return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
 }
+
+const holderOf = (record: LeaseRecord | null): Held =>
+  record?.holder === ''
+    ? { holder: '', released: `${record.from ?? 'its holder'} released the lease: ${record.reason}` }
+    : { holder: record?.holder ?? '' };
