@@ -1,6 +1,6 @@
 /** What other agents ask of this one: votes, its position, a place in the cluster, a copy. */
 import type { AgentApi } from '../api/types.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, noSuchNode } from '../errors.ts';
 import { holdsLease } from '../security/who.ts';
 import type { Agent } from './agent.ts';
 import { memberOf, membersOf } from './current.ts';
@@ -29,12 +29,7 @@ export const peerApi = (agent: Agent): PeerApi => ({
 /** Has a node's data copied again: this one's own, or by the active another's. */
 async function reinit(agent: Agent, name: string): Promise<void> {
   const { node, peers } = memberOf(agent);
-  if (node.view?.nodes[name] === undefined)
-    throw new AgentError({
-      class: 'operator',
-      code: 'no_such_node',
-      message: `there is no node ${name}`,
-    });
+  if (node.view?.nodes[name] === undefined) throw noSuchNode(name, Object.keys(node.view?.nodes ?? {}));
   if (node.view.lease?.value.holder === name)
     throw new AgentError({
       class: 'operator',

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { AgentApi } from '../api/types.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, notInCluster } from '../errors.ts';
 import { fingerprintOf } from '../platform/tls/read.ts';
 import { beginAuthority } from '../security/authority_drive.ts';
 import { everybodyKnows } from '../security/names.ts';
@@ -35,12 +35,7 @@ export function securityApi(agent: Agent): SecurityApi {
 
   /** The node's security; throws what is missing. */
   function secured(): Security {
-    if (agent.cluster === null)
-      throw refuse(
-        'not_in_cluster',
-        'this manager is in no cluster',
-        "'agent cluster start' or 'agent cluster join' first",
-      );
+    if (agent.cluster === null) throw notInCluster();
     const found = security();
     if (found !== undefined) return found;
     throw refuse(

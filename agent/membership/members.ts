@@ -9,7 +9,7 @@ import type {
   NodeChange,
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, noSuchNode } from '../errors.ts';
 import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { Membership } from '../state/identity.ts';
@@ -51,12 +51,7 @@ export function createMembers(
     );
   }
 
-  const noSuchNode = (name: string) =>
-    refuse(
-      'no_such_node',
-      `there is no node ${name}`,
-      `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
-    );
+  const unknown = (name: string) => noSuchNode(name, Object.keys(node.view?.nodes ?? {}));
 
   /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
   const removing = new Set<string>();
@@ -148,7 +143,7 @@ export function createMembers(
     async update(name: string, change: NodeChange): Promise<void> {
       requireActive();
       const record = node.view?.nodes[name];
-      if (record === undefined) throw noSuchNode(name);
+      if (record === undefined) throw unknown(name);
       const options = { ...record.options, ...change };
       await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
         isDeepStrictEqual(view.nodes[name]?.options, options),
@@ -181,7 +176,7 @@ export function createMembers(
       requireActive();
       const nodes = node.view?.nodes ?? {};
       const known = nodes[name] ?? node.view?.joining?.[name];
-      if (known === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
+      if (known === undefined && !node.view?.removed.includes(name)) throw unknown(name);
       if (name === node.name)
         throw refuse(
           'node_is_active',

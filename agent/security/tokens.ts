@@ -2,11 +2,13 @@
  * Join tokens. One lets one manager in, once, until it expires: `ID.SECRET.FINGERPRINT`. Consul's key `tokens/ID` has the hash of
  * the secret and who used it; the fingerprint is the cluster authority's, by which the joiner knows whom it talks to.
  */
+
 import { Buffer } from 'node:buffer';
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import type { ConsulKv, KvEntry, Unknown } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
+import { sameSecret } from '../platform/password.ts';
 import type { SignedRecords } from './signed_records.ts';
 import { hashOf } from './store.ts';
 
@@ -116,7 +118,7 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
   /** The record of a token whose secret is right. */
   async function known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
     const found = await load(id);
-    if (found !== undefined && counts(id, found.record) && same(found.record.hash, hashOf(secret)))
+    if (found !== undefined && counts(id, found.record) && sameSecret(found.record.hash, hashOf(secret)))
       return found;
     throw refuse('token_invalid', 'there is no such join token here: it was altered or revoked', ANOTHER);
   }
@@ -229,6 +231,3 @@ function jsonOf(text: string): unknown {
     return undefined;
   }
 }
-
-const same = (a: string, b: string): boolean =>
-  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));

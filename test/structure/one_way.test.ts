@@ -42,6 +42,24 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/platform/stops.ts'],
     instead: 'createStops of agent/platform/stops.ts',
   },
+  {
+    thing: 'to read how long the machine runs',
+    pattern: /'\/proc\/uptime'/,
+    home: ['agent/platform/boottime.ts', 'agent/trampoline/answer.ts'],
+    instead: 'boottime of agent/platform/boottime.ts',
+  },
+  {
+    thing: 'to compare secrets',
+    pattern: /\btimingSafeEqual\b/,
+    home: ['agent/platform/password.ts'],
+    instead: 'sameSecret of agent/platform/password.ts',
+  },
+  {
+    thing: 'to refuse who is in no cluster, or a node that is not there',
+    pattern: /code: '(not_in_cluster|removed_from_cluster|no_such_node)'|'no_such_node'/,
+    home: ['agent/errors.ts'],
+    instead: 'notInCluster, removedFromCluster or noSuchNode of agent/errors.ts',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];
