@@ -1,5 +1,4 @@
 /** `/api/v1`: what our own command line asks. */
-
 import { type Context, Hono } from 'hono';
 import type { AgentApi, ClusterStatus, NodeRow } from '../api/types.ts';
 import { noSuchNode, notInCluster } from '../errors.ts';

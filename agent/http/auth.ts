@@ -3,7 +3,6 @@
  * the cluster's authority and, because that alone would also do for a node that was removed, a token of its own whose hash its
  * record has. In a plain cluster all of them share one secret.
  */
-
 import { createHash } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';

@@ -1,5 +1,4 @@
 /** `/api/v3.1` and `/api/v3`: what the clients of Cloudify 4.x ask (CONTRACTS 11). Success is always 200. */
-
 import { type Context, Hono } from 'hono';
 import type { AgentApi, ClusterStatus, NodeRow, ServiceRow } from '../api/types.ts';
 import { notInCluster, removedFromCluster } from '../errors.ts';

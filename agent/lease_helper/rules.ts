@@ -2,7 +2,8 @@
 import { messageOf } from '../errors.ts';
 import { createSerial } from '../platform/serial.ts';
 import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
-import { type FirewallRole, SETS_FILE } from '../roles/firewall/names.ts';
+import { SETS_FILE } from '../roles/firewall/names.ts';
+import type { FirewallRole } from '../trampoline/names.ts';
 import type { GateHands } from './gate.ts';
 
 export function createRules(dir: string, say: GateHands['say']) {

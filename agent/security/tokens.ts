@@ -2,7 +2,6 @@
  * Join tokens. One lets one manager in, once, until it expires: `ID.SECRET.FINGERPRINT`. Consul's key `tokens/ID` has the hash of
  * the secret and who used it; the fingerprint is the cluster authority's, by which the joiner knows whom it talks to.
  */
-
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';

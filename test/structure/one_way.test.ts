@@ -60,6 +60,13 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/errors.ts'],
     instead: 'notInCluster, removedFromCluster or noSuchNode of agent/errors.ts',
   },
+  {
+    thing: 'names of units, users, places and sets',
+    pattern:
+      /['"`]cloudify-[a-z_-]+\.service['"`]|'cloudify-(lease|client|peers[46])'|\}_(consul|syncthing)`|'\/var\/(lib|log)\/cloudify-(root|postgres)/,
+    home: ['agent/trampoline/names.ts'],
+    instead: 'agent/trampoline/names.ts, which root loads too',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];

@@ -8,13 +8,11 @@ import { until } from '../../platform/clock.ts';
 import { makeDir, writeDurably } from '../../platform/files.ts';
 import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
+import { UNITS } from '../../trampoline/names.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { keepRunning } from '../services/keep_running.ts';
 import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig, renderServerConfig } from './config.ts';
-
-/** On a VM; its ExecStart is the command below. */
-export const CONSUL_UNIT = 'cloudify-consul.service';
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;
@@ -56,7 +54,8 @@ export function createConsulServer(
   const binary = consulBinary(config);
   const unit: ServiceUnit = {
     name: 'consul',
-    unit: CONSUL_UNIT,
+    // On a VM; its ExecStart is the command below.
+    unit: UNITS.consul,
     command: binary ?? 'consul',
     args: ['agent', `-config-dir=${consul.config_dir}`],
     cwd: consul.data_dir,
