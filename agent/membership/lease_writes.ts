@@ -5,8 +5,8 @@ import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { drive } from '../node/drive.ts';
 import type { Member } from '../node/member.ts';
+import type { Time } from '../platform/clock.ts';
 import { createSerial } from '../platform/serial.ts';
-import type { Time } from './own_core.ts';
 
 /** Until the watcher has seen what was just written, ms. */
 const SEEN = 2000;

@@ -2,7 +2,6 @@
 import type { Config } from '../config/index.ts';
 import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
-import { type Clock, sleep, systemClock } from '../platform/clock.ts';
 import { joiningStore, type Membership, membershipStore } from '../state/identity.ts';
 
 /** Turned on by who enters a cluster, and off by a join that is undone. The daemon has it. */
@@ -23,8 +22,3 @@ export const keptOf = (config: Config) => ({
   memberships: membershipStore(config),
   joining: joiningStore(config),
 });
-
-/** Waiting, on virtual time in a test. */
-export type Time = Pick<Clock, 'now'> & { sleep(ms: number, signal?: AbortSignal): Promise<unknown> };
-
-export const systemTime: Time = { now: systemClock.now, sleep };
