@@ -5,14 +5,14 @@ import type { Member } from '../node/member.ts';
 import type { Agent } from './agent.ts';
 
 /** Throws operator `not_in_cluster` or `removed_from_cluster`. */
-export function memberOf({ cluster }: Pick<Agent, 'cluster'>): Member {
-  if (cluster === null) throw notInCluster();
-  if (cluster.last()?.facts.removed) throw removedFromCluster();
-  return cluster;
+export function memberOf({ member }: Pick<Agent, 'member'>): Member {
+  if (member === null) throw notInCluster();
+  if (member.last()?.facts.removed) throw removedFromCluster();
+  return member;
 }
 
 /** The active's side of membership, on a member. */
-export function membersOf(agent: Pick<Agent, 'cluster' | 'members'>): Members {
+export function membersOf(agent: Pick<Agent, 'member' | 'members'>): Members {
   memberOf(agent);
   if (agent.members === null) throw unsettled();
   return agent.members;

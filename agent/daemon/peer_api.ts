@@ -15,13 +15,13 @@ export const peerApi = (agent: Agent): PeerApi => ({
   vote: (request) => memberOf(agent).answerVote(request),
   agreeFailsafe: (request) => memberOf(agent).answerFailsafe(request),
   async peerState() {
-    const cluster = memberOf(agent);
+    const member = memberOf(agent);
     const at = await agent.position(500);
     if (at === null) return null;
     return {
       replayed: at.replayed,
       timeline: at.timeline,
-      streaming: cluster.node.db.facts?.streaming ?? false,
+      streaming: member.node.db.facts?.streaming ?? false,
     };
   },
   admit: async (request) => await membersOf(agent).admit(request),

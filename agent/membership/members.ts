@@ -26,19 +26,14 @@ import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
 /** `time` is virtual in a test. */
-export function createMembers(
-  cluster: Member,
-  parts: Parts,
-  membership: Membership,
-  time: Time = systemTime,
-) {
-  const { node, signed } = cluster;
+export function createMembers(member: Member, parts: Parts, membership: Membership, time: Time = systemTime) {
+  const { node, signed } = member;
   const { config } = parts;
-  const writes = leaseWrites(cluster, time);
+  const writes = leaseWrites(member, time);
   const { write, inTurn } = writes;
 
   function isActive(): boolean {
-    const { lease } = cluster.last()?.facts ?? { lease: null };
+    const { lease } = member.last()?.facts ?? { lease: null };
     return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
@@ -70,7 +65,7 @@ export function createMembers(
     // Whoever is being entered is a node first, and removed as one.
     await inTurn(async () => removing.add(name));
     try {
-      await removeNode({ cluster, parts, writes, time }, name, steps);
+      await removeNode({ member, parts, writes, time }, name, steps);
     } finally {
       removing.delete(name);
     }
@@ -81,10 +76,10 @@ export function createMembers(
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
       // The token first: until then whoever asks is nobody.
-      await checkToken(parts, cluster, request);
+      await checkToken(parts, member, request);
       refuseRequest(request, node.view, node.policy, Date.now());
       refuseRemoved(request.nodeName);
-      const secured = await admitSecured(parts, cluster, request, node.view);
+      const secured = await admitSecured(parts, member, request, node.view);
       const at = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, ({ address }) => address === at);
       const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
@@ -95,7 +90,7 @@ export function createMembers(
           (view) => view.joining?.[name]?.at === reservation.at,
         );
       });
-      await cluster.letIn();
+      await member.letIn();
       const nodes = node.view?.nodes ?? {};
       return {
         clusterId: membership.clusterId,
@@ -129,7 +124,7 @@ export function createMembers(
           ],
           (view) => view.nodes[name] !== undefined,
         );
-        await spendToken(parts, cluster, name);
+        await spendToken(parts, member, name);
         return memberSecrets(parts);
       }),
 
@@ -208,7 +203,7 @@ export function createMembers(
           `${name} is the active`,
           "hand over first: 'agent cluster set-active NAME'",
         );
-      const members = await cluster.consul.catalog.members();
+      const members = await member.consul.catalog.members();
       if (members.kind !== 'ok')
         throw new AgentError({
           class: 'transient',
