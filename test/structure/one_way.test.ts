@@ -79,3 +79,14 @@ describe('one way for each thing', () => {
     });
   }
 });
+
+/** Names of types that meant two to four things each. */
+const onceOnly = ['FileFacts', 'FirewallRole', 'Member', 'Policy', 'Role', 'Session', 'Verdict'];
+
+test('names that once meant several things mean one, or none any more', () => {
+  const counts = onceOnly.map((name) => {
+    const declared = new RegExp(`\\b(type|interface|class) ${name}\\b(?!,| \\}| from)`);
+    return [name, files.filter((file) => declared.test(code(file)))] as const;
+  });
+  expect(counts.filter(([, where]) => where.length > 1)).toEqual([]);
+});
