@@ -23,7 +23,7 @@ function lastFork(history: Fork[]): Lsn {
   return history[history.length - 1]?.lsn ?? 0n;
 }
 
-export type Verdict =
+export type BallotVerdict =
   | { kind: 'may'; reason: string }
   /** Data conditions not met: who is missing or ahead. Never to be overridden but by the operator. */
   | { kind: 'must-not'; reason: string; missing: string[] };
@@ -34,7 +34,7 @@ export function mayPromote(
   sync: SyncRecord | null,
   mode: 'quorum' | 'strict' | 'off',
   maximumLag: number,
-): Verdict {
+): BallotVerdict {
   if (sync === null) return { kind: 'must-not', reason: 'the cluster has no sync record yet', missing: [] };
   const all = [ballot.own, ...Object.values(ballot.votes)];
   // Commits that voters confirmed were acknowledged as such: what the mode is now does not change that.

@@ -1,7 +1,7 @@
 /** Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by `factsOf`. */
 
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
-import { mayPromote, rankOf, type Verdict } from './election.ts';
+import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
 import { filesDue, pauseAfter } from './files_due.ts';
 import { seenTimes } from './lease_times.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
@@ -66,7 +66,7 @@ export type Facts = {
   /** The timeline reserved under the epoch that we hold, if we reserved one. */
   reserved: number | null;
   mandate: boolean;
-  ballot: { current: boolean; age: number; verdict: Verdict; rank: number } | null;
+  ballot: { current: boolean; age: number; verdict: BallotVerdict; rank: number } | null;
   /** Best standby a failing active could hand over to. */
   fit: string | null;
   request: RequestFacts | null;

@@ -4,12 +4,12 @@ import type { AgentStatus, Health, ServiceRow } from '../api/types.ts';
 import type { NodeConfig } from '../config/index.ts';
 import { remaining } from '../core/lease_view.ts';
 import { formatLsn } from '../core/lsn.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { ServiceRunner } from '../roles/services/runner.ts';
 import { commit, version } from '../version.ts';
 import { isDegraded } from './cluster_status.ts';
 
-export function healthOf(cluster: Cluster | null): Health {
+export function healthOf(cluster: Member | null): Health {
   const last = cluster?.last() ?? null;
   if (cluster === null || last === null)
     return {
@@ -45,7 +45,7 @@ export function healthOf(cluster: Cluster | null): Health {
 }
 
 export async function statusOf(
-  cluster: Cluster | null,
+  cluster: Member | null,
   config: NodeConfig | null,
   services: ServiceRunner | null,
   startedAt: string,
@@ -102,7 +102,7 @@ export async function statusOf(
   };
 }
 
-function components(cluster: Cluster | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
+function components(cluster: Member | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
   if (cluster === null) return [];
   const { node } = cluster;
   return [

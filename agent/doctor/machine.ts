@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { isLoopback } from '../config/effective.ts';
 import type { Config } from '../config/resolve.ts';
+import { spacesOf } from '../roles/postgres/tablespaces.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** The folder itself, or the nearest above that exists. */
@@ -56,14 +57,38 @@ function folders(config: Config, user: string): Finding[] {
 const size = (bytes: number): string =>
   bytes >= 1024 ** 3 ? `${(bytes / 1024 ** 3).toFixed(1)} GB` : `${Math.round(bytes / 1024 ** 2)} MB`;
 
+/** The data directory, and tablespaces that lie on other filesystems, where this user may see them. */
+function disks(config: Config): Finding[] {
+  const { data_dir: dir } = config.postgres;
+  const seen = new Set([statSync(nearestExisting(dir)).dev]);
+  const others = spacesOf(dir).flatMap(({ location }) => {
+    const { dev } = statSync(nearestExisting(location));
+    if (seen.has(dev)) return [];
+    seen.add(dev);
+    const free = freeAt(location);
+    const [what, least] = [
+      `${size(free)} free for the tablespace in ${location}`,
+      config.checks.disk_free_min,
+    ];
+    return free >= least
+      ? [ok('disk_space', what)]
+      : [fail('disk_space', `${what}; at least ${size(least)} are needed`, SPACE)];
+  });
+  return [disk(config), ...others];
+}
+
+const SPACE = 'make space, or lower checks.disk_free_min';
+
+function freeAt(path: string): number {
+  const { bavail, bsize } = statfsSync(nearestExisting(path));
+  return bavail * bsize;
+}
+
 function disk(config: Config): Finding {
-  const path = nearestExisting(config.postgres.data_dir);
-  const { bavail, bsize } = statfsSync(path);
-  const free = bavail * bsize;
+  const free = freeAt(config.postgres.data_dir);
   const least = config.checks.disk_free_min;
   const what = `${size(free)} free for ${config.postgres.data_dir}`;
-  const mend = 'make space, or lower checks.disk_free_min';
-  if (free < least) return fail('disk_space', `${what}; at least ${size(least)} are needed`, mend);
+  if (free < least) return fail('disk_space', `${what}; at least ${size(least)} are needed`, SPACE);
   if (free < config.postgres.wal_cap) {
     const more = `, less than postgres.wal_cap (${size(config.postgres.wal_cap)}): an absent standby could fill the disk`;
     return warn('disk_space', `${what}${more}`, 'make space, or lower postgres.wal_cap');
@@ -119,7 +144,7 @@ function address({ driver, host_ip }: Config): Finding[] {
 /** Address, space, clock, devices: whatever is installed. */
 export const resources = (config: Config): Finding[] => [
   ...address(config),
-  disk(config),
+  ...disks(config),
   clock(),
   ...watchdog(config),
 ];

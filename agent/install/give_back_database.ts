@@ -11,6 +11,7 @@ import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
 
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
+import { whyNotToStart } from '../roles/postgres/tablespaces.ts';
 import type { Machine } from './machine.ts';
 import { POSTGRES_USER, postgresConfDir } from './names.ts';
 
@@ -73,6 +74,9 @@ export async function giveBackDatabase(config: Config, machine: Machine): Promis
       message: 'there is no PostgreSQL here',
     });
   const { data_dir: dataDir, superuser, database, port, replication_user } = config.postgres;
+  const unsafe = whyNotToStart(dataDir);
+  if (unsafe !== null)
+    throw new AgentError({ class: 'operator', code: 'database_not_given_back', message: unsafe });
   const as = ['setpriv', `--reuid=${POSTGRES_USER}`, `--regid=${POSTGRES_USER}`, '--init-groups', '--'];
   const program = (name: string, ...args: string[]) =>
     machine.run([...as, join(binDir, name), ...args], TEN_MINUTES);

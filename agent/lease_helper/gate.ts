@@ -2,7 +2,6 @@
  * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel itself when
  * nobody moves it. One order at a time. At the deadline what is local is ended too.
  */
-
 import { messageOf } from '../errors.ts';
 import { createSerial } from '../platform/serial.ts';
 import { setAgainAt, timeoutFor } from './timeouts.ts';

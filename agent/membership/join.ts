@@ -12,7 +12,7 @@ import { durableStore, type Membership, newClone } from '../state/identity.ts';
 import { askAdmission, enrolSurely, isRefusal, type JoinCalls, keepAlive } from './join_calls.ts';
 import { copyDatabase, copyFiles, waitFollowing, wipeCopy } from './join_work.ts';
 import type { Kept, OwnCore } from './own_core.ts';
-import { refuseOtherVersion } from './preflight.ts';
+import { refuseMissingLocales, refuseOtherVersion } from './preflight.ts';
 import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
@@ -53,7 +53,11 @@ export const JOIN: readonly ScriptStep<Joining>[] = [
     name: 'asking to be admitted',
     again: 'the same joiner is reserved anew; a reservation that nobody keeps alive ends by itself',
     async run(join) {
-      join.admission = await refuseOtherVersion(join.parts.config, await askAdmission(join));
+      const { config, pg } = join.parts;
+      join.admission = await refuseMissingLocales(
+        pg,
+        await refuseOtherVersion(config, await askAdmission(join)),
+      );
     },
   },
   {

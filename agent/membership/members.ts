@@ -10,7 +10,7 @@ import type {
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { systemTime, type Time } from '../platform/clock.ts';
 import type { Membership } from '../state/identity.ts';
@@ -20,14 +20,14 @@ import { leaseReport, withLease } from './lease_times.ts';
 import { leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
 import { NotActiveError } from './not_active.ts';
-import { withMajor } from './preflight.ts';
+import { withData } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
 /** `time` is virtual in a test. */
 export function createMembers(
-  cluster: Cluster,
+  cluster: Member,
   parts: Parts,
   membership: Membership,
   time: Time = systemTime,
@@ -109,7 +109,7 @@ export function createMembers(
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...(await withMajor(parts.pg, secured.answer)),
+        ...(await withData(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };

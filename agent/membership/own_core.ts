@@ -1,6 +1,6 @@
 /** What start and join have of the agent around them: its core, and what it keeps on its disk. */
 import type { Config } from '../config/index.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { joiningStore, type Membership, membershipStore } from '../state/identity.ts';
 
@@ -11,7 +11,7 @@ export interface OwnCore {
   /** Ends it; the parts stay usable. May be repeated. */
   end(): Promise<void>;
   /** null: it does not run. */
-  member(): Cluster | null;
+  member(): Member | null;
   /** The active has entered this node: made durable. */
   entered(): void;
 }

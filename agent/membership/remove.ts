@@ -5,7 +5,7 @@
  */
 
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { Time } from '../platform/clock.ts';
 import type { LeaseWrites } from './lease_writes.ts';
@@ -15,7 +15,7 @@ import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
-  readonly cluster: Pick<Cluster, 'node' | 'signed' | 'memberKv'>;
+  readonly cluster: Pick<Member, 'node' | 'signed' | 'memberKv'>;
   readonly parts: Parts;
   readonly writes: LeaseWrites;
   readonly time: Time;

@@ -1,13 +1,13 @@
 /** The check-runner of a node in a cluster: what the checks may read, from the core's memory. */
 import { certificates } from '../checks/certificates.ts';
 import { type Checks, createChecks } from '../checks/create.ts';
-import type { Role } from '../checks/port.ts';
+import type { NodeRole } from '../checks/port.ts';
 import type { NodeConfig } from '../config/index.ts';
 import { remaining } from '../core/lease_view.ts';
 import type { Logger } from '../log/log.ts';
 import type { Files } from '../roles/files/port.ts';
 import { expiries } from '../security/renew.ts';
-import type { Cluster } from './member.ts';
+import type { Member } from './member.ts';
 
 /** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
 const CHANGING = new Set([
@@ -24,9 +24,9 @@ const CHANGING = new Set([
   'repair',
 ]);
 
-export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log: Logger): Checks {
+export function checksOf(config: NodeConfig, cluster: Member, files: Files, log: Logger): Checks {
   const { node } = cluster;
-  const role = (): Role => {
+  const role = (): NodeRole => {
     if (node.pg === null || node.fencing > 0) return 'none';
     if (remaining(node.lease, node.now()) > 0 && node.pg.role === 'primary') return 'active';
     return node.pg.role === 'standby' ? 'standby' : 'none';

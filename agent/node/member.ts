@@ -18,7 +18,7 @@ import { peerSelf } from './access.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './drive.ts';
 import { clientsOf, type Housekeeping, houseOf } from './house.ts';
 import type { Admitted } from './housekeeping.ts';
-import type { ClusterParts } from './parts.ts';
+import type { MemberParts } from './parts.ts';
 import { policyOf } from './policy.ts';
 import { realPorts } from './real_ports.ts';
 
@@ -28,7 +28,7 @@ const ENDING = 1000;
 
 type Processes = ReturnType<typeof processes>;
 
-export type Cluster = {
+export type Member = {
   readonly node: NodeContext;
   readonly consul: ConsulClient;
   /** With the management token: for the keys that say who is a member (`isMembershipKey`). */
@@ -54,7 +54,7 @@ export type Cluster = {
   close(): Promise<void>;
 };
 
-export function createCluster(given: ClusterParts): Cluster {
+export function createMember(given: MemberParts): Member {
   const { config, log, parts } = given;
   const abort = new AbortController();
   const locks = createLocks();
@@ -131,7 +131,7 @@ export function createCluster(given: ClusterParts): Cluster {
 }
 
 function contextOf(
-  { config, membership, log, parts, checks }: ClusterParts,
+  { config, membership, log, parts, checks }: MemberParts,
   durable: NodeContext['durable'],
   wake: () => void,
   unlock: NodeContext['unlock'],
@@ -153,7 +153,7 @@ function contextOf(
   });
 }
 
-const peersOf = ({ membership, parts }: ClusterParts, node: NodeContext): Peers =>
+const peersOf = ({ membership, parts }: MemberParts, node: NodeContext): Peers =>
   createPeers(
     (name) => {
       const record = node.view?.nodes[name];
@@ -166,7 +166,7 @@ const peersOf = ({ membership, parts }: ClusterParts, node: NodeContext): Peers 
 
 /** Begins the core's processes; resolves when the last has ended. */
 function runProcesses(
-  { log, parts }: ClusterParts,
+  { log, parts }: MemberParts,
   {
     node,
     core,

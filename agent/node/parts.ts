@@ -40,7 +40,7 @@ export type Parts = {
 };
 
 /** What a member is put together of (member.ts). */
-export type ClusterParts = {
+export type MemberParts = {
   config: NodeConfig;
   membership: Membership;
   log: Log;

@@ -10,7 +10,7 @@ import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { doNotSign, objectIn, type SignedRecords } from '../security/signed_records.ts';
 import { joinTokens } from '../security/tokens.ts';
 import { drive } from './drive.ts';
-import type { Cluster } from './member.ts';
+import type { Member } from './member.ts';
 import type { Parts } from './parts.ts';
 
 export interface SigningParts {
@@ -87,7 +87,7 @@ async function signTombstones({
 /** A function to call again and again: does it on the active, and nothing elsewhere. */
 export function signingOf(
   { config, security }: Pick<Parts, 'config' | 'security'>,
-  { signed, memberKv, node, ports }: Pick<Cluster, 'signed' | 'memberKv' | 'node' | 'ports'>,
+  { signed, memberKv, node, ports }: Pick<Member, 'signed' | 'memberKv' | 'node' | 'ports'>,
 ): () => Promise<void> {
   const write = (ops: TxnOp[]) => drive(renewWith(node, ops), ports);
   return async () => {

@@ -1,7 +1,7 @@
 /**
  * Input: one database with all at once: pg_stat_statements and auto_explain preloaded, no checksums, LATIN1, 1,000 tables, unlogged
  *        ones, a prepared transaction, a data directory and a pg_wal and a postgresql.conf that are links.
- *        No tablespace: those are refused (preflight.test.ts).
+ *        An in-place tablespace comes while it runs; others: tablespaces.test.ts.
  * Right: start, join, switchover, rewind, reinit and teardown go through, and everything is there after each.
  * Source: reports on clusters whose second manager lacked an extension, a setting or an encoding when it took over.
  */
@@ -194,9 +194,19 @@ test('rewind: an active that was killed with writes of its own comes back, these
   expect(await shape(active)).toEqual(WANTED);
 }, 300_000);
 
-test('reinit: a node with links is copied anew, and takes over', async () => {
+const placed = (name: string) => t.sql(name, 'select count(*) from placed');
+
+test('reinit: a node with links is copied anew, with a tablespace that came since, and takes over', async () => {
   if ((await t.activeName()) === 'n1') await t.switchTo('n3', LONG);
-  await t.settled(LONG);
+  const active = await t.settled(LONG);
+  as(
+    'psql',
+    ['-Xq', '-v', 'ON_ERROR_STOP=1', '-h', t.node(active).runDir, '-U', 'postgres', '-d', CLIENT.database],
+    `set allow_in_place_tablespaces = on;
+     create tablespace place location '';
+     create table placed tablespace place as select generate_series(1, 3) as i;
+     grant select on placed to ${CLIENT.user};`,
+  );
   const clone = async () => (await t.status())?.sync?.voters.find(({ node }) => node === 'n1')?.clone;
   const before = await clone();
   await t.api('n1').reinit('n1');
@@ -210,6 +220,7 @@ test('reinit: a node with links is copied anew, and takes over', async () => {
   await t.switchTo('n1', LONG);
   expect(await t.settled(LONG)).toBe('n1');
   expect(await shape('n1')).toEqual(WANTED);
+  for (const { name } of t.nodes) expect([name, await placed(name)]).toEqual([name, '3']);
 }, 300_000);
 
 test.skipIf(user.self)(
@@ -225,6 +236,7 @@ test.skipIf(user.self)(
       expect(JSON.parse(psql(SHAPE))).toEqual(WANTED);
       expect(psql('select pg_is_in_recovery(), (select count(*) from pg_replication_slots)')).toBe('f|0');
       expect(psql('select i from prepared')).toBe('1');
+      expect(psql('select count(*) from placed')).toBe('3');
     });
   },
   240_000,

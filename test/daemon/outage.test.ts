@@ -4,8 +4,8 @@ import type { NodeRow } from '../../agent/api/types.ts';
 import { grant } from '../../agent/core/lease_times.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import { answerFailsafe } from '../../agent/core/procedures/failsafe.ts';
-import { clusterOf } from '../../agent/daemon/cluster_status.ts';
-import type { Cluster } from '../../agent/node/member.ts';
+import { clusterStatusOf } from '../../agent/daemon/cluster_status.ts';
+import type { Member } from '../../agent/node/member.ts';
 import { nodesTable } from '../../cli/cluster/nodes_table.ts';
 import { clusterText } from '../../cli/cluster/status.ts';
 import { activeFacts, facts, leaseRecord, node, requestRecord, stateRecord, stopped } from '../core/build.ts';
@@ -38,7 +38,7 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
     },
     peers: { lags: async () => ({}) },
     last: () => last,
-  } as unknown as Cluster;
+  } as unknown as Member;
   return {
     stage,
     n,
@@ -47,7 +47,7 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
     looked(now: unknown) {
       last = { facts: now, decision: { rule: 1, reason: 'own word' } };
     },
-    status: () => clusterOf(cluster),
+    status: () => clusterStatusOf(cluster),
   };
 }
 

@@ -6,7 +6,7 @@ import type { JoiningRecord } from '../../agent/core/records.ts';
 import { createMembers } from '../../agent/membership/members.ts';
 import type { Steps } from '../../agent/membership/tracker.ts';
 import { createLocks, type RealPorts } from '../../agent/node/drive.ts';
-import type { Cluster } from '../../agent/node/member.ts';
+import type { Member } from '../../agent/node/member.ts';
 import type { Parts } from '../../agent/node/parts.ts';
 import type { Membership } from '../../agent/state/identity.ts';
 import { version } from '../../agent/version.ts';
@@ -124,7 +124,7 @@ export class ActiveWorld {
       ...{ node: n, ports, signed: { sign: (_place: string, _name: string, record: unknown) => record } },
       ...{ last: () => ({ facts: { lease } }), letIn: async () => [], memberKv: client.kv },
       consul: { catalog: client.catalog },
-    } as unknown as Cluster;
+    } as unknown as Member;
     const membership = { clusterId: 'cluster', incarnation: 1, systemId: 'sys', secret: 's' } as Membership;
     const members = createMembers(cluster, parts, membership, hurriedTime());
     const steps: Steps = { step: (_, body) => body(() => {}) };

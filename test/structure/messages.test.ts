@@ -10,7 +10,7 @@ test('literals are found in strings and templates, not in comments and regular e
   const source = [
     `// it's a comment`,
     `const a = 'one two'; /* "no" */`,
-    'const b = `x ${when ? `is ${c} here` : "other"} y`;',
+    ['const b = `x $', '{when ? `is $', '{c} here` : "other"} y`;'].join(''),
     `const d = /'no/.test(e) ? "it's" : 'a\\'b';`,
   ].join('\n');
   expect(literalsOf(source)).toEqual([

@@ -1,5 +1,4 @@
 /** This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and when it is ready. */
-
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBind, hostPort, localConsulUrl, type NodeConfig } from '../../config/index.ts';

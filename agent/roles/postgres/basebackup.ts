@@ -10,9 +10,10 @@ import { clearMark } from './marks.ts';
 import { placeOf } from './place.ts';
 import type { Progress } from './port.ts';
 import { serverProcesses } from './process.ts';
-import { createRoom, sourceBytes } from './room.ts';
+import { createRoom, sourceBytes, sourceSpaces } from './room.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { cloneName } from './sessions.ts';
+import { clearStaged, lookAtAll, relink, stage, stagedIn } from './tablespace_folders.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
 
 export async function basebackup(
@@ -30,10 +31,14 @@ export async function basebackup(
     const { tls } = await server.settings.writeAll({}, server.claims.take('copy', null));
     await rm(copy, { recursive: true, force: true });
     makeDir(dirname(copy));
-    const room = createRoom(place);
+    const source = conninfoTo(o, tls, from, cloneName(o.node), o.database);
+    const spaces = await sourceSpaces(o, source, signal);
+    lookAtAll(place.dir, spaces);
+    await stage(o, spaces);
+    const room = createRoom(place, spaces);
     progress({ what: 'basebackup' });
     try {
-      room.needs(await sourceBytes(o, conninfoTo(o, tls, from, cloneName(o.node), o.database), signal));
+      room.needs(await sourceBytes(o, source, signal));
       room.tooLittle.throwIfAborted();
       await runOk(
         join(o.binDir, 'pg_basebackup'),
@@ -48,13 +53,14 @@ export async function basebackup(
           'fast',
           '-P',
           '--no-password',
+          ...spaces.map(({ location }) => mapping(location, stagedIn(location))),
         ],
         {
           deadline: longest,
           signal: AbortSignal.any([signal, room.tooLittle]),
           env: toolEnv(o),
           onLine: reporter('basebackup', (step) => {
-            room.needs(step.total ?? 0);
+            room.needsAltogether(step.total ?? 0);
             progress(step);
           }),
         },
@@ -62,15 +68,23 @@ export async function basebackup(
       // A clone is never to come up writable, whoever starts it.
       writeDurably(join(copy, 'standby.signal'), '', PRIVATE);
       await dropOwnParts(copy);
+      await relink(copy);
       progress({ what: 'moving into place' });
       await exchange(o, place);
     } catch (error) {
       await rm(copy, { recursive: true, force: true });
+      await clearStaged(o);
       throw room.tooLittle.aborted ? room.tooLittle.reason : error;
     }
     clearMark(o);
+    await clearStaged(o);
     return DONE;
   });
+}
+
+function mapping(from: string, to: string): string {
+  const escaped = (path: string) => path.replaceAll('=', '\\=');
+  return `--tablespace-mapping=${escaped(from)}=${escaped(to)}`;
 }
 
 /** What the source's agent or distribution keeps in its data directory for itself. */

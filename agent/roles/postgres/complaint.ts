@@ -9,6 +9,7 @@ import { isAbsolute, join } from 'node:path';
 import { readIfPossible } from '../../platform/files.ts';
 import type { PgOptions } from './options.ts';
 import { ownEntries } from './originals.ts';
+import { missingSpace } from './tablespaces.ts';
 
 type Places = Pick<PgOptions, 'dataDir' | 'confDir' | 'logFile' | 'originalConfig' | 'parameters'>;
 /** Sizes of the logs before a start: what comes later is of it. */
@@ -56,14 +57,27 @@ async function since(path: string, mark: number): Promise<string> {
   }
 }
 
-export async function complaint(o: Places, marks: LogMarks): Promise<string> {
+/** The folder of a tablespace for want of which the server ended, whatever it said after that. */
+export async function lackedSpace(o: Places, marks: LogMarks): Promise<string | null> {
+  for (const { file, text } of await said(o, marks)) {
+    const paths = entriesOf(file, text).flatMap((entry) => missingSpace(entry.text) ?? []);
+    if (paths.length > 0) return paths.at(-1) ?? null;
+  }
+  return null;
+}
+
+async function said(o: Places, marks: LogMarks): Promise<{ file: string; text: string }[]> {
   const read = async (file: string) => ({ file, text: await since(file, marks.get(file) ?? 0) });
   const own = (await Promise.all(collected(o).map(read))).filter(({ text }) => text.trim() !== '');
   // Once its collector runs, nothing more comes on standard error.
-  const all = own.length > 0 ? own : o.logFile === undefined ? [] : [await read(o.logFile)];
+  return own.length > 0 ? own : o.logFile === undefined ? [] : [await read(o.logFile)];
+}
+
+export async function complaint(o: Places, marks: LogMarks): Promise<string> {
+  const all = await said(o, marks);
   for (const { file, text } of all) {
-    const said = causeOf(entriesOf(file, text));
-    if (said.length > 0) return `${ENDED}: ${said.join('; ')}`;
+    const cause = causeOf(entriesOf(file, text));
+    if (cause.length > 0) return `${ENDED}: ${cause.join('; ')}`;
   }
   const bare = all
     .flatMap(({ text }) => text.split('\n'))
@@ -104,14 +118,16 @@ const joined = (parts: readonly unknown[]): string =>
 
 function fromJson(line: string): Entry[] {
   try {
-    const { state_code: state, message, detail, hint } = JSON.parse(line) as Record<string, unknown>;
-    return [{ news: state === undefined || state === '00000', text: joined([message, detail, hint]) }];
+    const { state_code: state, message, detail, hint, context } = JSON.parse(line) as Record<string, unknown>;
+    return [
+      { news: state === undefined || state === '00000', text: joined([message, detail, hint, context]) },
+    ];
   } catch {
     return []; // cut at its beginning
   }
 }
 
-/** Columns of csvlog: 13 is the SQLSTATE, then message, detail and hint. */
+/** Columns of csvlog: 13 is the SQLSTATE, then message, detail and hint; 18 is the context. */
 function fromCsv(text: string): Entry[] {
   const fields: string[][] = [[]];
   for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n|$)/g)) {
@@ -120,5 +136,5 @@ function fromCsv(text: string): Entry[] {
   }
   return fields
     .filter((row) => row.length > 15 && /^[0-9A-Z]{5}$/.test(row[12] ?? ''))
-    .map((row) => ({ news: row[12] === '00000', text: joined(row.slice(13, 16)) }));
+    .map((row) => ({ news: row[12] === '00000', text: joined([...row.slice(13, 16), row[18]]) }));
 }

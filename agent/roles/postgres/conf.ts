@@ -10,6 +10,7 @@ import { least } from './kept.ts';
 import type { PgOptions } from './options.ts';
 import { recoverySettings } from './recovery_settings.ts';
 import { slotName } from './slot_name.ts';
+import { inPlaceSetting } from './tablespaces.ts';
 import { serverTls, type TlsSettings } from './tls.ts';
 
 export type Settings = {
@@ -143,6 +144,7 @@ export function renderClusterConf(o: PgOptions, s: Settings, major: number | nul
     ...managed(o, s, major),
     ...notBelow(s.kept ?? {}, s.parameters ?? o.parameters ?? {}),
     ...s.floors,
+    ...inPlaceSetting(o.dataDir),
     ...marks(s),
   }).map(([name, value]) => `${name} = ${confValue(value)}`);
   return [

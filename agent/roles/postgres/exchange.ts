@@ -1,5 +1,4 @@
 /** A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a database. */
-
 import { constants, existsSync } from 'node:fs';
 import {
   chmod,
@@ -20,36 +19,54 @@ import { createSerial } from '../../platform/serial.ts';
 import { clearMark, setMark } from './marks.ts';
 import type { PgOptions } from './options.ts';
 import { type Layout, layoutOf, OWN_FOLDERS, type Place, resolved } from './place.ts';
-
-/** Told before each change of the disk; tests end here. */
-export type OnStep = (what: string) => void;
+import { dropSpaces, type OnStep, placeSpaces, stagedIn } from './tablespace_folders.ts';
+import { spacesOf } from './tablespaces.ts';
 
 /**
  * Beside: a crash between the two renames leaves no data directory, which shows as empty. Inside: the mark is set before the first change,
  * and shows as broken. Both lead to another copy. What was replaced is kept until the next one, where it is beside; inside it
- * would be part of every copy of this database, and is removed.
+ * would be part of every copy of this database, and is removed. With tablespaces there is the mark in either case: the old ones go first,
+ * while the old data still says which they are, the new ones come last, when the new data does. What was replaced is none without them.
  */
 export async function exchange(o: PgOptions, place: Place, onStep: OnStep = () => {}): Promise<void> {
   const { dir, copy, replaced } = place;
   await rm(replaced, { recursive: true, force: true });
   onStep('links');
   await carryLinks(dir, copy);
-  if (!place.inside) {
-    if (existsSync(dir)) {
-      const holds = (await readdir(dir)).length > 0;
-      onStep('away');
-      if (holds) await rename(dir, replaced);
-      else await rmdir(dir);
-    }
-    onStep('here');
-    await rename(copy, dir);
-    syncDir(dirname(dir));
-    return;
+  const had = spacesOf(dir).length > 0;
+  const marked = place.inside || had || spacesOf(copy).length > 0;
+  if (marked) {
+    onStep('mark');
+    setMark(o, 'a copy moves into place');
   }
+  await dropSpaces(dir, onStep);
+  if (place.inside) await swapContents(place, onStep);
+  else await swapFolders(place, onStep);
+  await placeSpaces(dir, onStep);
+  if (marked) {
+    onStep('unmark');
+    clearMark(o);
+  }
+  if (!place.inside && !had) return;
+  onStep('remove');
+  await rm(replaced, { recursive: true, force: true });
+}
+
+async function swapFolders({ dir, copy, replaced }: Place, onStep: OnStep): Promise<void> {
+  if (existsSync(dir)) {
+    const holds = (await readdir(dir)).length > 0;
+    onStep('away');
+    if (holds) await rename(dir, replaced);
+    else await rmdir(dir);
+  }
+  onStep('here');
+  await rename(copy, dir);
+  syncDir(dirname(dir));
+}
+
+async function swapContents({ dir, copy, replaced }: Place, onStep: OnStep): Promise<void> {
   const layout = layoutOf(dir);
   const { mode } = await stat(copy);
-  onStep('mark');
-  setMark(o, 'a copy moves into place');
   makeDir(replaced, 0o700);
   for (const name of await readdir(dir)) {
     if (OWN_FOLDERS.includes(name)) continue;
@@ -62,10 +79,6 @@ export async function exchange(o: PgOptions, place: Place, onStep: OnStep = () =
   await rmdir(copy);
   await chmod(dir, mode & 0o777);
   syncDir(dir);
-  onStep('unmark');
-  clearMark(o);
-  onStep('remove');
-  await rm(replaced, { recursive: true, force: true });
 }
 
 /** The source sends no links (a postgresql.conf that lies elsewhere): this node's own go on where the copy has nothing. */
@@ -112,6 +125,11 @@ async function move(source: string, target: string): Promise<void> {
     await rmdir(source);
     return;
   }
+  if (found.isSymbolicLink()) {
+    await symlink(await readlink(source), target);
+    await rm(source);
+    return;
+  }
   await copyFile(source, target, constants.COPYFILE_EXCL);
   await chmod(target, found.mode & 0o777);
   const file = await open(target, 'r');
@@ -141,11 +159,14 @@ export async function emptyData(dataDir: string): Promise<void> {
 const tidying = createSerial();
 
 /**
- * Takes away what an exchange that was ended left in the data directory: it would be in every copy of this database. A start does not wait
+ * Takes away what an exchange that was ended left in the data directory and its tablespaces: it would be in every copy of this database. A start does not wait
  * for it (it may be large); the next copy does.
  */
 export function tidy(dataDir: string): void {
-  const left = OWN_FOLDERS.map((name) => join(dataDir, name)).filter((path) => existsSync(path));
+  const staged = spacesOf(dataDir).map(({ location }) => stagedIn(location));
+  const left = [...OWN_FOLDERS.map((name) => join(dataDir, name)), ...staged].filter((path) =>
+    existsSync(path),
+  );
   if (left.length === 0) return;
   void tidying(() => Promise.allSettled(left.map((path) => rm(path, { recursive: true, force: true }))));
 }

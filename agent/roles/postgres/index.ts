@@ -9,8 +9,10 @@ import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
+import { forgetLaunch } from './lacking_space.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
+import { missingLocales } from './locales.ts';
 import type { PgOptions } from './options.ts';
 import { endOutgrown } from './outgrown.ts';
 import { ownSettings } from './own_settings.ts';
@@ -23,6 +25,7 @@ import { ensureReplicationRole } from './replication_role.ts';
 import { rewind } from './rewind.ts';
 import { createLossWatch, type Server } from './server.ts';
 import { createSettings } from './settings.ts';
+import { endShared } from './shared_spaces.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
 import { stop } from './stop.ts';
 import { setSyncList } from './sync_list.ts';
@@ -64,6 +67,7 @@ export function createPostgres(o: PgOptions): Postgres {
   /** What kept the former data from starting says nothing of this. */
   const anew = async <T>(work: () => Promise<T>): Promise<T> => {
     server.backoff.clear();
+    forgetLaunch(server);
     return await work();
   };
 
@@ -76,9 +80,11 @@ export function createPostgres(o: PgOptions): Postgres {
       const held = await holdSettings(server);
       // Its outcome is seen by what comes of it.
       await endOutgrown(server, ms);
+      await endShared(server, ms);
       return held;
     },
     inspect: () => inspect(server),
+    missingLocales: (locales) => missingLocales(o, locales),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),
     startStandby: (ms) => start(server, 'standby', ms),

@@ -16,11 +16,13 @@ import { endServer } from './ending.ts';
 import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { keptOfCopy } from './kept.ts';
+import { makeLacking, noteLaunch } from './lacking_space.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { whyNotToStart } from './tablespaces.ts';
 import { trimHistory } from './timeline.ts';
 import { OVERTAKEN, type Turn } from './turns.ts';
 
@@ -57,11 +59,30 @@ async function startNow(
     // One that was killed is there for a moment still: a dying server is no running one, and this start is not over with it.
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
+  // It may have accepted connections and ended soon after: then no start says what it lacks.
+  const lacking = role === 'standby' && running === null ? await makeLacking(server) : null;
+  if (lacking?.kind === 'failed') return noted(server, role, lacking);
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
-  const ended = (await postmasterPid(server.o)) === null;
-  if (first.kind === 'done' || role === 'primary' || !ended) return noted(server, role, first);
-  const again = async (): Promise<Outcome> => ((await raiseFloors(server, claim)) ? DONE : first);
-  return noted(server, role, await launched(server, end, turn, claim, again));
+  return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
+}
+
+/** A standby ends where its active went on with something that it lacks. What can be mended is, and it is started once more. */
+async function followed(
+  server: Server,
+  end: Deadline,
+  turn: Turn,
+  claim: Claim,
+  first: Outcome,
+): Promise<Outcome> {
+  let last = first;
+  while (last.kind === 'failed' && !end.over() && (await postmasterPid(server.o)) === null) {
+    const { why } = last;
+    const mended = (await raiseFloors(server, claim)) ? DONE : await makeLacking(server);
+    if (mended?.kind !== 'done') return mended ?? last;
+    last = await launched(server, end, turn, claim, async () => mended);
+    if (last.kind === 'failed' && last.why === why) return last;
+  }
+  return last;
 }
 
 function noted({ backoff }: Server, role: string, outcome: Outcome): Outcome {
@@ -92,6 +113,7 @@ async function launched(
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
     marks = await markLogs(o);
+    noteLaunch(server, marks);
     claim.check();
     try {
       await o.starter.start(serverCommand(o));
@@ -135,6 +157,8 @@ async function prepare(
   const { o, settings, loss, claims } = server;
   const data = await dataState(o);
   if (data !== 'ok') return failed(`the data directory is ${data}`);
+  const unsafe = whyNotToStart(o.dataDir);
+  if (unsafe !== null) return failed(unsafe);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   const restoring = join(o.dataDir, 'recovery.signal');
   // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.

@@ -11,7 +11,7 @@ import { messageOf } from '../../errors.ts';
 import { mountPoints } from '../../platform/mounts.ts';
 
 /** In the data directory: the copy until it is complete, and what it replaced until that is removed. */
-const STAGED = '.agent-clone';
+export const STAGED = '.agent-clone';
 const REPLACED = '.agent-replaced';
 export const OWN_FOLDERS: readonly string[] = [STAGED, REPLACED];
 
@@ -146,7 +146,7 @@ function nearest(path: string): string {
   return above === path || statSync(above, { throwIfNoEntry: false }) !== undefined ? above : nearest(above);
 }
 
-function writable(path: string): boolean {
+export function writable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK | constants.X_OK);
     return true;

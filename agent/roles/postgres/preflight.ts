@@ -3,7 +3,7 @@
  * alike. A finding that fails says what, where, and the mend.
  */
 
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -14,9 +14,10 @@ import { POSTGRES_VERSIONS } from '../../platform/paths.ts';
 import { run } from '../../platform/process.ts';
 import { type Control, readControl } from './control.ts';
 import type { PgOptions } from './options.ts';
-import { whyNeverCopied } from './place.ts';
+import { resolved, whyNeverCopied } from './place.ts';
 import { majorOf } from './read_text.ts';
 import { runningServer, serverFindings, startedBy } from './running_server.ts';
+import { oddEntries, ownFolder, spacesOf } from './tablespaces.ts';
 
 export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'database' | 'underSystemd'>;
 
@@ -64,11 +65,7 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
     const what = `${dataDir} belongs to user ${owner}, not to ${self}`;
     findings.push(fail('data_owner', what, 'run this as its owner'));
   }
-  const spaces = join(dataDir, 'pg_tblspc');
-  if (existsSync(spaces) && (await readdir(spaces)).length > 0) {
-    const what = `${spaces}: tablespaces outside the data directory are not supported`;
-    findings.push(fail('tablespaces', what, 'move their tables to pg_default, and drop them'));
-  }
+  findings.push(...spaceFindings(o, owner));
   const place = whyNeverCopied(dataDir);
   if (place !== undefined)
     findings.push(fail('data_place', place, 'move the database into a folder of its own there'));
@@ -96,6 +93,50 @@ function missing(binDir: string, program: string, tells: string): Finding {
   const what = existsSync(path) ? `${path} cannot be run` : `there is no program ${path}`;
   const mend = `install the full server package of PostgreSQL that has it, or set postgres.bin_dir in agent.yaml to the folder where it is`;
   return fail('postgres_programs', `${what}, and only it tells ${tells}`, mend);
+}
+
+/** Folders that the server's unit hides or makes read-only, unless the data itself lies there. */
+const SHUT = ['/home', '/root', '/run/user', '/tmp', '/var/tmp', '/usr', '/boot', '/etc'];
+
+/** Tablespaces: each manager has them in the same places. */
+function spaceFindings({ dataDir, underSystemd }: Place, owner: number): Finding[] {
+  const bad = (what: string, mend: string): Finding => fail('tablespaces', what, mend);
+  const odd = oddEntries(dataDir).map((path) => bad(`${path} is neither a link nor a folder`, 'remove it'));
+  const data = resolved(dataDir);
+  const within = (path: string, dir: string): boolean => path === dir || path.startsWith(`${dir}/`);
+  const all = spacesOf(dataDir).map((space): Finding => {
+    const { location } = space;
+    const move = "move its tables to another one ('alter table ... set tablespace'), and drop it";
+    const shut = SHUT.find((dir) => within(location, dir) && !within(dataDir, dir));
+    if (within(resolved(location), data))
+      return bad(`the tablespace in ${location} lies inside the data directory, and cannot be copied`, move);
+    if (underSystemd && shut !== undefined)
+      return bad(
+        `the tablespace in ${location}: the server's unit does not let it write below ${shut}`,
+        move,
+      );
+    if (ownFolder(dataDir, space) === null)
+      return bad(
+        `the tablespace in ${location}, that ${join(dataDir, 'pg_tblspc', space.oid)} names, is not there`,
+        'mount its filesystem',
+      );
+    if (statSync(location).uid !== owner)
+      return bad(
+        `${location}, a tablespace, belongs to another user than ${dataDir}`,
+        `chown it to ${owner}`,
+      );
+    if (existsSync(join(location, 'lost+found')))
+      return warn(
+        'tablespaces',
+        `the tablespace in ${location} is the top of a filesystem: its lost+found keeps pg_rewind out, and a former active is copied anew`,
+        'nothing, or move the tables into a folder of its own there',
+      );
+    return ok(
+      'tablespaces',
+      `${location}: a manager that joins has it empty, or lets the server's user make it`,
+    );
+  });
+  return [...odd, ...all];
 }
 
 /** Null when the data is of the version of the programs, and of one that is supported. */

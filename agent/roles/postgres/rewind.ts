@@ -13,7 +13,10 @@ import type { Progress } from './port.ts';
 import { killLeftovers, postmasterPid } from './process.ts';
 import { majorOf } from './read_text.ts';
 import { cleanAutoConf } from './reload.ts';
+import { sourceSpaces } from './room.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { lookAtAll } from './tablespace_folders.ts';
+import { type Space, spacesOf } from './tablespaces.ts';
 import { longest, reporter, toolEnv } from './tools.ts';
 
 const checkpointed = `select not r and (select timeline_id from pg_control_checkpoint()) =
@@ -45,6 +48,9 @@ export async function rewind(
     progress({ what: 'waiting for the checkpoint of the source' });
     const ready = await sourceReady(o, source, deadline(checkpointWait), signal);
     if (ready.kind !== 'done') return ready;
+    const spaces = await sourceSpaces(o, source, signal);
+    refuseOther(o.dataDir, spaces);
+    lookAtAll(o.dataDir, spaces);
     await rewindFrom(o, from, source, progress, signal);
     await cleanAutoConf(o);
     putStandbySignal(o);
@@ -75,6 +81,19 @@ async function rewindFrom(
       },
     },
   );
+}
+
+/**
+ * pg_rewind leaves a link that is there as it is. After tablespaces were made on either side of the fork a number can mean two of them,
+ * and the source's tables would come into the other one's folder.
+ */
+function refuseOther(dataDir: string, spaces: readonly Space[]): void {
+  const own = new Map(spacesOf(dataDir).map(({ oid, location }) => [oid, location]));
+  for (const { oid, location } of spaces) {
+    const here = own.get(oid);
+    if (here !== undefined && here !== location)
+      throw new Error(`tablespace ${oid} is in ${here} here and in ${location} at the source: clone instead`);
+  }
 }
 
 /** Where the settings are not in the data directory, 14 and later want to be told. */

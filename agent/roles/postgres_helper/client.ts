@@ -135,9 +135,9 @@ export function createHelperClient(o: HelperClient): Postgres {
     }
   };
 
-  const surely = async (method: Method): Promise<never> => {
+  const surely = async (method: Method, args: unknown[] = []): Promise<never> => {
     try {
-      return (await call(method, [])) as never;
+      return (await call(method, args)) as never;
     } catch (cause) {
       throw new AgentError({
         class: 'transient',
@@ -155,6 +155,7 @@ export function createHelperClient(o: HelperClient): Postgres {
     position: (ms) => or(null, 'position', [ms]),
     history: (tli) => or(null, 'history', [tli]),
     inspect: () => surely('inspect'),
+    missingLocales: (locales) => surely('missingLocales', [locales]),
     preflight: () => surely('preflight'),
     async setIdentity(name) {
       identity = name;

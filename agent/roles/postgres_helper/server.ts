@@ -11,7 +11,7 @@ import { createSerial } from '../../platform/serial.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { Names, ToAgent, ToHelper } from './messages.ts';
-import { createSession, type Session } from './session.ts';
+import { type AgentSession, createSession } from './session.ts';
 import { createTasks } from './tasks.ts';
 import { encode, frames } from './wire.ts';
 
@@ -52,7 +52,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
   const server = createServer((socket) => {
     current?.destroy();
     current = socket;
-    let session: Session | null = null;
+    let session: AgentSession | null = null;
     const inTurn = createSerial();
     const send = (message: ToAgent): void => {
       if (current === socket && !socket.destroyed) socket.write(encode(message));
@@ -77,7 +77,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         send({ t: 'refused', why: messageOf(thrown) });
       }
     };
-    const handle = (opened: Session, message: ToHelper): void => {
+    const handle = (opened: AgentSession, message: ToHelper): void => {
       if (message.t === 'call') opened.call(message);
       else if (message.t === 'cancel') opened.cancel(message.id);
     };

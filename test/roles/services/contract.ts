@@ -10,7 +10,8 @@ export const TIMEOUT = 10_000;
 
 /** What the service does, in sh. */
 export const SCRIPTS = {
-  plain: 'echo started; trap "echo stopping; exit 0" TERM; while :; do sleep 0.05; done',
+  // What it says is there once its trap is.
+  plain: 'trap "echo stopping; exit 0" TERM; echo started; while :; do sleep 0.05; done',
   exits: 'sleep 0.4; exit 7',
   ignores: 'trap "" TERM; while :; do sleep 0.05; done',
   frozen: 'kill -STOP $$',
