@@ -314,9 +314,9 @@ test('a node of before, whose certificates share one name, gets one for each by 
     expect(written.kind).toBe('ok');
   };
   const { name: membership, fingerprint } = certificate;
-  const { sign } = await signer('n1');
+  const signed = await signer('n1');
   await rewrite(`nodes/${name}`, (record) =>
-    sign('nodes', name, { ...(record as NodeRecord), certificate: { name: membership, fingerprint } }),
+    signed.sign('nodes', name, { ...(record as NodeRecord), certificate: { name: membership, fingerprint } }),
   );
   await rewrite(`state/${name}`, ({ certificates: _, ...state }) => state);
   await eventually('the old name is let in', 30_000, () => knock(shared.consul) === '');
