@@ -1,6 +1,6 @@
 /** check-runner: when each check runs, what its result counts for, and who is told. */
 import type { CheckName, CheckSettings } from '../config/checks.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import { explain } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';

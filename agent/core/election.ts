@@ -4,7 +4,7 @@
  */
 
 import { compareBranch } from './branch.ts';
-import type { Ballot } from './node.ts';
+import type { Ballot } from './memory/candidacy.ts';
 import type { Vote } from './ports.ts';
 import type { Fork, Lsn } from './postgres.ts';
 import { forksOf, type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';

@@ -1,13 +1,13 @@
 /** Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by `factsOf`. */
 
-import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
+import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch.ts';
 import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
 import { filesDue, pauseAfter } from './files_due.ts';
 import { seenTimes } from './lease_times.ts';
 import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
-import type { FileFacts, ServiceFacts } from './ports.ts';
+import type { CheckSummary, FileFacts, ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { sameList } from './procedures/cover.ts';
 import { carriedList } from './procedures/opening.ts';
@@ -16,15 +16,6 @@ import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 import { faultsOf } from './unreadable.ts';
 import { type Held, holderOf } from './why.ts';
-
-/** The check-runner's word on this manager. */
-export type CheckSummary = {
-  /** Critical checks that have failed `fall` times in a row. */
-  failing: string[];
-  /** Critical checks that failed, but not often enough yet. */
-  weak: string[];
-  all: Record<string, { ok: boolean; output: string }>;
-};
 
 export type LeaseFacts = Held & {
   /** unknown: nothing was ever read. absent: read, and there is none. */
@@ -145,11 +136,11 @@ export function factsOf(
     members,
     foreign: foreignness(n, pg),
     pg,
-    branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.branchHistory, sync) : null,
+    branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.db.history, sync) : null,
     towards: towards(n, pg),
-    fence: n.fence,
+    fence: n.fence.state,
     services,
-    files: n.files,
+    files: n.files.facts,
     checks: n.checks(),
     sync:
       sync === null
@@ -157,51 +148,56 @@ export function factsOf(
         : {
             leader: sync.leader === n.name,
             epoch: sync.epoch,
-            voter: sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone),
+            voter: sync.voters.some((v) => v.node === n.name && v.clone === n.copy.durable.clone),
             voters: sync.voters.length,
           },
     reserved: view?.history.find((h) => h.epoch === record?.epoch && h.holder === n.name)?.timeline ?? null,
-    mandate: n.mandate !== null && n.mandate.epoch === n.lease.right?.epoch,
+    mandate: n.candidacy.mandate !== null && n.candidacy.mandate.epoch === n.lease.right?.epoch,
     ballot:
-      n.ballot === null
+      n.candidacy.ballot === null
         ? null
         : {
-            current: n.ballot.index === n.lease.index,
-            age: now - n.ballot.at,
-            verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
+            current: n.candidacy.ballot.index === n.lease.index,
+            age: now - n.candidacy.ballot.at,
+            verdict: mayPromote(
+              n.candidacy.ballot,
+              sync,
+              n.policy.synchronousMode,
+              n.policy.maximumLagOnFailover,
+            ),
             rank: rankOf(
-              n.ballot,
+              n.candidacy.ballot,
               view?.nodes ?? {},
               (node) => isUnwell(view?.states[node]),
               (node) => filesLacking(view?.states[node]),
             ),
           },
-    failsafe: n.failsafeSince !== null,
+    failsafe: n.holding.failsafeSince !== null,
     paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
-    stopping: n.stopping,
-    rebuilding: n.durable.rebuilding,
+    stopping: n.main.stopping,
+    rebuilding: n.copy.durable.rebuilding,
     task: null,
     ...derived,
     carries: carries(n, pg),
     followsHolder:
       pg.upstreamHost !== null &&
       pg.upstreamHost === holderHost &&
-      (n.comparedEpoch === record?.epoch || pg.role === 'unknown'),
-    slotsDue: n.slotsMade !== slotsWanted(n),
-    cooldown: Math.max(0, n.cooldownUntil - now),
-    openFor: now - n.openedAt,
-    recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,
-    hadStandby: n.hadStandby,
-    startFailed: n.startFailedAt !== null,
-    closedFor: n.closedSince === null ? 0 : now - n.closedSince,
-    repairDue: !n.startingServices && now - n.repairedAt >= pauseAfter(n.repairs),
+      (n.db.comparedEpoch === record?.epoch || pg.role === 'unknown'),
+    slotsDue: n.db.slotsMade !== slotsWanted(n),
+    cooldown: Math.max(0, n.candidacy.cooldownUntil - now),
+    openFor: now - n.fence.openedAt,
+    recentRestarts: n.failures.restarts.filter((t) => now - t < n.policy.restartWindow).length,
+    hadStandby: n.db.hadStandby,
+    startFailed: n.failures.startFailedAt !== null,
+    closedFor: n.fence.closedSince === null ? 0 : now - n.fence.closedSince,
+    repairDue: !n.services.starting && now - n.services.repairedAt >= pauseAfter(n.services.repairs),
     servicesSettle:
-      n.repairs <= n.policy.serviceRestarts + 1 &&
-      (n.startingServices || now - n.servicesUpAt < 2 * n.policy.checksSettle),
-    repairs: n.repairs,
+      n.services.repairs <= n.policy.serviceRestarts + 1 &&
+      (n.services.starting || now - n.services.upAt < 2 * n.policy.checksSettle),
+    repairs: n.services.repairs,
     filesDue: filesDue(n),
-    wants: n.wants,
+    wants: n.copy.wants,
   };
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
 }
@@ -220,8 +216,8 @@ const isUnwell = (state: StateRecord | undefined): boolean =>
 function towards(n: NodeContext, pg: PgFacts): Towards {
   const record = n.lease.record;
   const own = pg.position;
-  if (record === null || own === null || pg.role !== 'standby' || n.branchHistory === null) return 'unknown';
-  return towardsHolder(own, n.branchHistory, record, n.view?.sync?.value ?? null, n.view?.history ?? []);
+  if (record === null || own === null || pg.role !== 'standby' || n.db.history === null) return 'unknown';
+  return towardsHolder(own, n.db.history, record, n.view?.sync?.value ?? null, n.view?.history ?? []);
 }
 
 function carries(n: NodeContext, pg: PgFacts): boolean {
@@ -235,7 +231,8 @@ function leaseState(n: NodeContext): LeaseFacts['state'] {
   if (record === null) return 'absent';
   if (record.holder === '') return 'free';
   // A holder that gave up renewing is, to itself too, one whose lease has to run out (PROTOCOL D.9).
-  if (isMine(n.lease, n.name, n.instance)) return n.renewing || n.lease.right !== null ? 'mine' : 'impostor';
+  if (isMine(n.lease, n.name, n.instance))
+    return n.holding.renewing || n.lease.right !== null ? 'mine' : 'impostor';
   if (isOffered(n.lease, n.name)) return 'offered';
   return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
 }
@@ -243,7 +240,7 @@ function leaseState(n: NodeContext): LeaseFacts['state'] {
 function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {
   const cluster = n.view?.cluster?.value;
   if (cluster === undefined) return 'no';
-  if (n.durable.clusterId !== null && cluster.id !== n.durable.clusterId) return 'cluster';
-  if (cluster.incarnation < n.durable.incarnation) return 'incarnation';
+  if (n.copy.durable.clusterId !== null && cluster.id !== n.copy.durable.clusterId) return 'cluster';
+  if (cluster.incarnation < n.copy.durable.incarnation) return 'incarnation';
   return pg.systemId !== null && pg.systemId !== cluster.systemId ? 'system' : 'no';
 }

@@ -16,13 +16,13 @@ export function pauseAfter(tries: number): number {
  * somebody else led in between. Told again when they are seen to do something else.
  */
 export function filesDue(n: NodeContext): Facts['filesDue'] {
-  const { files, filesTold } = n;
-  if (files.state === 'off' || n.now() - filesTold.at < pauseAfter(filesTold.tries)) return null;
-  const leads = isMine(n.lease, n.name, n.instance) && (n.renewing || n.lease.right !== null);
-  if (leads) return filesTold.what === leading(n) && files.mode === 'sendonly' ? null : 'lead';
+  const { facts: files, told } = n.files;
+  if (files.state === 'off' || n.now() - told.at < pauseAfter(told.tries)) return null;
+  const leads = isMine(n.lease, n.name, n.instance) && (n.holding.renewing || n.lease.right !== null);
+  if (leads) return told.what === leading(n) && files.mode === 'sendonly' ? null : 'lead';
   const record = n.lease.record;
   if (record === null || record.holder === '') return null;
-  return filesTold.what === following(record.holder) && files.mode === 'receiveonly' ? null : 'follow';
+  return told.what === following(record.holder) && files.mode === 'receiveonly' ? null : 'follow';
 }
 
 export const leading = (n: NodeContext): string => `lead under epoch ${n.lease.right?.epoch ?? 0}`;

@@ -52,7 +52,7 @@ async function look(
     return QUIET;
   }
   // A copy of its database goes by files that a new set takes away.
-  if (node.durable.rebuilding !== null || node.task !== null) return UNDER_WAY;
+  if (node.copy.durable.rebuilding !== null || node.copy.task !== null) return UNDER_WAY;
   const { did, stuck } = await followAuthority(known.record, {
     config,
     security,
@@ -67,7 +67,7 @@ async function look(
   if (known.record.phase === 'drop') return did.length > 0 ? UNDER_WAY : QUIET;
   const members = await membersNow(drive);
   if (await sealForOthers(drive, known, securityStore(config).keys(), members)) return UNDER_WAY;
-  if (node.fence === 'open') {
+  if (node.fence.state === 'open') {
     const begun = await advanceAuthority(drive, known, members, async () => {
       const signing = { kv, prefix: drive.prefix, records: cluster.signed, now: () => Date.now() };
       return (

@@ -111,7 +111,7 @@ function waitingFor({ node, last }: Member, request: RequestRecord): string | nu
     const said = node.view?.states[holder]?.waiting;
     return said?.id === request.id ? said.why : null;
   }
-  if (node.step !== null) return `${node.name} waits ${node.step}`;
+  if (node.main.step !== null) return `${node.name} waits ${node.main.step}`;
   const asked = last()?.facts.request;
   return asked?.id !== request.id || asked.waiting === null ? null : `${request.target}: ${asked.waiting}`;
 }
@@ -226,8 +226,11 @@ function lagOf(cluster: Member, name: string): number | null {
   const { node } = cluster;
   const state = node.view?.states[name];
   if (activeKnown(node) === name) return 0;
-  if (state === undefined || node.pg?.role !== 'primary' || node.pg.position === null) return null;
-  const sender = node.pg.walSenders.find((s) => s.name === standbyName({ node: name, clone: state.clone }));
+  if (state === undefined || node.db.facts?.role !== 'primary' || node.db.facts.position === null)
+    return null;
+  const sender = node.db.facts.walSenders.find(
+    (s) => s.name === standbyName({ node: name, clone: state.clone }),
+  );
   const flush = sender === undefined ? null : confirmedBy(sender);
-  return flush === null ? null : Math.max(0, Number(node.pg.position.lsn - flush));
+  return flush === null ? null : Math.max(0, Number(node.db.facts.position.lsn - flush));
 }

@@ -2,7 +2,7 @@
 import type { AgentApi } from '../api/types.ts';
 import { isPaused } from '../core/facts.ts';
 import type { View } from '../core/records.ts';
-import { unfitnessSeen } from '../core/unfit.ts';
+import { unfitnessSeen } from '../core/target.ts';
 import { AgentError } from '../errors.ts';
 import { leaseReport } from '../membership/lease_times.ts';
 import { newId } from '../state/identity.ts';

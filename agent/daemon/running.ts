@@ -1,6 +1,6 @@
 /** A membership that runs: the member itself, and what goes with it for as long as it runs. */
 import type { Checks } from '../checks/create.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import type { Log } from '../log/log.ts';
 import { createMembers, type Members } from '../membership/members.ts';
 import { every, SWEEP } from '../membership/reservation.ts';
@@ -84,4 +84,4 @@ const ROUND = 60_000;
 
 /** Does the main loop go round? */
 export const goesRound = ({ node }: Member): boolean =>
-  LONG_ACTIONS.includes(node.acting) || node.now() - node.tickAt < ROUND;
+  LONG_ACTIONS.includes(node.main.acting) || node.now() - node.main.tickAt < ROUND;

@@ -25,7 +25,7 @@ export function healthOf(cluster: Member | null): Health {
   const { facts, decision } = last;
   const active =
     remaining(node.lease, node.now()) > 0 &&
-    node.fence === 'open' &&
+    node.fence.state === 'open' &&
     facts.pg.role === 'primary' &&
     facts.pg.accepting &&
     !facts.checks.failing.includes('postgres_write');
@@ -62,7 +62,7 @@ export async function statusOf(
     facts.lease.state === 'mine' &&
     // Asked now: the last look may be of a while ago.
     remaining(node.lease, node.now()) > 0 &&
-    node.fence === 'open' &&
+    node.fence.state === 'open' &&
     pg?.role === 'primary';
   return {
     node: name,
@@ -86,7 +86,7 @@ export async function statusOf(
     reason: last?.decision.reason ?? 'not in a cluster',
     leaseMs: node === null ? 0 : Math.max(0, Math.round(remaining(node.lease, node.now()))),
     epoch: facts?.lease.epoch ?? 0,
-    fence: node?.fence ?? 'unknown',
+    fence: node?.fence.state ?? 'unknown',
     database: {
       process: pg?.process ?? 'unknown',
       role: pg?.role ?? 'unknown',
@@ -109,7 +109,7 @@ function components(cluster: Member | null, consul: 'ok' | 'unreachable'): Agent
   const { node } = cluster;
   return [
     { name: 'check-runner', state: 'running', detail: `${Object.keys(node.checks().all).length} checks` },
-    { name: 'handler-runner', state: 'running', detail: `rule ${node.lastRule}` },
+    { name: 'handler-runner', state: 'running', detail: `rule ${node.main.rule}` },
     {
       name: 'consul-watcher',
       state: 'running',
@@ -120,7 +120,7 @@ function components(cluster: Member | null, consul: 'ok' | 'unreachable'): Agent
       state: 'running',
       detail: consul === 'ok' ? 'connected' : 'waiting for Consul',
     },
-    { name: 'iptables-restore', state: 'off', detail: `fence is PostgreSQL's own: ${node.fence}` },
+    { name: 'iptables-restore', state: 'off', detail: `fence is PostgreSQL's own: ${node.fence.state}` },
   ];
 }
 

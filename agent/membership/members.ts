@@ -39,7 +39,7 @@ export function createMembers(
 
   function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
-    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+    return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
   function requireActive(): void {

@@ -4,7 +4,7 @@ import type { Member } from '../node/member.ts';
 const reasonOf = (member: Member | null): string => member?.last()?.decision.reason ?? 'starting';
 
 export const followingOf = (member: Member | null): { streaming: boolean; reason: string } => ({
-  streaming: member?.node.pg?.streaming ?? false,
+  streaming: member?.node.db.facts?.streaming ?? false,
   reason: reasonOf(member),
 });
 
@@ -15,8 +15,8 @@ export function openedOf(
 ): { open: boolean; reason: string; failingFor: number } {
   const node = member?.node;
   return {
-    open: node?.fence === 'open' && node.view?.active?.value.node === name,
+    open: node?.fence.state === 'open' && node.view?.active?.value.node === name,
     reason: reasonOf(member),
-    failingFor: node == null || node.lastFailure === null ? 0 : node.now() - node.lastFailure.since,
+    failingFor: node == null || node.failures.last === null ? 0 : node.now() - node.failures.last.since,
   };
 }

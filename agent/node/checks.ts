@@ -27,9 +27,9 @@ const CHANGING = new Set([
 export function checksOf(config: NodeConfig, cluster: Member, files: Files, log: Logger): Checks {
   const { node } = cluster;
   const role = (): NodeRole => {
-    if (node.pg === null || node.fencing > 0) return 'none';
-    if (remaining(node.lease, node.now()) > 0 && node.pg.role === 'primary') return 'active';
-    return node.pg.role === 'standby' ? 'standby' : 'none';
+    if (node.db.facts === null || node.fence.running > 0) return 'none';
+    if (remaining(node.lease, node.now()) > 0 && node.db.facts.role === 'primary') return 'active';
+    return node.db.facts.role === 'standby' ? 'standby' : 'none';
   };
   return createChecks({
     config,
@@ -38,15 +38,16 @@ export function checksOf(config: NodeConfig, cluster: Member, files: Files, log:
     ...(files.enabled ? { files } : {}),
     readers: {
       role,
-      pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
+      pgFacts: () => (node.db.facts === null ? null : { facts: node.db.facts, at: node.db.at }),
       activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp || null,
-      fence: () => node.fence,
+      fence: () => node.fence.state,
       services: () =>
         // Started beside main, in order, each within its own time: in the first try none of them is missing yet.
-        (node.startingServices && node.repairs <= 1) || (node.acting !== null && CHANGING.has(node.acting))
+        (node.services.starting && node.services.repairs <= 1) ||
+        (node.main.acting !== null && CHANGING.has(node.main.acting))
           ? 'changing'
           : (cluster.last()?.facts.services ?? null),
-      lastBeat: () => node.tickAt,
+      lastBeat: () => node.main.tickAt,
     },
     more: config.api.tls
       ? [

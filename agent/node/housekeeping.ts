@@ -110,9 +110,9 @@ export function housekeeping(o: HousekeepingParts) {
 
   async function slots(): Promise<void> {
     const others = Object.keys(all()).filter((name) => name !== node.name);
-    if (!node.pg?.accepting || others.length === 0) return;
+    if (!node.db.facts?.accepting || others.length === 0) return;
     // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
-    const standby = node.pg.role === 'standby';
+    const standby = node.db.facts.role === 'standby';
     await pg.ensureSlots(others, 2000, standby).catch(() => {});
     if (!standby) return;
     slotsDropped(node, others);
@@ -121,13 +121,13 @@ export function housekeeping(o: HousekeepingParts) {
 
   /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */
   async function role(): Promise<void> {
-    if (node.fence !== 'open' || node.pg?.role !== 'primary' || !node.pg.accepting) return;
+    if (node.fence.state !== 'open' || node.db.facts?.role !== 'primary' || !node.db.facts.accepting) return;
     await pg.ensureReplicationRole(2000).catch(() => {});
   }
 
   /** Whoever set them shall know where they went: PostgreSQL said to him that they were set. */
   async function settings(): Promise<void> {
-    if (!node.pg?.accepting) return;
+    if (!node.db.facts?.accepting) return;
     const held = await pg.holdSettings(2000).catch(() => ({ kind: 'failed' }) as const);
     if (held.kind !== 'done' || held.taken === undefined || held.taken.length === 0) return;
     log.warn(`ALTER SYSTEM had set ${held.taken.join(', ')}, the agent's while clustered: taken out again`);
@@ -153,7 +153,7 @@ export function housekeeping(o: HousekeepingParts) {
         const failures = (await openDoors()).join('; ');
         if (failures !== '' && failures !== last) log.warn(`members are not let in everywhere: ${failures}`);
         last = failures;
-        if (time.now() - slotsAt > (node.pg?.accepting ? EVERY : SOON)) {
+        if (time.now() - slotsAt > (node.db.facts?.accepting ? EVERY : SOON)) {
           await slots();
           slotsAt = time.now();
         }

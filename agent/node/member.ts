@@ -3,10 +3,11 @@ import type { ConsulKv } from '../consul/port.ts';
 import type { Decision } from '../core/decide.ts';
 import type { Facts } from '../core/facts.ts';
 import { isMine } from '../core/lease_view.ts';
+import { machineShutsDown } from '../core/memory/main.ts';
 import { createContext, type NodeContext } from '../core/node.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from '../core/ports.ts';
 import { processes } from '../core/processes.ts';
-import { standbyName } from '../core/records.ts';
+import { type Durable, standbyName } from '../core/records.ts';
 import type { Log } from '../log/log.ts';
 import { createPeers, type Peers } from '../peers/peers.ts';
 import { sleep, systemClock, until } from '../platform/clock.ts';
@@ -66,7 +67,7 @@ export function createMember(given: MemberParts): Member {
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
   const node = contextOf(given, store.load(), nap.wake, locks.unlock);
-  store.save(node.durable);
+  store.save(node.copy.durable);
   const peers = peersOf(given, node);
   const ports = realPorts({
     config,
@@ -132,7 +133,7 @@ export function createMember(given: MemberParts): Member {
 
 function contextOf(
   { config, membership, log, parts, checks }: MemberParts,
-  durable: NodeContext['durable'],
+  durable: Durable,
   wake: () => void,
   unlock: NodeContext['unlock'],
 ): NodeContext {
@@ -190,7 +191,7 @@ function runProcesses(
     begin('the lease keeper', core.keeper),
     begin('the guard', core.guard),
     parts.pg
-      .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+      .setIdentity(standbyName({ node: node.name, clone: node.copy.durable.clone }))
       // The helper learns it again with its next connection; the core does not wait for that.
       .catch((thrown: unknown) => log.for('postgres').error(thrown))
       .then(() =>
@@ -207,7 +208,7 @@ const crashed = (log: Log, what: string) => (thrown: unknown) =>
   log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
 
 async function handOver(node: NodeContext, wake: () => void, ms: number): Promise<boolean> {
-  node.stopping = 'shutdown';
+  machineShutsDown(node.main);
   wake();
   const holding = () => isMine(node.lease, node.name, node.instance);
   await until(() => !holding(), { timeout: ms });

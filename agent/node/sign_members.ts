@@ -92,7 +92,7 @@ export function signingOf(
   const write = (ops: TxnOp[]) => drive(renewWith(node, ops), ports);
   return async () => {
     const { fence, view } = node;
-    if (fence !== 'open' || view === null || !security.current()?.ca.key) return;
+    if (fence.state !== 'open' || view === null || !security.current()?.ca.key) return;
     const prefix = `${config.consul.prefix}/`;
     await keepSigned({ records: signed, view, kv: memberKv, prefix, now: () => Date.now(), write });
   };

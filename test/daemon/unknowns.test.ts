@@ -72,9 +72,9 @@ function anything(seed: number) {
   if (random.chance(0.9)) stage.sees(n);
   if (random.chance(0.5)) n.lease = grant(n.lease, 5, stage.now + random.int(8000));
   stage.now += random.pick([0, 500, 3900, 20_000]);
-  n.fence = random.pick(['open', 'closed', 'unknown']);
+  n.fence.state = random.pick(['open', 'closed', 'unknown']);
   const pg = random.pick([primary(), pgFacts(), stopped()]);
-  n.pg = some(pg);
+  n.db.facts = some(pg);
   const last = some({
     facts: {
       ...random.pick([activeFacts(), facts({ node: 'a' })]),
@@ -156,14 +156,14 @@ async function wrongOf(seed: number): Promise<string[]> {
     ['since when of nobody', cluster.active === null && cluster.since !== null],
     ['a quorum that nobody told of', cluster.quorum !== null && world.alive === null],
     ['the role of an active without a right', status.role === 'active' && right <= 0],
-    ['the role of an active behind a fence', status.role === 'active' && n.fence !== 'open'],
-    ['active for clients without a right', health.active && (right <= 0 || n.fence !== 'open')],
+    ['the role of an active behind a fence', status.role === 'active' && n.fence.state !== 'open'],
+    ['active for clients without a right', health.active && (right <= 0 || n.fence.state !== 'open')],
     ['ready before anything was seen', health.ready && last === null],
     [
       'a lag of nothing for an active that is not known',
       lagsOf(member)[n.view?.active?.value.node ?? ''] === 0 &&
         cluster.active === null &&
-        n.pg?.role !== 'primary',
+        n.db.facts?.role !== 'primary',
     ],
   ];
   return [

@@ -71,7 +71,10 @@ export class ActiveWorld {
     const outside = new Outside(at);
     const { stage } = this;
     const locks = createLocks();
-    const n = node('a', stage, { unlock: (name) => locks.unlock(name), fence: 'open' });
+    const n = node('a', stage, {
+      unlock: (name: Parameters<typeof locks.unlock>[0]) => locks.unlock(name),
+      fence: { state: 'open' },
+    });
     stage.sees(n);
     n.lease = { ...grant(n.lease, 5, stage.now + 1e9), lastSeq: 0 };
     const real = {

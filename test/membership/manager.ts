@@ -270,7 +270,12 @@ export class Manager {
 
   #member(): Member {
     const view = { active: { value: { node: 'm2' } } };
-    const node = { pg: { streaming: true }, fence: this.opens ? 'open' : 'closed', view, lastFailure: null };
+    const node = {
+      db: { facts: { streaming: true } },
+      fence: { state: this.opens ? 'open' : 'closed' },
+      view,
+      failures: { last: null },
+    };
     return { node, last: () => null } as unknown as Member;
   }
 

@@ -17,7 +17,7 @@ function house(over: Partial<HousekeepingParts> = {}) {
     stage.store.put(`nodes/${name}`, { ...nodeRecord(name), hostIp: `10.0.0.${index + 1}` });
   const n = node('a', stage);
   stage.sees(n);
-  n.pg = primary();
+  n.db.facts = primary();
   const did: string[] = [];
   const said: string[] = [];
   const fails = new Set<string>();
@@ -161,8 +161,8 @@ describe('nothing that fails ends it', () => {
   for (const what of ['slots', 'advance', 'role', 'settings', 'chore', 'record'])
     test(`${what}: everything else goes on, and it is tried again`, async () => {
       const h = house();
-      if (what === 'advance') h.n.pg = pgFacts();
-      h.n.fence = 'open';
+      if (what === 'advance') h.n.db.facts = pgFacts();
+      h.n.fence.state = 'open';
       h.fails.add(what);
       await h.rounds(60);
       expect([what, of(h.did, what).length]).toEqual([what, expect.any(Number)]);
@@ -207,7 +207,7 @@ describe('nothing that fails ends it', () => {
 describe('how often', () => {
   test('slots of a standby are dropped and moved on every ten seconds; an active drops none', async () => {
     const h = house();
-    h.n.pg = pgFacts();
+    h.n.db.facts = pgFacts();
     await h.rounds(61);
     expect(of(h.did, 'slots')).toEqual(['slots b,c drop', 'slots b,c drop', 'slots b,c drop']);
     const active = house();
@@ -230,8 +230,8 @@ describe('how often', () => {
 
   test('what only a server that accepts can take waits for that', async () => {
     const h = house();
-    h.n.pg = null;
-    h.n.fence = 'open';
+    h.n.db.facts = null;
+    h.n.fence.state = 'open';
     await h.rounds(60);
     expect(h.did.filter((one) => /^(slots|role|settings)/.test(one))).toEqual([]);
   });
