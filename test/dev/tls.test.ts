@@ -462,7 +462,8 @@ test('a reservation whose joiner has vanished ends by itself, and the gossip key
   const { kv } = createConsulClient({
     servers: [`https://${host(active)}:8501`],
     tls: () => tls,
-    token: secrets.managementToken,
+    // Another once it was removed: its key goes last.
+    token: () => securityOf(active).secrets.managementToken,
   });
   const key = 'cloudify/cluster/joining/late';
   const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);
