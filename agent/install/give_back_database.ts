@@ -9,11 +9,11 @@ import { AgentError, messageOf } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
-
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import { whyNotToStart } from '../roles/postgres/tablespaces.ts';
+import { POSTGRES_USER } from '../trampoline/names.ts';
 import type { Machine } from './machine.ts';
-import { POSTGRES_USER, postgresConfDir } from './names.ts';
+import { postgresConfDir } from './names.ts';
 
 const PLACE = '/run/cloudify-teardown';
 const TEN_MINUTES = 600_000;
@@ -56,7 +56,7 @@ export const isStandby = (config: Config, machine: Machine): boolean =>
 export const givingBack =
   'umask 077; cat -- "$2" "$1" >"$2.back" && sync -- "$2.back" && mv -- "$2.back" "$2" && rm -- "$1"';
 
-/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H). */
+/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H.1). */
 async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
   const taken = takenFile({ dataDir: config.postgres.data_dir });
   if (machine.look(taken) === undefined) return;

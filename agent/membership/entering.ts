@@ -67,7 +67,7 @@ export function enteringOf(
         return core.entered();
       } catch (thrown) {
         log.error('the cluster did not enter this node:', thrown);
-        if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || core.member() === null) return;
+        if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || core.member === null) return;
       }
     }
   }
@@ -118,7 +118,7 @@ export function enteringOf(
           await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
-          // PROTOCOL F: its blank vote could elect a server without the committed lease. The others' servers are asked.
+          // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others' servers are asked.
           log.error(`the data of Consul is gone: not started. Remove ${config.node_name} and join it again`);
         }
       }
