@@ -14,6 +14,7 @@ have_postgres  postgresql-15|postgresql  PostgreSQL server, 13 to 18
 have:syncthing syncthing                 Syncthing, 1.19 or later
 have:consul    consul                    Consul, 1.8 or later
 have:setpriv   util-linux                setpriv, to run PostgreSQL as its own user
+have_locales   locales                sources of locales, to make one that is not C
 have:ps        procps                    ps, to measure processes
 have:git       git                       git, for the commit shown by --version
 '
@@ -41,6 +42,8 @@ have_postgres() {
   done
   return 1
 }
+
+have_locales() { [ -e /usr/share/i18n/locales/de_DE ] && have localedef; }
 
 found() {
   case $1 in

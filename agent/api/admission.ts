@@ -29,5 +29,7 @@ export type Admission = {
   active: { node: string; hostIp: string; postgresPort: number };
   /** Of the cluster's data; agents of before this field do not say it. */
   postgresMajor?: number | undefined;
+  /** What its databases are sorted by. */
+  locales?: string[] | undefined;
   members: Record<string, NodeRecord>;
 };

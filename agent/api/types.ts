@@ -1,5 +1,5 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
-import type { LeaseTimes } from '../core/lease_times.ts';
+import type { LeaseTimes } from '../core/policy.ts';
 import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts';
 import type { FileFacts, FilesStatus } from '../roles/files/port.ts';

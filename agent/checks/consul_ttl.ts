@@ -6,7 +6,7 @@ import type { CheckName } from '../config/checks.ts';
 import type { ConsulCatalog, ServiceRegistration } from '../consul/port_catalog.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Role } from './port.ts';
+import type { NodeRole } from './port.ts';
 import type { CheckReport } from './runner.ts';
 import type { Timers } from './timers.ts';
 
@@ -19,7 +19,7 @@ export interface ConsulTtlOptions {
   /** Each check's TTL, ms. */
   readonly ttls: Readonly<Partial<Record<CheckName, number>>>;
   readonly reports: () => readonly CheckReport[];
-  readonly role: () => Role;
+  readonly role: () => NodeRole;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -46,7 +46,11 @@ interface Sent {
 
 const ttlOf = ({ ttls }: ConsulTtlOptions, name: CheckName): number => ttls[name] ?? Number.POSITIVE_INFINITY;
 
-function registration(o: ConsulTtlOptions, role: Role, reports: readonly CheckReport[]): ServiceRegistration {
+function registration(
+  o: ConsulTtlOptions,
+  role: NodeRole,
+  reports: readonly CheckReport[],
+): ServiceRegistration {
   const status = new Map(reports.map((report) => [report.name, report.status]));
   return {
     id: serviceId(o.node),
@@ -69,7 +73,7 @@ export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
   const beat = (Math.min(...Object.values(o.ttls)) / 3) * 0.9;
   const sent = new Map<CheckName, Sent>();
   /** The role whose tag is registered; null: not registered, as far as we know. */
-  let registered: Role | null = null;
+  let registered: NodeRole | null = null;
   let reachable = true;
   let started = false;
   let sending = false;
@@ -77,7 +81,7 @@ export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
   let disarm: (() => void) | null = null;
 
   /** False: Consul did not answer. */
-  async function register(role: Role, reports: readonly CheckReport[]): Promise<boolean> {
+  async function register(role: NodeRole, reports: readonly CheckReport[]): Promise<boolean> {
     const done = await o.catalog.registerService(registration(o, role, reports));
     if (done.kind === 'unknown') return answered(false, done.cause.message);
     registered = role;

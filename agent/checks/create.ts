@@ -1,7 +1,7 @@
 /** The check-runner of one node, put together. */
 import { type CheckName, type CheckSettings, effectiveChecks, type NodeConfig } from '../config/index.ts';
 import type { ConsulCatalog } from '../consul/port_catalog.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import type { Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { consul } from './consul.ts';

@@ -1,12 +1,12 @@
 /** What the runner remembers of one check, and how a result changes it. */
 import type { CheckSettings } from '../config/checks.ts';
-import type { Check, CheckResult, Role, Verdict } from './port.ts';
+import type { Check, CheckResult, CheckVerdict, NodeRole } from './port.ts';
 import { count, FRESH, isUnsettled, isWeak, type Tally } from './tally.ts';
 
 /** A run under way. */
 export interface Running {
   readonly startedAt: number;
-  readonly role: Role;
+  readonly role: NodeRole;
   readonly abort: AbortController;
   /** It was counted as failed already; what it still says is not listened to. */
   overdue: boolean;
@@ -19,9 +19,9 @@ export interface Entry {
   readonly limit: number;
   tally: Tally;
   /** The last result that counted; null before the first one. */
-  last: { readonly verdict: Verdict; readonly output: string; readonly at: number } | null;
+  last: { readonly verdict: CheckVerdict; readonly output: string; readonly at: number } | null;
   lastGood: number;
-  role: Role;
+  role: NodeRole;
   dueAt: number;
   running: Running | null;
   /** Asked for while a run was under way: one more follows at once. */
@@ -45,7 +45,7 @@ export function newEntry(check: Check, settings: CheckSettings, limit: number, n
   };
 }
 
-export function record(entry: Entry, role: Role, result: CheckResult, now: number): void {
+export function record(entry: Entry, role: NodeRole, result: CheckResult, now: number): void {
   // Results for the former role do not count for the new one.
   if (entry.check.ofRole && entry.role !== role) entry.tally = FRESH;
   entry.role = role;

@@ -1,7 +1,7 @@
 /** Are the manager's files replicated: Syncthing answers, every folder can be used, a standby connected and catching up? */
 import { itemsInWords } from '../roles/files/facts_failed.ts';
 import type { FileFacts, FilesStatus, FolderStatus } from '../roles/files/port.ts';
-import { type Check, type CheckResult, fail, pass, type Role, warn } from './port.ts';
+import { type Check, type CheckResult, fail, type NodeRole, pass, warn } from './port.ts';
 
 export interface FilesReader {
   facts(): FileFacts;
@@ -18,7 +18,7 @@ export interface FilesyncOptions {
   readonly wall: () => Date;
   /** How long a loss of the connection or of an answer is no news, ms. */
   readonly ttl: number;
-  readonly role: () => Role;
+  readonly role: () => NodeRole;
 }
 
 /** What is wrong, and how long that may be so before it counts, ms. */
@@ -82,7 +82,7 @@ const named = ({ failed = [] }: FolderStatus): string =>
   failed.length === 0 ? ' (see the log of Syncthing)' : `: ${itemsInWords(failed)}`;
 
 /** Why this copy cannot be trusted to become, or to stay, what the active has. */
-function troubleOf(facts: FileFacts, status: FilesStatus, role: Role, ttl: number): Trouble | null {
+function troubleOf(facts: FileFacts, status: FilesStatus, role: NodeRole, ttl: number): Trouble | null {
   const { connected, notes } = status;
   const because = notes.length === 0 ? '' : `: ${notes.join('; ')}`;
   const found = (what: string, grace = ttl): Trouble => ({ what, because, grace });

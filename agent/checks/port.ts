@@ -10,10 +10,10 @@ import type { PgFacts } from '../core/postgres.ts';
  * active: holds the lease by its own renewal, and its database is the primary. standby: its database follows, or
  * should. none: everything else (joining, rebuilding, fenced down, stopping). Only an `active` is ever written to.
  */
-export type Role = 'active' | 'standby' | 'none';
+export type NodeRole = 'active' | 'standby' | 'none';
 
 export interface Readers {
-  role(): Role;
+  role(): NodeRole;
   /** The last observation of the server and when it was made, by the checks' clock; null: none yet. */
   pgFacts(): { readonly facts: PgFacts; readonly at: number } | null;
   /** Address a standby should stream from: that of the lease's holder; null: none is known. */
@@ -37,10 +37,10 @@ export interface PgTarget {
 }
 
 /** skip: the check does not apply to the present role. warn: worth a look; counts as good. */
-export type Verdict = 'pass' | 'warn' | 'fail' | 'skip';
+export type CheckVerdict = 'pass' | 'warn' | 'fail' | 'skip';
 
 export interface CheckResult {
-  readonly verdict: Verdict;
+  readonly verdict: CheckVerdict;
   /**
    * One line for people. Says the same as long as the situation is the same (no measured times): each change of it is
    * a write to Consul's catalog.

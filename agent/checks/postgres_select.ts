@@ -2,7 +2,7 @@
 import { explain } from '../errors.ts';
 import { type Check, type CheckResult, fail, type PgTarget, pass, warn } from './port.ts';
 import { ServerError } from './wire/messages.ts';
-import { Session } from './wire/session.ts';
+import { WireSession } from './wire/session.ts';
 
 /** too_many_connections: the server answers. Moving the active would take the crowd along. */
 const FULL = '53300';
@@ -20,7 +20,7 @@ export function postgresSelect(target: PgTarget, now: () => number): SelectCheck
     async run({ signal }): Promise<CheckResult> {
       const startedAt = now();
       try {
-        const { value } = await Session.once(target, 'select 1', signal);
+        const { value } = await WireSession.once(target, 'select 1', signal);
         if (value !== '1') return fail(`select 1 answered ${value}`);
         answeredAt = startedAt;
         return pass('select 1 answered');

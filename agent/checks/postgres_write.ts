@@ -13,7 +13,7 @@ import {
 } from './port.ts';
 import { backendState, beat, openForWriting } from './wire/heartbeat_row.ts';
 import { ServerError } from './wire/messages.ts';
-import type { Session } from './wire/session.ts';
+import type { WireSession } from './wire/session.ts';
 
 /** A backend that was given work and has not answered. */
 interface Hanging {
@@ -35,7 +35,7 @@ export function postgresWrite(
   now: () => number,
   replicationMs: number,
 ): Check {
-  let session: Session | null = null;
+  let session: WireSession | null = null;
   let hanging: Hanging | null = null;
 
   const drop = () => {
@@ -44,7 +44,7 @@ export function postgresWrite(
   };
 
   /** The connection to write on, and whether it was there before. Throws when none can be had. */
-  async function connected(run: CheckRun): Promise<{ to: Session; kept: boolean }> {
+  async function connected(run: CheckRun): Promise<{ to: WireSession; kept: boolean }> {
     if (session?.alive) return { to: session, kept: true };
     const since = now();
     session = await openForWriting(target, run.ms * PATIENCE, run.signal, (pid) => {
@@ -55,7 +55,7 @@ export function postgresWrite(
   }
 
   /** Writes once. False: no answer in time; the write goes on. */
-  function write(to: Session, { ms }: CheckRun): Promise<boolean> {
+  function write(to: WireSession, { ms }: CheckRun): Promise<boolean> {
     hanging = { pid: to.pid, since: now() };
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => resolve(false), ms * PATIENCE);

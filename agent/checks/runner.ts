@@ -1,11 +1,11 @@
 /** check-runner: when each check runs, what its result counts for, and who is told. */
 import type { CheckName, CheckSettings } from '../config/checks.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import { explain } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Entry, newEntry, nextDue, type Running, record, type Status, statusOf } from './entry.ts';
-import { type Check, type CheckResult, fail, type Role } from './port.ts';
+import { type Check, type CheckResult, fail, type NodeRole } from './port.ts';
 import { isWeak } from './tally.ts';
 import type { Timers } from './timers.ts';
 
@@ -18,7 +18,7 @@ export interface RunnerOptions {
   }[];
   /** False: a thrown error counts only once the TTL has passed since the last good result. */
   readonly failFast: boolean;
-  readonly role: () => Role;
+  readonly role: () => NodeRole;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;

@@ -7,14 +7,14 @@ import type {
   AutopilotSettings,
   CheckStatus,
   ConsulCatalog,
-  Member,
   RaftServer,
+  SerfMember,
   ServiceInstance,
   ServiceRegistration,
   Value,
 } from './port_catalog.ts';
 import type { Call, ConsulTransport } from './transport.ts';
-import { instanceOf, memberOf, raftServersOf, registrationOf, type Wire } from './wire.ts';
+import { instanceOf, raftServersOf, registrationOf, serfMemberOf, type Wire } from './wire.ts';
 
 const LOCAL = { target: 'local' } as const;
 
@@ -58,8 +58,8 @@ export class HttpCatalog implements ConsulCatalog {
     return this.#list(`/v1/health/service/${encodeURIComponent(name)}`, options, instanceOf);
   }
 
-  members(options: CallOptions = {}): Promise<Value<readonly Member[]> | Unknown> {
-    return this.#list('/v1/agent/members', { ...options, ...LOCAL }, memberOf);
+  members(options: CallOptions = {}): Promise<Value<readonly SerfMember[]> | Unknown> {
+    return this.#list('/v1/agent/members', { ...options, ...LOCAL }, serfMemberOf);
   }
 
   leader(options: CallOptions = {}): Promise<Value<string | undefined> | Unknown> {

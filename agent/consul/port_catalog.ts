@@ -40,7 +40,7 @@ export interface ServiceInstance {
   readonly checks: readonly HealthCheck[];
 }
 
-export interface Member {
+export interface SerfMember {
   readonly name: string;
   readonly address: string;
   /** Serf's view from the agent that was asked. */
@@ -91,7 +91,7 @@ export interface ConsulCatalog {
   ): Promise<Done | { kind: 'absent' } | Unknown>;
   /** Every instance with its checks, and those of its node. */
   serviceHealth(name: string, options?: ReadOptions): Promise<Value<readonly ServiceInstance[]> | Unknown>;
-  members(options?: CallOptions): Promise<Value<readonly Member[]> | Unknown>;
+  members(options?: CallOptions): Promise<Value<readonly SerfMember[]> | Unknown>;
   /** Address of the Raft leader as the asked server sees it; undefined when it sees none. */
   leader(options?: CallOptions): Promise<Value<string | undefined> | Unknown>;
   /** Addresses in the Raft configuration. */

@@ -2,8 +2,8 @@
 import type {
   CheckStatus,
   HealthCheck,
-  Member,
   RaftServer,
+  SerfMember,
   ServiceInstance,
   ServiceRegistration,
 } from './port_catalog.ts';
@@ -31,7 +31,7 @@ export function registrationOf(service: ServiceRegistration): Wire {
   };
 }
 
-export function memberOf(json: unknown): Member | undefined {
+export function serfMemberOf(json: unknown): SerfMember | undefined {
   if (!isObject(json) || typeof json.Name !== 'string') return undefined;
   const tags = isObject(json.Tags) ? json.Tags : {};
   return {

@@ -30,3 +30,6 @@ export type Action =
 
 /** Asked for: files must be complete, or it is off. Forced by a failure, or by a machine that goes down: they are waited for a little. */
 export type HandoverKind = 'requested' | 'failing' | 'shutdown';
+
+/** What came of one. `why`: for people, and for the log. */
+export type Result = { ok: true } | { ok: false; why: string };

@@ -2,10 +2,11 @@
  * Branches of the write-ahead log. A branch is a timeline with the history that leads to it; two nodes may give
  * the same number to different timelines (PROTOCOL E.1), so whole histories are compared. Pure.
  */
-import type { Fork, Lsn } from './postgres.ts';
+import type { Fork, Lsn, Position } from './postgres.ts';
+import { forksOf, type HistoryRecord, type LeaseRecord, type SyncRecord } from './records.ts';
 
 /** A timeline and where each of its ancestors, oldest first, was left. */
-export type Branch = { timeline: number; history: Fork[] };
+export type Branch = { timeline: number; history: readonly Fork[] };
 
 export type Comparison =
   /** All of the own log is in the other's: it can follow. */
@@ -52,4 +53,65 @@ export function compareBranch(own: Branch & { lsn: Lsn }, leader: Branch): Compa
   // An own timeline past the common part means own writes past it, if only the record that began the timeline.
   if (own.timeline === end.tli && own.lsn <= end.lsn) return { kind: 'contained' };
   return { kind: 'diverged', fork: end };
+}
+
+/** The own data against the branch that `sync` names (PROTOCOL E.1). */
+export type OwnBranch =
+  /** All of it is in the leader's history: it can simply follow. */
+  | { kind: 'contained' }
+  /** It went on after the leader's branch had left at `fork`: those writes were never on the leader. */
+  | { kind: 'diverged'; fork: Fork }
+  /** The own timeline is newer than the one `sync` names: a promotion that is not written down there (yet). */
+  | { kind: 'newer' };
+
+/** null while the own position is not settled: "contained" would come too early then. */
+export function branchOf(
+  own: Position,
+  ownHistory: readonly Fork[] | null,
+  sync: SyncRecord,
+): OwnBranch | null {
+  if (!own.settled) return null;
+  // Numbers are reserved under the lease, so a higher one is a later promotion (PROTOCOL E.1).
+  if (own.timeline > sync.timeline) return { kind: 'newer' };
+  return compareBranch(
+    { timeline: own.timeline, history: ownHistory ?? [], lsn: own.replayed },
+    { timeline: sync.timeline, history: forksOf(sync.history) },
+  );
+}
+
+/** prefix: all of it is in the holder's log, so it may follow. foreign: it is not. unknown: not settled, or not told. */
+export type Towards = 'prefix' | 'foreign' | 'unknown';
+
+/**
+ * The own data against the branch of the lease's holder (PROTOCOL D.6): as `sync` has it once the holder has opened, before
+ * that as the takeover record tells where the holder stood. A promotion's own timeline is known by the number it reserved.
+ */
+export function towardsHolder(
+  own: Position,
+  ownHistory: readonly Fork[] | null,
+  record: LeaseRecord,
+  sync: SyncRecord | null,
+  history: readonly HistoryRecord[],
+): Towards {
+  if (!own.settled) return 'unknown';
+  const mine = { timeline: own.timeline, history: ownHistory ?? [] };
+  if (sync !== null && sync.leader === record.holder && sync.epoch === record.epoch) {
+    if (own.timeline > sync.timeline) return 'unknown';
+    const leader = { timeline: sync.timeline, history: forksOf(sync.history) };
+    return fits(own, (lsn) => compareBranch({ ...mine, lsn }, leader).kind === 'contained');
+  }
+  const reserved = history.find((h) => h.epoch === record.epoch && h.holder === record.holder);
+  // Numbers are reserved once: whoever is on it has it from this holder (PROTOCOL E.1).
+  if (reserved !== undefined && own.timeline === reserved.timeline) return 'prefix';
+  if (record.stood === undefined) return 'unknown';
+  const { timeline, lsn: end, history: forks } = record.stood;
+  const base = { timeline, history: forksOf(forks), lsn: BigInt(end) };
+  return fits(own, (lsn) => isPrefix({ ...mine, lsn }, base));
+}
+
+/** What was received of an unfinished record is overwritten, not lost; until replay has come to its end it may be more. */
+function fits(own: Position, within: (lsn: bigint) => boolean): Towards {
+  if (within(own.lsn)) return 'prefix';
+  if (!within(own.replayed)) return 'foreign';
+  return own.idle === true ? 'prefix' : 'unknown';
 }

@@ -1,8 +1,8 @@
 /** The rules as people read them: a table, and the states that they lead from and to. Pure; docs/rules.md is made of it. */
-import type { Role, Rule } from './rule.ts';
+import type { Rule, RuleRole } from './rule.ts';
 
 /** What each state of the diagram means, in the order in which a node usually passes through them. */
-export const roles: Record<Role, string> = {
+export const roles: Record<RuleRole, string> = {
   joining: 'has no database of this cluster yet, or one that must be replaced',
   standby: 'its database follows, or waits to be told whom',
   candidate: 'the lease has run out or was released; this node asks for votes',
@@ -32,7 +32,7 @@ export function stateDiagram(rules: Rule[]): string {
 }
 
 /** "any" is no state of a node: it stands for all of them. */
-function stateName(role: Role): string {
+function stateName(role: RuleRole): string {
   return role === 'any' ? 'any_state' : role;
 }
 

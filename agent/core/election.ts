@@ -4,7 +4,7 @@
  */
 
 import { compareBranch } from './branch.ts';
-import type { Ballot } from './node.ts';
+import type { Ballot } from './memory/candidacy.ts';
 import type { Vote } from './ports.ts';
 import type { Fork, Lsn } from './postgres.ts';
 import { forksOf, type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';
@@ -23,7 +23,7 @@ function lastFork(history: Fork[]): Lsn {
   return history[history.length - 1]?.lsn ?? 0n;
 }
 
-export type Verdict =
+export type BallotVerdict =
   | { kind: 'may'; reason: string }
   /** Data conditions not met: who is missing or ahead. Never to be overridden but by the operator. */
   | { kind: 'must-not'; reason: string; missing: string[] };
@@ -34,7 +34,7 @@ export function mayPromote(
   sync: SyncRecord | null,
   mode: 'quorum' | 'strict' | 'off',
   maximumLag: number,
-): Verdict {
+): BallotVerdict {
   if (sync === null) return { kind: 'must-not', reason: 'the cluster has no sync record yet', missing: [] };
   const all = [ballot.own, ...Object.values(ballot.votes)];
   // Commits that voters confirmed were acknowledged as such: what the mode is now does not change that.

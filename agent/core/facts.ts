@@ -1,13 +1,13 @@
 /** Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by `factsOf`. */
 
-import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch_of.ts';
-import { mayPromote, rankOf, type Verdict } from './election.ts';
-import { filesDue, pauseAfter } from './files_due.ts';
+import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch.ts';
+import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
+import { type FilesDue, filesDue, pauseAfter } from './files_due.ts';
+import { type LeaseFacts, leaseFacts } from './lease_facts.ts';
 import { seenTimes } from './lease_times.ts';
-import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
-import type { FileFacts, ServiceFacts } from './ports.ts';
+import type { CheckSummary, FileFacts, ServiceFacts } from './ports.ts';
 import type { PgFacts } from './postgres.ts';
 import { sameList } from './procedures/cover.ts';
 import { carriedList } from './procedures/opening.ts';
@@ -15,27 +15,6 @@ import { slotsWanted } from './procedures/slots.ts';
 import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 import { faultsOf } from './unreadable.ts';
-import { type Held, holderOf } from './why.ts';
-
-/** The check-runner's word on this manager. */
-export type CheckSummary = {
-  /** Critical checks that have failed `fall` times in a row. */
-  failing: string[];
-  /** Critical checks that failed, but not often enough yet. */
-  weak: string[];
-  all: Record<string, { ok: boolean; output: string }>;
-};
-
-export type LeaseFacts = Held & {
-  /** unknown: nothing was ever read. absent: read, and there is none. */
-  state: 'unknown' | 'absent' | 'free' | 'mine' | 'offered' | 'other' | 'impostor';
-  epoch: number;
-  index: number;
-  /** How long it has stood unchanged on our clock, ms. */
-  still: number;
-  /** What is left of our own right, ms; 0: none. */
-  right: number;
-};
 
 export type Facts = {
   node: string;
@@ -66,7 +45,7 @@ export type Facts = {
   /** The timeline reserved under the epoch that we hold, if we reserved one. */
   reserved: number | null;
   mandate: boolean;
-  ballot: { current: boolean; age: number; verdict: Verdict; rank: number } | null;
+  ballot: { current: boolean; age: number; verdict: BallotVerdict; rank: number } | null;
   /** Best standby a failing active could hand over to. */
   fit: string | null;
   request: RequestFacts | null;
@@ -105,7 +84,7 @@ export type Facts = {
   /** Starts of services in place since they last were well. */
   repairs: number;
   /** The files do not do yet what this node's role wants of them, and it is time to say so (again). */
-  filesDue: 'lead' | 'follow' | null;
+  filesDue: FilesDue;
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 
@@ -131,79 +110,101 @@ export function factsOf(
     age: now - n.bornAt,
     startGrace: Math.min(1.5 * n.policy.retryPeriod, 0.375 * seenTimes(n, record).renewDeadline),
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
-    lease: {
-      state: leaseState(n),
-      ...holderOf(record),
-      epoch: record?.epoch ?? 0,
-      index: n.lease.index,
-      still: stillFor(n.lease, now),
-      right: Math.max(0, remaining(n.lease, now)),
-    },
+    lease: leaseFacts(n, now),
     removed: view?.removed.includes(n.name) ?? false,
     faults: faultsOf(view),
     member: members.includes(n.name),
     members,
     foreign: foreignness(n, pg),
     pg,
-    branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.branchHistory, sync) : null,
+    branch: sync !== null && pg.position !== null ? branchOf(pg.position, n.db.history, sync) : null,
     towards: towards(n, pg),
-    fence: n.fence,
+    fence: n.fence.state,
     services,
-    files: n.files,
+    files: n.files.facts,
     checks: n.checks(),
-    sync:
-      sync === null
-        ? null
-        : {
-            leader: sync.leader === n.name,
-            epoch: sync.epoch,
-            voter: sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone),
-            voters: sync.voters.length,
-          },
+    sync: syncFacts(n),
     reserved: view?.history.find((h) => h.epoch === record?.epoch && h.holder === n.name)?.timeline ?? null,
-    mandate: n.mandate !== null && n.mandate.epoch === n.lease.right?.epoch,
-    ballot:
-      n.ballot === null
-        ? null
-        : {
-            current: n.ballot.index === n.lease.index,
-            age: now - n.ballot.at,
-            verdict: mayPromote(n.ballot, sync, n.policy.synchronousMode, n.policy.maximumLagOnFailover),
-            rank: rankOf(
-              n.ballot,
-              view?.nodes ?? {},
-              (node) => isUnwell(view?.states[node]),
-              (node) => filesLacking(view?.states[node]),
-            ),
-          },
-    failsafe: n.failsafeSince !== null,
+    mandate: n.candidacy.mandate !== null && n.candidacy.mandate.epoch === n.lease.right?.epoch,
+    ballot: ballotFacts(n, now),
+    failsafe: n.holding.failsafeSince !== null,
     paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
-    stopping: n.stopping,
-    rebuilding: n.durable.rebuilding,
+    stopping: n.main.stopping,
+    rebuilding: n.copy.durable.rebuilding,
     task: null,
     ...derived,
     carries: carries(n, pg),
     followsHolder:
       pg.upstreamHost !== null &&
       pg.upstreamHost === holderHost &&
-      (n.comparedEpoch === record?.epoch || pg.role === 'unknown'),
-    slotsDue: n.slotsMade !== slotsWanted(n),
-    cooldown: Math.max(0, n.cooldownUntil - now),
-    openFor: now - n.openedAt,
-    recentRestarts: n.restarts.filter((t) => now - t < n.policy.restartWindow).length,
-    hadStandby: n.hadStandby,
-    startFailed: n.startFailedAt !== null,
-    closedFor: n.closedSince === null ? 0 : now - n.closedSince,
-    repairDue: !n.startingServices && now - n.repairedAt >= pauseAfter(n.repairs),
-    servicesSettle:
-      n.repairs <= n.policy.serviceRestarts + 1 &&
-      (n.startingServices || now - n.servicesUpAt < 2 * n.policy.checksSettle),
-    repairs: n.repairs,
+      (n.db.comparedEpoch === record?.epoch || pg.role === 'unknown'),
+    slotsDue: n.db.slotsMade !== slotsWanted(n),
+    ...recentFacts(n, now),
     filesDue: filesDue(n),
-    wants: n.wants,
+    wants: n.copy.wants,
   };
   return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+/** What happened here not long ago. */
+function recentFacts(
+  n: NodeContext,
+  now: number,
+): Pick<
+  Facts,
+  | 'cooldown'
+  | 'openFor'
+  | 'recentRestarts'
+  | 'hadStandby'
+  | 'startFailed'
+  | 'closedFor'
+  | 'repairDue'
+  | 'servicesSettle'
+  | 'repairs'
+> {
+  return {
+    cooldown: Math.max(0, n.candidacy.cooldownUntil - now),
+    openFor: now - n.fence.openedAt,
+    recentRestarts: n.failures.restarts.filter((t) => now - t < n.policy.restartWindow).length,
+    hadStandby: n.db.hadStandby,
+    startFailed: n.failures.startFailedAt !== null,
+    closedFor: n.fence.closedSince === null ? 0 : now - n.fence.closedSince,
+    repairDue: !n.services.starting && now - n.services.repairedAt >= pauseAfter(n.services.repairs),
+    servicesSettle:
+      n.services.repairs <= n.policy.serviceRestarts + 1 &&
+      (n.services.starting || now - n.services.upAt < 2 * n.policy.checksSettle),
+    repairs: n.services.repairs,
+  };
+}
+
+function syncFacts(n: NodeContext): Facts['sync'] {
+  const sync = n.view?.sync?.value;
+  if (sync === undefined) return null;
+  return {
+    leader: sync.leader === n.name,
+    epoch: sync.epoch,
+    voter: sync.voters.some((v) => v.node === n.name && v.clone === n.copy.durable.clone),
+    voters: sync.voters.length,
+  };
+}
+
+function ballotFacts(n: NodeContext, now: number): Facts['ballot'] {
+  const { ballot } = n.candidacy;
+  if (ballot === null) return null;
+  const { synchronousMode, maximumLagOnFailover } = n.policy;
+  const states = n.view?.states;
+  return {
+    current: ballot.index === n.lease.index,
+    age: now - ballot.at,
+    verdict: mayPromote(ballot, n.view?.sync?.value ?? null, synchronousMode, maximumLagOnFailover),
+    rank: rankOf(
+      ballot,
+      n.view?.nodes ?? {},
+      (node) => isUnwell(states?.[node]),
+      (node) => filesLacking(states?.[node]),
+    ),
+  };
 }
 
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
@@ -220,8 +221,8 @@ const isUnwell = (state: StateRecord | undefined): boolean =>
 function towards(n: NodeContext, pg: PgFacts): Towards {
   const record = n.lease.record;
   const own = pg.position;
-  if (record === null || own === null || pg.role !== 'standby' || n.branchHistory === null) return 'unknown';
-  return towardsHolder(own, n.branchHistory, record, n.view?.sync?.value ?? null, n.view?.history ?? []);
+  if (record === null || own === null || pg.role !== 'standby' || n.db.history === null) return 'unknown';
+  return towardsHolder(own, n.db.history, record, n.view?.sync?.value ?? null, n.view?.history ?? []);
 }
 
 function carries(n: NodeContext, pg: PgFacts): boolean {
@@ -229,21 +230,10 @@ function carries(n: NodeContext, pg: PgFacts): boolean {
   return wanted === undefined || sameList(wanted, pg.syncList);
 }
 
-function leaseState(n: NodeContext): LeaseFacts['state'] {
-  if (!n.lease.known) return 'unknown';
-  const record = n.lease.record;
-  if (record === null) return 'absent';
-  if (record.holder === '') return 'free';
-  // A holder that gave up renewing is, to itself too, one whose lease has to run out (PROTOCOL D.9).
-  if (isMine(n.lease, n.name, n.instance)) return n.renewing || n.lease.right !== null ? 'mine' : 'impostor';
-  if (isOffered(n.lease, n.name)) return 'offered';
-  return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
-}
-
 function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {
   const cluster = n.view?.cluster?.value;
   if (cluster === undefined) return 'no';
-  if (n.durable.clusterId !== null && cluster.id !== n.durable.clusterId) return 'cluster';
-  if (cluster.incarnation < n.durable.incarnation) return 'incarnation';
+  if (n.copy.durable.clusterId !== null && cluster.id !== n.copy.durable.clusterId) return 'cluster';
+  if (cluster.incarnation < n.copy.durable.incarnation) return 'incarnation';
   return pg.systemId !== null && pg.systemId !== cluster.systemId ? 'system' : 'no';
 }

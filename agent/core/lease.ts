@@ -4,11 +4,16 @@
  */
 import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts';
 import { isMine, observe, remaining } from './lease_view.ts';
-import type { NodeContext } from './node.ts';
+import { depose, letRunOut, writeSettled, writeUnknown } from './memory/holding.ts';
+import type { NodeContext, Owning } from './node.ts';
+import { withOwn } from './own_write.ts';
 import { call, type Procedure, type TxnOp } from './ports.ts';
-import type { LeaseRecord, NodeRecord, Stood, SyncRecord, View } from './records.ts';
+import type { LeaseRecord, Stood, View } from './records.ts';
 import { takeMode } from './sync_mode.ts';
 import { isUnreadable } from './unreadable.ts';
+
+/** The node as this file sees it. */
+type Node = Owning<'lease' | 'view' | 'viewAt'>;
 
 const LEASE = 'next_master';
 /**
@@ -21,7 +26,7 @@ const skip = (n: NodeContext): number => 1000 + (n.wall().getTime() % 1_000_000)
 export type LeaseOutcome = 'ok' | 'lost' | 'refused' | 'unknown';
 
 /** Take in a view that was just received. The one place where observations enter. */
-export function receive(n: NodeContext, view: View): void {
+export function receive(n: Node, view: View): void {
   const at = n.now();
   const had = n.lease.right !== null;
   if (view.cluster !== null && view.cluster.value.incarnation > n.lease.incarnation) {
@@ -49,12 +54,17 @@ export function receive(n: NodeContext, view: View): void {
       message: 'another process renews under this very instance (a cloned machine?): giving up the lease',
     });
     n.lease = { ...n.lease, right: null };
-    n.renewing = false;
+    letRunOut(n.holding);
   }
   if (had && n.lease.right === null) {
-    n.deposed = true;
+    depose(n.holding);
     n.wake();
   }
+}
+
+/** Its time is over, or it is another's: the guard fences. */
+export function endRight(n: Node): void {
+  n.lease = { ...n.lease, right: null };
 }
 
 /** A renewal under our own instance that this process never sent: a machine cloned with its memory (PROTOCOL B.2). */
@@ -63,7 +73,7 @@ function isTwin(n: NodeContext): boolean {
   return record !== null && isMine(n.lease, n.name, n.instance) && record.seq > lastSeq;
 }
 
-export function* refresh(n: NodeContext): Procedure<boolean> {
+export function* refresh(n: Node): Procedure<boolean> {
   const view = yield* call('consul', 'read', n.policy.retryPeriod);
   if (view === 'unknown') return false;
   receive(n, view);
@@ -84,7 +94,7 @@ function* locked<T>(n: NodeContext, body: () => Procedure<T>): Procedure<T> {
  * One compare-and-set of the lease with `next`, together with `ops`. `settled` says how an unknown outcome or a
  * `false` that may be our own late write is settled: by comparing holder, instance, epoch and seq (PROTOCOL B.3).
  */
-function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean): Procedure<LeaseOutcome> {
+function* write(n: Node, next: LeaseRecord, ops: TxnOp[], grants: boolean): Procedure<LeaseOutcome> {
   for (let attempt = 0; attempt < 2; attempt++) {
     const sent = n.now();
     const index = n.lease.index;
@@ -96,7 +106,7 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     const settled = () => {
       n.lease = { ...n.lease, unsettledDeadline: times.renewDeadline };
       if (grants) n.lease = grant(n.lease, next.epoch, sent + rightOf(n, times));
-      n.unsettled = false;
+      writeSettled(n.holding);
     };
     const result = yield* call(
       'consul',
@@ -123,27 +133,13 @@ function* write(n: NodeContext, next: LeaseRecord, ops: TxnOp[], grants: boolean
     // An earlier write of our own arrived late: go on from its index.
   }
   if (isMine(n.lease, n.name, n.instance)) return 'unknown';
-  if (n.lease.right !== null) n.deposed = true;
+  if (n.lease.right !== null) depose(n.holding);
   n.lease = { ...n.lease, right: null };
   return 'lost';
 }
 
-function accept(n: NodeContext, record: LeaseRecord, index: number): void {
+function accept(n: Node, record: LeaseRecord, index: number): void {
   n.lease = { ...n.lease, known: true, index, record, firstSeen: n.now() };
-}
-
-/** The view after a transaction of our own that Consul confirmed: nothing has to be read to know it. */
-function withOwn(view: View, lease: LeaseRecord, ops: TxnOp[], index: number): View {
-  if (index <= view.index) return view;
-  const next: View = { ...view, index, lease: { value: lease, index } };
-  for (const op of ops) {
-    if (op.verb === 'cas' && op.key === 'sync') next.sync = { value: op.value as SyncRecord, index };
-    if (op.verb === 'delete' && op.key === 'request') next.request = null;
-    // Whoever asks every member from now on has to ask this one too.
-    if (op.verb === 'cas' && op.key.startsWith('nodes/'))
-      next.nodes = { ...next.nodes, [op.key.slice('nodes/'.length)]: op.value as NodeRecord };
-  }
-  return next;
 }
 
 function same(a: LeaseRecord, b: LeaseRecord): boolean {
@@ -151,20 +147,20 @@ function same(a: LeaseRecord, b: LeaseRecord): boolean {
 }
 
 /** Renew, together with `ops` (PROTOCOL B.6). */
-export function* renewWith(n: NodeContext, ops: TxnOp[]): Procedure<LeaseOutcome> {
+export function* renewWith(n: Node, ops: TxnOp[]): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     const record = n.lease.record;
     if (record === null || !isMine(n.lease, n.name, n.instance)) return 'lost';
     if (ops.length > 0 && remaining(n.lease, n.now()) <= 0) return 'lost';
     const next: LeaseRecord = { ...record, seq: record.seq + 1 };
     const outcome = yield* write(n, next, ops, true);
-    if (ops.length > 0 && outcome === 'unknown') n.unsettled = true;
+    if (ops.length > 0 && outcome === 'unknown') writeUnknown(n.holding);
     return outcome;
   });
 }
 
 /** Renew, and say whether the right that is left exceeds the worst case of what comes next (PROTOCOL B.5). */
-export function* confirm(n: NodeContext, worstCase: number): Procedure<boolean> {
+export function* confirm(n: Node, worstCase: number): Procedure<boolean> {
   const outcome = yield* renewWith(n, []);
   return outcome === 'ok' && remaining(n.lease, n.now()) > worstCase;
 }
@@ -174,7 +170,7 @@ export function* confirm(n: NodeContext, worstCase: number): Procedure<boolean> 
  * renewal, which also checks that `sync` is still the one the votes were counted against (PROTOCOL B.1, B.6, D.6).
  */
 export function* takeOver(
-  n: NodeContext,
+  n: Node,
   index: number,
   syncIndex: number,
   reason: string,
@@ -203,7 +199,7 @@ export function* takeOver(
 }
 
 /** The lease was handed to us: make it a right of our own. */
-export function* acceptOffer(n: NodeContext, stood?: Stood): Procedure<LeaseOutcome> {
+export function* acceptOffer(n: Node, stood?: Stood): Procedure<LeaseOutcome> {
   return yield* locked(n, function* () {
     const offer = n.lease.record;
     if (offer === null || offer.holder !== n.name || offer.instance !== '') return 'lost';
@@ -217,7 +213,7 @@ export function* acceptOffer(n: NodeContext, stood?: Stood): Procedure<LeaseOutc
  * database, fenced (PROTOCOL D.8). The own right ends before the request is sent: its outcome may stay unknown.
  */
 export function* giveAway(
-  n: NodeContext,
+  n: Node,
   to: string,
   reason: string,
   clean: LeaseRecord['clean'],

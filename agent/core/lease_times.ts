@@ -3,23 +3,13 @@
  * its writer goes, so that a holder and a challenger whose settings differ still go by the same numbers.
  */
 import { isMine, type LeaseView } from './lease_view.ts';
-import type { NodeContext } from './node.ts';
-import type { Policy } from './policy.ts';
+import type { NodeContext, Owning } from './node.ts';
+import type { LeaseTimes, Policy } from './policy.ts';
 import type { LeaseRecord, RecordTimes, View } from './records.ts';
-
-/** Milliseconds. */
-export type LeaseTimes = Pick<Policy, 'retryPeriod' | 'renewDeadline' | 'leaseDuration' | 'fencingTime'>;
 
 const NAMES = ['retryPeriod', 'renewDeadline', 'leaseDuration', 'fencingTime'] as const;
 const SHORTEST = 100;
 const LONGEST = 3_600_000;
-
-export const timesOf = (policy: LeaseTimes): LeaseTimes => ({
-  retryPeriod: policy.retryPeriod,
-  renewDeadline: policy.renewDeadline,
-  leaseDuration: policy.leaseDuration,
-  fencingTime: policy.fencingTime,
-});
 
 export const sameTimes = (a: LeaseTimes, b: LeaseTimes): boolean =>
   NAMES.every((name) => a[name] === b[name]);
@@ -66,7 +56,7 @@ export const worstCaseOf = (renewDeadline: number): Policy['worstCase'] => ({
 });
 
 /** The cluster's times become this node's; without good ones, those of its file. Says once what is not as the file has it. */
-export function takeTimes(n: NodeContext, view: View): void {
+export function takeTimes(n: Owning<'policy' | 'timesNote'>, view: View): void {
   const config = view.config?.value;
   if (config === undefined) return;
   const found = config.lease === undefined ? null : clusterTimes(config.lease, n.fileTimes);

@@ -44,6 +44,16 @@ export type Policy = {
   worstCase: { promote: number; start: number; open: number };
 };
 
+/** Milliseconds. */
+export type LeaseTimes = Pick<Policy, 'retryPeriod' | 'renewDeadline' | 'leaseDuration' | 'fencingTime'>;
+
+export const timesOf = (policy: LeaseTimes): LeaseTimes => ({
+  retryPeriod: policy.retryPeriod,
+  renewDeadline: policy.renewDeadline,
+  leaseDuration: policy.leaseDuration,
+  fencingTime: policy.fencingTime,
+});
+
 export const defaultPolicy: Policy = {
   retryPeriod: 1000,
   renewDeadline: 4000,

@@ -64,6 +64,15 @@ export const NO_FILES: FileFacts = {
   mode: 'unknown',
 };
 
+/** The check-runner's word on this manager. */
+export type CheckSummary = {
+  /** Critical checks that have failed `fall` times in a row. */
+  failing: string[];
+  /** Critical checks that failed, but not often enough yet. */
+  weak: string[];
+  all: Record<string, { ok: boolean; output: string }>;
+};
+
 export type Ports = {
   consul: {
     /** Blocks until something below the prefix is newer than `index`, at most `ms`; then one consistent view. */
@@ -144,6 +153,8 @@ export type Ports = {
     lock(name: LockName): void;
   };
 };
+
+export type HookPhase = Parameters<Ports['hooks']['run']>[0];
 
 export type LockName = 'lease' | 'upstream' | 'control';
 

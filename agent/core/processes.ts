@@ -3,20 +3,21 @@
  * guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes are answered beside it.
  */
 import { act } from './act.ts';
-import type { Action } from './actions.ts';
+import type { Action, Result } from './actions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { gather, keepWish, newsOf } from './gather.ts';
-import { isNews, noteFailure, withLastFailure } from './last_failure.ts';
-import { receive, renewWith } from './lease.ts';
+import { endRight, receive, renewWith } from './lease.ts';
 import { isMine, remaining } from './lease_view.ts';
+import { isNews, noteFailure, withLastFailure } from './memory/failures.ts';
+import { heedDeposed } from './memory/holding.ts';
+import { actsOn, beginTick, endTick, interrupt, noteRule } from './memory/main.ts';
 import type { NodeContext } from './node.ts';
 import { call, type FailsafeRequest, type Procedure, type VoteReply, type VoteRequest } from './ports.ts';
 import { extend } from './procedures/extend.ts';
-import { answerFailsafe, askFailsafe } from './procedures/failsafe.ts';
+import { answerFailsafe, endFailsafe, failsafe } from './procedures/failsafe.ts';
 import { fenceDown } from './procedures/fence_down.ts';
 import { hookRunner } from './procedures/hooks.ts';
-import type { Result } from './procedures/promote.ts';
 import { longTask, startServices } from './procedures/task.ts';
 import { answerVote } from './procedures/vote.ts';
 import { stateOf } from './state.ts';
@@ -67,38 +68,11 @@ function* watcher(n: NodeContext): Procedure<void> {
   }
 }
 
-/** Consul was silent for a whole retry period: ask the members, and keep the kernel lease going on their word. */
-function* failsafe(n: NodeContext): Procedure<void> {
-  if (!n.policy.failsafe || remaining(n.lease, n.now()) > n.policy.renewDeadline - n.policy.retryPeriod)
-    return;
-  if (!(yield* askFailsafe(n))) return;
-  if (n.failsafeSince === null) {
-    n.failsafeSince = n.now();
-    n.log({
-      component: 'consul-recovery-watcher',
-      level: 'warn',
-      message: 'FAILSAFE: Consul does not answer; every member agrees that this node stays active',
-    });
-  }
-  yield* extend(n);
-}
-
-function endFailsafe(n: NodeContext): void {
-  if (n.failsafeSince === null) return;
-  const seconds = ((n.now() - n.failsafeSince) / 1000).toFixed(1);
-  n.failsafeSince = null;
-  n.log({
-    component: 'consul-recovery-watcher',
-    level: 'info',
-    message: `Consul answers again, after ${seconds} s of failsafe`,
-  });
-}
-
 /** Renews every retry period while this node holds the lease. */
 function* keeper(n: NodeContext): Procedure<void> {
   for (;;) {
     const began = n.now();
-    if (n.renewing && n.fencing === 0 && isMine(n.lease, n.name, n.instance)) {
+    if (n.holding.renewing && n.fence.running === 0 && isMine(n.lease, n.name, n.instance)) {
       const had = n.lease.right !== null;
       const outcome = yield* renewWith(n, []);
       if (outcome === 'unknown') yield* failsafe(n);
@@ -110,7 +84,7 @@ function* keeper(n: NodeContext): Procedure<void> {
     }
     // A restarted agent has to confirm the lease it finds under its name before anything else.
     const unsure =
-      !n.lease.known || (n.renewing && n.lease.right === null && isMine(n.lease, n.name, n.instance));
+      !n.lease.known || (n.holding.renewing && n.lease.right === null && isMine(n.lease, n.name, n.instance));
     const pause = n.policy.retryPeriod - (n.now() - began);
     yield* call('time', 'sleep', Math.max(10, unsure ? Math.min(50, pause) : pause));
   }
@@ -118,7 +92,13 @@ function* keeper(n: NodeContext): Procedure<void> {
 
 /** The last act of an agent that stops: the next one has a whole right to begin in. */
 function* lastRenewal(n: NodeContext): Procedure<void> {
-  if (!n.renewing || n.fencing > 0 || n.lease.right === null || !isMine(n.lease, n.name, n.instance)) return;
+  if (
+    !n.holding.renewing ||
+    n.fence.running > 0 ||
+    n.lease.right === null ||
+    !isMine(n.lease, n.name, n.instance)
+  )
+    return;
   if ((yield* renewWith(n, [])) === 'ok') yield* extend(n);
 }
 
@@ -127,15 +107,15 @@ function* guard(n: NodeContext): Procedure<void> {
   for (;;) {
     const right = n.lease.right;
     const left = remaining(n.lease, n.now());
-    if (!n.deposed && (right === null || left > 0)) {
+    if (!n.holding.deposed && (right === null || left > 0)) {
       // A machine that was frozen learns that it was replaced before its own clock says that the time is over.
       const look = n.policy.retryPeriod / 4;
       yield* call('time', 'sleep', right === null ? look : Math.max(1, Math.min(look, left)));
       continue;
     }
-    n.deposed = false;
-    n.lease = { ...n.lease, right: null };
-    n.interrupted = true;
+    heedDeposed(n.holding);
+    endRight(n);
+    interrupt(n.main);
     yield* fenceDown(n, 'the lease ran out');
     n.wake();
   }
@@ -145,18 +125,17 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
   let published = Number.NEGATIVE_INFINITY;
   let last = '';
   for (;;) {
-    if (n.fencing > 0) {
+    if (n.fence.running > 0) {
       yield* call('time', 'sleep', 20);
       continue;
     }
-    n.interrupted = false;
+    beginTick(n.main);
     yield* keepWish(n);
     const facts = yield* gather(n);
-    const decision = withLastFailure(n, decide(facts));
+    const decision = withLastFailure(n.failures, decide(facts));
     hooks.decided?.(decision, facts);
-    const repeated = decision.rule === n.lastRule;
+    const repeated = !noteRule(n.main, decision.rule);
     if (!repeated) {
-      n.lastRule = decision.rule;
       n.log({
         component: 'handler-runner',
         level: 'info',
@@ -168,14 +147,14 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
     const queue = [...decision.actions];
     for (const action of queue) {
       // The guard may have begun to fence while this tick looked at the world.
-      if (n.interrupted) break;
-      n.acting = action.do;
+      if (n.main.interrupted) break;
+      actsOn(n.main, action.do);
       const result = yield* untilInterrupted(n, carryOut(n, action, hooks));
-      n.acting = null;
-      if (n.interrupted) break;
+      actsOn(n.main, null);
+      if (n.main.interrupted) break;
       if (action.do !== 'sync_step' && action.do !== 'want') acted = true;
       if (result !== null && !result.ok) {
-        if (isNews(n, decision, result.why))
+        if (isNews(n.failures, decision, result.why))
           n.log({ component: 'handler-runner', level: 'warn', message: `${action.do}: ${result.why}` });
         acted = false;
         why = result.why;
@@ -184,12 +163,12 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       // With the lease won by votes or a handover there is nothing to look at first: rule 510 would be next.
       if (
         (action.do === 'acquire' || action.do === 'accept') &&
-        n.mandate !== null &&
-        n.mandate.kind !== 'founder'
+        n.candidacy.mandate !== null &&
+        n.candidacy.mandate.kind !== 'founder'
       )
         queue.push({ do: 'promote' });
     }
-    if (acted || why !== null) noteFailure(n, decision, why);
+    if (acted || why !== null) noteFailure(n.failures, decision, why, n.now());
     const state = stateOf(n, facts, decision);
     const key = newsOf(state);
     if (key !== last || n.now() - published >= n.policy.heartbeat) {
@@ -197,7 +176,7 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
       last = key;
       published = n.now();
     }
-    n.tickAt = n.now();
+    endTick(n.main, n.now());
     // What changed nothing is not tried again at once.
     if (!acted || repeated) yield* call('time', 'nap', decision.nap);
   }
@@ -206,9 +185,9 @@ function* main(n: NodeContext, hooks: Hooks): Procedure<void> {
 function* carryOut(n: NodeContext, action: Action, hooks: Hooks): Procedure<Result> {
   const { spawn, newClone } = hooks;
   if (spawn !== undefined && action.do === 'rebuild') {
-    if (n.task === null) spawn(longTask(n, action.how, newClone));
+    if (n.copy.task === null) spawn(longTask(n, action.how, newClone));
   } else if (spawn !== undefined && (action.do === 'services_up' || action.do === 'repair')) {
-    if (!n.startingServices) spawn(startServices(n, act(n, action, newClone)));
+    if (!n.services.starting) spawn(startServices(n, act(n, action, newClone)));
   } else return yield* act(n, action, newClone);
   return { ok: true };
 }
@@ -219,7 +198,7 @@ function* untilInterrupted<T>(n: NodeContext, procedure: Procedure<T>): Procedur
   while (!step.done) {
     const wasLock = step.value.port === 'time' && step.value.method === 'lock';
     const answer = yield step.value;
-    if (n.interrupted) {
+    if (n.main.interrupted) {
       // A lock that was just granted is given back only by the `finally` behind it.
       if (wasLock) procedure.next(answer);
       procedure.return(undefined as T);

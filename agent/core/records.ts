@@ -87,7 +87,8 @@ export type NodeRecord = {
 
 /**
  * A manager that is being admitted: its record before it is a node. Firewalls and databases let it in already. It ends
- * `lifeMs` after `at`, which the joiner moves on while it works; left out by earlier versions.
+ * `lifeMs` after `at`, which the joiner moves on while it works; left out by earlier versions. 0: it is being removed, and let in
+ * nowhere any more.
  */
 export type JoiningRecord = { schema: 1; at: string; node: NodeRecord; lifeMs?: number | undefined };
 

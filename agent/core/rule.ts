@@ -2,15 +2,15 @@ import type { Action } from './actions.ts';
 import type { Facts } from './facts.ts';
 
 /** The node's role as the diagram draws it. */
-export type Role = 'any' | 'joining' | 'standby' | 'candidate' | 'holder' | 'active' | 'fenced';
+export type RuleRole = 'any' | 'joining' | 'standby' | 'candidate' | 'holder' | 'active' | 'fenced';
 
 /** One row of the table: first match wins, in the order of the ids. Data: no rule changes what a later one reads. */
 export type Rule = {
   id: number;
   /** What is the case, in the words of the operator. */
   situation: string;
-  from: Role;
-  to: Role;
+  from: RuleRole;
+  to: RuleRole;
   when(f: Facts): boolean;
   /** One line, said in the log, the status, the API and the metrics. */
   reason(f: Facts): string;

@@ -29,12 +29,12 @@ export function stateOf(n: NodeContext, f: Facts, decision: Decision): StateReco
           : f.pg.process === 'running'
             ? 'standby'
             : 'down',
-    clone: n.durable.clone,
+    clone: n.copy.durable.clone,
     timeline: f.pg.position?.timeline ?? 0,
     lsn: lsnText(f.pg.position?.lsn ?? 0n),
-    wants: f.rebuilding !== null ? 'reclone' : n.wants,
+    wants: f.rebuilding !== null ? 'reclone' : n.copy.wants,
     failing: f.checks.failing,
-    cooldown: n.failedUntil > n.now(),
+    cooldown: n.failures.until > n.now(),
     ...(active || unready(f).length === 0 ? {} : { unready: unready(f) }),
     ...(active && f.request?.waiting != null
       ? { waiting: { id: f.request.id, why: `${f.request.target}: ${f.request.waiting}` } }

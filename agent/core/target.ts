@@ -1,8 +1,8 @@
 /** To whom the active could hand over, and whether it is time to. Pure, from what this node knows. */
 import type { NodeContext } from './node.ts';
 import type { PgFacts, WalSender } from './postgres.ts';
-import { type StateRecord, standbyName } from './records.ts';
-import { unfitnessSeen } from './unfit.ts';
+import { type StateRecord, standbyName, type View } from './records.ts';
+import { isUnreadable } from './unreadable.ts';
 
 export type RequestFacts = {
   id: string;
@@ -15,6 +15,22 @@ export type RequestFacts = {
   /** What it still waits for, for a bounded time. */
   waiting: string | null;
 };
+
+/** Why a node cannot take over, as any node can tell from the view alone; the active looks closer before it acts. */
+export function unfitnessSeen(view: View, node: string): string | null {
+  const member = view.nodes[node];
+  const state = view.states[node];
+  if (member === undefined) return 'there is no such node';
+  if (isUnreadable(view, `nodes/${node}`)) return 'its record in Consul cannot be read';
+  if (isUnreadable(view, `state/${node}`)) return 'what it says of itself in Consul cannot be read';
+  if (view.lease?.value.holder === node) return 'it is the active already';
+  if (state === undefined) return 'it has not reported yet';
+  if (member.options.maintenance) return 'it is in maintenance';
+  if (state.wants !== 'nothing') return `its data needs a ${state.wants}`;
+  if (state.failing.length > 0) return `its checks fail: ${state.failing.join(', ')}`;
+  if (state.role !== 'standby') return `it is ${state.role}`;
+  return null;
+}
 
 /** Why `node` cannot take over from us right now; null when it can. */
 export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
@@ -70,9 +86,9 @@ export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
   if (request === undefined || request.refused !== null) return null;
   const { id, target, by } = request;
   const expired = request.expires < n.wall().getTime() || request.epoch !== (n.lease.record?.epoch ?? 0);
-  const refused = n.refusedRequest?.id === id ? n.refusedRequest.why : null;
+  const refused = n.main.requestRefused?.id === id ? n.main.requestRefused.why : null;
   const waiting = notReady(n, pg, target);
-  const waited = n.requestSeen?.id === id ? n.now() - n.requestSeen.at : 0;
+  const waited = n.main.requestSeen?.id === id ? n.now() - n.main.requestSeen.at : 0;
   const inVain = waiting !== null && waited > n.policy.switchoverWait ? waiting : null;
   const unfit = n.view === null ? null : unfitnessSeen(n.view, target);
   return { id, target, by, expired, unfit: refused ?? unfit ?? inVain, waiting };
@@ -91,8 +107,8 @@ function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
   const unready = n.view?.states[target]?.unready ?? [];
   if (unready.length > 0) return `it does not have ${unready.join(' and ')} yet`;
   const files = n.view?.states[target]?.files;
-  if (n.files.state === 'off' || files === undefined) return null;
-  if (n.files.unsent !== undefined) return `it lacks what cannot be sent: ${n.files.unsent}`;
+  if (n.files.facts.state === 'off' || files === undefined) return null;
+  if (n.files.facts.unsent !== undefined) return `it lacks what cannot be sent: ${n.files.facts.unsent}`;
   if (files.state === 'behind') return `it lacks ${files.needItems} files (${files.needBytes} bytes)`;
   return files.state === 'unknown' ? 'the state of its files is not known' : null;
 }

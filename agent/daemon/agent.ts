@@ -10,7 +10,7 @@ import { namedConfig, refuseOptions } from '../membership/named.ts';
 import { type Kept, keptOf, type OwnCore } from '../membership/own_core.ts';
 import { refuseSharedUser } from '../membership/own_user.ts';
 import { createTracker } from '../membership/tracker.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import { createParts, type Parts } from '../node/parts.ts';
 import type { ServiceDriver } from '../roles/services/driver.ts';
 import type { ServiceRunner } from '../roles/services/runner.ts';
@@ -50,7 +50,7 @@ export class Agent implements OwnCore {
     this.#entering = enteringOf({ core: this, kept: this.#kept, log: log.for('agent') });
   }
 
-  get cluster(): Cluster | null {
+  get cluster(): Member | null {
     return this.#running?.cluster ?? null;
   }
 
@@ -223,7 +223,7 @@ export class Agent implements OwnCore {
     await listen(parts.config);
   }
 
-  member(): Cluster | null {
+  member(): Member | null {
     return this.cluster;
   }
 

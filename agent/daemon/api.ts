@@ -2,7 +2,7 @@
 import process from 'node:process';
 import type { AgentApi } from '../api/types.ts';
 import type { Agent } from './agent.ts';
-import { clusterOf, lagsOf } from './cluster_status.ts';
+import { clusterStatusOf, lagsOf } from './cluster_status.ts';
 import { memberOf, unsettled } from './current.ts';
 import { peerApi } from './peer_api.ts';
 import { requestsApi } from './requests.ts';
@@ -25,7 +25,10 @@ export function createApi(agent: Agent): AgentApi {
       const status = await statusOf(cluster, nodeConfig, services, startedAt, process.pid, name);
       return { ...status, configuration: agent.configuration() };
     },
-    cluster: async () => ({ ...(await clusterOf(agent.cluster)), configuration: agent.configuration() }),
+    cluster: async () => ({
+      ...(await clusterStatusOf(agent.cluster)),
+      configuration: agent.configuration(),
+    }),
     history: async () => memberOf(agent).node.view?.history ?? [],
     start: (options) => agent.start(options),
     join: (options) => agent.join(options),

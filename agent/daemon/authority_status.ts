@@ -1,12 +1,12 @@
 /** How far a new authority is, for people: the phase, which node has which root, and whom it waits for. */
 
 import type { AuthorityStatus } from '../api/types.ts';
-import type { Cluster } from '../node/member.ts';
-import { type Member, waitsFor } from '../security/authority.ts';
+import type { Member } from '../node/member.ts';
+import { type AuthorityMember, waitsFor } from '../security/authority.ts';
 import { type DriveParts, membersNow, readAuthority } from '../security/authority_drive.ts';
 import { rootOf } from '../security/roots.ts';
 import type { Security } from '../security/store.ts';
-import { clusterOf } from './cluster_status.ts';
+import { clusterStatusOf } from './cluster_status.ts';
 
 const BACK = (names: string): string =>
   `bring ${names} back, or take it out with 'agent cluster nodes remove'; it goes on by itself`;
@@ -24,13 +24,13 @@ function nextStep(silent: readonly string[], status: Omit<AuthorityStatus, 'next
 export async function authorityStatus(
   parts: DriveParts,
   security: Security,
-  cluster: Cluster,
+  cluster: Member,
 ): Promise<AuthorityStatus> {
   const known = await readAuthority(parts);
   const members = await membersNow(parts);
-  const rows = new Map((await clusterOf(cluster)).nodes.map((row) => [row.name, row]));
+  const rows = new Map((await clusterStatusOf(cluster)).nodes.map((row) => [row.name, row]));
   const silent = (name: string): boolean => rows.get(name)?.silent === true;
-  const nodes = members.map(({ name, report, joining = false }: Member) => ({
+  const nodes = members.map(({ name, report, joining = false }: AuthorityMember) => ({
     name,
     trusts: report?.trusts ?? null,
     keys: report?.keys ?? null,

@@ -3,7 +3,7 @@
 import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { managementPartsOf, resealManagement } from '../node/management.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import { ownRecord } from '../node/own_record.ts';
 import type { Parts } from '../node/parts.ts';
 import { sleep } from '../platform/clock.ts';
@@ -32,7 +32,7 @@ const whatOf = {
 /** One look. Resolves with how long to wait for the next, ms. */
 async function look(
   agent: Agent,
-  cluster: Cluster,
+  cluster: Member,
   parts: Parts,
   keepRecord: () => Promise<unknown>,
   say: (line: string) => void,
@@ -52,7 +52,7 @@ async function look(
     return QUIET;
   }
   // A copy of its database goes by files that a new set takes away.
-  if (node.durable.rebuilding !== null || node.task !== null) return UNDER_WAY;
+  if (node.copy.durable.rebuilding !== null || node.copy.task !== null) return UNDER_WAY;
   const { did, stuck } = await followAuthority(known.record, {
     config,
     security,
@@ -67,7 +67,7 @@ async function look(
   if (known.record.phase === 'drop') return did.length > 0 ? UNDER_WAY : QUIET;
   const members = await membersNow(drive);
   if (await sealForOthers(drive, known, securityStore(config).keys(), members)) return UNDER_WAY;
-  if (node.fence === 'open') {
+  if (node.fence.state === 'open') {
     const begun = await advanceAuthority(drive, known, members, async () => {
       const signing = { kv, prefix: drive.prefix, records: cluster.signed, now: () => Date.now() };
       return (
@@ -82,7 +82,7 @@ async function look(
 
 /** Beside housekeeping, which does the same every ten seconds: a phase waits for what the record says. */
 const recordOf = (
-  { node, memberKv: kv, signed: records }: Cluster,
+  { node, memberKv: kv, signed: records }: Member,
   parts: Parts,
   say: (line: string) => void,
 ) => ownRecord({ parts, kv, records, view: () => node.view, name: node.name, say });
@@ -91,7 +91,7 @@ const recordOf = (
 export function followAuthorityInTime(agent: Agent, log: Logger): () => void {
   const abort = new AbortController();
   let told = '';
-  let of: Cluster | null = null;
+  let of: Member | null = null;
   let keepRecord: () => Promise<unknown> = async () => {};
   const say = (line: string) => log.info(line);
   void (async () => {

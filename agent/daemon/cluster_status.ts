@@ -6,7 +6,7 @@ import { type RequestRecord, type StateRecord, standbyName, type View } from '..
 import { stateOf } from '../core/state.ts';
 import { leaseReport } from '../membership/lease_times.ts';
 import { endOf } from '../membership/reservation.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import { differencesOf, sameFolders } from '../node/member_settings.ts';
 import { doNotSign } from '../security/signed_records.ts';
 import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
@@ -14,7 +14,7 @@ import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './out
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
 
-export function isDegraded(cluster: Cluster | null): boolean {
+export function isDegraded(cluster: Member | null): boolean {
   const sync = cluster?.node.view?.sync?.value;
   const members = Object.keys(cluster?.node.view?.nodes ?? {}).length;
   return sync !== undefined && members > 1 && sync.voters.length === 0;
@@ -36,7 +36,7 @@ const EMPTY: ClusterStatus = {
   nodes: [],
 };
 
-export async function clusterOf(cluster: Cluster | null): Promise<ClusterStatus> {
+export async function clusterStatusOf(cluster: Member | null): Promise<ClusterStatus> {
   if (cluster === null) return EMPTY;
   const { node } = cluster;
   const view = node.view;
@@ -104,14 +104,14 @@ function lastActive(view: View): NonNullable<ClusterStatus['last_active']> | nul
 }
 
 /** The active knows, and says so under state/; a handover under way only there. */
-function waitingFor({ node, last }: Cluster, request: RequestRecord): string | null {
+function waitingFor({ node, last }: Member, request: RequestRecord): string | null {
   const holder = node.view?.lease?.value.holder ?? '';
   if (request.refused !== null) return null;
   if (holder !== node.name) {
     const said = node.view?.states[holder]?.waiting;
     return said?.id === request.id ? said.why : null;
   }
-  if (node.step !== null) return `${node.name} waits ${node.step}`;
+  if (node.main.step !== null) return `${node.name} waits ${node.main.step}`;
   const asked = last()?.facts.request;
   return asked?.id !== request.id || asked.waiting === null ? null : `${request.target}: ${asked.waiting}`;
 }
@@ -120,7 +120,7 @@ const aliveOf = (members: readonly Seen[] | null): string[] | null =>
   members === null ? null : members.filter(({ status }) => status === 'alive').map(({ name }) => name);
 
 /** A server of Consul, before anything else was read. */
-function unheard(cluster: Cluster, { name, address, status }: Seen): NodeRow {
+function unheard(cluster: Member, { name, address, status }: Seen): NodeRow {
   const own = name === cluster.node.name;
   const off = { consul: false, services: false, database: false, heartbeat: false, filesync: false };
   return {
@@ -133,25 +133,25 @@ function unheard(cluster: Cluster, { name, address, status }: Seen): NodeRow {
 }
 
 /** By its tombstone, which is the last that it hears. */
-function wasRemoved({ node }: Cluster): boolean {
+function wasRemoved({ node }: Member): boolean {
   return node.view?.removed.includes(node.name) === true && node.view.nodes[node.name] === undefined;
 }
 
 type SeenNow = { alive: string[] | null; lags: Record<string, number | null>; active: string | null };
 
 /** This node's own word is of now, whether or not Consul took it. */
-function wordOf({ node, last }: Cluster, name: string): StateRecord | undefined {
+function wordOf({ node, last }: Member, name: string): StateRecord | undefined {
   const now = name === node.name ? last() : null;
   return now === null ? node.view?.states[name] : stateOf(node, now.facts, now.decision);
 }
 
 /** By the writer's clock against ours: for people, and to tell the long dead. null: nothing was said, or not when. */
-function ageOf(node: Cluster['node'], state: StateRecord | undefined): number | null {
+function ageOf(node: Member['node'], state: StateRecord | undefined): number | null {
   const at = Date.parse(state?.at ?? '');
   return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
 }
 
-function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow): NodeRow {
+function rowOf(cluster: Member, name: string, { alive, lags, active }: SeenNow): NodeRow {
   const { node } = cluster;
   const view = node.view;
   const record = view?.nodes[name];
@@ -204,18 +204,21 @@ function rowOf(cluster: Cluster, name: string, { alive, lags, active }: SeenNow)
   };
 }
 
-export function lagsOf(cluster: Cluster): Record<string, number | null> {
+export function lagsOf(cluster: Member): Record<string, number | null> {
   const names = Object.keys(cluster.node.view?.nodes ?? {});
   return Object.fromEntries(names.map((name) => [name, lagOf(cluster, name)]));
 }
 
 /** Bytes behind, where this node can tell: the active sees its walsenders, a standby its own. */
-function lagOf(cluster: Cluster, name: string): number | null {
+function lagOf(cluster: Member, name: string): number | null {
   const { node } = cluster;
   const state = node.view?.states[name];
   if (node.view?.active?.value.node === name) return 0;
-  if (state === undefined || node.pg?.role !== 'primary' || node.pg.position === null) return null;
-  const sender = node.pg.walSenders.find((s) => s.name === standbyName({ node: name, clone: state.clone }));
+  if (state === undefined || node.db.facts?.role !== 'primary' || node.db.facts.position === null)
+    return null;
+  const sender = node.db.facts.walSenders.find(
+    (s) => s.name === standbyName({ node: name, clone: state.clone }),
+  );
   const flush = sender === undefined ? null : confirmedBy(sender);
-  return flush === null ? null : Math.max(0, Number(node.pg.position.lsn - flush));
+  return flush === null ? null : Math.max(0, Number(node.db.facts.position.lsn - flush));
 }

@@ -1,11 +1,11 @@
 /** The member that this agent runs, or the refusal of what needs one; and the refusals that its requests share. */
 import { AgentError } from '../errors.ts';
 import type { Members } from '../membership/members.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Agent } from './agent.ts';
 
 /** Throws operator `not_in_cluster` or `removed_from_cluster`. */
-export function memberOf({ cluster }: Pick<Agent, 'cluster'>): Cluster {
+export function memberOf({ cluster }: Pick<Agent, 'cluster'>): Member {
   if (cluster === null)
     throw new AgentError({
       class: 'operator',

@@ -62,7 +62,7 @@ function whom(missing: readonly string[], needed: number): string {
 function whoServes(n: NodeContext, nobody: string): string {
   const active = activeKnown(n);
   if (active === null) return nobody;
-  if (n.failsafeSince !== null || active !== n.name)
+  if (n.holding.failsafeSince !== null || active !== n.name)
     return `${active} stays active only while every member agrees (failsafe)`;
   return `${active} is active for ${seconds(remaining(n.lease, n.now()))} more`;
 }

@@ -1,5 +1,6 @@
 /** What other agents ask of this one: votes, its position, a place in the cluster, a copy. */
 import type { AgentApi } from '../api/types.ts';
+import { want } from '../core/memory/copy.ts';
 import { AgentError } from '../errors.ts';
 import { holdsLease } from '../security/who.ts';
 import type { Agent } from './agent.ts';
@@ -17,7 +18,11 @@ export const peerApi = (agent: Agent): PeerApi => ({
     const cluster = memberOf(agent);
     const at = await agent.position(500);
     if (at === null) return null;
-    return { replayed: at.replayed, timeline: at.timeline, streaming: cluster.node.pg?.streaming ?? false };
+    return {
+      replayed: at.replayed,
+      timeline: at.timeline,
+      streaming: cluster.node.db.facts?.streaming ?? false,
+    };
   },
   admit: async (request) => await membersOf(agent).admit(request),
   enrol: async (name, caller) => await membersOf(agent).enrol(name, caller),
@@ -68,6 +73,6 @@ function wantReclone(agent: Agent, caller?: string): void {
       message: `${caller} does not hold the lease: only the active has a node copied again`,
       hint: "run 'agent cluster reinit' on the active",
     });
-  node.wants = 'reclone';
+  want(node.copy, 'reclone');
   node.wake();
 }

@@ -2,12 +2,12 @@
 import type { AgentApi } from '../api/types.ts';
 import { isPaused } from '../core/facts.ts';
 import type { View } from '../core/records.ts';
-import { unfitnessSeen } from '../core/unfit.ts';
+import { unfitnessSeen } from '../core/target.ts';
 import { AgentError } from '../errors.ts';
 import { leaseReport } from '../membership/lease_times.ts';
 import { newId } from '../state/identity.ts';
 import type { Agent } from './agent.ts';
-import { clusterOf } from './cluster_status.ts';
+import { clusterStatusOf } from './cluster_status.ts';
 import { memberOf, membersOf, unsettled } from './current.ts';
 import { consulAnswers } from './outage.ts';
 
@@ -34,7 +34,7 @@ export const requestsApi = (agent: Agent): Requests => ({
   async updateNode(name, change) {
     const cluster = memberOf(agent);
     await membersOf(agent).update(name, change);
-    const { nodes } = await clusterOf(cluster);
+    const { nodes } = await clusterStatusOf(cluster);
     const row = nodes.find((one) => one.name === name);
     if (row === undefined) throw unsettled();
     return row;

@@ -1,18 +1,18 @@
 /** A membership that runs: the member itself, and what goes with it for as long as it runs. */
 import type { Checks } from '../checks/create.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import type { Log } from '../log/log.ts';
 import { createMembers, type Members } from '../membership/members.ts';
 import { every, SWEEP } from '../membership/reservation.ts';
 import { checksOf } from '../node/checks.ts';
-import { type Cluster, createCluster } from '../node/member.ts';
+import { createMember, type Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { ServiceDriver } from '../roles/services/driver.ts';
 import type { Membership } from '../state/identity.ts';
 import { type SettingsWatch, watchSettings } from './server_settings.ts';
 
 export interface Running {
-  readonly cluster: Cluster;
+  readonly cluster: Member;
   /** The active's side of membership. */
   readonly members: Members;
   readonly settings: SettingsWatch;
@@ -33,7 +33,7 @@ export type RunningParts = {
 /** Begins to run the core. What it stands on is durable before. */
 export function run({ parts, membership, driver, log, remember, whenRemoved }: RunningParts): Running {
   let summary = () => ({ failing: [], weak: [], all: {} }) as CheckSummary;
-  const cluster = createCluster({
+  const cluster = createMember({
     config: parts.config,
     membership,
     log,
@@ -63,7 +63,7 @@ export function run({ parts, membership, driver, log, remember, whenRemoved }: R
 }
 
 /** Checks wake the loop, a changed role asks the checks anew, and a process that ended does both. */
-function follow(cluster: Cluster, checks: Checks, driver: ServiceDriver): void {
+function follow(cluster: Member, checks: Checks, driver: ServiceDriver): void {
   checks.onChange(() => cluster.node.wake());
   let role = '';
   cluster.onDecision((_, facts) => {
@@ -83,5 +83,5 @@ const LONG_ACTIONS: readonly (string | null)[] = ['rebuild', 'services_up', 'ser
 const ROUND = 60_000;
 
 /** Does the main loop go round? */
-export const goesRound = ({ node }: Cluster): boolean =>
-  LONG_ACTIONS.includes(node.acting) || node.now() - node.tickAt < ROUND;
+export const goesRound = ({ node }: Member): boolean =>
+  LONG_ACTIONS.includes(node.main.acting) || node.now() - node.main.tickAt < ROUND;

@@ -4,12 +4,12 @@ import type { AgentStatus, Health, ServiceRow } from '../api/types.ts';
 import type { NodeConfig } from '../config/index.ts';
 import { remaining } from '../core/lease_view.ts';
 import { formatLsn } from '../core/lsn.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { ServiceRunner } from '../roles/services/runner.ts';
 import { commit, version } from '../version.ts';
 import { isDegraded } from './cluster_status.ts';
 
-export function healthOf(cluster: Cluster | null): Health {
+export function healthOf(cluster: Member | null): Health {
   const last = cluster?.last() ?? null;
   if (cluster === null || last === null)
     return {
@@ -25,7 +25,7 @@ export function healthOf(cluster: Cluster | null): Health {
   const { facts, decision } = last;
   const active =
     remaining(node.lease, node.now()) > 0 &&
-    node.fence === 'open' &&
+    node.fence.state === 'open' &&
     facts.pg.role === 'primary' &&
     facts.pg.accepting &&
     !facts.checks.failing.includes('postgres_write');
@@ -45,7 +45,7 @@ export function healthOf(cluster: Cluster | null): Health {
 }
 
 export async function statusOf(
-  cluster: Cluster | null,
+  cluster: Member | null,
   config: NodeConfig | null,
   services: ServiceRunner | null,
   startedAt: string,
@@ -60,7 +60,7 @@ export async function statusOf(
     facts !== null &&
     node !== null &&
     facts.lease.state === 'mine' &&
-    node.fence === 'open' &&
+    node.fence.state === 'open' &&
     pg?.role === 'primary';
   return {
     node: name,
@@ -84,7 +84,7 @@ export async function statusOf(
     reason: last?.decision.reason ?? 'not in a cluster',
     leaseMs: node === null ? 0 : Math.max(0, Math.round(remaining(node.lease, node.now()))),
     epoch: facts?.lease.epoch ?? 0,
-    fence: node?.fence ?? 'unknown',
+    fence: node?.fence.state ?? 'unknown',
     database: {
       process: pg?.process ?? 'unknown',
       role: pg?.role ?? 'unknown',
@@ -102,12 +102,12 @@ export async function statusOf(
   };
 }
 
-function components(cluster: Cluster | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
+function components(cluster: Member | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
   if (cluster === null) return [];
   const { node } = cluster;
   return [
     { name: 'check-runner', state: 'running', detail: `${Object.keys(node.checks().all).length} checks` },
-    { name: 'handler-runner', state: 'running', detail: `rule ${node.lastRule}` },
+    { name: 'handler-runner', state: 'running', detail: `rule ${node.main.rule}` },
     {
       name: 'consul-watcher',
       state: 'running',
@@ -118,7 +118,7 @@ function components(cluster: Cluster | null, consul: 'ok' | 'unreachable'): Agen
       state: 'running',
       detail: consul === 'ok' ? 'connected' : 'waiting for Consul',
     },
-    { name: 'iptables-restore', state: 'off', detail: `fence is PostgreSQL's own: ${node.fence}` },
+    { name: 'iptables-restore', state: 'off', detail: `fence is PostgreSQL's own: ${node.fence.state}` },
   ];
 }
 

@@ -12,7 +12,7 @@ import { errno } from '../platform/files.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
 import { callOverSocket } from '../roles/root/socket.ts';
-import { policyOf } from '../trampoline/policy.ts';
+import { rootPolicyOf } from '../trampoline/policy.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const INSTALL = "run 'agent install' as root; 'agent install --dry-run' shows the changes";
@@ -98,7 +98,7 @@ async function taken(config: Config): Promise<Finding[]> {
     return [];
   }
   if (node === undefined) return [];
-  const { distributionUnits, managerUnits } = policyOf(config);
+  const { distributionUnits, managerUnits } = rootPolicyOf(config);
   const seen = await realSight.units([...distributionUnits, ...managerUnits]);
   const unmasked = distributionUnits.filter((name) => seen.get(name)?.loaded === true);
   const enabled = managerUnits.filter((name) => seen.get(name)?.enabled === true);

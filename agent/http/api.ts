@@ -23,14 +23,14 @@ import {
 import { followEvents, followLog } from './stream.ts';
 
 /** The cluster, or the error that says there is none. */
-export async function clusterOf(api: AgentApi): Promise<ClusterStatus> {
+export async function clusterNow(api: AgentApi): Promise<ClusterStatus> {
   const cluster = await api.cluster();
   if (!cluster.initialized) throw notInCluster();
   return cluster;
 }
 
-export async function nodeOf(api: AgentApi, name: string): Promise<NodeRow> {
-  const { nodes } = await clusterOf(api);
+export async function nodeNow(api: AgentApi, name: string): Promise<NodeRow> {
+  const { nodes } = await clusterNow(api);
   const found = nodes.find((node) => node.name === name);
   if (found) return found;
   throw notFound(
@@ -52,8 +52,8 @@ export function apiRoutes(api: AgentApi): Hono {
   const app = new Hono();
   app.get('/status', async (c) => c.json(await api.status()));
   app.get('/cluster', async (c) => c.json(await api.cluster()));
-  app.get('/nodes', async (c) => c.json({ items: (await clusterOf(api)).nodes }));
-  app.get('/nodes/:name', async (c) => c.json(await nodeOf(api, c.req.param('name'))));
+  app.get('/nodes', async (c) => c.json({ items: (await clusterNow(api)).nodes }));
+  app.get('/nodes/:name', async (c) => c.json(await nodeNow(api, c.req.param('name'))));
   app.get('/history', async (c) => c.json({ items: await api.history() }));
   app.get('/operations/:id', (c) => {
     const id = c.req.param('id');

@@ -7,7 +7,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
 import { addressOf, certified } from './connection.ts';
-import type { Credentials, Role, Verdict } from './credentials.ts';
+import type { Credentials, LoginVerdict, UserRole } from './credentials.ts';
 
 /** What one listener lets its callers do. */
 export interface Access {
@@ -108,7 +108,7 @@ export const admission =
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-type Person = { name: string; role: Role };
+type Person = { name: string; role: UserRole };
 
 async function personOf(c: Context, access: Access): Promise<Person> {
   const { mutual } = access;
@@ -126,7 +126,7 @@ async function personOf(c: Context, access: Access): Promise<Person> {
   throw loginRefused(c, verdict);
 }
 
-function loginRefused(c: Context, verdict: Exclude<Verdict, { kind: 'ok' }>): AgentError {
+function loginRefused(c: Context, verdict: Exclude<LoginVerdict, { kind: 'ok' }>): AgentError {
   const again = (code: string, message: string, seconds: number) => {
     c.header('Retry-After', String(seconds));
     const hint = `try again in ${seconds} s; root on the manager itself needs no password`;

@@ -1,7 +1,7 @@
 /** `/api/v3.1` and `/api/v3`: what the clients of Cloudify 4.x ask (CONTRACTS 11). Success is always 200. */
 import { type Context, Hono } from 'hono';
 import type { AgentApi, ClusterStatus, NodeRow, ServiceRow } from '../api/types.ts';
-import { clusterOf, nodeOf } from './api.ts';
+import { clusterNow, nodeNow } from './api.ts';
 import { notActive, notInCluster, removed } from './errors.ts';
 import {
   cfyJoinBody,
@@ -78,7 +78,7 @@ function serviceView({ name, displayName, state }: ServiceRow) {
 async function requireActive(api: AgentApi): Promise<void> {
   if (api.health().active) return;
   if ((await api.status()).removed) throw removed();
-  throw notActive((await clusterOf(api)).active);
+  throw notActive((await clusterNow(api)).active);
 }
 
 export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
@@ -105,21 +105,21 @@ export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
     await api.setActive(master, SWITCHOVER_TIMEOUT, c.get('caller'));
     return c.json(clusterView(c, api, await api.cluster()));
   });
-  app.get('/cluster/nodes', async (c) => c.json(page((await clusterOf(api)).nodes.map(nodeView))));
+  app.get('/cluster/nodes', async (c) => c.json(page((await clusterNow(api)).nodes.map(nodeView))));
   app.get('/cluster/nodes/:name', async (c) => {
-    const node = await nodeOf(api, c.req.param('name'));
+    const node = await nodeNow(api, c.req.param('name'));
     return c.json({ ...nodeView(node), options: node.options ?? {} });
   });
   app.patch('/cluster/nodes/:name', async (c) => {
     const { options } = await readBody(c, cfyOptionsBody);
     await requireActive(api);
-    const node = await nodeOf(api, c.req.param('name'));
+    const node = await nodeNow(api, c.req.param('name'));
     const changed = await api.updateNode(node.name, defined(options));
     return c.json({ ...nodeView(changed), options: changed.options ?? {} });
   });
   app.delete('/cluster/nodes/:name', async (c) => {
     await requireActive(api);
-    const node = await nodeOf(api, c.req.param('name'));
+    const node = await nodeNow(api, c.req.param('name'));
     await api.remove(node.name);
     return c.json(nodeView(node));
   });

@@ -5,22 +5,22 @@ import { bearerHash, hashPassword, isCheap, NOBODY, verifyPassword } from '../pl
 import { oneAtATime } from './one_at_a_time.ts';
 import { counted, createSlowdown, networkOf } from './slowdown.ts';
 
-export type Role = 'admin' | 'viewer';
+export type UserRole = 'admin' | 'viewer';
 
 export interface User {
   readonly name: string;
   readonly password_hash: string;
-  readonly role: Role;
+  readonly role: UserRole;
 }
 
 export interface ApiToken {
   readonly name: string;
   readonly token_hash: string;
-  readonly role: Role;
+  readonly role: UserRole;
 }
 
-export type Verdict =
-  | { readonly kind: 'ok'; readonly name: string; readonly role: Role }
+export type LoginVerdict =
+  | { readonly kind: 'ok'; readonly name: string; readonly role: UserRole }
   | { readonly kind: 'none' }
   /** `name`: who it claims to be. */
   | { readonly kind: 'wrong'; readonly name?: string }
@@ -31,7 +31,7 @@ export type Verdict =
 
 export interface Credentials {
   /** `from`: the address that the connection comes from. */
-  check(authorization: string | undefined, from?: string): Promise<Verdict>;
+  check(authorization: string | undefined, from?: string): Promise<LoginVerdict>;
 }
 
 export interface CredentialOptions {
@@ -54,7 +54,7 @@ const same = (a: string, b: string): boolean => {
   return left !== undefined && right !== undefined && timingSafeEqual(left, right);
 };
 
-const ok = ({ name, role }: { name: string; role: Role }): Verdict => ({ kind: 'ok', name, role });
+const ok = ({ name, role }: { name: string; role: UserRole }): LoginVerdict => ({ kind: 'ok', name, role });
 
 /** Looks at one password. Takes as long for a name that there is none of, and for a hash of a lower cost. */
 function looker(users: readonly User[], onCheap: (name: string) => void, verify: typeof verifyPassword) {
@@ -87,7 +87,7 @@ export function createCredentials({
   const salt = randomBytes(16);
   const right = new Map<string, { user: User; until: number }>();
   /** A page sends several requests at once: the same password from the same place is looked at once. */
-  const under = new Map<string, Promise<Verdict>>();
+  const under = new Map<string, Promise<LoginVerdict>>();
   const slowdown = createSlowdown(now);
   const bearers = counted(BEARERS, now);
   const line = oneAtATime();
@@ -98,7 +98,7 @@ export function createCredentials({
     return right.get(id)?.user;
   }
 
-  async function tried(id: string, name: string, password: string, from: string): Promise<Verdict> {
+  async function tried(id: string, name: string, password: string, from: string): Promise<LoginVerdict> {
     const attempt = slowdown.begin(from, name);
     if ('wait' in attempt) return { kind: 'slowed', name, wait: attempt.wait };
     const looked = line.run(networkOf(from), attempt.known, () => look(name, password));
@@ -116,7 +116,7 @@ export function createCredentials({
     return ok(user);
   }
 
-  async function basic(encoded: string, from: string): Promise<Verdict> {
+  async function basic(encoded: string, from: string): Promise<LoginVerdict> {
     const text = Buffer.from(encoded, 'base64').toString('utf8');
     const colon = text.indexOf(':');
     if (colon < 0) return { kind: 'wrong' };
@@ -139,7 +139,7 @@ export function createCredentials({
     }
   }
 
-  function bearer(value: string, from: string): Verdict {
+  function bearer(value: string, from: string): LoginVerdict {
     const hash = bearerHash(value);
     const token = tokens.find((one) => same(one.token_hash, hash));
     if (token !== undefined) return ok(token);

@@ -4,7 +4,7 @@ import type { AgentApi, Health } from '../api/types.ts';
 import { parseBytes } from '../config/fields.ts';
 import { usageError } from '../errors.ts';
 
-type Verdict = { ok: boolean; why: string };
+type Fitness = { ok: boolean; why: string };
 
 /** `?lag=BYTES` or with a unit (`16MB`): a standby further behind, or of unknown lag, is not fit. */
 function lagLimit(c: Context): number | undefined {
@@ -15,7 +15,7 @@ function lagLimit(c: Context): number | undefined {
   return limit;
 }
 
-function standby(health: Health, c: Context): Verdict {
+function standby(health: Health, c: Context): Fitness {
   const limit = lagLimit(c);
   if (!health.standby) return { ok: false, why: health.reason };
   if (limit === undefined) return { ok: true, why: health.reason };
@@ -23,7 +23,7 @@ function standby(health: Health, c: Context): Verdict {
   return { ok: health.lagBytes <= limit, why: `${health.lagBytes} bytes behind the active` };
 }
 
-const VERDICTS: Record<string, (health: Health, c: Context) => Verdict> = {
+const VERDICTS: Record<string, (health: Health, c: Context) => Fitness> = {
   active: (health) => ({ ok: health.active, why: health.reason }),
   standby,
   'read-only': (health) => ({ ok: health.readOnly, why: health.reason }),

@@ -1,5 +1,4 @@
 /** Which rules are in force, as the helper's own doing: one change at a time, in order. */
-
 import { messageOf } from '../errors.ts';
 import { createSerial } from '../platform/serial.ts';
 import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';

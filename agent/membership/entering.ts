@@ -11,11 +11,12 @@ import { catchUpGossip } from '../node/gossip.ts';
 import type { Parts } from '../node/parts.ts';
 import { device } from '../node/self_description.ts';
 import { type CallTls, createPeerCalls } from '../peers/joining_calls.ts';
+import { systemTime, type Time } from '../platform/clock.ts';
 import type { Joining as JoinMark, Membership } from '../state/identity.ts';
 import { joinCluster, undoJoin } from './join.ts';
 import { admitRequestOf, enrolSurely, type JoinCalls } from './join_calls.ts';
 import { refuseUnlessEmpty } from './not_empty.ts';
-import { type Kept, type OwnCore, systemTime, type Time } from './own_core.ts';
+import type { Kept, OwnCore } from './own_core.ts';
 import { refuseSettings } from './settings.ts';
 import { startCluster } from './start.ts';
 import type { Steps } from './tracker.ts';
@@ -117,7 +118,7 @@ export function enteringOf(
           await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
-          // PROTOCOL F: its blank vote could elect a server without the committed lease. The others' servers are asked.
+          // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others' servers are asked.
           log.error(`the data of Consul is gone: not started. Remove ${config.node_name} and join it again`);
         }
       }

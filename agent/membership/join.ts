@@ -1,5 +1,5 @@
 /**
- * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F: admission, the database, Consul, and only
+ * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F.3: admission, the database, Consul, and only
  * then its key. Anything that fails before that leaves the machine as it was found: `UNDO` takes away what the steps made,
  * here after a failure, and in the next agent after a crash, which finds the mark of the join.
  */
@@ -7,11 +7,12 @@ import type { Admission, AdmitRequest } from '../api/types.ts';
 import type { Logger } from '../log/log.ts';
 import { forgetSecurity, type JoinSecurity, takeEnrolment } from '../node/access.ts';
 import type { Parts } from '../node/parts.ts';
+import type { Time } from '../platform/clock.ts';
 import { durableStore, type Membership, newClone } from '../state/identity.ts';
 import { askAdmission, enrolSurely, isRefusal, type JoinCalls, keepAlive } from './join_calls.ts';
 import { copyDatabase, copyFiles, waitFollowing, wipeCopy } from './join_work.ts';
-import type { Kept, OwnCore, Time } from './own_core.ts';
-import { refuseOtherVersion } from './preflight.ts';
+import type { Kept, OwnCore } from './own_core.ts';
+import { refuseMissingLocales, refuseOtherVersion } from './preflight.ts';
 import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
@@ -52,7 +53,11 @@ export const JOIN: readonly ScriptStep<Joining>[] = [
     name: 'asking to be admitted',
     again: 'the same joiner is reserved anew; a reservation that nobody keeps alive ends by itself',
     async run(join) {
-      join.admission = await refuseOtherVersion(join.parts.config, await askAdmission(join));
+      const { config, pg } = join.parts;
+      join.admission = await refuseMissingLocales(
+        pg,
+        await refuseOtherVersion(config, await askAdmission(join)),
+      );
     },
   },
   {

@@ -3,9 +3,9 @@ import type { Admission, AdmitRequest } from '../api/types.ts';
 import { effectiveLease, type NodeConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import type { createPeerCalls } from '../peers/joining_calls.ts';
+import type { Time } from '../platform/clock.ts';
 import { version } from '../version.ts';
 import type { Joining, JoinParts } from './join.ts';
-import type { Time } from './own_core.ts';
 import { keepReserved } from './reservation.ts';
 
 /** Any node may be asked: it sends on to the active. */

@@ -2,15 +2,9 @@
 
 import type { LeaseChange, LeaseReport } from '../api/types.ts';
 import { effectiveLease, LEASE_PRESETS, type NodeConfig } from '../config/index.ts';
-import {
-  clusterTimes,
-  type LeaseTimes,
-  sameTimes,
-  timesOf,
-  timesProblem,
-  timesText,
-} from '../core/lease_times.ts';
+import { clusterTimes, sameTimes, timesProblem, timesText } from '../core/lease_times.ts';
 import type { NodeContext } from '../core/node.ts';
+import { type LeaseTimes, timesOf } from '../core/policy.ts';
 import type { ClusterLease, ConfigRecord, View } from '../core/records.ts';
 import { isOlder } from '../version.ts';
 import { refuse } from './admit.ts';

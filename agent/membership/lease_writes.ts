@@ -4,9 +4,9 @@ import type { TxnOp } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { drive } from '../node/drive.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
+import type { Time } from '../platform/clock.ts';
 import { createSerial } from '../platform/serial.ts';
-import type { Time } from './own_core.ts';
 
 /** Until the watcher has seen what was just written, ms. */
 const SEEN = 2000;
@@ -18,7 +18,7 @@ export interface LeaseWrites {
   inTurn<T>(body: () => Promise<T>): Promise<T>;
 }
 
-export function leaseWrites({ node, ports }: Pick<Cluster, 'node' | 'ports'>, time: Time): LeaseWrites {
+export function leaseWrites({ node, ports }: Pick<Member, 'node' | 'ports'>, time: Time): LeaseWrites {
   return {
     async write(ops, seen) {
       const outcome = await drive(renewWith(node, ops), ports);

@@ -6,7 +6,7 @@ import type { NodeRecord, View } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import { gossipPartsOf, rotateGossip } from '../node/gossip.ts';
 import { managementPartsOf, rotateManagement } from '../node/management.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { until } from '../platform/clock.ts';
 import { admitSecurity, type SecurityAdmission, tokenMissing } from '../security/admission.ts';
@@ -21,7 +21,7 @@ const transient = (code: string, message: string) =>
 
 const prefixOf = ({ config }: Parts): string => `${config.consul.prefix}/`;
 
-type Written = Pick<Cluster, 'memberKv' | 'signed'>;
+type Written = Pick<Member, 'memberKv' | 'signed'>;
 const tokensOf = (parts: Parts, { memberKv: kv, signed: records }: Written) =>
   joinTokens({ kv, prefix: prefixOf(parts), now: () => Date.now(), records });
 

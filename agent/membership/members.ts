@@ -10,8 +10,9 @@ import type {
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
+import { systemTime, type Time } from '../platform/clock.ts';
 import type { Membership } from '../state/identity.ts';
 import { refuse, refuseRequest, reservationOf } from './admit.ts';
 import { readyToEnter } from './enrolling.ts';
@@ -19,15 +20,14 @@ import { leaseReport, withLease } from './lease_times.ts';
 import { leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
 import { NotActiveError } from './not_active.ts';
-import { systemTime, type Time } from './own_core.ts';
-import { withMajor } from './preflight.ts';
+import { withData } from './preflight.ts';
 import { outOfConsul, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
 /** `time` is virtual in a test. */
 export function createMembers(
-  cluster: Cluster,
+  cluster: Member,
   parts: Parts,
   membership: Membership,
   time: Time = systemTime,
@@ -39,7 +39,7 @@ export function createMembers(
 
   function isActive(): boolean {
     const { lease } = cluster.last()?.facts ?? { lease: null };
-    return lease?.state === 'mine' && lease.right > 0 && node.fence === 'open';
+    return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
   function requireActive(): void {
@@ -58,11 +58,22 @@ export function createMembers(
       `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
     );
 
-  /** While one is taken away it is not kept alive: a write that was under way would bring it back. */
+  /** While one is taken away it is not kept alive, entered or admitted anew: that would bring it back. */
   const removing = new Set<string>();
 
+  function refuseRemoved(name: string): void {
+    if (!removing.has(name)) return;
+    throw new AgentError({
+      class: 'transient',
+      code: 'being_removed',
+      message: `${name} is being removed`,
+      hint: 'run the command again when that is done',
+    });
+  }
+
   async function remove(name: string, steps: Steps): Promise<void> {
-    removing.add(name);
+    // Whoever is being entered is a node first, and removed as one.
+    await inTurn(async () => removing.add(name));
     try {
       await removeNode({ cluster, parts, writes, time }, name, steps);
     } finally {
@@ -77,14 +88,18 @@ export function createMembers(
       // The token first: until then whoever asks is nobody.
       await checkToken(parts, cluster, request);
       refuseRequest(request, node.view, node.policy, Date.now());
+      refuseRemoved(request.nodeName);
       const secured = await admitSecured(parts, cluster, request, node.view);
       const at = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, ({ address }) => address === at);
       const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
-      await write(
-        [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
-        (view) => view.joining?.[name]?.at === reservation.at,
-      );
+      await inTurn(async () => {
+        refuseRemoved(name);
+        await write(
+          [{ verb: 'set', key: `joining/${name}`, value: signed.sign('joining', name, reservation) }],
+          (view) => view.joining?.[name]?.at === reservation.at,
+        );
+      });
       await cluster.letIn();
       const nodes = node.view?.nodes ?? {};
       return {
@@ -94,7 +109,7 @@ export function createMembers(
         secret: membership.secret,
         consulServers: Object.values(nodes).map((record) => record.hostIp),
         gossipKey: null,
-        ...(await withMajor(parts.pg, secured.answer)),
+        ...(await withData(parts.pg, secured.answer)),
         active: { node: node.name, hostIp: config.host_ip, postgresPort: config.postgres.port },
         members: nodes,
       };
@@ -109,7 +124,7 @@ export function createMembers(
         if (record !== undefined && !isThatNode(parts, caller, name, record))
           throw refuse('forbidden', `the caller is not the ${name} that was admitted`);
         if (node.view?.nodes[name] !== undefined) return memberSecrets(parts);
-        if (held === undefined || hasEnded(held, Date.now())) throw notAdmitted(name);
+        if (held === undefined || removing.has(name) || hasEnded(held, Date.now())) throw notAdmitted(name);
         await readyToEnter(parts, name, held.node);
         await write(
           [
@@ -136,12 +151,22 @@ export function createMembers(
         await write([{ verb: 'set', key: `joining/${name}`, value: kept }], () => true);
       }),
 
-    /** On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. */
+    /**
+     * On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. One that fails holds up no
+     * other, and is tried again the next time; its error is thrown at the end.
+     */
     async sweep(): Promise<void> {
-      if (!isActive()) return;
-      for (const [name, held] of Object.entries(node.view?.joining ?? {}))
-        if (node.view?.nodes[name] === undefined && hasEnded(held, Date.now()))
-          await remove(name, { step: (_, body) => body(() => {}) });
+      const failed: unknown[] = [];
+      const ended = (name: string): boolean => {
+        const held = node.view?.joining?.[name];
+        return held !== undefined && node.view?.nodes[name] === undefined && hasEnded(held, Date.now());
+      };
+      for (const name of Object.keys(node.view?.joining ?? {})) {
+        // An enrolment that is under way is waited for.
+        if (!isActive() || !(await inTurn(async () => ended(name) && !removing.has(name)))) continue;
+        await remove(name, { step: (_, body) => body(() => {}) }).catch((thrown) => failed.push(thrown));
+      }
+      if (failed.length > 0) throw failed[0];
     },
 
     /** Changes the options of nodes/NAME. */

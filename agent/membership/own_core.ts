@@ -1,8 +1,7 @@
 /** What start and join have of the agent around them: its core, and what it keeps on its disk. */
 import type { Config } from '../config/index.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
-import { type Clock, sleep, systemClock } from '../platform/clock.ts';
 import { joiningStore, type Membership, membershipStore } from '../state/identity.ts';
 
 /** Turned on by who enters a cluster, and off by a join that is undone. The daemon has it. */
@@ -12,7 +11,7 @@ export interface OwnCore {
   /** Ends it; the parts stay usable. May be repeated. */
   end(): Promise<void>;
   /** null: it does not run. */
-  member(): Cluster | null;
+  member(): Member | null;
   /** The active has entered this node: made durable. */
   entered(): void;
 }
@@ -23,8 +22,3 @@ export const keptOf = (config: Config) => ({
   memberships: membershipStore(config),
   joining: joiningStore(config),
 });
-
-/** Waiting, on virtual time in a test. */
-export type Time = Pick<Clock, 'now'> & { sleep(ms: number, signal?: AbortSignal): Promise<unknown> };
-
-export const systemTime: Time = { now: systemClock.now, sleep };

@@ -37,14 +37,38 @@ export async function refuseOtherVersion(config: NodeConfig, admission: Admissio
   });
 }
 
-/** The answer of the active with the version of its data: who joins compares it. */
-export async function withMajor<T extends object>(
+/**
+ * A server opens no database whose locale its machine lacks. What cannot be tried is no reason to refuse: an active of before says
+ * nothing of its own, either.
+ */
+export async function refuseMissingLocales(
+  pg: Pick<Postgres, 'missingLocales'>,
+  admission: Admission,
+): Promise<Admission> {
+  const { locales = [] } = admission;
+  const missing = locales.length === 0 ? [] : await pg.missingLocales(locales).catch(() => []);
+  if (missing.length === 0) return admission;
+  const one = missing[0] ?? '';
+  throw new AgentError({
+    class: 'operator',
+    code: 'locales_missing',
+    message: `the cluster's databases are sorted by locales that this machine lacks: ${missing.join(', ')}`,
+    hint: `make them here with 'dpkg-reconfigure locales' ('locale -a' lists what is there; ${one} has to be in it), and join again`,
+  });
+}
+
+/** The answer of the active with the version of its data, and what that is sorted by: who joins compares it. */
+export async function withData<T extends object>(
   pg: Pick<Postgres, 'inspect'>,
   answer: T,
-): Promise<T & Pick<Admission, 'postgresMajor'>> {
+): Promise<T & Pick<Admission, 'postgresMajor' | 'locales'>> {
   try {
-    const { version } = await pg.inspect();
-    return version === null ? answer : { ...answer, postgresMajor: version };
+    const { version, locales } = await pg.inspect();
+    return {
+      ...answer,
+      ...(version === null ? {} : { postgresMajor: version }),
+      ...(locales === undefined ? {} : { locales }),
+    };
   } catch {
     return answer; // the joiner finds out when its copy does not start
   }

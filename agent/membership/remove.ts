@@ -1,19 +1,21 @@
 /**
- * `cluster nodes remove`, on the active. In the order of PROTOCOL F: the key and a tombstone, out of the voters, then Raft,
- * then the slot. Every step finds what an interrupted one left, so the command can be run again.
+ * `cluster nodes remove`, on the active, in the order of PROTOCOL F.5: out of the voters, the key and a tombstone, then Raft, keys
+ * and the slot. Every step finds what an interrupted one left, so the command can be run again. Of a reservation the key is
+ * ended first and goes last: the sweep goes on with one that was interrupted.
  */
 
 import { AgentError } from '../errors.ts';
-import type { Cluster } from '../node/member.ts';
+import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
+import type { Time } from '../platform/clock.ts';
 import type { LeaseWrites } from './lease_writes.ts';
 import { newManagementToken, revokeToken, shutOut } from './member_security.ts';
-import type { Time } from './own_core.ts';
+import { endedNow, hasEnded } from './reservation.ts';
 import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
-  readonly cluster: Pick<Cluster, 'node' | 'signed' | 'memberKv'>;
+  readonly cluster: Pick<Member, 'node' | 'signed' | 'memberKv'>;
   readonly parts: Parts;
   readonly writes: LeaseWrites;
   readonly time: Time;
@@ -34,7 +36,7 @@ export const REMOVE: readonly ScriptStep<Removing>[] = [
   },
   {
     name: 'out of the cluster',
-    again: 'whose key is gone already has its tombstone, and is not written again',
+    again: 'whose key is gone already has its tombstone, and is not written again; a reservation has ended',
     run: outOfCluster,
   },
   {
@@ -55,12 +57,12 @@ export const REMOVE: readonly ScriptStep<Removing>[] = [
   },
   {
     name: 'slot',
-    again: 'a slot that is gone is not dropped',
-    async run({ cluster: { node }, parts: { pg }, name }) {
-      const members = Object.keys(node.view?.nodes ?? {}).filter((other) => other !== node.name);
-      // Managers that are joining have theirs.
-      const others = [...members, ...Object.keys(node.view?.joining ?? {})].filter((other) => other !== name);
-      await pg.ensureSlots(others, 5000, true);
+    again:
+      'a slot that is gone is not dropped; a reservation that is still there is swept by whoever is active',
+    async run(removing) {
+      await dropSlot(removing);
+      // Housekeeping gives a slot to each reservation: one may have come back before the key was gone.
+      if (await forgetReservation(removing)) await dropSlot(removing);
     },
   },
 ];
@@ -89,16 +91,17 @@ async function outOfVoters({ cluster: { node, signed }, writes, name, time }: Re
 async function outOfCluster({ cluster: { node, signed }, parts, writes, name }: Removing): Promise<void> {
   const record = node.view?.nodes[name];
   if (record === undefined) {
-    // Only reserved: what it was given goes first, since once its key is gone nothing else names it.
-    if (node.view?.joining?.[name] === undefined) return;
-    await revokeToken(parts, name);
+    const held = node.view?.joining?.[name];
+    if (held === undefined) return;
+    // Ended for whoever is active, but there until all else is done: nothing but its key names what it was given.
+    const value = signed.sign('joining', name, endedNow(held, Date.now()));
     await writes.inTurn(() =>
       writes.write(
-        [{ verb: 'delete', key: `joining/${name}` }],
-        (view) => view.joining?.[name] === undefined,
+        [{ verb: 'set', key: `joining/${name}`, value }],
+        (view) => view.joining?.[name]?.at === value.at,
       ),
     );
-    return;
+    return await revokeToken(parts, name);
   }
   const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
   await writes.inTurn(() =>
@@ -111,6 +114,28 @@ async function outOfCluster({ cluster: { node, signed }, parts, writes, name }: 
       (view) => view.nodes[name] === undefined && view.joining?.[name] === undefined,
     ),
   );
+}
+
+/** Those of members and of managers that are joining stay. */
+async function dropSlot({ cluster: { node }, parts: { pg }, name }: Removing): Promise<void> {
+  const { nodes = {}, joining = {} } = node.view ?? {};
+  const others = Object.keys({ ...nodes, ...joining }).filter(
+    (other) => other !== node.name && other !== name,
+  );
+  await pg.ensureSlots(others, 5000, true);
+}
+
+/** The last of a reservation; not of one that was made anew. */
+async function forgetReservation({ cluster: { node }, writes, name }: Removing): Promise<boolean> {
+  return await writes.inTurn(async () => {
+    const held = node.view?.joining?.[name];
+    if (held === undefined || !hasEnded(held, Date.now())) return false;
+    await writes.write(
+      [{ verb: 'delete', key: `joining/${name}` }],
+      (view) => view.joining?.[name] === undefined,
+    );
+    return true;
+  });
 }
 
 async function newKeys(
@@ -127,7 +152,7 @@ async function newKeys(
 }
 
 /**
- * Takes servers out of Raft. PROTOCOL F: an empty server never starts under an address that Raft still lists, since its
+ * Takes servers out of Raft. PROTOCOL F.6: an empty server never starts under an address that Raft still lists, since its
  * blank vote could elect one that lacks a committed lease; so a manager that joins (again) is taken out before.
  */
 export async function outOfConsul(

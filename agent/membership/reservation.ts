@@ -23,6 +23,13 @@ export function endOf({ at, lifeMs }: JoiningRecord): number {
 /** `now`: wall clock. */
 export const hasEnded = (record: JoiningRecord, now: number): boolean => now >= endOf(record);
 
+/** As one that is over by everybody's clock, for agents of earlier versions too. */
+export const endedNow = (held: JoiningRecord, now: number): JoiningRecord => ({
+  ...held,
+  at: new Date(now - LONGEST).toISOString(),
+  lifeMs: 0,
+});
+
 export const notAdmitted = (name: string): AgentError =>
   new AgentError({
     class: 'operator',

@@ -1,13 +1,13 @@
 /** The check-runner of a node in a cluster: what the checks may read, from the core's memory. */
 import { certificates } from '../checks/certificates.ts';
 import { type Checks, createChecks } from '../checks/create.ts';
-import type { Role } from '../checks/port.ts';
+import type { NodeRole } from '../checks/port.ts';
 import type { NodeConfig } from '../config/index.ts';
 import { remaining } from '../core/lease_view.ts';
 import type { Logger } from '../log/log.ts';
 import type { Files } from '../roles/files/port.ts';
 import { expiries } from '../security/renew.ts';
-import type { Cluster } from './member.ts';
+import type { Member } from './member.ts';
 
 /** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
 const CHANGING = new Set([
@@ -24,12 +24,12 @@ const CHANGING = new Set([
   'repair',
 ]);
 
-export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log: Logger): Checks {
+export function checksOf(config: NodeConfig, cluster: Member, files: Files, log: Logger): Checks {
   const { node } = cluster;
-  const role = (): Role => {
-    if (node.pg === null || node.fencing > 0) return 'none';
-    if (remaining(node.lease, node.now()) > 0 && node.pg.role === 'primary') return 'active';
-    return node.pg.role === 'standby' ? 'standby' : 'none';
+  const role = (): NodeRole => {
+    if (node.db.facts === null || node.fence.running > 0) return 'none';
+    if (remaining(node.lease, node.now()) > 0 && node.db.facts.role === 'primary') return 'active';
+    return node.db.facts.role === 'standby' ? 'standby' : 'none';
   };
   return createChecks({
     config,
@@ -38,15 +38,16 @@ export function checksOf(config: NodeConfig, cluster: Cluster, files: Files, log
     ...(files.enabled ? { files } : {}),
     readers: {
       role,
-      pgFacts: () => (node.pg === null ? null : { facts: node.pg, at: node.pgAt }),
+      pgFacts: () => (node.db.facts === null ? null : { facts: node.db.facts, at: node.db.at }),
       activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp || null,
-      fence: () => node.fence,
+      fence: () => node.fence.state,
       services: () =>
         // Started beside main, in order, each within its own time: in the first try none of them is missing yet.
-        (node.startingServices && node.repairs <= 1) || (node.acting !== null && CHANGING.has(node.acting))
+        (node.services.starting && node.services.repairs <= 1) ||
+        (node.main.acting !== null && CHANGING.has(node.main.acting))
           ? 'changing'
           : (cluster.last()?.facts.services ?? null),
-      lastBeat: () => node.tickAt,
+      lastBeat: () => node.main.tickAt,
     },
     more: config.api.tls
       ? [

@@ -15,7 +15,8 @@ export async function followSecrets(
   const management = managementPartsOf(parts, kv);
   // At once: a removed node, which is told nothing any more, has to get on with stopping its Consul.
   await Promise.allSettled([followGossip(gossipPartsOf(parts, kv)), followManagement(management)]);
-  if (node.fence === 'open') await endOldManagement(management, () => parts.consul.admin()).catch(() => {});
+  if (node.fence.state === 'open')
+    await endOldManagement(management, () => parts.consul.admin()).catch(() => {});
 }
 
 /** Once per run: this node's token may do what this version needs and no more. A failure is tried again. */

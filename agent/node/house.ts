@@ -8,7 +8,7 @@ import type { RealPorts } from './drive.ts';
 import { followSecrets, narrowOwnToken } from './follow_secrets.ts';
 import { housekeeping, serverUrls } from './housekeeping.ts';
 import { ownRecord } from './own_record.ts';
-import type { ClusterParts } from './parts.ts';
+import type { MemberParts } from './parts.ts';
 import { stopOnceOut } from './removed.ts';
 import { signingOf } from './sign_members.ts';
 
@@ -20,7 +20,7 @@ export type Clients = {
   readonly managing: ConsulClient;
 };
 
-export function clientsOf({ config, membership, parts }: ClusterParts): Clients {
+export function clientsOf({ config, membership, parts }: MemberParts): Clients {
   const options = {
     servers: serverUrls(config, membership),
     deadlineMs: 1000,
@@ -37,7 +37,7 @@ export function clientsOf({ config, membership, parts }: ClusterParts): Clients 
 export type Housekeeping = ReturnType<typeof housekeeping>;
 
 export function houseOf(
-  { config, membership, log, parts, remember, whenRemoved }: ClusterParts,
+  { config, membership, log, parts, remember, whenRemoved }: MemberParts,
   {
     node,
     clients,

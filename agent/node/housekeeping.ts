@@ -10,7 +10,7 @@ import type { NodeContext } from '../core/node.ts';
 import { slotsDropped } from '../core/procedures/slots.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
-import { sleep } from '../platform/clock.ts';
+import { systemTime, type Time } from '../platform/clock.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 import { type AdmittedNode, withState } from '../security/names.ts';
 import type { Membership } from '../state/identity.ts';
@@ -40,14 +40,22 @@ export type HousekeepingParts = {
   chore?: () => Promise<unknown>;
   log: Logger;
   signal: AbortSignal;
+  /** Virtual in a test. */
+  time?: Time;
 };
 
 export function housekeeping(o: HousekeepingParts) {
-  const { config, membership, node, pg, clients, doors, log, signal } = o;
+  const { config, membership, node, pg, clients, doors, log, signal, time = systemTime } = o;
   const told = new Map<string, string>();
+  let unkept = '';
 
   const all = (): Admitted => ({
-    ...Object.fromEntries(Object.entries(node.view?.joining ?? {}).map(([name, j]) => [name, j.node])),
+    ...Object.fromEntries(
+      Object.entries(node.view?.joining ?? {}).flatMap(([name, held]) =>
+        // Being removed: shut out already, its key is there until everything else is done.
+        held.lifeMs === 0 ? [] : [[name, held.node]],
+      ),
+    ),
     ...Object.fromEntries(
       Object.entries(node.view?.nodes ?? {}).map(([name, r]) => [
         name,
@@ -82,17 +90,24 @@ export function housekeeping(o: HousekeepingParts) {
     const urls = serverUrls(config, membership, hosts);
     const wanted = urls.join();
     if (told.get('consul urls') === wanted) return;
-    told.set('consul urls', wanted);
-    const members = Object.values(node.view?.nodes ?? {}).map((record) => record.hostIp);
-    if (members.includes(membership.hostIp)) o.remember?.(members.sort());
     for (const client of clients) client.transport.setServers(urls);
+    const members = Object.values(node.view?.nodes ?? {}).map((record) => record.hostIp);
+    try {
+      if (members.includes(membership.hostIp)) o.remember?.(members.sort());
+      told.set('consul urls', wanted);
+      unkept = '';
+    } catch (thrown) {
+      // A full disk, for example: tried again, and everything else goes on.
+      if (messageOf(thrown) !== unkept) log.warn('the addresses of the members are not kept:', thrown);
+      unkept = messageOf(thrown);
+    }
   }
 
   async function slots(): Promise<void> {
     const others = Object.keys(all()).filter((name) => name !== node.name);
-    if (!node.pg?.accepting || others.length === 0) return;
+    if (!node.db.facts?.accepting || others.length === 0) return;
     // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
-    const standby = node.pg.role === 'standby';
+    const standby = node.db.facts.role === 'standby';
     await pg.ensureSlots(others, 2000, standby).catch(() => {});
     if (!standby) return;
     slotsDropped(node, others);
@@ -101,14 +116,14 @@ export function housekeeping(o: HousekeepingParts) {
 
   /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */
   async function role(): Promise<void> {
-    if (node.fence !== 'open' || node.pg?.role !== 'primary' || !node.pg.accepting) return;
+    if (node.fence.state !== 'open' || node.db.facts?.role !== 'primary' || !node.db.facts.accepting) return;
     await pg.ensureReplicationRole(2000).catch(() => {});
   }
 
   /** Whoever set them shall know where they went: PostgreSQL said to him that they were set. */
   async function settings(): Promise<void> {
-    if (!node.pg?.accepting) return;
-    const held = await pg.holdSettings(2000);
+    if (!node.db.facts?.accepting) return;
+    const held = await pg.holdSettings(2000).catch(() => ({ kind: 'failed' }) as const);
     if (held.kind !== 'done' || held.taken === undefined || held.taken.length === 0) return;
     log.warn(`ALTER SYSTEM had set ${held.taken.join(', ')}, the agent's while clustered: taken out again`);
   }
@@ -125,7 +140,7 @@ export function housekeeping(o: HousekeepingParts) {
     async run(): Promise<void> {
       let last = '';
       let slotsAt = Number.NEGATIVE_INFINITY;
-      let choreAt = performance.now();
+      let choreAt = time.now();
       let recordAt = Number.NEGATIVE_INFINITY;
       let removed = false;
       while (!signal.aborted) {
@@ -133,9 +148,9 @@ export function housekeeping(o: HousekeepingParts) {
         const failures = (await openDoors()).join('; ');
         if (failures !== '' && failures !== last) log.warn(`members are not let in everywhere: ${failures}`);
         last = failures;
-        if (performance.now() - slotsAt > (node.pg?.accepting ? EVERY : SOON)) {
+        if (time.now() - slotsAt > (node.db.facts?.accepting ? EVERY : SOON)) {
           await slots();
-          slotsAt = performance.now();
+          slotsAt = time.now();
         }
         if (!removed && node.view?.removed.includes(node.name))
           removed =
@@ -143,22 +158,22 @@ export function housekeeping(o: HousekeepingParts) {
               () => true,
               () => false,
             )) ?? true;
-        if (performance.now() - recordAt > EVERY && node.view?.nodes[node.name] !== undefined) {
+        if (time.now() - recordAt > EVERY && node.view?.nodes[node.name] !== undefined) {
           // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
           recordAt = Number.POSITIVE_INFINITY;
           void (o.keepRecord?.() ?? Promise.resolve())
             .catch((thrown: unknown) => log.debug('the own record:', thrown))
             .finally(() => {
-              recordAt = performance.now();
+              recordAt = time.now();
             });
         }
-        if (performance.now() - choreAt > EVERY) {
+        if (time.now() - choreAt > EVERY) {
           await settings();
           await role();
           await o.chore?.().catch(() => {});
-          choreAt = performance.now();
+          choreAt = time.now();
         }
-        await sleep(SOON, signal);
+        await time.sleep(SOON, signal);
       }
     },
   };

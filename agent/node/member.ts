@@ -3,10 +3,11 @@ import type { ConsulKv } from '../consul/port.ts';
 import type { Decision } from '../core/decide.ts';
 import type { Facts } from '../core/facts.ts';
 import { isMine } from '../core/lease_view.ts';
+import { machineShutsDown } from '../core/memory/main.ts';
 import { createContext, type NodeContext } from '../core/node.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from '../core/ports.ts';
 import { processes } from '../core/processes.ts';
-import { standbyName } from '../core/records.ts';
+import { type Durable, standbyName } from '../core/records.ts';
 import type { Log } from '../log/log.ts';
 import { createPeers, type Peers } from '../peers/peers.ts';
 import { sleep, systemClock, until } from '../platform/clock.ts';
@@ -18,7 +19,7 @@ import { peerSelf } from './access.ts';
 import { createLocks, createNap, drive, type RealPorts, supervise } from './drive.ts';
 import { clientsOf, type Housekeeping, houseOf } from './house.ts';
 import type { Admitted } from './housekeeping.ts';
-import type { ClusterParts } from './parts.ts';
+import type { MemberParts } from './parts.ts';
 import { policyOf } from './policy.ts';
 import { realPorts } from './real_ports.ts';
 
@@ -28,7 +29,7 @@ const ENDING = 1000;
 
 type Processes = ReturnType<typeof processes>;
 
-export type Cluster = {
+export type Member = {
   readonly node: NodeContext;
   readonly consul: ConsulClient;
   /** With the management token: for the keys that say who is a member (`isMembershipKey`). */
@@ -54,7 +55,7 @@ export type Cluster = {
   close(): Promise<void>;
 };
 
-export function createCluster(given: ClusterParts): Cluster {
+export function createMember(given: MemberParts): Member {
   const { config, log, parts } = given;
   const abort = new AbortController();
   const locks = createLocks();
@@ -66,7 +67,7 @@ export function createCluster(given: ClusterParts): Cluster {
   const callbacks: ((decision: Decision, facts: Facts) => void)[] = [];
 
   const node = contextOf(given, store.load(), nap.wake, locks.unlock);
-  store.save(node.durable);
+  store.save(node.copy.durable);
   const peers = peersOf(given, node);
   const ports = realPorts({
     config,
@@ -131,8 +132,8 @@ export function createCluster(given: ClusterParts): Cluster {
 }
 
 function contextOf(
-  { config, membership, log, parts, checks }: ClusterParts,
-  durable: NodeContext['durable'],
+  { config, membership, log, parts, checks }: MemberParts,
+  durable: Durable,
   wake: () => void,
   unlock: NodeContext['unlock'],
 ): NodeContext {
@@ -153,7 +154,7 @@ function contextOf(
   });
 }
 
-const peersOf = ({ membership, parts }: ClusterParts, node: NodeContext): Peers =>
+const peersOf = ({ membership, parts }: MemberParts, node: NodeContext): Peers =>
   createPeers(
     (name) => {
       const record = node.view?.nodes[name];
@@ -166,7 +167,7 @@ const peersOf = ({ membership, parts }: ClusterParts, node: NodeContext): Peers 
 
 /** Begins the core's processes; resolves when the last has ended. */
 function runProcesses(
-  { log, parts }: ClusterParts,
+  { log, parts }: MemberParts,
   {
     node,
     core,
@@ -190,7 +191,7 @@ function runProcesses(
     begin('the lease keeper', core.keeper),
     begin('the guard', core.guard),
     parts.pg
-      .setIdentity(standbyName({ node: node.name, clone: node.durable.clone }))
+      .setIdentity(standbyName({ node: node.name, clone: node.copy.durable.clone }))
       // The helper learns it again with its next connection; the core does not wait for that.
       .catch((thrown: unknown) => log.for('postgres').error(thrown))
       .then(() =>
@@ -207,7 +208,7 @@ const crashed = (log: Log, what: string) => (thrown: unknown) =>
   log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
 
 async function handOver(node: NodeContext, wake: () => void, ms: number): Promise<boolean> {
-  node.stopping = 'shutdown';
+  machineShutsDown(node.main);
   wake();
   const holding = () => isMine(node.lease, node.name, node.instance);
   await until(() => !holding(), { timeout: ms });

@@ -11,9 +11,10 @@ import { nodeRecord } from '../consul/records.ts';
 import type { NodeRecord, View } from '../core/records.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../platform/paths.ts';
 import { versionOf } from '../platform/program_version.ts';
+import type { Postgres } from '../roles/postgres/port.ts';
 import type { SignedRecords } from '../security/signed_records.ts';
 import { version } from '../version.ts';
-import { settingsOf, type Versions } from './member_settings.ts';
+import { settingsOf, toldBy, type Versions } from './member_settings.ts';
 import type { Parts } from './parts.ts';
 import { device, nodeRecordOf } from './self_description.ts';
 
@@ -21,7 +22,7 @@ import { device, nodeRecordOf } from './self_description.ts';
 const ASK_AGAIN = 3_600_000;
 
 export type OwnRecordParts = {
-  readonly parts: Pick<Parts, 'config' | 'files' | 'security'>;
+  readonly parts: Pick<Parts, 'config' | 'files' | 'security' | 'pg'>;
   readonly kv: Pick<ConsulKv, 'get' | 'put'>;
   /** With what it is signed. */
   readonly records: Pick<SignedRecords, 'sign' | 'isOurs' | 'refusal'>;
@@ -52,7 +53,8 @@ export async function versionsOf(config: NodeConfig): Promise<Versions> {
  * one that is there: a node that was removed does not come back by it. Whether the record is true now.
  */
 export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordParts): () => Promise<boolean> {
-  const { config, files, security } = parts;
+  const { config, files, security, pg } = parts;
+  let sorting: Versions | undefined;
   let versions: Versions = {};
   let askedAt = Number.NEGATIVE_INFINITY;
 
@@ -61,7 +63,10 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     if (performance.now() - askedAt > ASK_AGAIN) {
       versions = await versionsOf(config);
       askedAt = performance.now();
+      sorting = undefined;
     }
+    // Until a server answers: it may be starting.
+    sorting ??= await sortingOf(pg);
     const { options: _, ...own } = nodeRecordOf(config);
     const { certificate, proof } = security.current() ?? {};
     // By the record the others let its database in: told once its server shows the new one, or they would shut it out.
@@ -75,7 +80,7 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
         (known) => ({ deviceId: undefined, ...known }),
         () => ({}),
       )),
-      settings: settingsOf(config, versions),
+      settings: settingsOf(config, { ...versions, ...(sorting ?? sortingTold(view()?.nodes[name])) }),
       ...authority(security.report()),
     };
   }
@@ -116,6 +121,23 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     return done.kind === 'ok';
   };
 }
+
+const SORTING = 'collations of ';
+
+/** The libraries that sort: rows that one of another version sorted may not be found. Undefined where no server answers. */
+async function sortingOf(pg: Pick<Postgres, 'inspect'>): Promise<Versions | undefined> {
+  const { collations } = await pg.inspect().catch(() => ({ collations: undefined }));
+  if (collations === undefined) return undefined;
+  return Object.fromEntries(Object.entries(collations).map(([what, its]) => [`${SORTING}${what}`, its]));
+}
+
+/** As they were told last. */
+const sortingTold = (record: NodeRecord | undefined): Versions =>
+  Object.fromEntries(
+    (toldBy(record)?.versions ?? [])
+      .filter((told) => told.startsWith(SORTING))
+      .map((told) => [told.slice(0, told.lastIndexOf(' ')), told.slice(told.lastIndexOf(' ') + 1)]),
+  );
 
 /** What is not known yet stays as it is told. */
 const authority = <T>(report: T | undefined) => (report === undefined ? {} : { authority: report });

@@ -1,6 +1,6 @@
 /** What a node is made of beside the core: the parts that start and join use before there is a cluster. */
 import { effectiveLease, type NodeConfig } from '../config/index.ts';
-import type { CheckSummary } from '../core/facts.ts';
+import type { CheckSummary } from '../core/ports.ts';
 import type { Log } from '../log/log.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type ConsulServer, createConsulServer } from '../roles/consul/server.ts';
@@ -40,7 +40,7 @@ export type Parts = {
 };
 
 /** What a member is put together of (member.ts). */
-export type ClusterParts = {
+export type MemberParts = {
   config: NodeConfig;
   membership: Membership;
   log: Log;

@@ -10,7 +10,7 @@ import type { JoiningRecord, NodeRecord, View } from '../core/records.ts';
 import { doNotSign, objectIn, type SignedRecords } from '../security/signed_records.ts';
 import { joinTokens } from '../security/tokens.ts';
 import { drive } from './drive.ts';
-import type { Cluster } from './member.ts';
+import type { Member } from './member.ts';
 import type { Parts } from './parts.ts';
 
 export interface SigningParts {
@@ -87,12 +87,12 @@ async function signTombstones({
 /** A function to call again and again: does it on the active, and nothing elsewhere. */
 export function signingOf(
   { config, security }: Pick<Parts, 'config' | 'security'>,
-  { signed, memberKv, node, ports }: Pick<Cluster, 'signed' | 'memberKv' | 'node' | 'ports'>,
+  { signed, memberKv, node, ports }: Pick<Member, 'signed' | 'memberKv' | 'node' | 'ports'>,
 ): () => Promise<void> {
   const write = (ops: TxnOp[]) => drive(renewWith(node, ops), ports);
   return async () => {
     const { fence, view } = node;
-    if (fence !== 'open' || view === null || !security.current()?.ca.key) return;
+    if (fence.state !== 'open' || view === null || !security.current()?.ca.key) return;
     const prefix = `${config.consul.prefix}/`;
     await keepSigned({ records: signed, view, kv: memberKv, prefix, now: () => Date.now(), write });
   };

@@ -15,6 +15,7 @@ const answer = v.looseObject({
   gossipKey: v.nullable(shortText()),
   active: v.looseObject({ node: nodeName(), hostIp: memberAddress(), postgresPort: port() }),
   postgresMajor: v.optional(integer(1, 1000)),
+  locales: v.optional(v.pipe(v.array(shortText()), v.maxLength(1000))),
   members: v.record(v.string(), v.unknown()),
 });
 const address = memberAddress();

@@ -28,6 +28,9 @@ export function manualClock(start = 0, wallStart = new Date('2026-01-01T00:00:00
   };
 }
 
+/** Waiting, for what is tested on virtual time. */
+export type Time = Pick<Clock, 'now'> & { sleep(ms: number, signal?: AbortSignal): Promise<unknown> };
+
 /** Resolves after `ms`, or at once when `signal` aborts: true if the time passed, false if it was cut short. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return Promise.resolve(false);
@@ -42,6 +45,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+export const systemTime: Time = { now: systemClock.now, sleep };
 
 /** How long a piece of work may take, all its steps together. */
 export type Deadline = {

@@ -97,7 +97,7 @@ export const wantedRoots = (
   fresh: string,
 ): string[] => (phase === 'drop' ? [fresh] : [fresh, old]);
 
-export interface Member {
+export interface AuthorityMember {
   readonly name: string;
   /** Admitted, and no member yet. */
   readonly joining?: boolean;
@@ -117,7 +117,7 @@ export interface Wait {
 
 const same = (one: readonly string[], other: string): boolean => one.length === 1 && one[0] === other;
 
-function lacks(phase: Phase, fresh: string, { joining, leaving, report }: Member): string | null {
+function lacks(phase: Phase, fresh: string, { joining, leaving, report }: AuthorityMember): string | null {
   if (joining === true) return phase === 'drop' ? null : 'is still joining';
   if (leaving === true) return phase === 'drop' ? null : 'is being removed';
   if (report === undefined) return 'does not say which roots it trusts';
@@ -132,7 +132,7 @@ function lacks(phase: Phase, fresh: string, { joining, leaving, report }: Member
 }
 
 /** Who is not where this phase is to bring everybody; none: the next one may begin, or after `drop` it is done. */
-export const waitsFor = (phase: Phase, fresh: string, members: readonly Member[]): Wait[] =>
+export const waitsFor = (phase: Phase, fresh: string, members: readonly AuthorityMember[]): Wait[] =>
   members.flatMap((member) => {
     const why = lacks(phase, fresh, member);
     return why === null ? [] : [{ node: member.name, why }];
@@ -141,7 +141,7 @@ export const waitsFor = (phase: Phase, fresh: string, members: readonly Member[]
 export const phaseAfter = (phase: Phase): Phase => (phase === 'trust' ? 'renew' : 'drop');
 
 /** A record says it once its agent has looked at it, ten seconds after it joined at the latest. */
-function silentOf(version: string, { name, version: its }: Member): Wait {
+function silentOf(version: string, { name, version: its }: AuthorityMember): Wait {
   const why = 'does not say which roots it trusts';
   if (its === undefined) return { node: name, why: `${why}: its record in Consul does not count` };
   if (its === version) return { node: name, why: `${why} yet`, soon: true };
@@ -152,7 +152,7 @@ function silentOf(version: string, { name, version: its }: Member): Wait {
  * Whom one is not begun over: who would not take part, and who is not through the last one. `current`: the root that counts;
  * `version`: of the agent here.
  */
-export const notReady = (current: string, members: readonly Member[], version: string): Wait[] =>
+export const notReady = (current: string, members: readonly AuthorityMember[], version: string): Wait[] =>
   members.flatMap((member) => {
     const { name, joining, report } = member;
     if (joining === true) return [{ node: name, why: 'is still joining' }];

@@ -11,9 +11,9 @@ import { AgentError } from '../errors.ts';
 import { createCa } from '../platform/tls/ca.ts';
 import { fingerprintOf, keyFits } from '../platform/tls/read.ts';
 import {
+  type AuthorityMember,
   type AuthorityRecord,
   authorityRecord,
-  type Member,
   notReady,
   phaseAfter,
   reportIn,
@@ -66,8 +66,8 @@ function parsed(text: string): unknown {
 }
 
 /** All members and who is joining, as Consul has them now. One whose record cannot be read, or does not count, says nothing. Throws transient `consul_unknown`. */
-export async function membersNow({ kv, prefix, gate }: DriveParts): Promise<Member[]> {
-  const all: Member[] = [];
+export async function membersNow({ kv, prefix, gate }: DriveParts): Promise<AuthorityMember[]> {
+  const all: AuthorityMember[] = [];
   for (const [folder, schema] of [
     ['nodes/', nodeRecord],
     ['joining/', joiningRecord],
@@ -104,7 +104,7 @@ const hashOfKey = (seal: string): string => createHash('sha256').update(seal).di
 async function sealedFor(
   record: Pick<AuthorityRecord, 'sealed' | 'certificate'>,
   key: string,
-  members: readonly Member[],
+  members: readonly AuthorityMember[],
 ): Promise<AuthorityRecord['sealed']> {
   const fresh = fingerprintOf(record.certificate);
   const sealed = { ...record.sealed };
@@ -193,7 +193,7 @@ export async function sealForOthers(
   parts: DriveParts,
   { record, index }: Authority,
   keys: readonly string[],
-  members: readonly Member[],
+  members: readonly AuthorityMember[],
 ): Promise<boolean> {
   if (record.phase === 'drop') return false;
   const key = keys.find((one) => keyFits(record.certificate, one));
@@ -210,7 +210,7 @@ export async function sealForOthers(
 export async function advanceAuthority(
   parts: DriveParts,
   { record, index }: Authority,
-  members: readonly Member[],
+  members: readonly AuthorityMember[],
   resealed: () => Promise<boolean>,
 ): Promise<AuthorityRecord['phase'] | null> {
   const { phase } = record;

@@ -51,11 +51,12 @@ export function everybodyKnows(view: Pick<View, 'nodes' | 'states'> | null | und
 
 /** Should this node renew now, to have the new names? Not while its database is copied, by a connection with the old one. */
 export function renamingDue(
-  node: Pick<NodeContext, 'view' | 'durable' | 'task'> | undefined,
+  node: Pick<NodeContext, 'view' | 'copy'> | undefined,
   security: Pick<LiveSecurity, 'current' | 'inPostgres'> | undefined,
 ): boolean {
   const own = security?.current();
   if (own === undefined || own.ca.key === '' || node === undefined) return false;
-  if (node.durable.rebuilding !== null || node.task !== null || !everybodyKnows(node.view)) return false;
+  if (node.copy.durable.rebuilding !== null || node.copy.task !== null || !everybodyKnows(node.view))
+    return false;
   return own.certificate.services !== true || security?.inPostgres() === 'shared';
 }

@@ -1,6 +1,6 @@
 /** From the words of a call to the one thing it may mean. Pure: nothing is run, read or logged here. */
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Policy } from './policy.ts';
+import type { RootPolicy } from './policy.ts';
 
 export const SERVICE_ACTIONS = ['start', 'stop', 'restart', 'reload', 'status', 'kill'] as const;
 export type ServiceAction = (typeof SERVICE_ACTIONS)[number];
@@ -30,7 +30,7 @@ const oneOf = <T extends string>(options: readonly T[], word: string | undefined
 };
 
 /** Throws a Refusal for everything that the policy does not name for this caller. */
-export function commandOf(words: readonly string[], policy: Policy, caller: string): Command {
+export function commandOf(words: readonly string[], policy: RootPolicy, caller: string): Command {
   const [verb, ...args] = words;
   const command = parse(verb, args, policy);
   if (caller === 'root' || caller === policy.agentUser) return command;
@@ -38,12 +38,12 @@ export function commandOf(words: readonly string[], policy: Policy, caller: stri
   throw new Refusal('not for this user');
 }
 
-const mayPostgres = (command: Command, policy: Policy): boolean =>
+const mayPostgres = (command: Command, policy: RootPolicy): boolean =>
   command.kind === 'service' &&
   command.unit === policy.postgresUnit &&
   POSTGRES_ACTIONS.includes(command.action);
 
-function parse(verb: string | undefined, args: readonly string[], policy: Policy): Command {
+function parse(verb: string | undefined, args: readonly string[], policy: RootPolicy): Command {
   switch (verb) {
     case 'service': {
       const [action, unit] = exactly(args, 2);

@@ -2,11 +2,11 @@
 import { type Command, type FirewallRole, Refusal } from './command.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { CLIENT_SET, PEER_SETS } from './names.ts';
-import type { Policy } from './policy.ts';
+import type { RootPolicy } from './policy.ts';
 import type { Root } from './root.ts';
 import { giveUnits, takeUnits } from './units.ts';
 
-export function perform(command: Command, policy: Policy, root: Root): Failure {
+export function perform(command: Command, policy: RootPolicy, root: Root): Failure {
   switch (command.kind) {
     case 'service':
       return service(command.action, command.unit, root);

@@ -6,7 +6,7 @@ import type { Config } from '../config/index.ts';
 
 export const POLICY_FILE = '/etc/cloudify/trampoline.json';
 
-export interface Policy {
+export interface RootPolicy {
   readonly schema: 1;
   /** May ask for everything. */
   readonly agentUser: string;
@@ -36,7 +36,7 @@ export const SYNCTHING_UNIT = 'cloudify-syncthing.service';
 export const BOOT_UNIT = 'cloudify-iptables-restore.service';
 
 /** The policy for this configuration. Pure. */
-export function policyOf(config: Config): Policy {
+export function rootPolicyOf(config: Config): RootPolicy {
   return {
     schema: 1,
     agentUser: config.user,
@@ -57,7 +57,7 @@ export function policyOf(config: Config): Policy {
 }
 
 /** The file's text. */
-export const renderPolicy = (config: Config): string => `${JSON.stringify(policyOf(config), null, 2)}\n`;
+export const renderPolicy = (config: Config): string => `${JSON.stringify(rootPolicyOf(config), null, 2)}\n`;
 
 /** Units that packages bring for the server of this data directory; names that do not exist do no harm. */
 function distributionUnits(dataDir: string): string[] {
@@ -88,7 +88,7 @@ const TEXTS = {
 const LISTS = ['units', 'distributionUnits', 'managerUnits'] as const;
 
 /** Undefined when it is not exactly a policy. By hand: a schema library is more code to run as root. */
-export function parsePolicy(text: string): Policy | undefined {
+export function parsePolicy(text: string): RootPolicy | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -112,5 +112,5 @@ export function parsePolicy(text: string): Policy | undefined {
   // Root's own folders are not to be emptied, whatever the file says.
   const emptied = [fields.consulDataDir, fields.filesDataDir] as string[];
   if (emptied.some((path) => path.split('/').length < 4)) return undefined;
-  return value as Policy;
+  return value as RootPolicy;
 }

@@ -3,7 +3,7 @@
 import { type Command, commandOf, Refusal } from './command.ts';
 import { messageOf } from './failure.ts';
 import { perform } from './perform.ts';
-import { POLICY_FILE, type Policy, parsePolicy } from './policy.ts';
+import { POLICY_FILE, parsePolicy, type RootPolicy } from './policy.ts';
 import { type Root, realRoot } from './root.ts';
 
 const DONE = 0;
@@ -35,7 +35,7 @@ export function runTrampoline(argv: readonly string[], root: Root = realRoot()):
   }
 }
 
-function policyFrom(root: Root): Policy {
+function policyFrom(root: Root): RootPolicy {
   const policy = parsePolicy(root.read(POLICY_FILE));
   if (!policy) throw new Refusal(`${POLICY_FILE} is not a policy`);
   return policy;

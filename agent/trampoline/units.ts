@@ -1,6 +1,6 @@
 /** Taking the machine's services over from the boot, and giving them back as they were. */
 import { type Failure, failureOf } from './failure.ts';
-import type { Policy } from './policy.ts';
+import type { RootPolicy } from './policy.ts';
 import type { Root } from './root.ts';
 
 /** How a unit was found. Words are systemd's own. */
@@ -26,7 +26,7 @@ function look(unit: string, root: Root): Before {
 }
 
 /** What is noted first counts: a second `take` finds its own work. */
-function found(policy: Policy, root: Root): Found {
+function found(policy: RootPolicy, root: Root): Found {
   const kept = root.kept.read();
   if (kept !== undefined) return JSON.parse(kept) as Found;
   const units = [...policy.distributionUnits, ...policy.managerUnits, policy.bootUnit];
@@ -50,7 +50,7 @@ const joined = (...failures: Failure[]): Failure => failures.filter(Boolean).joi
  * Masks and stops the distribution's units, disables the manager's own (they go on running) and enables the boot's firewall. May be
  * repeated.
  */
-export function takeUnits(policy: Policy, root: Root): Failure {
+export function takeUnits(policy: RootPolicy, root: Root): Failure {
   const before = found(policy, root);
   const systemctl = (...args: string[]) => failureOf(root.run('systemctl', args, { limit: STOP_LIMIT }));
   const here = (units: readonly string[]) => units.filter((unit) => installed(before[unit]));
@@ -64,7 +64,7 @@ export function takeUnits(policy: Policy, root: Root): Failure {
 }
 
 /** Everything as `take` found it; nothing to do when it never ran. The note is removed once all is done. */
-export function giveUnits(policy: Policy, root: Root): Failure {
+export function giveUnits(policy: RootPolicy, root: Root): Failure {
   const kept = root.kept.read();
   if (kept === undefined) return undefined;
   const before = JSON.parse(kept) as Found;

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openForWriting } from '../../agent/checks/wire/heartbeat_row.ts';
-import { Session } from '../../agent/checks/wire/session.ts';
+import { WireSession } from '../../agent/checks/wire/session.ts';
 import { cleaning } from '../../agent/install/give_back_database.ts';
 import { runOk } from '../../agent/platform/process.ts';
 import { asPgOptions, ownSettings } from '../../agent/roles/postgres/query_settings.ts';
@@ -114,7 +114,7 @@ if (asServerUser(import.meta.path)) {
     });
 
     test('the checks have their answers, and the heartbeat its table, past an event trigger that raises', async () => {
-      expect((await Session.once(target(a), 'select 1', AbortSignal.timeout(30_000))).value).toBe('1');
+      expect((await WireSession.once(target(a), 'select 1', AbortSignal.timeout(30_000))).value).toBe('1');
       await heartbeat(a);
       expect(await ask(a, 'select count(*) from cloudify_agent.heartbeat')).toBe('1');
     });

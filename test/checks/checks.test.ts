@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { consul } from '../../agent/checks/consul.ts';
 import { disk } from '../../agent/checks/disk.ts';
 import { heartbeat } from '../../agent/checks/heartbeat.ts';
-import type { Check, Readers, Role } from '../../agent/checks/port.ts';
+import type { Check, NodeRole, Readers } from '../../agent/checks/port.ts';
 import { postgresFollowing } from '../../agent/checks/postgres_following.ts';
 import { services } from '../../agent/checks/services.ts';
 import type { PgFacts } from '../../agent/core/postgres.ts';
@@ -21,7 +21,7 @@ const said = (check: Check) =>
 
 describe('postgres_following', () => {
   const follow = (
-    role: Role,
+    role: NodeRole,
     facts: Partial<PgFacts> | null,
     over: { at?: number; activeHost?: null } = {},
   ) =>
@@ -76,7 +76,7 @@ describe('postgres_following', () => {
 });
 
 describe('services', () => {
-  const check = (role: Role, seen: ReturnType<Readers['services']>, optional: string[] = []) =>
+  const check = (role: NodeRole, seen: ReturnType<Readers['services']>, optional: string[] = []) =>
     said(services({ role: () => role, services: () => seen }, optional));
   const idle = { running: [], missing: ['rabbitmq', 'mgmtworker'], missingAlways: [] };
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { checkId, consulTtl } from '../../agent/checks/consul_ttl.ts';
-import type { Role } from '../../agent/checks/port.ts';
+import type { NodeRole } from '../../agent/checks/port.ts';
 import type { CheckReport } from '../../agent/checks/runner.ts';
 import type { CheckName } from '../../agent/config/index.ts';
 import { testLog } from '../../agent/log/log.ts';
@@ -16,7 +16,7 @@ function setUp() {
   const { catalog, faults } = fake.client();
   const calls: string[] = [];
   const statuses: Record<string, CheckReport['status']> = { postgres_select: 'passing', services: 'passing' };
-  const state = { role: 'standby' as Role, resultsAt: null as number | null };
+  const state = { role: 'standby' as NodeRole, resultsAt: null as number | null };
   const log = testLog();
   const ttl = consulTtl({
     catalog: {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { filesync } from '../../agent/checks/filesync.ts';
-import type { Role } from '../../agent/checks/port.ts';
+import type { NodeRole } from '../../agent/checks/port.ts';
 import type { FileFacts, FilesStatus, FolderStatus } from '../../agent/roles/files/port.ts';
 
 const healthy: FileFacts = { state: 'complete', needItems: 0, needBytes: 0, errors: 0, mode: 'receiveonly' };
@@ -26,7 +26,7 @@ const quiet: FilesStatus = {
 const TTL = 20_000;
 
 function stage() {
-  const world = { now: 0, facts: healthy, status: quiet, role: 'standby' as Role };
+  const world = { now: 0, facts: healthy, status: quiet, role: 'standby' as NodeRole };
   const check = filesync(
     { facts: () => world.facts, status: () => world.status },
     {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { type Check, type CheckResult, fail, pass, type Role, skip } from '../../agent/checks/port.ts';
+import { type Check, type CheckResult, fail, type NodeRole, pass, skip } from '../../agent/checks/port.ts';
 import { Runner } from '../../agent/checks/runner.ts';
 import type { CheckName, CheckSettings } from '../../agent/config/index.ts';
 import { testLog } from '../../agent/log/log.ts';
@@ -57,7 +57,7 @@ function fakeCheck(
 function setUp(checks: ReturnType<typeof fakeCheck>[], over: { failFast?: boolean } = {}) {
   const time = virtualTime();
   const log = testLog();
-  const state = { role: 'active' as Role, changes: 0 };
+  const state = { role: 'active' as NodeRole, changes: 0 };
   const runner = new Runner({
     checks: checks.map((check) => check.build(() => time.clock.now())),
     failFast: over.failFast ?? true,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Checks, createChecks } from '../../agent/checks/create.ts';
-import type { Role } from '../../agent/checks/port.ts';
+import type { NodeRole } from '../../agent/checks/port.ts';
 import { CHECK_DEFAULTS, CHECK_NAMES, type CheckName } from '../../agent/config/checks.ts';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import { type ConsulClient, createConsulClient } from '../../agent/consul/client.ts';
@@ -18,7 +18,7 @@ const NOT_HERE: readonly CheckName[] = ['filesync', 'certificates'];
 
 const ip = '127.0.0.73';
 const dir = mkdtempSync(join(tmpdir(), 'agent-check-runner-'));
-const world = { role: 'active' as Role, missing: [] as string[] };
+const world = { role: 'active' as NodeRole, missing: [] as string[] };
 let server: PlainServer;
 let consul: RunningConsul;
 let client: ConsulClient;

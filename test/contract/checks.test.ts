@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import type { Check, CheckResult, Role } from '../../agent/checks/port.ts';
+import type { Check, CheckResult, NodeRole } from '../../agent/checks/port.ts';
 import { postgresPort } from '../../agent/checks/postgres_port.ts';
 import { postgresSelect } from '../../agent/checks/postgres_select.ts';
 import { postgresWrite } from '../../agent/checks/postgres_write.ts';
@@ -128,10 +128,10 @@ describe('postgres_port and postgres_select', () => {
 
   test('all connection slots taken: select warns, because the server answers and another active would fill up too', async () => {
     const slots = Number(server.sql('show max_connections'));
-    const { Session } = await import('../../agent/checks/wire/session.ts');
+    const { WireSession } = await import('../../agent/checks/wire/session.ts');
     const never = new AbortController().signal;
     const taken = await Promise.all(
-      Array.from({ length: slots + 5 }, () => Session.open(server.target, never).catch(() => null)),
+      Array.from({ length: slots + 5 }, () => WireSession.open(server.target, never).catch(() => null)),
     );
     try {
       expect(await run(select())).toMatchObject({ verdict: 'warn', output: 'no connection slot is left' });
@@ -143,7 +143,7 @@ describe('postgres_port and postgres_select', () => {
 });
 
 describe('postgres_write', () => {
-  let role: Role = 'active';
+  let role: NodeRole = 'active';
   let now = 0;
   let check: Check;
   beforeEach(() => {
@@ -167,9 +167,9 @@ describe('postgres_write', () => {
   test('a thousand beats later the table is still one page', async () => {
     await run(check);
     const size = () => server.sql("select pg_relation_size('cloudify_agent.heartbeat')");
-    const { Session } = await import('../../agent/checks/wire/session.ts');
+    const { WireSession } = await import('../../agent/checks/wire/session.ts');
     const { beat } = await import('../../agent/checks/wire/heartbeat_row.ts');
-    const session = await Session.open(server.target, new AbortController().signal);
+    const session = await WireSession.open(server.target, new AbortController().signal);
     for (let n = 0; n < 1000; n++) await beat(session);
     session.close();
     expect(size()).toBe('8192');
@@ -222,8 +222,8 @@ describe('postgres_write', () => {
 
   test('a locked row fails it in time; the hanging write is not repeated on more connections', async () => {
     await run(check);
-    const { Session } = await import('../../agent/checks/wire/session.ts');
-    const rival = await Session.open(server.target, new AbortController().signal);
+    const { WireSession } = await import('../../agent/checks/wire/session.ts');
+    const rival = await WireSession.open(server.target, new AbortController().signal);
     await rival.query('begin');
     await rival.query('select 1 from cloudify_agent.heartbeat for update');
     try {

@@ -3,7 +3,7 @@
  * same, and takes the end of its foreign tail for a confirmation. Shown here, and that the driver lets it be told apart.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { towardsHolder } from '../../agent/core/branch_of.ts';
+import { towardsHolder } from '../../agent/core/branch.ts';
 import { confirmedBy, type WalSender } from '../../agent/core/postgres.ts';
 import { type LeaseRecord, lsnText, type Stood } from '../../agent/core/records.ts';
 import {

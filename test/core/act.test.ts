@@ -2,11 +2,11 @@ import { describe, expect, test } from 'bun:test';
 import { act } from '../../agent/core/act.ts';
 import type { Action } from '../../agent/core/actions.ts';
 import { renewWith } from '../../agent/core/lease.ts';
-import type { Ballot, NodeContext } from '../../agent/core/node.ts';
-import { leaseRecord, node, pgFacts, primary, requestRecord, stopped, vote } from './build.ts';
+import type { Ballot } from '../../agent/core/memory/candidacy.ts';
+import { leaseRecord, type NodeOver, node, pgFacts, primary, requestRecord, stopped, vote } from './build.ts';
 import { Stage } from './stage.ts';
 
-function agent(name: string, over: Partial<NodeContext> = {}, change: (s: Stage) => void = () => {}) {
+function agent(name: string, over: NodeOver = {}, change: (s: Stage) => void = () => {}) {
   const stage = new Stage();
   change(stage);
   const n = node(name, stage, over);
@@ -17,10 +17,10 @@ function agent(name: string, over: Partial<NodeContext> = {}, change: (s: Stage)
 
 describe('acquire', () => {
   const challenger = () => {
-    const a = agent('b', { pg: pgFacts() });
+    const a = agent('b', { db: { facts: pgFacts() } });
     const { stage, n } = a;
     stage.now += n.policy.leaseDuration;
-    n.ballot = {
+    n.candidacy.ballot = {
       index: n.lease.index,
       syncIndex: n.view?.sync?.index ?? 0,
       own: vote('b'),
@@ -33,14 +33,14 @@ describe('acquire', () => {
   test('gives a mandate with the votes that it was won by, for that epoch only', () => {
     const { n, does } = challenger();
     expect(does({ do: 'acquire', reason: 'test' })).toEqual({ ok: true });
-    expect(n.mandate).toEqual({ kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] });
-    expect(n.ballot).toBeNull();
+    expect(n.candidacy.mandate).toEqual({ kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] });
+    expect(n.candidacy.ballot).toBeNull();
   });
   test('counts the outage from the last sign of the holder', () => {
     const { stage, n, does } = challenger();
     const lastSign = n.lease.firstSeen;
     does({ do: 'acquire', reason: 'test' });
-    expect(n.outageSince).toBe(lastSign);
+    expect(n.fence.outageSince).toBe(lastSign);
     expect(stage.now - lastSign).toBeGreaterThan(n.policy.leaseDuration);
   });
   test('lost, or of an unknown outcome: no mandate, and the votes are void', () => {
@@ -50,7 +50,8 @@ describe('acquire', () => {
     const unknown = challenger();
     unknown.stage.once('consul.txn', unknown.stage.lostUnknown);
     expect(unknown.does({ do: 'acquire', reason: 'test' }).ok).toBe(false);
-    for (const { n } of [lost, unknown]) expect([n.mandate, n.ballot]).toEqual([null, null]);
+    for (const { n } of [lost, unknown])
+      expect([n.candidacy.mandate, n.candidacy.ballot]).toEqual([null, null]);
   });
   test('without votes nothing is asked of Consul, unless nobody ever founded the cluster', () => {
     const none = agent('b');
@@ -61,7 +62,7 @@ describe('acquire', () => {
       s.store.drop('next_master');
     });
     expect(founder.does({ do: 'acquire', reason: 'first start' }).ok).toBe(true);
-    expect(founder.n.mandate).toEqual({ kind: 'founder', epoch: 1 });
+    expect(founder.n.candidacy.mandate).toEqual({ kind: 'founder', epoch: 1 });
   });
 });
 
@@ -83,24 +84,24 @@ describe('accept', () => {
   test('a clean handover is a mandate without votes', () => {
     const { n, does } = offered(true);
     expect(does({ do: 'accept' })).toEqual({ ok: true });
-    expect(n.mandate).toEqual({ kind: 'handover', epoch: 6, timeline: 3, lsn: 990n, from: 'a' });
+    expect(n.candidacy.mandate).toEqual({ kind: 'handover', epoch: 6, timeline: 3, lsn: 990n, from: 'a' });
   });
   test('one without a confirmed clean stop is none', () => {
     const { n, does } = offered(false);
     does({ do: 'accept' });
-    expect(n.mandate).toBeNull();
+    expect(n.candidacy.mandate).toBeNull();
   });
   test('an unknown outcome gives neither right nor mandate', () => {
     const { stage, n, does } = offered(true);
     stage.once('consul.txn', stage.lostUnknown);
     expect(does({ do: 'accept' }).ok).toBe(false);
-    expect([n.lease.right, n.mandate]).toEqual([null, null]);
+    expect([n.lease.right, n.candidacy.mandate]).toEqual([null, null]);
   });
 });
 
 describe('founding', () => {
   const founder = () => {
-    const a = agent('a', { pg: stopped() }, (s) => s.store.drop('sync'));
+    const a = agent('a', { db: { facts: stopped() } }, (s) => s.store.drop('sync'));
     a.stage.run(renewWith(a.n, []));
     a.stage.on('pg.replication', () => ({ insert: 1000n, timeline: 3, senders: [] }));
     a.stage.trace.length = 0;
@@ -128,32 +129,36 @@ describe('founding', () => {
 
 describe('the others', () => {
   test('a standby starts cut off, with the voters that a promotion would open with', () => {
-    const { stage, does } = agent('b', { pg: stopped() });
+    const { stage, does } = agent('b', { db: { facts: stopped() } });
     does({ do: 'start_standby' });
     expect(stage.order(/^pg/)).toEqual(['pg.setUpstream', 'pg.setSyncList', 'pg.startStandby']);
     expect(stage.args('pg.setSyncList')[0]?.[0]).toEqual({ names: ['c_c1', 'a_a1'], k: 1 });
     expect(stage.args('pg.setUpstream')[0]?.[0]).toBeNull();
   });
   test('where it cannot be cut off it is not started', () => {
-    const { stage, does } = agent('b', { pg: stopped() });
+    const { stage, does } = agent('b', { db: { facts: stopped() } });
     stage.on('pg.setUpstream', () => ({ kind: 'failed', why: 'read-only file system' }));
     expect(does({ do: 'start_standby' }).ok).toBe(false);
     expect(stage.order(/^pg\.start/)).toEqual([]);
   });
   test('a refusal stays in the request, so that whoever asked can be told', () => {
-    const { stage, n, does } = agent('a', { pg: primary() }, (s) => s.store.put('request', requestRecord()));
+    const { stage, n, does } = agent('a', { db: { facts: primary() } }, (s) =>
+      s.store.put('request', requestRecord()),
+    );
     stage.run(renewWith(n, []));
     expect(does({ do: 'refuse_request', why: 'it is down' })).toEqual({ ok: true });
     expect(stage.store.get('request')?.value).toMatchObject({ id: 'r1', refused: 'it is down' });
   });
   test('a switchover that is cancelled is remembered with its reason', () => {
-    const { stage, n, does } = agent('a', { pg: primary() }, (s) => s.store.put('request', requestRecord()));
+    const { stage, n, does } = agent('a', { db: { facts: primary() } }, (s) =>
+      s.store.put('request', requestRecord()),
+    );
     stage.run(renewWith(n, []));
     expect(does({ do: 'handover', to: 'b', reason: 'test', why: 'requested' }).ok).toBe(false);
-    expect(n.refusedRequest).toEqual({ id: 'r1', why: 'b has not caught up' });
+    expect(n.main.requestRefused).toEqual({ id: 'r1', why: 'b has not caught up' });
   });
   test('a standby carries the list of voters that a promotion would open with', () => {
-    const { stage, does } = agent('b', { pg: pgFacts() });
+    const { stage, does } = agent('b', { db: { facts: pgFacts() } });
     does({ do: 'carry_list' });
     expect(stage.args('pg.setSyncList')[0]?.[0]).toEqual({ names: ['c_c1', 'a_a1'], k: 1 });
   });

@@ -263,7 +263,13 @@ export const durable = (node: string, over: Partial<Durable> = {}): Durable => (
 });
 
 /** A node on a stage: its clock is the stage's, its log and wake-ups are kept there. */
-export function node(name: string, stage: Stage, over: Partial<NodeContext> = {}): NodeContext {
+type Writable<T> = T extends (...args: never[]) => unknown ? T : { -readonly [F in keyof T]: T[F] };
+/** A node that a test puts into any situation: what procedures can only read is written here. */
+export type TestNode = { -readonly [K in keyof NodeContext]: Writable<NodeContext[K]> };
+/** What is to be another than in a process that has just begun; of a part, only these fields. */
+export type NodeOver = { [K in keyof NodeContext]?: Partial<NodeContext[K]> };
+
+export function node(name: string, stage: Stage, over: NodeOver = {}): TestNode {
   const context = createContext({
     name,
     instance: `boot-${name}`,
@@ -277,5 +283,10 @@ export function node(name: string, stage: Stage, over: Partial<NodeContext> = {}
     checks: () => ({ failing: [], weak: [], all: {} }),
     durable: durable(name),
   });
-  return Object.assign(context, over);
+  for (const [key, value] of Object.entries(over)) {
+    const part = context[key as keyof NodeContext];
+    const isPart = typeof part === 'object' && part !== null;
+    Object.assign(context, { [key]: isPart ? { ...part, ...(value as object) } : value });
+  }
+  return context;
 }

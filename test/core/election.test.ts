@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { compareBranches, mayPromote, rankOf } from '../../agent/core/election.ts';
-import type { Ballot } from '../../agent/core/node.ts';
+import type { Ballot } from '../../agent/core/memory/candidacy.ts';
 import type { Vote } from '../../agent/core/ports.ts';
 import { votesNeeded } from '../../agent/core/records.ts';
 import { nodeRecord, syncRecord, vote, voter } from './build.ts';

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'bun:test';
-import { branchOf, type Towards } from '../../agent/core/branch_of.ts';
+import { branchOf, type Towards } from '../../agent/core/branch.ts';
 import { factsOf } from '../../agent/core/facts.ts';
-import type { NodeContext } from '../../agent/core/node.ts';
 import { defaultPolicy } from '../../agent/core/policy.ts';
 import type { PgFacts, Position } from '../../agent/core/postgres.ts';
 import type { LeaseRecord } from '../../agent/core/records.ts';
-import { unfitnessSeen } from '../../agent/core/unfit.ts';
+import { unfitnessSeen } from '../../agent/core/target.ts';
 import {
   durable,
   historyRecord,
   leaseRecord,
+  type NodeOver,
   node,
   nodeRecord,
   pgFacts,
@@ -31,7 +31,7 @@ function seenBy(
   name: string,
   change: (s: Stage) => void = () => {},
   pg: PgFacts = pgFacts(),
-  over: Partial<NodeContext> = {},
+  over: NodeOver = {},
 ) {
   const stage = new Stage();
   change(stage);
@@ -57,7 +57,9 @@ describe('the lease as a fact', () => {
     expect([facts.lease.state, facts.consul]).toEqual(['unknown', 'unreachable']);
   });
   test('a holder that gave up renewing and whose right is over sees it as one to challenge like any', () => {
-    expect(seenBy('a', () => {}, pgFacts(), { renewing: false }).facts.lease.state).toBe('impostor');
+    expect(seenBy('a', () => {}, pgFacts(), { holding: { renewing: false } }).facts.lease.state).toBe(
+      'impostor',
+    );
   });
   test('no word from Consul for renew_deadline: unreachable', () => {
     const { stage, n } = seenBy('b');
@@ -67,16 +69,16 @@ describe('the lease as a fact', () => {
 });
 
 describe('foreign data', () => {
-  const foreign = (pg: Partial<PgFacts>, over: Partial<NodeContext> = {}) =>
+  const foreign = (pg: Partial<PgFacts>, over: NodeOver = {}) =>
     seenBy('b', () => {}, pgFacts(pg), over).facts.foreign;
   test('another system id, another cluster, an older incarnation', () => {
     expect(foreign({ systemId: 'other' })).toBe('system');
-    expect(foreign({}, { durable: durable('b', { clusterId: 'other' }) })).toBe('cluster');
-    expect(foreign({}, { durable: durable('b', { incarnation: 2 }) })).toBe('incarnation');
+    expect(foreign({}, { copy: { durable: durable('b', { clusterId: 'other' }) } })).toBe('cluster');
+    expect(foreign({}, { copy: { durable: durable('b', { incarnation: 2 }) } })).toBe('incarnation');
   });
   test('the own one, or none known yet, is not', () => {
     expect(foreign({})).toBe('no');
-    expect(foreign({ systemId: null }, { durable: durable('b', { clusterId: null }) })).toBe('no');
+    expect(foreign({ systemId: null }, { copy: { durable: durable('b', { clusterId: null }) } })).toBe('no');
   });
 });
 
@@ -133,7 +135,7 @@ describe('a request', () => {
   });
   test('for a node that never streams is unfit in the end', () => {
     const { n, stage } = seenBy('a', (s) => s.store.put('request', requestRecord()), ours, {
-      requestSeen: { id: 'r1', at: 0 },
+      main: { requestSeen: { id: 'r1', at: 0 } },
     });
     stage.now = n.policy.switchoverWait + 1;
     const seen = factsOf(n, { ...ours, walSenders: [] }, services, { mayWipe: false, mayFollow: true });
@@ -145,7 +147,7 @@ describe('a request', () => {
   });
   test('of a switchover that was tried and cancelled is unfit with the reason of that', () => {
     const { n } = seenBy('a', (s) => s.store.put('request', requestRecord()), ours, {
-      refusedRequest: { id: 'r1', why: 'b hung' },
+      main: { requestRefused: { id: 'r1', why: 'b hung' } },
     });
     expect(factsOf(n, ours, services, { mayWipe: false, mayFollow: true }).request?.unfit).toBe('b hung');
   });
@@ -230,7 +232,7 @@ describe('the own data against the holder', () => {
   ])('%s', (_, position, record, expected) => {
     const { pg } = at(position);
     const branchHistory = position.timeline === 1 ? [] : forks;
-    expect(seenBy('b', lease(record), pg, { branchHistory }).facts.towards).toBe(expected);
+    expect(seenBy('b', lease(record), pg, { db: { history: branchHistory } }).facts.towards).toBe(expected);
   });
   test('on the timeline that this promotion reserved: it can only have it from the holder', () => {
     const change = (s: Stage) => {
@@ -239,7 +241,7 @@ describe('the own data against the holder', () => {
     };
     const branchHistory = [...forks, { tli: 3, lsn: 990n }];
     const { pg } = at({ timeline: 9, lsn: 5000n, replayed: 5000n });
-    expect(seenBy('b', change, pg, { branchHistory }).facts.towards).toBe('prefix');
+    expect(seenBy('b', change, pg, { db: { history: branchHistory } }).facts.towards).toBe('prefix');
   });
   test('once the holder has opened, `sync` tells its branch', () => {
     const change = (s: Stage) => {
@@ -251,7 +253,7 @@ describe('the own data against the holder', () => {
       s.store.put('sync', syncRecord({ leader: 'c', epoch: 6, timeline: 9, history }));
     };
     const seen = (lsn: bigint) =>
-      seenBy('b', change, at({ lsn, replayed: lsn }).pg, { branchHistory: forks });
+      seenBy('b', change, at({ lsn, replayed: lsn }).pg, { db: { history: forks } });
     expect(seen(990n).facts.towards).toBe('prefix');
     expect(seen(995n).facts.towards).toBe('foreign');
   });
@@ -266,11 +268,11 @@ describe('facts', () => {
     expect(cloned.facts.sync?.voter).toBe(false);
   });
   test('following is told by the address of the holder, not of the active', () => {
-    expect(seenBy('b', undefined, undefined, { comparedEpoch: 5 }).facts.followsHolder).toBe(true);
+    expect(seenBy('b', undefined, undefined, { db: { comparedEpoch: 5 } }).facts.followsHolder).toBe(true);
   });
   test('an upstream that was set under an earlier epoch was not compared with this holder', () => {
     expect(seenBy('b').facts.followsHolder).toBe(false);
-    expect(seenBy('b', undefined, undefined, { comparedEpoch: 4 }).facts.followsHolder).toBe(false);
+    expect(seenBy('b', undefined, undefined, { db: { comparedEpoch: 4 } }).facts.followsHolder).toBe(false);
   });
   test('following another than the holder is no following', () => {
     expect(seenBy('b', lease({ holder: 'c', epoch: 6 })).facts.followsHolder).toBe(false);

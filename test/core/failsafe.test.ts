@@ -3,11 +3,11 @@ import { renewWith } from '../../agent/core/lease.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import { answerFailsafe, askFailsafe } from '../../agent/core/procedures/failsafe.ts';
 import { answerVote } from '../../agent/core/procedures/vote.ts';
-import { node, nodeRecord, pgFacts } from './build.ts';
+import { type NodeOver, node, nodeRecord, pgFacts } from './build.ts';
 import { Stage } from './stage.ts';
 
 /** `a`, the holder, with a right that began a while ago; Consul is silent from here on. */
-function holder(over: Partial<NodeContext> = {}) {
+function holder(over: NodeOver = {}) {
   const stage = new Stage();
   const n = node('a', stage, over);
   stage.sees(n);
@@ -16,7 +16,7 @@ function holder(over: Partial<NodeContext> = {}) {
 }
 
 /** `b`, a member that last saw the lease of `a` a while ago. */
-function member(over: Partial<NodeContext> = {}) {
+function member(over: NodeOver = {}) {
   const stage = new Stage();
   const n = node('b', stage, over);
   stage.sees(n);

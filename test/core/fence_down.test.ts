@@ -5,8 +5,12 @@ import { Stage } from './stage.ts';
 
 function active() {
   const stage = new Stage();
-  const n = node('a', stage, { fence: 'open', pg: primary(), mandate: { kind: 'founder', epoch: 5 } });
-  n.ballot = { index: 1, syncIndex: 1, own: vote('a'), votes: {}, refused: {}, at: 0 };
+  const n = node('a', stage, {
+    fence: { state: 'open' },
+    db: { facts: primary() },
+    candidacy: { mandate: { kind: 'founder', epoch: 5 } },
+  });
+  n.candidacy.ballot = { index: 1, syncIndex: 1, own: vote('a'), votes: {}, refused: {}, at: 0 };
   return { stage, n };
 }
 const steps = ['fence.close', 'pg.stop', 'services.down'];
@@ -17,7 +21,12 @@ describe('fence down', () => {
     stage.run(fenceDown(n, 'test'));
     expect(stage.trace).toEqual(steps);
     expect(stage.args('pg.stop')[0]).toEqual(['immediate', n.policy.stopTimeout, true]);
-    expect([n.fence, n.fencing, n.mandate, n.ballot]).toEqual(['closed', 0, null, null]);
+    expect([n.fence.state, n.fence.running, n.candidacy.mandate, n.candidacy.ballot]).toEqual([
+      'closed',
+      0,
+      null,
+      null,
+    ]);
   });
   test('every step is attempted, whatever failed before it', () => {
     const { stage, n } = active();
@@ -25,32 +34,32 @@ describe('fence down', () => {
       stage.on(step, () => ({ kind: 'failed', why: 'no' }));
     stage.run(fenceDown(n, 'test'));
     expect(stage.trace).toEqual(steps);
-    expect(n.fence).toBe('unknown');
+    expect(n.fence.state).toBe('unknown');
     expect(stage.logs.some((l) => l.level === 'error')).toBe(true);
   });
   test('a fence that failed beside a confirmed stop counts as closed', () => {
     const { stage, n } = active();
     stage.on('fence.close', () => ({ kind: 'failed', why: 'no' }));
     stage.run(fenceDown(n, 'test'));
-    expect(n.fence).toBe('closed');
+    expect(n.fence.state).toBe('closed');
   });
   test('dropped half way it no longer holds main and the keeper up', () => {
     const { stage, n } = active();
     const down = fenceDown(n, 'test');
     let step = down.next();
     step = down.next(stage.answer(step.value as never));
-    expect(n.fencing).toBe(1);
+    expect(n.fence.running).toBe(1);
     down.return(undefined);
-    expect(n.fencing).toBe(0);
+    expect(n.fence.running).toBe(0);
   });
   test('two at once are counted', () => {
     const { n } = active();
     const [one, two] = [fenceDown(n, 'one'), fenceDown(n, 'two')];
     one.next();
     two.next();
-    expect(n.fencing).toBe(2);
+    expect(n.fence.running).toBe(2);
     one.return(undefined);
     two.return(undefined);
-    expect(n.fencing).toBe(0);
+    expect(n.fence.running).toBe(0);
   });
 });

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { factsOf } from '../../agent/core/facts.ts';
 import { renewWith } from '../../agent/core/lease.ts';
-import type { NodeContext } from '../../agent/core/node.ts';
 import type { FileFacts } from '../../agent/core/ports.ts';
 import { fenceDown } from '../../agent/core/procedures/fence_down.ts';
 import { followFiles, leadFiles } from '../../agent/core/procedures/files.ts';
 import { handover } from '../../agent/core/procedures/handover.ts';
 import { filesLacking } from '../../agent/core/target.ts';
-import { leaseRecord, node, pgFacts, primary, requestRecord, stateRecord } from './build.ts';
+import { leaseRecord, type NodeOver, node, pgFacts, primary, requestRecord, stateRecord } from './build.ts';
 import { Stage } from './stage.ts';
 
 const services = { running: [], missing: [], missingAlways: [] };
@@ -26,10 +25,15 @@ const published = (over: Partial<FileFacts>) => {
 };
 
 /** `a`, active, whose files are replicated; `b` is a caught up standby. */
-function active(over: Partial<NodeContext> = {}) {
+function active(over: NodeOver = {}) {
   const stage = new Stage();
   const pg = primary({ walSenders: [streams] });
-  const n = node('a', stage, { fence: 'open', pg, files: files(), ...over });
+  const n = node('a', stage, {
+    fence: { state: 'open' },
+    db: { facts: pg },
+    files: { facts: files() },
+    ...over,
+  });
   stage.sees(n);
   stage.run(renewWith(n, []));
   stage
@@ -64,7 +68,7 @@ describe('a switchover', () => {
       why: 'the files of b are not complete: Syncthing does not answer',
     });
     expect(story(stage).filter((s) => s.startsWith('pg'))).toEqual([]);
-    expect([n.fence, stage.store.lease.holder]).toEqual(['open', 'a']);
+    expect([n.fence.state, stage.store.lease.holder]).toEqual(['open', 'a']);
   });
   test('clients that could not be shut out cancel it: the server that never stopped is not started', () => {
     const { stage, n } = active();
@@ -84,7 +88,7 @@ describe('a switchover', () => {
     },
   );
   test('where no files are replicated nothing is asked', () => {
-    const { stage, n } = active({ files: files({ state: 'off' }) });
+    const { stage, n } = active({ files: { facts: files({ state: 'off' }) } });
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(true);
     expect(stage.order(/^files/)).toEqual([]);
   });
@@ -92,11 +96,11 @@ describe('a switchover', () => {
 
 describe('a request waits for its target', () => {
   const asked = (state: Partial<FileFacts>, own: Partial<FileFacts> = {}) => {
-    const a = active({ files: files(own) });
+    const a = active({ files: { facts: files(own) } });
     a.stage.store.put('request', requestRecord());
     a.stage.store.put('state/b', published(state));
     a.stage.sees(a.n);
-    a.n.requestSeen = { id: 'r1', at: a.stage.now };
+    a.n.main.requestSeen = { id: 'r1', at: a.stage.now };
     return a;
   };
   test.each<[string, Partial<FileFacts>, string | null]>([
@@ -136,15 +140,15 @@ describe('what the files are told', () => {
     expect(facts().filesDue).toBe('lead');
     stage.run(leadFiles(n));
     expect(facts().filesDue).toBeNull();
-    n.files = files({ mode: 'receiveonly' });
+    n.files.facts = files({ mode: 'receiveonly' });
     expect(facts().filesDue).toBe('lead');
-    n.files = files();
+    n.files.facts = files();
     n.lease = { ...n.lease, right: { epoch: 6, until: stage.now + 4000 } };
     expect(facts().filesDue).toBe('lead');
   });
   test('follow: once for each active', () => {
     const stage = new Stage();
-    const n = node('b', stage, { files: files({ mode: 'receiveonly' }) });
+    const n = node('b', stage, { files: { facts: files({ mode: 'receiveonly' }) } });
     stage.sees(n);
     const due = () => factsOf(n, pgFacts(), services, { mayWipe: false, mayFollow: true }).filesDue;
     expect(due()).toBe('follow');
@@ -174,7 +178,7 @@ describe('what the files are told', () => {
   test('fencing down makes them receive-only last of all, and goes on when that hangs', () => {
     const { stage, n } = active();
     stage.on('files.follow', () => {
-      expect(n.fencing).toBe(0);
+      expect(n.fence.running).toBe(0);
       return failed();
     });
     stage.run(fenceDown(n, 'test'));

@@ -9,7 +9,7 @@ const streams = { name: 'b_b1', state: 'streaming', sent: 1000n, flush: 1000n, r
 /** `a`, active; `b` streams and will replay the shutdown checkpoint at 1040. */
 function active() {
   const stage = new Stage();
-  const n = node('a', stage, { fence: 'open', pg: primary() });
+  const n = node('a', stage, { fence: { state: 'open' }, db: { facts: primary() } });
   stage.sees(n);
   stage.run(renewWith(n, []));
   stage
@@ -31,7 +31,7 @@ const holder = (stage: Stage) => [stage.store.lease.holder, stage.store.lease.in
 describe('switchover', () => {
   test('a database that does not serve is shut before its services are waited for', () => {
     const { stage, n } = active();
-    n.pg = { ...primary(), accepting: false };
+    n.db.facts = { ...primary(), accepting: false };
     expect(stage.run(handover(n, 'b', 'test', 'failing')).ok).toBe(true);
     expect(story(stage).slice(0, 3)).toEqual(['pg.checkpoint', 'fence.close', 'services.down']);
   });
@@ -78,7 +78,7 @@ describe('cancelled before the stop: nothing has happened', () => {
     stage.on('pg.replication', replication);
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(false);
     expect(story(stage)).toEqual([]);
-    expect(n.fence).toBe('open');
+    expect(n.fence.state).toBe('open');
   });
   test('the checkpoint fails', () => {
     const { stage, n } = active();
@@ -95,7 +95,7 @@ describe('cancelled after clients were shut out: open again in place', () => {
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(false);
     expect(holder(stage)).toEqual(['a', 'boot-a']);
     expect(story(stage)).toContain('pg.startPrimary');
-    expect(n.fence).toBe('open');
+    expect(n.fence.state).toBe('open');
   });
   test('services did not stop', () => {
     const { stage, n } = active();
@@ -105,7 +105,7 @@ describe('cancelled after clients were shut out: open again in place', () => {
       why: 'services did not stop: worker hangs',
     });
     expect(holder(stage)).toEqual(['a', 'boot-a']);
-    expect(n.fence).toBe('open');
+    expect(n.fence.state).toBe('open');
   });
   test('the target does not replay the shutdown checkpoint', () => {
     const { stage, n } = active();
@@ -118,7 +118,7 @@ describe('cancelled after clients were shut out: open again in place', () => {
     const done = stage.run(handover(n, 'b', 'test'));
     expect(done).toEqual({ ok: false, why: 'b did not replay the shutdown checkpoint in time' });
     expect(holder(stage)).toEqual(['a', 'boot-a']);
-    expect(n.fence).toBe('open');
+    expect(n.fence.state).toBe('open');
   });
   test.each([
     ['on another timeline', { replayed: 5000n, timeline: 2, streaming: true }],
@@ -138,8 +138,8 @@ describe('the stop decides', () => {
     expect(stage.run(handover(n, 'b', 'test')).ok).toBe(false);
     expect(stage.order(/^txn/)).toEqual([]);
     expect(holder(stage)).toEqual(['a', 'boot-a']);
-    expect(n.renewing).toBe(false);
-    expect(n.fence).toBe('closed');
+    expect(n.holding.renewing).toBe(false);
+    expect(n.fence.state).toBe('closed');
   });
   test('confirmed but not clean: released for the votes to decide, not handed to the target', () => {
     const { stage, n } = active();
@@ -165,14 +165,14 @@ describe('release', () => {
   test('who released it lets others go first for a while', () => {
     const { stage, n } = active();
     stage.run(release(n, 'test'));
-    expect(n.cooldownUntil).toBeGreaterThan(stage.now);
+    expect(n.candidacy.cooldownUntil).toBeGreaterThan(stage.now);
   });
   test('a stop that is not confirmed: not released, left to run out', () => {
     const { stage, n } = active();
     stage.on('pg.stop', () => ({ kind: 'failed', why: 'hangs' }));
     expect(stage.run(release(n, 'test')).ok).toBe(false);
     expect(stage.order(/^txn/)).toEqual([]);
-    expect(n.renewing).toBe(false);
+    expect(n.holding.renewing).toBe(false);
   });
   test('a fence that fails does not keep a confirmed stop from being released', () => {
     const { stage, n } = active();

@@ -25,7 +25,7 @@ test('the reason of what is tried again says why it failed, and no longer than t
   loop.pass(4000);
   expect(reasons[0]).not.toContain('no such place');
   expect(reasons.filter((reason) => reason.includes('; failed: ')).at(-1)).toContain('no such place');
-  expect(n.lastFailure?.since).toBeLessThan(loop.now);
+  expect(n.failures.last?.since).toBeLessThan(loop.now);
   const logged = () => loop.logs.filter(({ message }) => message.includes('no such place')).length;
   const before = { tries, logged: logged() };
   loop.pass(10_000);
@@ -34,5 +34,5 @@ test('the reason of what is tried again says why it failed, and no longer than t
   works = true;
   loop.pass(4000);
   expect(reasons.at(-1)).not.toContain('no such place');
-  expect(n.lastFailure?.why ?? '').not.toContain('no such place');
+  expect(n.failures.last?.why ?? '').not.toContain('no such place');
 });

@@ -88,8 +88,8 @@ describe('renewal', () => {
     stage.store.put('next_master', { ...stage.store.lease, seq: n.lease.lastSeq + 1 });
     stage.sees(n);
     expect(n.lease.right).toBeNull();
-    expect(n.renewing).toBe(false);
-    expect(n.deposed).toBe(true);
+    expect(n.holding.renewing).toBe(false);
+    expect(n.holding.deposed).toBe(true);
   });
   test('an impostor under the own name in Consul: lost, and the own right ends', () => {
     const { stage, n } = holder();
@@ -144,9 +144,9 @@ describe('a write of the holder', () => {
     stage.run(renewWith(n, []));
     stage.once('consul.txn', stage.lostUnknown);
     stage.run(renewWith(n, [set]));
-    expect(n.unsettled).toBe(true);
+    expect(n.holding.unsettled).toBe(true);
     stage.run(renewWith(n, []));
-    expect(n.unsettled).toBe(false);
+    expect(n.holding.unsettled).toBe(false);
     expect(stage.late()).toEqual({ kind: 'conflict' });
   });
 });

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { factsOf } from '../../agent/core/facts.ts';
 import { acceptOffer, giveAway, receive, renewWith, takeOver } from '../../agent/core/lease.ts';
-import { clusterTimes, timesOf, timesProblem } from '../../agent/core/lease_times.ts';
+import { clusterTimes, timesProblem } from '../../agent/core/lease_times.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
-import { defaultPolicy } from '../../agent/core/policy.ts';
+import { defaultPolicy, timesOf } from '../../agent/core/policy.ts';
 import { askFailsafe } from '../../agent/core/procedures/failsafe.ts';
 import { answerVote } from '../../agent/core/procedures/vote.ts';
 import type { ConfigRecord } from '../../agent/core/records.ts';
-import { leaseRecord, node, pgFacts } from './build.ts';
+import { leaseRecord, type NodeOver, node, pgFacts } from './build.ts';
 import { Stage } from './stage.ts';
 
 const TRIPLE = { retryPeriod: 3000, renewDeadline: 12_000, leaseDuration: 18_000, fencingTime: 1500 };
@@ -204,7 +204,7 @@ describe('the right of the holder', () => {
 });
 
 describe('who waits', () => {
-  const told = (times?: { renewDeadline: number; leaseDuration: number }, own?: Partial<NodeContext>) => {
+  const told = (times?: { renewDeadline: number; leaseDuration: number }, own?: NodeOver) => {
     const stage = new Stage();
     stage.store.put('next_master', leaseRecord(times === undefined ? {} : { times }));
     const n = node('b', stage, own);

@@ -112,7 +112,7 @@ export const mutants: Mutant[] = [
   {
     point: 'B.7 a lower incarnation is foreign',
     file: 'facts.ts',
-    from: 'if (cluster.incarnation < n.durable.incarnation)',
+    from: 'if (cluster.incarnation < n.copy.durable.incarnation)',
     to: 'if (cluster.incarnation < 0)',
     test: 'facts',
   },
@@ -146,7 +146,7 @@ export const mutants: Mutant[] = [
     test: 'lease_times',
   },
   vote('D.1 the voter’s own clock', 'stillFor(n.lease, n.now()) < renewDeadline', 'n.now() < 0'),
-  vote('D.1 written down first', "yield* call('store', 'save', n.durable);", ''),
+  vote('D.1 written down first', "yield* call('store', 'save', n.copy.durable);", ''),
   vote(
     'D.1 the cut is seen',
     "if (cut.kind !== 'done') return { kind: 'refused'",
@@ -209,7 +209,7 @@ export const mutants: Mutant[] = [
   rejoin('D.5 asked again after the stop', 'if (!(yield* refresh(n)) || !mayWipe(n))', 'if (n.now() < 0)'),
   rejoin(
     'D the clone id is durable before the first byte',
-    "yield* call('store', 'save', n.durable);\n  const done",
+    "yield* call('store', 'save', n.copy.durable);\n  const done",
     'const done',
   ),
   promote(
@@ -247,7 +247,7 @@ export const mutants: Mutant[] = [
     'if (ballot.own.timeline < sync.timeline)',
     'if (need < 0)',
   ),
-  promote('D.6 one promotion per mandate', 'n.mandate = null;', ''),
+  promote('D.6 one promotion per mandate', 'useMandate(n.candidacy);', ''),
   promote(
     'D.7 covered before a restarted server opens',
     'if (!(yield* covered(n, list, n.policy.openWait))) {',
@@ -260,8 +260,8 @@ export const mutants: Mutant[] = [
     'if (!stopped.clean || stopped.checkpoint === null)',
     'if (stopped.checkpoint === undefined)',
   ),
-  handover('D.9 without a confirmed stop the lease runs out', 'n.renewing = false;', ''),
-  sync('D.9 a renewal after an unknown write', 'if (n.unsettled) {', 'if (n.now() < 0) {'),
+  handover('D.9 without a confirmed stop the lease runs out', 'letRunOut(n.holding);', ''),
+  sync('D.9 a renewal after an unknown write', 'if (n.holding.unsettled) {', 'if (n.now() < 0) {'),
   sync('D.9 k is lowered first', 'if (k > next.length)', 'if (k < 0)'),
   sync('D.9 k is lowered as members leave', 'if (k > 0 && k < sync.k)', 'if (k < 0)'),
   sync('D.9 off the list only while the others confirm', 'if (k <= stay.length &&', 'if (k < 0 &&'),
@@ -294,7 +294,7 @@ export const mutants: Mutant[] = [
   ),
   {
     point: 'E.1 a newer timeline is no divergence',
-    file: 'branch_of.ts',
+    file: 'branch.ts',
     from: 'if (own.timeline > sync.timeline)',
     to: 'if (own.timeline < 0)',
     test: 'facts',
@@ -309,11 +309,11 @@ export const mutants: Mutant[] = [
     "yield* fenceDown(n, 'the lease ran out');",
     "yield* call('time', 'sleep', 1);",
   ),
-  guard('the guard voids what main was at', 'n.interrupted = true;', ''),
+  guard('the guard voids what main was at', 'interrupt(n.main);', ''),
   {
     point: 'fencing down attempts every step',
     file: 'procedures/fence_down.ts',
-    from: "n.fence = closed.kind === 'done' ? 'closed' : 'unknown';",
+    from: "shutIf(n.fence, closed.kind === 'done');",
     to: "if (closed.kind !== 'done') return;",
     test: 'fence_down',
   },
@@ -340,7 +340,7 @@ export const mutants: Mutant[] = [
   ),
   inProcedure('handover', 'files')(
     'what was not stopped is not started again',
-    "n.pg.process === 'running' && n.pg.role === 'primary' && n.pg.accepting",
+    "pg.process === 'running' && pg.role === 'primary' && pg.accepting",
     'n.now() < 0',
   ),
   inProcedure('fence_down', 'files')(
@@ -350,7 +350,7 @@ export const mutants: Mutant[] = [
   ),
   inProcedure('extend', 'extend')(
     'C a kernel lease that cannot be renewed closes',
-    "n.fence = 'closed';",
+    'closeByItself(n.fence);',
     '',
   ),
   inProcedure('promote', 'extend')(
@@ -358,7 +358,13 @@ export const mutants: Mutant[] = [
     'n.lease.right.until > right.until',
     'n.lease.right.until < 0',
   ),
-  inProcedure('hooks', 'hooks')('hooks: demoted once', 'n.serving = false;', ''),
+  {
+    point: 'hooks: demoted once',
+    file: 'memory/hooks.ts',
+    from: 'hooks.serving = false;',
+    to: '',
+    test: 'hooks',
+  },
   inProcedure('opening', 'act')(
     'D.4 standbys carry the list from their start',
     "yield* call('pg', 'setSyncList', list, CARRY);",

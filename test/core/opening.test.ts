@@ -8,8 +8,8 @@ function winner(senders: { name: string; state: string }[], wants: 'nothing' | '
   const stage = new Stage();
   const walSenders = senders.map((sender) => ({ ...sender, sent: 1n, flush: 1n, replay: 1n }));
   const n = node('b', stage, {
-    mandate: { kind: 'votes', epoch: 6, votes: [vote('b')] },
-    pg: pgFacts({ walSenders }),
+    candidacy: { mandate: { kind: 'votes', epoch: 6, votes: [vote('b')] } },
+    db: { facts: pgFacts({ walSenders }) },
   });
   stage.sees(n);
   if (n.view === null) throw new Error('no view');
@@ -41,13 +41,13 @@ test('a voter with a tail of its own is not listed: it cannot follow, and would 
   const n = winner([]);
   const ahead = vote('c', { timeline: 1, history: [], lsn: 501n });
   const level = vote('a', { lsn: 1000n });
-  n.mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), level, ahead] };
+  n.candidacy.mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), level, ahead] };
   expect(openingVoters(n)).toEqual({ voters: [voter('a')], k: 1, compared: true });
 });
 
 test('handed over by an active that never opened: the voters of its predecessor were compared with nobody', () => {
   const n = winner([]);
-  n.mandate = { kind: 'handover', epoch: 6, timeline: 3, lsn: 1n, from: 'a' };
+  n.candidacy.mandate = { kind: 'handover', epoch: 6, timeline: 3, lsn: 1n, from: 'a' };
   if (n.view === null) throw new Error('no view');
   const voters = [voter('b'), voter('c')];
   const opened = (leader: string, epoch: number) => {

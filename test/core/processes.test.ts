@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Decision } from '../../agent/core/decide.ts';
-import type { NodeContext } from '../../agent/core/node.ts';
 import { processes } from '../../agent/core/processes.ts';
-import { leaseRecord, node, pgFacts, primary, stopped, syncRecord, voter } from './build.ts';
+import { leaseRecord, type NodeOver, node, pgFacts, primary, stopped, syncRecord, voter } from './build.ts';
 import { Loop } from './loop.ts';
 
 const senders = ['b_b1', 'c_c1'].map((name) => ({
@@ -14,7 +13,7 @@ const senders = ['b_b1', 'c_c1'].map((name) => ({
 }));
 
 /** One agent with all its processes; its watcher waits as Consul makes it wait. */
-function agent(name: string, over: Partial<NodeContext> = {}) {
+function agent(name: string, over: NodeOver = {}) {
   const loop = new Loop();
   const n = node(name, loop, over);
   const decisions: Decision[] = [];
@@ -182,11 +181,11 @@ describe('the guard', () => {
     expect(n.lease.right).toBeNull();
   });
   test('a promotion that is under way when the lease runs out is not opened', () => {
-    const { loop, n, start } = agent('b', { fence: 'closed' });
+    const { loop, n, start } = agent('b', { fence: { state: 'closed' } });
     loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
     loop.news(n);
     n.lease = { ...n.lease, right: { epoch: 6, until: loop.now + 4000 } };
-    n.mandate = { kind: 'founder', epoch: 6 };
+    n.candidacy.mandate = { kind: 'founder', epoch: 6 };
     loop.on('pg.promote', () => ({ kind: 'done', timeline: 4 })).takes('pg.promote', 9000);
     loop.on('pg.facts', () => pgFacts({ upstreamHost: null }));
     start();
@@ -199,14 +198,14 @@ describe('the guard', () => {
     loop.pass(20_000);
     expect(loop.order(/^pg\.stop/).length).toBeGreaterThan(0);
     expect(loop.order(/^fence\.open/, /^txn .*sync/)).toEqual([]);
-    expect(n.mandate).toBeNull();
+    expect(n.candidacy.mandate).toBeNull();
   });
   test('a promotion that hung while the lease ran out does not go on when Consul is back', () => {
-    const { loop, n, start } = agent('b', { fence: 'closed' });
+    const { loop, n, start } = agent('b', { fence: { state: 'closed' } });
     loop.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
     loop.news(n);
     n.lease = { ...n.lease, right: { epoch: 6, until: loop.now + 4000 } };
-    n.mandate = { kind: 'founder', epoch: 6 };
+    n.candidacy.mandate = { kind: 'founder', epoch: 6 };
     loop.on('pg.facts', () => pgFacts({ upstreamHost: null })).takes('hooks.run', 9000);
     start();
     loop.pass(500);
@@ -243,11 +242,11 @@ describe('the guard', () => {
     const until = n.lease.right?.until ?? 0;
     loop.on('consul.txn', () => ({ kind: 'unknown' })).on('consul.read', () => 'unknown');
     loop.pass(until - loop.now + 1000);
-    expect(n.fencing).toBe(1);
+    expect(n.fence.running).toBe(1);
     loop.trace.length = 0;
     decisions.length = 0;
     loop.pass(1500);
-    expect(n.fencing).toBe(1);
+    expect(n.fence.running).toBe(1);
     expect([loop.order(/^txn/), decisions]).toEqual([[], []]);
   });
 });
@@ -269,17 +268,17 @@ describe('the keeper', () => {
       fenced: 'unknown',
     } as const;
     loop.on('pg.facts', () => pgFacts(silent));
-    n.fence = 'unknown';
+    n.fence.state = 'unknown';
     start();
     loop.pass(500);
-    expect([n.fence, n.lease.right === null]).toEqual(['unknown', false]);
+    expect([n.fence.state, n.lease.right === null]).toEqual(['unknown', false]);
     expect(loop.args('fence.extend').at(-1)).toEqual([n.lease.right?.until, false]);
   });
   test('a holder that gave up renewing lets the lease run out', () => {
     const { loop, n, start } = active();
     start();
     loop.pass(3000);
-    n.renewing = false;
+    n.holding.renewing = false;
     loop.trace.length = 0;
     loop.pass(10_000);
     expect(loop.order(/^txn/)).toEqual([]);
@@ -319,7 +318,7 @@ describe('the watcher', () => {
 });
 
 test('failover in one node’s eyes: votes before the lease runs out, taken when it has, promoted, open', () => {
-  const { loop, n, decisions, start } = agent('b', { fence: 'closed' });
+  const { loop, n, decisions, start } = agent('b', { fence: { state: 'closed' } });
   let timeline = 3;
   let role: 'standby' | 'primary' = 'standby';
   let upstreamHost: string | null = '10.0.0.a';
@@ -365,5 +364,5 @@ test('failover in one node’s eyes: votes before the lease runs out, taken when
   expect(story.filter((r) => ![730, 743, 220].includes(r))).toEqual([610, 630, 650, 570]);
   expect(taken - died).toBeGreaterThanOrEqual(n.policy.leaseDuration);
   expect(taken - died).toBeLessThan(n.policy.leaseDuration + 300);
-  expect([loop.store.lease.holder, loop.store.sync.leader, n.fence]).toEqual(['b', 'b', 'open']);
+  expect([loop.store.lease.holder, loop.store.sync.leader, n.fence.state]).toEqual(['b', 'b', 'open']);
 });

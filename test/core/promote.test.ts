@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { renewWith } from '../../agent/core/lease.ts';
-import type { Mandate, NodeContext } from '../../agent/core/node.ts';
+import type { Mandate } from '../../agent/core/memory/candidacy.ts';
 import { openingVoters } from '../../agent/core/procedures/opening.ts';
 import { finishPromotion, promote, reopen, startInPlace } from '../../agent/core/procedures/promote.ts';
 import { nextTimeline } from '../../agent/core/procedures/promotion_records.ts';
@@ -8,6 +8,7 @@ import type { HistoryRecord } from '../../agent/core/records.ts';
 import {
   historyRecord,
   leaseRecord,
+  type NodeOver,
   node,
   pgFacts,
   primary,
@@ -29,11 +30,16 @@ const sender = (name: string, flush = 1000n) => ({
 const votes: Mandate = { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] };
 
 /** `b` has just taken the lease (epoch 6) from `a`; `sync` still names `a`. */
-function winner(mandate: Mandate | null = votes, over: Partial<NodeContext> = {}) {
+function winner(mandate: Mandate | null = votes, over: NodeOver = {}) {
   const stage = new Stage();
   stage.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6, from: 'a' }));
   stage.store.put('history/5', historyRecord());
-  const n = node('b', stage, { mandate, fence: 'closed', pg: pgFacts(), ...over });
+  const n = node('b', stage, {
+    candidacy: { mandate },
+    fence: { state: 'closed' },
+    db: { facts: pgFacts() },
+    ...over,
+  });
   stage.sees(n);
   stage.run(renewWith(n, []));
   let timeline = 3;
@@ -99,7 +105,7 @@ describe('promotion', () => {
       hostIp: '10.0.0.b',
     });
     expect(stage.args('fence.open')[0]?.[0]).toBe(n.lease.right?.until);
-    expect(n.fence).toBe('open');
+    expect(n.fence.state).toBe('open');
   });
   test('the number reserved is past every one ever reserved, also by a promotion that came to nothing', () => {
     const { stage, n } = winner();
@@ -169,7 +175,7 @@ describe('promotion', () => {
     const { stage, n } = winner();
     stage.on('pg.promote', () => ({ kind: 'failed', why: 'timeout' }));
     stage.run(promote(n));
-    expect(n.mandate).toBeNull();
+    expect(n.candidacy.mandate).toBeNull();
     expect(stage.run(promote(n)).ok).toBe(false);
   });
   test.each([
@@ -278,7 +284,7 @@ describe('no standby confirms the promotion', () => {
 
 describe('finishing a promotion', () => {
   test('of a server that is already writable: the same coverage and the same one transaction', () => {
-    const { stage, n } = winner(null, { pg: primary() });
+    const { stage, n } = winner(null, { db: { facts: primary() } });
     stage.on('pg.replication', () => ({ insert: 1100n, timeline: 4, senders: [sender('c_c1', 1100n)] }));
     expect(stage.run(finishPromotion(n)).ok).toBe(true);
     expect(stage.order(/^txn/)).toEqual(['txn next_master sync active history/6']);
@@ -295,7 +301,7 @@ describe('finishing a promotion', () => {
   });
   test('history/EPOCH keeps the number reserved, where it forked, and how long clients were out', () => {
     const { stage, n } = winner();
-    n.outageSince = stage.now - 400;
+    n.fence.outageSince = stage.now - 400;
     stage.run(promote(n));
     const record = stage.store.get<HistoryRecord>('history/6')?.value;
     expect(record).toMatchObject({
@@ -350,7 +356,7 @@ describe('among whom the first commits are confirmed', () => {
 function fallen() {
   const stage = new Stage();
   stage.store.put('active', { schema: 1, node: 'a', epoch: 5, hostIp: '10.0.0.a', timeline: 3, since: '' });
-  const n = node('a', stage, { fence: 'open', pg: stopped() });
+  const n = node('a', stage, { fence: { state: 'open' }, db: { facts: stopped() } });
   stage.sees(n);
   stage.run(renewWith(n, []));
   stage.on('pg.replication', () => ({ insert: 1000n, timeline: 3, senders: [sender('b_b1')] }));
@@ -373,7 +379,7 @@ describe('start in place', () => {
   });
   test('a server that hangs is stopped at once before the start', () => {
     const { stage, n } = fallen();
-    n.pg = primary();
+    n.db.facts = primary();
     stage.run(startInPlace(n));
     expect(story(stage).slice(0, 3)).toEqual(['fence.close', 'pg.stop', 'txn next_master']);
     expect(stage.args('pg.stop')[0]?.slice(0, 1)).toEqual(['immediate']);
@@ -388,10 +394,10 @@ describe('start in place', () => {
     const { stage, n } = fallen();
     stage.once('pg.startPrimary', () => ({ kind: 'failed', why: 'PANIC' }));
     expect(stage.run(startInPlace(n)).ok).toBe(false);
-    expect(n.startFailedAt).not.toBeNull();
+    expect(n.failures.startFailedAt).not.toBeNull();
     stage.run(startInPlace(n));
-    expect(n.startFailedAt).toBeNull();
-    expect(n.restarts).toHaveLength(2);
+    expect(n.failures.startFailedAt).toBeNull();
+    expect(n.failures.restarts).toHaveLength(2);
   });
   test('recovery may show commits that nobody confirmed: not opened before k voters have the end of recovery', () => {
     const { stage, n } = fallen();
@@ -425,7 +431,7 @@ describe('start in place', () => {
 
 describe('reopen', () => {
   test('only by the leader that `sync` names under this epoch', () => {
-    const { stage, n } = winner(null, { pg: primary() });
+    const { stage, n } = winner(null, { db: { facts: primary() } });
     expect(stage.run(reopen(n))).toEqual({ ok: false, why: 'sync names another leader' });
   });
   test('a right that is nearly used up is renewed first; where that fails it stays closed', () => {

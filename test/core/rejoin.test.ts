@@ -1,17 +1,16 @@
 import { describe, expect, test } from 'bun:test';
-import type { NodeContext } from '../../agent/core/node.ts';
 import { mayWipe, rebuild } from '../../agent/core/procedures/rejoin.ts';
-import { durable, leaseRecord, node, pgFacts, syncRecord, voter } from './build.ts';
+import { durable, leaseRecord, type NodeOver, node, pgFacts, syncRecord, voter } from './build.ts';
 import { Stage } from './stage.ts';
 
 const fork = { tli: 3, lsn: 900n };
 
 /** `a`, a former active that came back diverged; `b` is active now and lists it no more. */
-function returned(over: Partial<NodeContext> = {}) {
+function returned(over: NodeOver = {}) {
   const stage = new Stage();
   stage.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6 }));
   stage.store.put('sync', syncRecord({ leader: 'b', epoch: 6, timeline: 4, voters: [voter('c')] }));
-  const n = node('a', stage, { pg: pgFacts(), ...over });
+  const n = node('a', stage, { db: { facts: pgFacts() }, ...over });
   stage.sees(n);
   return { stage, n };
 }
@@ -41,7 +40,7 @@ describe('may the data be wiped?', () => {
 
 describe('rebuilding', () => {
   test('saved, stopped, read again, new clone durable, and only then the first byte', () => {
-    const { stage, n } = returned({ pg: pgFacts({ syncList: null }) });
+    const { stage, n } = returned({ db: { facts: pgFacts({ syncList: null }) } });
     stage.on('pg.rebuild', () => {
       const saved = stage.args('store.save')[0]?.[0];
       expect(saved).toMatchObject({ clone: 'a2', rebuilding: 'rewind' });
@@ -67,7 +66,7 @@ describe('rebuilding', () => {
       { node: 'b', host: '10.0.0.b', port: 5432 },
       'a2',
     ]);
-    expect(n.durable).toMatchObject({ clone: 'a2', rebuilding: null });
+    expect(n.copy.durable).toMatchObject({ clone: 'a2', rebuilding: null });
   });
   test('what differs is not saved: nothing is wiped', () => {
     const { stage, n } = returned();
@@ -83,7 +82,7 @@ describe('rebuilding', () => {
     });
     expect(stage.run(rebuild(n, 'rewind', fork, 'a2')).ok).toBe(false);
     expect(story(stage)).not.toContain('pg.rebuild');
-    expect(n.durable.clone).toBe('a1');
+    expect(n.copy.durable.clone).toBe('a1');
   });
   test('Consul does not answer after the stop: nothing is wiped', () => {
     const { stage, n } = returned();
@@ -109,13 +108,13 @@ describe('rebuilding', () => {
     expect(stage.args('store.save').at(-1)?.[0]).toMatchObject({ clone: 'a2', rebuilding: 'reclone' });
   });
   test('what a broken rewind left is not saved again as if it were data', () => {
-    const { stage, n } = returned({ durable: durable('a', { rebuilding: 'rewind' }) });
+    const { stage, n } = returned({ copy: { durable: durable('a', { rebuilding: 'rewind' }) } });
     expect(stage.run(rebuild(n, 'reclone', null, 'a2')).ok).toBe(true);
     expect(story(stage)).not.toContain('pg.saveDivergence');
   });
   test('never from a holder that it voted against', () => {
     const { stage, n } = returned({
-      durable: durable('a', { vote: { index: 9999, epoch: 6, holder: 'b' } }),
+      copy: { durable: durable('a', { vote: { index: 9999, epoch: 6, holder: 'b' } }) },
     });
     expect(stage.run(rebuild(n, 'rewind', fork, 'a2')).ok).toBe(false);
     expect(stage.trace).toEqual([]);

@@ -7,7 +7,17 @@ import type { NodeContext } from '../../agent/core/node.ts';
 import { finishPromotion, promote, reopen, startInPlace } from '../../agent/core/procedures/promote.ts';
 import { makeSlots, slotsDropped } from '../../agent/core/procedures/slots.ts';
 import { stateOf } from '../../agent/core/state.ts';
-import { historyRecord, leaseRecord, node, nodeRecord, pgFacts, primary, syncRecord, vote } from './build.ts';
+import {
+  historyRecord,
+  leaseRecord,
+  type NodeOver,
+  node,
+  nodeRecord,
+  pgFacts,
+  primary,
+  syncRecord,
+  vote,
+} from './build.ts';
 import { Stage } from './stage.ts';
 
 const members = (stage: Stage, ...names: string[]) => {
@@ -15,15 +25,15 @@ const members = (stage: Stage, ...names: string[]) => {
 };
 
 /** `b` has just taken the lease (epoch 6) from `a`, and has no slots yet, as far as its agent knows. */
-function winner(over: Partial<NodeContext> = {}) {
+function winner(over: NodeOver = {}) {
   const stage = new Stage();
   members(stage, 'a', 'b', 'c');
   stage.store.put('next_master', leaseRecord({ holder: 'b', instance: 'boot-b', epoch: 6, from: 'a' }));
   stage.store.put('history/5', historyRecord());
   const n = node('b', stage, {
-    mandate: { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] },
-    fence: 'closed',
-    pg: pgFacts(),
+    candidacy: { mandate: { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] } },
+    fence: { state: 'closed' },
+    db: { facts: pgFacts() },
     ...over,
   });
   stage.sees(n);
@@ -60,7 +70,7 @@ test('a standby is not ready before its slots are known to be there: not either 
   stage.run(makeSlots(n));
   expect(stage.args('pg.ensureSlots')).toEqual([[['a', 'c'], 2000]]);
   expect(unready(n)).not.toContain(SLOTS);
-  n.durable = { ...n.durable, clone: 'b2' };
+  n.copy.durable = { ...n.copy.durable, clone: 'b2' };
   expect(unready(n)).toContain(SLOTS);
 });
 
@@ -79,7 +89,7 @@ test('a promotion makes them before it, and once more after it where that failed
 });
 
 test('a promotion whose agent died in it: the next one makes them before it waits', () => {
-  const { stage, n } = winner({ mandate: null, pg: primary() });
+  const { stage, n } = winner({ candidacy: { mandate: null }, db: { facts: primary() } });
   stage.on('pg.replication', () => ({
     insert: 1100n,
     timeline: 4,

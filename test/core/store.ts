@@ -72,6 +72,7 @@ export class Store {
       request: this.get('request'),
       config: this.get('config'),
       nodes: below('nodes/'),
+      joining: below('joining/'),
       states: below('state/'),
       removed: Object.keys(below('removed/')),
       history: Object.values(below<HistoryRecord>('history/')),

@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { renewWith } from '../../agent/core/lease.ts';
-import type { NodeContext } from '../../agent/core/node.ts';
 import type { TxnOp, TxnResult } from '../../agent/core/ports.ts';
 import type { SyncList, WalSender } from '../../agent/core/postgres.ts';
 import { covered } from '../../agent/core/procedures/cover.ts';
 import { nextSyncStep, type SyncFacts, syncStep } from '../../agent/core/procedures/sync.ts';
 import type { SyncRecord } from '../../agent/core/records.ts';
-import { node, nodeRecord, primary, stateRecord, syncRecord, voter } from './build.ts';
+import { node, nodeRecord, primary, stateRecord, syncRecord, type TestNode, voter } from './build.ts';
 import { Stage } from './stage.ts';
 
 const sender = (name: string, over: Partial<WalSender> = {}): WalSender => ({
@@ -131,7 +130,7 @@ describe('the next step', () => {
 function active(sync: SyncRecord, list: SyncList, senders: WalSender[] = [sender('b_b1'), sender('c_c1')]) {
   const stage = new Stage();
   stage.store.put('sync', sync);
-  const n = node('a', stage, { pg: primary({ syncList: list }) });
+  const n = node('a', stage, { db: { facts: primary({ syncList: list }) } });
   stage.sees(n);
   stage.run(renewWith(n, []));
   stage.on('pg.replication', () => ({ insert: 1000n, timeline: 3, senders }));
@@ -178,7 +177,7 @@ describe('orders of key and list', () => {
   });
   test('to empty: key, then list', () => {
     const { stage, n } = active(syncRecord(), ab, []);
-    n.lonelySince = stage.now - 5000;
+    n.db.lonelySince = stage.now - 5000;
     expect(stage.run(syncStep(n))).toStartWith('DEGRADED');
     expect(steps(stage)).toEqual([KEY, LIST]);
     expect(lists(stage)).toEqual([null]);
@@ -216,7 +215,7 @@ describe('orders of key and list', () => {
     stage.store.put('state/d', stateRecord('d'));
     stage.sees(n);
     for (let i = 0; i < 2; i += 1) {
-      n.pg = primary({ syncList: (stage.args('pg.setSyncList').at(-1)?.[0] as SyncList) ?? list });
+      n.db.facts = primary({ syncList: (stage.args('pg.setSyncList').at(-1)?.[0] as SyncList) ?? list });
       stage.run(syncStep(n));
     }
     expect(stage.store.sync).toMatchObject({ voters: [voter('b'), voter('c')], k: 1 });
@@ -284,11 +283,11 @@ describe('what goes wrong on the way', () => {
   });
   test('an unknown key write loosens nothing: the list stays', () => {
     const { stage, n } = active(syncRecord(), ab, []);
-    n.lonelySince = stage.now - 5000;
+    n.db.lonelySince = stage.now - 5000;
     keyWrite(stage, stage.lostUnknown);
     stage.run(syncStep(n));
     expect(lists(stage)).toEqual([]);
-    expect(n.unsettled).toBe(true);
+    expect(n.holding.unsettled).toBe(true);
   });
   test('after an unknown key write a renewal comes first, the list is only put right after it', () => {
     const { stage, n } = active(syncRecord(), ab);
@@ -296,7 +295,7 @@ describe('what goes wrong on the way', () => {
     stage.sees(n);
     keyWrite(stage, stage.lostUnknown);
     stage.run(syncStep(n));
-    n.pg = primary({ syncList: { names: ['b_b1'], k: 1 } });
+    n.db.facts = primary({ syncList: { names: ['b_b1'], k: 1 } });
     stage.store.put('state/c', stateRecord('c'));
     stage.sees(n);
     stage.trace.length = 0;
@@ -312,7 +311,7 @@ describe('what goes wrong on the way', () => {
   });
   test('a key write that landed without a reply is found out, and the step goes on', () => {
     const { stage, n } = active(syncRecord(), ab, []);
-    n.lonelySince = stage.now - 5000;
+    n.db.lonelySince = stage.now - 5000;
     keyWrite(stage, stage.landedUnknown);
     stage.run(syncStep(n));
     expect(lists(stage)).toEqual([null]);
@@ -320,7 +319,7 @@ describe('what goes wrong on the way', () => {
 });
 
 describe('who keeps the voters', () => {
-  const nothing = (change: (n: NodeContext, stage: Stage) => void) => {
+  const nothing = (change: (n: TestNode, stage: Stage) => void) => {
     const { stage, n } = active(syncRecord({ voters: [voter('b')] }), { names: ['b_b1'], k: 1 });
     change(n, stage);
     expect(stage.run(syncStep(n))).toBeNull();
@@ -345,12 +344,12 @@ test('the time without voters starts when the last one stops streaming and ends 
   const senders: WalSender[] = [];
   const { stage, n } = active(syncRecord(), ab, senders);
   stage.run(syncStep(n));
-  const since = n.lonelySince;
+  const since = n.db.lonelySince;
   expect(since).not.toBeNull();
   stage.now += 1000;
   stage.run(syncStep(n));
-  expect(n.lonelySince).toBe(since);
+  expect(n.db.lonelySince).toBe(since);
   senders.push(sender('c_c1'));
   stage.run(syncStep(n));
-  expect(n.lonelySince).toBeNull();
+  expect(n.db.lonelySince).toBeNull();
 });

@@ -43,7 +43,7 @@ const services = { running: ['worker'], missing: [], missingAlways: [] };
 describe('a decisive key that is not understood', () => {
   test.each(['next_master', 'cluster', 'sync'])('%s: the active goes on, and changes nothing', (key) => {
     const stage = new Stage();
-    const n = node('a', stage, { fence: 'open', pg: primary() });
+    const n = node('a', stage, { fence: { state: 'open' }, db: { facts: primary() } });
     stage.sees(n);
     expect(stage.run(renewWith(n, []))).toBe('ok');
     receive(n, blind(stage, key));
@@ -95,7 +95,7 @@ describe('a decisive key that is not understood', () => {
   });
   test('next_master, written over by somebody: the holder is refused, and its right ends as it would have', () => {
     const stage = new Stage();
-    const n = node('a', stage, { fence: 'open', pg: primary() });
+    const n = node('a', stage, { fence: { state: 'open' }, db: { facts: primary() } });
     stage.sees(n);
     stage.run(renewWith(n, []));
     const until = n.lease.right?.until;
@@ -116,7 +116,7 @@ describe('a record of one node that is not understood', () => {
       flush: 1000n,
       replay: 1000n,
     }));
-    const n = node('a', stage, { fence: 'open', pg: primary({ walSenders: senders }) });
+    const n = node('a', stage, { fence: { state: 'open' }, db: { facts: primary({ walSenders: senders }) } });
     stage.sees(n);
     stage.run(renewWith(n, []));
     const before = quorumSize(n);
@@ -129,7 +129,9 @@ describe('a record of one node that is not understood', () => {
   });
   test('its vote counts as any other', () => {
     const stage = new Stage();
-    const n = node('b', stage, { mandate: { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] } });
+    const n = node('b', stage, {
+      candidacy: { mandate: { kind: 'votes', epoch: 6, votes: [vote('b'), vote('c')] } },
+    });
     stage.sees(n);
     receive(n, blind(stage, 'nodes/c'));
     expect(openingVoters(n).voters).toEqual([voter('c')]);
@@ -179,7 +181,7 @@ describe("the cluster's config", () => {
       refused: {},
       at: stage.now,
     };
-    n.ballot = ballot;
+    n.candidacy.ballot = ballot;
     const seen = factsOf(n, pgFacts(), services, { mayWipe: false, mayFollow: true });
     expect(seen.ballot?.verdict.kind).toBe('must-not');
     stage.sees(n);

@@ -3,12 +3,23 @@ import type { NodeContext } from '../../agent/core/node.ts';
 import type { Call } from '../../agent/core/ports.ts';
 import type { PgFacts, Position, Upstream } from '../../agent/core/postgres.ts';
 import { answerVote, follow, gatherVotes, mayFollow } from '../../agent/core/procedures/vote.ts';
-import type { LeaseRecord } from '../../agent/core/records.ts';
-import { durable, hostOf, leaseRecord, node, pgFacts, primary, stopped, syncRecord, vote } from './build.ts';
+import type { Durable, LeaseRecord } from '../../agent/core/records.ts';
+import {
+  durable,
+  hostOf,
+  leaseRecord,
+  type NodeOver,
+  node,
+  pgFacts,
+  primary,
+  stopped,
+  syncRecord,
+  vote,
+} from './build.ts';
 import { Stage } from './stage.ts';
 
 /** `b`, a standby that has seen the lease of `a` stand still for renew_deadline. */
-function voterNode(over: Partial<NodeContext> = {}) {
+function voterNode(over: NodeOver = {}) {
   const stage = new Stage();
   const n = node('b', stage, over);
   stage.sees(n);
@@ -38,8 +49,8 @@ describe('a vote', () => {
   test('outlives a crash right after it was recorded', () => {
     const { stage, n, request } = voterNode();
     stage.crashAt(answerVote(n, request), 'pg.setUpstream');
-    const saved = stage.args('store.save')[0]?.[0] as NodeContext['durable'];
-    const again = node('b', stage, { durable: saved });
+    const saved = stage.args('store.save')[0]?.[0] as Durable;
+    const again = node('b', stage, { copy: { durable: saved } });
     stage.sees(again);
     expect(mayFollow(again, leaseRecord(), request.index)).toBe(false);
   });
@@ -78,9 +89,9 @@ describe('a vote', () => {
       { index: 9999, epoch: 5, holder: 'a' },
       { index: 1, epoch: 6, holder: 'c' },
     ]) {
-      const { stage, n, request } = voterNode({ durable: durable('b', { vote: given }) });
+      const { stage, n, request } = voterNode({ copy: { durable: durable('b', { vote: given }) } });
       expect(stage.run(answerVote(n, request)).kind).toBe('refused');
-      expect(n.durable.vote).toEqual(given);
+      expect(n.copy.durable.vote).toEqual(given);
     }
   });
   test('is refused when the lease was renewed while it waited for the lock', () => {
@@ -94,9 +105,9 @@ describe('a vote', () => {
     expect(stage.run(answerVote(n, request)).kind).toBe('refused');
     expect(stage.trace).not.toContain('store.save');
   });
-  test.each<[string, Partial<NodeContext>]>([
-    ['a rewind is under way', { durable: durable('b', { rebuilding: 'rewind' }) }],
-    ['it is fencing down', { fencing: 1 }],
+  test.each<[string, NodeOver]>([
+    ['a rewind is under way', { copy: { durable: durable('b', { rebuilding: 'rewind' }) } }],
+    ['it is fencing down', { fence: { running: 1 } }],
   ])('is refused while %s', (_, over) => {
     const { stage, n, request } = voterNode(over);
     expect(stage.run(answerVote(n, request)).kind).toBe('refused');
@@ -106,7 +117,7 @@ describe('a vote', () => {
     const { stage, n, request } = voterNode();
     stage.on('pg.setUpstream', () => ({ kind: 'failed', why: 'walreceiver is still there' }));
     expect(stage.run(answerVote(n, request)).kind).toBe('refused');
-    expect(n.durable.vote?.index).toBe(request.index);
+    expect(n.copy.durable.vote?.index).toBe(request.index);
   });
   test('is never that of a primary', () => {
     const { stage, n, request } = voterNode();
@@ -143,7 +154,7 @@ describe('a vote', () => {
 describe('whom a voter may follow again', () => {
   const given = { index: 200, epoch: 5, holder: 'a' };
   const may = (record: Parameters<typeof leaseRecord>[0], index: number) => {
-    const n = node('b', new Stage(), { durable: durable('b', { vote: given }) });
+    const n = node('b', new Stage(), { copy: { durable: durable('b', { vote: given }) } });
     return mayFollow(n, leaseRecord(record), index);
   };
   test.each<[string, Parameters<typeof leaseRecord>[0], number, boolean]>([
@@ -167,7 +178,7 @@ describe('following', () => {
     expect(stage.run(follow(n))).toBe(true);
     expect(stage.args('pg.setUpstream')[0]?.[0]).toEqual({ node: 'a', host: '10.0.0.a', port: 5432 });
     expect(stage.trace).toEqual(['time.lock', 'pg.facts', 'pg.history', 'pg.setUpstream', 'unlock upstream']);
-    expect(n.comparedEpoch).toBe(5);
+    expect(n.db.comparedEpoch).toBe(5);
   });
   test('goes to the holder in `next_master`, not to `active`, which is written last', () => {
     const stage = new Stage();
@@ -187,7 +198,8 @@ describe('following', () => {
     ['a holder that is no member', (s) => s.store.put('next_master', leaseRecord({ holder: 'x' }))],
     [
       'the holder one voted against',
-      (_, n) => Object.assign(n, { durable: durable('b', { vote: { index: 999, epoch: 5, holder: 'a' } }) }),
+      (_, n) =>
+        Object.assign(n.copy, { durable: durable('b', { vote: { index: 999, epoch: 5, holder: 'a' } }) }),
     ],
   ])('does not go to %s', (_, change) => {
     const stage = new Stage();
@@ -222,7 +234,7 @@ describe('following only what the own data is a prefix of', () => {
     const { stage, n, upstreams } = overtaken({}, { position: position(1001n) });
     expect(stage.run(follow(n))).toBe(false);
     expect(upstreams()).toEqual([null]);
-    expect(n.comparedEpoch).toBeNull();
+    expect(n.db.comparedEpoch).toBeNull();
   });
   test('not told where the holder stands (an older agent): not before it has opened', () => {
     const { stage, n, upstreams } = overtaken({ stood: undefined });
@@ -267,18 +279,18 @@ describe('following only what the own data is a prefix of', () => {
     const listed = overtaken({}, silent);
     expect(listed.stage.run(follow(listed.n))).toBe(false);
     const fresh = overtaken({}, silent);
-    fresh.n.durable = durable('b', { clone: 'b2' });
+    fresh.n.copy.durable = durable('b', { clone: 'b2' });
     expect(fresh.stage.run(follow(fresh.n))).toBe(true);
   });
   test('one that follows needs no rewind, whatever it was to a former holder', () => {
     const { stage, n } = overtaken();
-    n.wants = 'rewind';
+    n.copy.wants = 'rewind';
     expect(stage.run(follow(n))).toBe(true);
-    expect(n.wants as string).toBe('nothing');
+    expect(n.copy.wants as string).toBe('nothing');
     const asked = overtaken();
-    asked.n.wants = 'reclone';
+    asked.n.copy.wants = 'reclone';
     asked.stage.run(follow(asked.n));
-    expect(asked.n.wants as string).toBe('reclone');
+    expect(asked.n.copy.wants as string).toBe('reclone');
   });
   test('what was just copied from the holder has nothing of its own', () => {
     const { stage, n, upstreams } = overtaken({}, { process: 'stopped', role: 'unknown', position: null });
@@ -298,7 +310,7 @@ describe('asking for votes', () => {
       ['a', 'c'],
       { index: request.index, candidate: 'b' },
     ]);
-    expect(n.ballot).toMatchObject({
+    expect(n.candidacy.ballot).toMatchObject({
       index: request.index,
       syncIndex: n.view?.sync?.index ?? -1,
       own: vote('b'),
@@ -313,17 +325,17 @@ describe('asking for votes', () => {
       c: { kind: 'vote', vote: vote('c') },
     }));
     stage.run(gatherVotes(n));
-    expect(n.ballot).toMatchObject({
+    expect(n.candidacy.ballot).toMatchObject({
       votes: { c: vote('c') },
       refused: { a: 'c answers at its address' },
     });
-    expect(Object.keys(n.ballot?.votes ?? {})).toEqual(['c']);
+    expect(Object.keys(n.candidacy.ballot?.votes ?? {})).toEqual(['c']);
   });
   test('without an own vote nobody is asked, and no ballot stands', () => {
     const { stage, n } = voterNode();
     stage.now -= 1;
     stage.run(gatherVotes(n));
-    expect(n.ballot).toBeNull();
+    expect(n.candidacy.ballot).toBeNull();
     expect(stage.order(/^peers/)).toEqual([]);
   });
 });

@@ -104,12 +104,12 @@ describe('what a switchover waits for', () => {
 
   test('of a handover under way is each of its steps, and nothing once it has ended', () => {
     const stage = new Stage();
-    const n = node('a', stage, { fence: 'open', pg: primary() });
+    const n = node('a', stage, { fence: { state: 'open' }, db: { facts: primary() } });
     stage.sees(n);
     n.lease = { ...n.lease, right: { epoch: 5, until: stage.now + 3000 } };
     const steps: (string | null)[] = [];
     const note = <T>(answer: T) => {
-      if (steps.at(-1) !== n.step) steps.push(n.step);
+      if (steps.at(-1) !== n.main.step) steps.push(n.main.step);
       return answer;
     };
     const sender = { name: 'b_b1', state: 'streaming', sent: 1000n, flush: 1000n, replay: 1000n };
@@ -127,6 +127,6 @@ describe('what a switchover waits for', () => {
       'for PostgreSQL to stop',
       'until b has replayed the end of the log',
     ]);
-    expect(n.step).toBeNull();
+    expect(n.main.step).toBeNull();
   });
 });

@@ -2,13 +2,21 @@
 import { describe, expect, test } from 'bun:test';
 import type { NodeRow } from '../../agent/api/types.ts';
 import { grant } from '../../agent/core/lease_times.ts';
-import type { NodeContext } from '../../agent/core/node.ts';
 import { answerFailsafe } from '../../agent/core/procedures/failsafe.ts';
-import { clusterOf } from '../../agent/daemon/cluster_status.ts';
-import type { Cluster } from '../../agent/node/member.ts';
+import { clusterStatusOf } from '../../agent/daemon/cluster_status.ts';
+import type { Member } from '../../agent/node/member.ts';
 import { nodesTable } from '../../cli/cluster/nodes_table.ts';
 import { clusterText } from '../../cli/cluster/status.ts';
-import { activeFacts, facts, leaseRecord, node, requestRecord, stateRecord, stopped } from '../core/build.ts';
+import {
+  activeFacts,
+  facts,
+  leaseRecord,
+  type NodeOver,
+  node,
+  requestRecord,
+  stateRecord,
+  stopped,
+} from '../core/build.ts';
 import { Stage } from '../core/stage.ts';
 
 const SERVERS = ['a', 'b', 'c'];
@@ -38,7 +46,7 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
     },
     peers: { lags: async () => ({}) },
     last: () => last,
-  } as unknown as Cluster;
+  } as unknown as Member;
   return {
     stage,
     n,
@@ -47,7 +55,7 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
     looked(now: unknown) {
       last = { facts: now, decision: { rule: 1, reason: 'own word' } };
     },
-    status: () => clusterOf(cluster),
+    status: () => clusterStatusOf(cluster),
   };
 }
 
@@ -157,7 +165,7 @@ describe('Consul does not answer', () => {
 
   test('since the start of the agent: members by gossip, who never said anything', async () => {
     const seen = seenBy('a', ['a']);
-    Object.assign(seen.n, { view: null, viewAt: Number.NEGATIVE_INFINITY } satisfies Partial<NodeContext>);
+    Object.assign(seen.n, { view: null, viewAt: Number.NEGATIVE_INFINITY } satisfies NodeOver);
     seen.stage.now += 60_000;
     const status = await seen.status();
     expect(status.outage).toMatchObject({ kind: 'no_quorum', since: null, silent_for: 60_000 });
@@ -223,7 +231,7 @@ describe('a switchover that waits', () => {
     own.stage.sees(own.n);
     own.looked(activeFacts({ request: { ...asked, waiting: 'it lacks 3 files' } }));
     expect((await own.status()).request?.waiting).toBe('b: it lacks 3 files');
-    own.n.step = 'for its services to stop';
+    own.n.main.step = 'for its services to stop';
     expect((await own.status()).request?.waiting).toBe('a waits for its services to stop');
 
     const other = seenBy('c');

@@ -6,8 +6,8 @@ import type {
   CheckStatus,
   ConsulCatalog,
   HealthCheck,
-  Member,
   RaftServer,
+  SerfMember,
   ServiceInstance,
   ServiceRegistration,
   Value,
@@ -27,7 +27,7 @@ type Service = { registration: ServiceRegistration; checks: Map<string, Check> }
 export class FakeCatalogState {
   readonly services = new Map<string, Map<string, Service>>();
   readonly now: () => number;
-  members: Member[];
+  members: SerfMember[];
   raft: RaftServer[];
   autopilot: AutopilotSettings = { cleanupDeadServers: true, serverStabilizationMs: 10_000 };
 
@@ -109,7 +109,7 @@ export class FakeCatalog implements ConsulCatalog {
     );
   }
 
-  members(options: CallOptions = {}): Promise<Value<readonly Member[]> | Unknown> {
+  members(options: CallOptions = {}): Promise<Value<readonly SerfMember[]> | Unknown> {
     return this.#value(options, () => [...this.#state.members]);
   }
 

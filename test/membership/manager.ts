@@ -12,7 +12,7 @@ import { keptOf, type OwnCore } from '../../agent/membership/own_core.ts';
 import { notAdmitted } from '../../agent/membership/reservation.ts';
 import type { Steps } from '../../agent/membership/tracker.ts';
 import type { JoinSecurity } from '../../agent/node/access.ts';
-import type { Cluster } from '../../agent/node/member.ts';
+import type { Member } from '../../agent/node/member.ts';
 import type { Parts } from '../../agent/node/parts.ts';
 import { liveSecurity } from '../../agent/security/live.ts';
 import { securityStore } from '../../agent/security/store.ts';
@@ -268,10 +268,15 @@ export class Manager {
     };
   }
 
-  #member(): Cluster {
+  #member(): Member {
     const view = { active: { value: { node: 'm2' } } };
-    const node = { pg: { streaming: true }, fence: this.opens ? 'open' : 'closed', view, lastFailure: null };
-    return { node, last: () => null } as unknown as Cluster;
+    const node = {
+      db: { facts: { streaming: true } },
+      fence: { state: this.opens ? 'open' : 'closed' },
+      view,
+      failures: { last: null },
+    };
+    return { node, last: () => null } as unknown as Member;
   }
 
   #calls(): JoinCalls {

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import type { Admission } from '../../agent/api/types.ts';
 import { folderConfig, makeConfig, requireNode } from '../../agent/config/index.ts';
 import { AgentError } from '../../agent/errors.ts';
-import { refuseOtherVersion, refuseUnfit, withMajor } from '../../agent/membership/preflight.ts';
+import {
+  refuseMissingLocales,
+  refuseOtherVersion,
+  refuseUnfit,
+  withData,
+} from '../../agent/membership/preflight.ts';
 import { fail, ok, warn } from '../../agent/platform/finding.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'preflight-'));
@@ -63,10 +68,25 @@ describe("who joins with programs of another version than the cluster's data", (
     expect(await refuseOtherVersion(config, admission())).toEqual(admission());
   });
 
+  test('or on a machine without a locale that its databases are sorted by', async () => {
+    const from = (locales: string[]) => ({ ...admission(14), locales });
+    const pg = { missingLocales: async (all: readonly string[]) => all.filter((one) => one !== 'C.UTF-8') };
+    await expect(refuseMissingLocales(pg, from(['C.UTF-8', 'de_DE.UTF-8']))).rejects.toMatchObject({
+      ...{ class: 'operator', code: 'locales_missing' },
+      message: expect.stringMatching(/this machine lacks: de_DE\.UTF-8$/),
+    });
+    expect(await refuseMissingLocales(pg, from(['C.UTF-8']))).toEqual(from(['C.UTF-8']));
+    const silent = { missingLocales: () => Promise.reject(new Error('no answer')) };
+    expect(await refuseMissingLocales(silent, from(['de_DE.UTF-8']))).toEqual(from(['de_DE.UTF-8']));
+    expect(await refuseMissingLocales(silent, admission(14))).toEqual(admission(14));
+  });
+
   test('the active says what its data is of, and nothing when it cannot tell', async () => {
     const pg = { inspect: async () => ({ empty: false, version: 15, systemId: '7' }) };
-    expect(await withMajor(pg, { gossipKey: null })).toEqual({ gossipKey: null, postgresMajor: 15 });
+    expect(await withData(pg, { gossipKey: null })).toEqual({ gossipKey: null, postgresMajor: 15 });
+    const sorted = { inspect: async () => ({ ...(await pg.inspect()), locales: ['de_DE.UTF-8'] }) };
+    expect(await withData(sorted, {})).toEqual({ postgresMajor: 15, locales: ['de_DE.UTF-8'] });
     const silent = { inspect: () => Promise.reject(new Error('no answer')) };
-    expect(await withMajor(silent, { gossipKey: null })).toEqual({ gossipKey: null });
+    expect(await withData(silent, { gossipKey: null })).toEqual({ gossipKey: null });
   });
 });

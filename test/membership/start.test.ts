@@ -56,7 +56,12 @@ test('what fails try after try is not waited for to the end: the last failure is
   let asked = 0;
   const parts = founding(() => {
     const [reason, failingFor] = answers[asked++] ?? ['', 0];
-    const node = { fence: 'closed', view: null, now: () => failingFor, lastFailure: { since: 0 } };
+    const node = {
+      fence: { state: 'closed' },
+      view: null,
+      now: () => failingFor,
+      failures: { last: { since: 0 } },
+    };
     return { node, last: () => ({ decision: { reason } }) } as never;
   });
   const steps = {

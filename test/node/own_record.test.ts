@@ -1,8 +1,7 @@
 import { expect, test } from 'bun:test';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import type { NodeRecord, View } from '../../agent/core/records.ts';
-import { ownRecord } from '../../agent/node/own_record.ts';
-import type { Parts } from '../../agent/node/parts.ts';
+import { type OwnRecordParts, ownRecord } from '../../agent/node/own_record.ts';
 import { version } from '../../agent/version.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
@@ -42,6 +41,7 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     certificate: undefined as { name: string; fingerprint: string; services?: boolean } | undefined,
     shown: undefined as 'own' | 'shared' | undefined,
     roots: undefined as object | undefined,
+    sorting: undefined as { libc?: string; icu?: string } | undefined,
     puts: 0,
   };
   const files = {
@@ -56,9 +56,10 @@ async function stage(record: object | null, more: Partial<View> = {}) {
     inPostgres: () => world.shown,
     report: () => world.roots,
   };
+  const pg = { inspect: async () => (world.sorting === undefined ? {} : { collations: world.sorting }) };
   const said: string[] = [];
   const keep = ownRecord({
-    parts: { config, files, security } as unknown as Pick<Parts, 'config' | 'files' | 'security'>,
+    parts: { config, files, security, pg } as unknown as OwnRecordParts['parts'],
     kv: {
       get: (key, options) => kv.get(key, options),
       put(key, value, options) {
@@ -96,6 +97,23 @@ test('a founder that got files later tells its device id, and its version after 
   await see();
   for (let n = 0; n < 3; n++) expect(await keep()).toBe(true);
   expect(world.puts).toBe(1);
+});
+
+test('what the server sorts by is told once it answers, and stays as it was told while an agent started anew has no answer', async () => {
+  const first = await stage({ ...founded });
+  const versions = async (of = first): Promise<string[]> => [
+    ...(JSON.stringify((await of.read())?.settings).match(/collations of \w+ [\d.]+/g) ?? []),
+  ];
+  await first.keep();
+  expect(await versions()).toEqual([]);
+  await first.see();
+  first.world.sorting = { libc: '2.36', icu: '153.112' };
+  await first.keep();
+  const told = ['collations of libc 2.36', 'collations of icu 153.112'];
+  expect(await versions()).toEqual(told);
+  const again = await stage((await first.read()) as object);
+  await again.keep();
+  expect([await versions(again), again.world.puts]).toEqual([told, 0]);
 });
 
 test('a renewed certificate and a new identity of Syncthing are told; an id that cannot be made now stays as it is', async () => {

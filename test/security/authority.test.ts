@@ -1,9 +1,9 @@
 /** The phases of a new authority, without files: a cluster of small models that stop, lag and come back as they like. */
 import { describe, expect, test } from 'bun:test';
 import {
+  type AuthorityMember,
   type AuthorityReport,
   type Held,
-  type Member,
   nextStep,
   notReady,
   type Phase,
@@ -81,13 +81,14 @@ describe('the cluster goes on', () => {
   const member = (
     name: string,
     over: Partial<AuthorityReport> | null,
-    more: Partial<Member> = {},
-  ): Member => ({
+    more: Partial<AuthorityMember> = {},
+  ): AuthorityMember => ({
     name,
     report: over === null ? undefined : report(over),
     ...more,
   });
-  const waits = (phase: Phase, ...members: Member[]) => waitsFor(phase, NEW, members).map(({ node }) => node);
+  const waits = (phase: Phase, ...members: AuthorityMember[]) =>
+    waitsFor(phase, NEW, members).map(({ node }) => node);
 
   test('from trust once everybody trusts both and holds the key', () => {
     const ready = { trusts: [OLD, NEW], keys: [OLD, NEW] };
@@ -110,7 +111,7 @@ describe('the cluster goes on', () => {
   });
 
   test('and is not begun over members that say nothing, show another root, or are joining', () => {
-    const not = (...members: Member[]) => notReady(OLD, members, '0.2.0').map(({ node }) => node);
+    const not = (...members: AuthorityMember[]) => notReady(OLD, members, '0.2.0').map(({ node }) => node);
     expect(not(member('m1', {}), member('m2', {}))).toEqual([]);
     expect(not(member('m1', {}), member('m2', null), member('m3', { shows: THIRD }))).toEqual(['m2', 'm3']);
     expect(not(member('m1', {}), member('m2', null, { joining: true }))).toEqual(['m2']);
@@ -182,7 +183,7 @@ test('whatever ends, lags or is away: each node always trusts what each other on
     const roll = dice(seed);
     const nodes = [new Model(), new Model(), new Model()];
     let phase: Phase = 'trust';
-    const members = () => nodes.map(({ told }, at): Member => ({ name: `m${at}`, report: told }));
+    const members = () => nodes.map(({ told }, at): AuthorityMember => ({ name: `m${at}`, report: told }));
     const safe = () => {
       const bad = nodes.some((one) => nodes.some(({ used }) => !one.used.trusts.includes(used.shows ?? '')));
       if (bad)

@@ -69,7 +69,7 @@ describe('a node renews for its own names', () => {
     over = {},
   ) =>
     renamingDue(
-      { view: view as never, durable: durable('a'), task: null, ...over },
+      { view: view as never, copy: { durable: durable('a'), wants: 'nothing', task: null, ...over } },
       { current: () => security, inPostgres: () => shown },
     );
 

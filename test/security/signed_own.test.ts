@@ -2,8 +2,7 @@
 import { beforeAll, beforeEach, expect, test } from 'bun:test';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import type { ConsulKv } from '../../agent/consul/port.ts';
-import { ownRecord } from '../../agent/node/own_record.ts';
-import type { Parts } from '../../agent/node/parts.ts';
+import { type OwnRecordParts, ownRecord } from '../../agent/node/own_record.ts';
 import { type Ca, createCa } from '../../agent/platform/tls/ca.ts';
 import type { Security } from '../../agent/security/store.ts';
 import { FakeConsul } from '../fakes/consul.ts';
@@ -51,8 +50,9 @@ async function keeps(at: Member, more: Partial<Security> = {}, shown: 'own' | un
     report: () => undefined,
   };
   const files = { enabled: false };
+  const pg = { inspect: async () => ({}) };
   return ownRecord({
-    parts: { config, files, security } as unknown as Pick<Parts, 'config' | 'files' | 'security'>,
+    parts: { config, files, security, pg } as unknown as OwnRecordParts['parts'],
     kv,
     records: at.records,
     view: () => seen,

@@ -1,4 +1,5 @@
 /** What can go wrong with a node, its network and its Consul, and how each is undone. */
+import { machineShutsDown } from '../../agent/core/memory/main.ts';
 import { mend } from './bad_records.ts';
 import { NO_TROUBLE } from './consul_port.ts';
 import { pause } from './operator.ts';
@@ -66,7 +67,7 @@ export function shutDown(world: World, node: SimNode, offFor: number): void {
   const context = node.agent?.context ?? null;
   if (context === null) return;
   world.note(node.name, 'shuts down');
-  context.stopping = 'shutdown';
+  machineShutsDown(context.main);
   node.agent?.wake();
   node.machine.later(world.random.range(1000, 12_000), () => cutPower(world, node, offFor));
 }

@@ -1,5 +1,6 @@
 /** Nodes whose files have other lease times, restarts with another file, and changes by command, with actives that are cut off. */
-import { sameTimes, timesOf, timesProblem, worstCaseOf } from '../../agent/core/lease_times.ts';
+import { sameTimes, timesProblem, worstCaseOf } from '../../agent/core/lease_times.ts';
+import { timesOf } from '../../agent/core/policy.ts';
 import type { ClusterLease, ConfigRecord } from '../../agent/core/records.ts';
 import { NO_TROUBLE } from './consul_port.ts';
 import { cutPower, freezeAgent, killAgent } from './faults.ts';

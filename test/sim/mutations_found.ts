@@ -78,8 +78,8 @@ export const foundMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/rejoin.ts',
-        'n.durable = { ...n.durable, clone, rebuilding: how };',
-        'clone = n.durable.clone; n.durable = { ...n.durable, rebuilding: how };',
+        'beginRebuild(n.copy, clone, how);',
+        'clone = n.copy.durable.clone; beginRebuild(n.copy, clone, how);',
       ),
     ],
   },
@@ -103,20 +103,20 @@ export const foundMutations: Mutation[] = [
     untested:
       'a directory that was left half-written is known by a mark of the driver, and a copy is put in place when it is complete',
     what: 'an interrupted rebuild is forgotten',
-    edits: [
-      edit(
-        'procedures/rejoin.ts',
-        'n.durable = { ...n.durable, clone, rebuilding: how };',
-        'n.durable = { ...n.durable, clone };',
-      ),
-    ],
+    edits: [edit('memory/copy.ts', '{ ...copy.durable, clone, rebuilding }', '{ ...copy.durable, clone }')],
   },
   {
     id: 'found renews',
     untested:
       'the right that this gives is used by nobody: the server is being stopped, clients are shut out, and main waits',
     what: 'the keeper renews while a fence-down runs',
-    edits: [edit('processes.ts', 'n.renewing && n.fencing === 0 && isMine', 'n.renewing && isMine')],
+    edits: [
+      edit(
+        'processes.ts',
+        'n.holding.renewing && n.fence.running === 0 && isMine',
+        'n.holding.renewing && isMine',
+      ),
+    ],
   },
   {
     id: 'found right kept',

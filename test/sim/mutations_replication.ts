@@ -25,7 +25,7 @@ export const replicationMutations: Mutation[] = [
     id: 'D.1 saved',
     what: 'a vote does not survive a restart',
     theme: 'frozen active',
-    edits: [edit('procedures/vote.ts', "yield* call('store', 'save', n.durable);", '')],
+    edits: [edit('procedures/vote.ts', "yield* call('store', 'save', n.copy.durable);", '')],
   },
   {
     id: 'D.1 clock',
@@ -197,7 +197,7 @@ export const replicationMutations: Mutation[] = [
         "return outcome === 'ok';",
         "return outcome === 'ok' || outcome === 'unknown';",
       ),
-      edit('procedures/sync.ts', 'if (n.unsettled) {', 'if (false) {'),
+      edit('procedures/sync.ts', 'if (n.holding.unsettled) {', 'if (false) {'),
     ],
   },
   {
@@ -245,7 +245,7 @@ export const replicationMutations: Mutation[] = [
     id: 'D.6 epoch',
     untested: 'the position that was voted on is compared again, and no longer the same after a promotion',
     what: 'a second promotion goes on under the same mandate',
-    edits: [edit('procedures/promote.ts', 'n.mandate = null;', '')],
+    edits: [edit('procedures/promote.ts', 'useMandate(n.candidacy);', '')],
   },
   {
     id: 'D.7',

@@ -1,4 +1,5 @@
 /** What an operator asks for. */
+import { want } from '../../agent/core/memory/copy.ts';
 import type { TxnOp } from '../../agent/core/ports.ts';
 import type { ConfigRecord, RequestRecord } from '../../agent/core/records.ts';
 import type { SimNode } from './sim_node.ts';
@@ -87,6 +88,6 @@ export function removeNode(world: World, node: SimNode): void {
 export function copyAgain(node: SimNode): void {
   const context = node.agent?.context ?? null;
   if (context === null) return;
-  context.wants = 'reclone';
+  want(context.copy, 'reclone');
   node.agent?.wake();
 }

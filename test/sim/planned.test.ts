@@ -1,5 +1,6 @@
 /** The real core in a healthy cluster, and one thing that happens to it: how soon, and what does not happen. */
 import { expect, test } from 'bun:test';
+import { machineShutsDown } from '../../agent/core/memory/main.ts';
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
 import type { Call } from '../../agent/core/ports.ts';
 import { bootCluster } from './boot.ts';
@@ -56,7 +57,7 @@ test.each(SEEDS)('a machine that shuts down hands over before its power goes (se
   const { world, first, next, pass, of, sound } = cluster(seed);
   const context = first.agent?.context;
   if (context == null) throw new Error('no agent');
-  context.stopping = 'shutdown';
+  machineShutsDown(context.main);
   first.agent?.wake();
   // Services and files are waited for before the database is shut, each for a bounded time.
   expect(next(6000)).toBeLessThan(5000);

@@ -191,7 +191,7 @@ function nobodyCanConfirm(world: World): boolean {
   const best = world.nodes.reduce((a, b) => (b.server.branch.tli > a.server.branch.tli ? b : a)).server;
   const members = world.store.view.nodes;
   // Rule 720: it has a newer timeline than `sync` says, and may not take the promoted one's word before `sync` names it.
-  const waits = (node: SimNode) => node.agent?.context?.lastRule === 720;
+  const waits = (node: SimNode) => node.agent?.context?.main.rule === 720;
   const able = world.nodes.filter((node) => {
     const { name, server, machine } = node;
     return (

@@ -216,7 +216,7 @@ export class World {
   }
 
   decided(node: SimNode, rule: number): void {
-    if (this.options.trace !== undefined && node.agent?.context?.lastRule !== rule)
+    if (this.options.trace !== undefined && node.agent?.context?.main.rule !== rule)
       this.note(node.name, `rule ${rule}`);
   }
 

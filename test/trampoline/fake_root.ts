@@ -1,7 +1,7 @@
 /** A root that writes down what it is asked to do. */
 import { makeConfig } from '../../agent/config/index.ts';
 import { Refusal } from '../../agent/trampoline/command.ts';
-import { POLICY_FILE, type Policy, policyOf } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE, type RootPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
 import type { Ran, Root } from '../../agent/trampoline/root.ts';
 
 export const config = makeConfig({
@@ -10,7 +10,7 @@ export const config = makeConfig({
     { name: 'mgmtworker', unit: 'cloudify-mgmtworker.service' },
   ],
 });
-export const policy: Policy = policyOf(config);
+export const policy: RootPolicy = rootPolicyOf(config);
 
 export interface FakeRoot extends Root {
   /** `program word word`, in order. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { makeConfig } from '../../agent/config/index.ts';
-import { POLICY_FILE, parsePolicy, policyOf, renderPolicy } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE, parsePolicy, renderPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
 import { runTrampoline } from '../../agent/trampoline/run.ts';
 import { config, fakeRoot, policy } from './fake_root.ts';
 
@@ -183,7 +183,8 @@ describe('the policy', () => {
   test('names the manager’s units, and the distribution’s own for the data directory', () => {
     expect(policy.managerUnits).toEqual(['rabbitmq-server.service', 'cloudify-mgmtworker.service']);
     expect(policy.distributionUnits).toEqual(['postgresql.service', 'postgresql@15-main.service']);
-    const units = (data_dir: string) => policyOf(makeConfig({ postgres: { data_dir } })).distributionUnits;
+    const units = (data_dir: string) =>
+      rootPolicyOf(makeConfig({ postgres: { data_dir } })).distributionUnits;
     expect(units('/var/lib/pgsql/14/data')).toEqual(['postgresql.service', 'postgresql-14.service']);
     expect(units('/srv/pg')).toEqual(['postgresql.service']);
   });

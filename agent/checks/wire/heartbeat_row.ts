@@ -1,7 +1,7 @@
 /** The one row that postgres_write writes: cloudify_agent.heartbeat. */
 import { laterSettings } from '../../roles/postgres/query_settings.ts';
 import type { PgTarget } from '../port.ts';
-import { Session } from './session.ts';
+import { WireSession } from './session.ts';
 
 const APPLICATION = 'cloudify-agent heartbeat';
 
@@ -43,9 +43,9 @@ export async function openForWriting(
   statementMs: number,
   signal: AbortSignal,
   onPid: (pid: number) => void,
-): Promise<Session> {
+): Promise<WireSession> {
   const timeout = String(Math.max(1, Math.round(statementMs)));
-  const session = await Session.open(target, signal, {
+  const session = await WireSession.open(target, signal, {
     application_name: APPLICATION,
     statement_timeout: timeout,
     lock_timeout: timeout,
@@ -74,7 +74,7 @@ export async function openForWriting(
 }
 
 /** Writes the row. Resolves once the commit is acknowledged, by the standbys too where those are waited for. */
-export async function beat(session: Session): Promise<void> {
+export async function beat(session: WireSession): Promise<void> {
   const { tag } = await session.query(
     'update cloudify_agent.heartbeat set at = clock_timestamp() where id = 1',
   );
@@ -87,7 +87,7 @@ export async function backendState(
   pid: number,
   signal: AbortSignal,
 ): Promise<'gone' | 'standby' | 'busy'> {
-  const { value } = await Session.once(
+  const { value } = await WireSession.once(
     target,
     `select coalesce(wait_event, '') from pg_stat_activity where pid = ${pid} and application_name = '${APPLICATION}'`,
     signal,

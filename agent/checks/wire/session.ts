@@ -33,7 +33,7 @@ const parameters = (target: PgTarget, settings: Settings): Record<string, string
   ...settings,
 });
 
-export class Session {
+export class WireSession {
   readonly #socket: Socket;
   readonly #splitter = new Splitter();
   #waiting: Waiting | null = null;
@@ -66,7 +66,7 @@ export class Session {
     signal: AbortSignal,
     settings: Settings = {},
   ): Promise<Answer> {
-    const session = new Session(target, signal);
+    const session = new WireSession(target, signal);
     try {
       // Two ready states follow: after the start, and after the statement.
       return await session.#ask([startup(parameters(target, settings)), query(text), terminate], 2);
@@ -76,8 +76,8 @@ export class Session {
   }
 
   /** A connection that is kept. It lives on after `signal`, which ends the opening alone. */
-  static async open(target: PgTarget, signal: AbortSignal, settings: Settings = {}): Promise<Session> {
-    const session = new Session(target);
+  static async open(target: PgTarget, signal: AbortSignal, settings: Settings = {}): Promise<WireSession> {
+    const session = new WireSession(target);
     const abort = () => session.close();
     signal.addEventListener('abort', abort, { once: true });
     try {

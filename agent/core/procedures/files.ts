@@ -1,5 +1,6 @@
 /** What the role wants of the replicated files (CONTRACTS 10). Nothing waits for them longer than the bound that it names. */
 import { following, leading } from '../files_due.ts';
+import { tellFiles } from '../memory/files.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Outcome } from '../postgres.ts';
@@ -14,14 +15,12 @@ export function* leadFiles(n: NodeContext): Procedure<void> {
 
 /** Receive-only, from `active` once it is known: what this node alone has is archived, then reverted. */
 export function* followFiles(n: NodeContext, active: string | null, ms = TELL): Procedure<void> {
-  if (n.files.state === 'off') return;
+  if (n.files.facts.state === 'off') return;
   note(n, following(active), yield* call('files', 'follow', active, ms));
 }
 
 function note(n: NodeContext, what: string, outcome: Outcome): void {
-  const done = outcome.kind === 'done';
-  const first = n.filesTold.what !== what && n.filesTold.tries === 0;
-  n.filesTold = { what: done ? what : null, at: n.now(), tries: done ? 0 : n.filesTold.tries + 1 };
-  if (outcome.kind === 'failed' && first)
+  const isNew = tellFiles(n.files, what, outcome.kind === 'done', n.now());
+  if (outcome.kind === 'failed' && isNew)
     n.log({ component: 'handler-runner', level: 'warn', message: `files: ${what}: ${outcome.why}` });
 }

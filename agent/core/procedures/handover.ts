@@ -1,12 +1,17 @@
 /** Switchover (PROTOCOL D.8) and giving up the lease. A *confirmed* stop is the condition for handing anything over. */
-import type { HandoverKind } from '../actions.ts';
+import type { HandoverKind, Result } from '../actions.ts';
 import { giveAway } from '../lease.ts';
+import { standBack } from '../memory/candidacy.ts';
+import { seeAgain } from '../memory/database.ts';
+import { beginOutage, passOutageOn, shut, shutIf } from '../memory/fence.ts';
+import { letRunOut } from '../memory/holding.ts';
+import { demoted, hookLater } from '../memory/hooks.ts';
+import { waitsFor } from '../memory/main.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import { confirmedBy, type Lsn } from '../postgres.ts';
 import { lsnText } from '../records.ts';
-import { demoted, hookLater } from './hooks.ts';
-import { type Result, reopen, startInPlace } from './promote.ts';
+import { reopen, startInPlace } from './promote.ts';
 
 const POLL = 10;
 
@@ -33,54 +38,54 @@ export function* handover(
   why: HandoverKind = 'requested',
 ): Procedure<Result> {
   const bound = bounds(n, why);
-  n.step = `until ${target} has caught up`;
+  waitsFor(n.main, `until ${target} has caught up`);
   if (!(yield* targetReady(n, target, bound.target)))
     return { ok: false, why: `${target} has not caught up` };
-  n.step = 'for the hook pre-demote';
-  if (why === 'shutdown') hookLater(n, 'pre-demote', { target });
+  waitsFor(n.main, 'for the hook pre-demote');
+  if (why === 'shutdown') hookLater(n.hooks, 'pre-demote', { target });
   else {
     const hook = yield* call('hooks', 'run', 'pre-demote', { target });
     if (hook.kind !== 'done') warn(n, `pre-demote: ${hook.why}`);
   }
   // While the database serves, a broker that takes seconds to stop costs its clients nothing: the services come first, and
   // what is off until then is only them. Cancelled, main starts them again.
-  const serves = n.fence === 'open' && n.pg?.role === 'primary' && n.pg.accepting;
+  const serves = n.fence.state === 'open' && n.db.facts?.role === 'primary' && n.db.facts.accepting;
   if (serves) {
     const quiet = yield* quieten(n, target, bound, why, reason);
     if (quiet !== null) return { ok: false, why: quiet };
   }
   // What the clean stop would have to write is written while clients still work.
-  n.step = 'for a checkpoint';
+  waitsFor(n.main, 'for a checkpoint');
   const written = yield* call('pg', 'checkpoint', bound.checkpoint);
   if (written.kind !== 'done' && why !== 'shutdown')
     return { ok: false, why: `no checkpoint before the stop: ${written.why}` };
   const closedAt = n.now();
-  n.outageSince = closedAt;
+  beginOutage(n.fence, closedAt);
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
-  n.fence = closed.kind === 'done' ? 'closed' : 'unknown';
+  shutIf(n.fence, closed.kind === 'done');
   if (closed.kind !== 'done') return yield* stay(n, `clients could not be shut out: ${closed.why}`);
   if (!serves) {
     const quiet = yield* quieten(n, target, bound, why, reason);
     if (quiet !== null) return yield* stay(n, quiet);
   }
-  n.step = 'for PostgreSQL to stop';
+  waitsFor(n.main, 'for PostgreSQL to stop');
   const stopped = yield* call('pg', 'stop', 'fast', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') {
     // Not confirmed: nobody may be told to go on. Fenced, the lease runs out.
-    n.renewing = false;
+    letRunOut(n.holding);
     return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
   }
   if (!stopped.clean || stopped.checkpoint === null)
     return yield* release(n, `${reason}; the stop was not clean`, closedAt);
-  n.step = `until ${target} has replayed the end of the log`;
+  waitsFor(n.main, `until ${target} has replayed the end of the log`);
   if (!(yield* replayed(n, target, stopped.timeline, stopped.checkpoint))) {
     return yield* stay(n, `${target} did not replay the shutdown checkpoint in time`);
   }
   const clean = { timeline: stopped.timeline, lsn: lsnText(stopped.checkpoint) };
   const given = yield* giveAway(n, target, reason, clean, Math.round(n.now() - closedAt));
   n.log({ component: 'handler-runner', level: 'info', message: `handed over to ${target}: ${given}` });
-  n.outageSince = null;
-  demoted(n, { to: target, reason });
+  passOutageOn(n.fence);
+  demoted(n.hooks, { to: target, reason });
   // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not renewed.
   return given === 'ok' ? { ok: true } : { ok: false, why: `handover ${given}` };
 }
@@ -93,10 +98,10 @@ function* quieten(
   why: HandoverKind,
   reason: string,
 ): Procedure<string | null> {
-  n.step = 'for its services to stop';
+  waitsFor(n.main, 'for its services to stop');
   const down = yield* call('services', 'down', bound.services);
   if (down.kind !== 'done') return `services did not stop: ${down.why}`;
-  n.step = `until ${target} has the files`;
+  waitsFor(n.main, `until ${target} has the files`);
   const lacks = yield* settleFiles(n, target, bound.files);
   if (lacks !== null && why === 'requested') return lacks;
   if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);
@@ -107,19 +112,18 @@ function* quieten(
 export function* release(
   n: NodeContext,
   reason: string,
-  closedAt: number | null = n.closedSince,
+  closedAt: number | null = n.fence.closedSince,
 ): Procedure<Result> {
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
-  if (closed.kind === 'done') n.fence = 'closed';
+  if (closed.kind === 'done') shut(n.fence);
   const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);
   if (stopped.kind !== 'stopped') {
-    n.renewing = false;
+    letRunOut(n.holding);
     return { ok: false, why: `PostgreSQL did not stop: ${stopped.why}` };
   }
-  const ms = n.stopping === 'shutdown' ? SHUTDOWN.services : n.policy.servicesStop;
+  const ms = n.main.stopping === 'shutdown' ? SHUTDOWN.services : n.policy.servicesStop;
   yield* call('services', 'down', ms);
-  n.mandate = null;
-  n.cooldownUntil = n.now() + n.policy.cooldown;
+  standBack(n.candidacy, n.now() + n.policy.cooldown);
   const given = yield* giveAway(
     n,
     '',
@@ -127,22 +131,23 @@ export function* release(
     null,
     closedAt === null ? null : Math.round(n.now() - closedAt),
   );
-  demoted(n, { to: '', reason });
+  demoted(n.hooks, { to: '', reason });
   return given === 'ok' ? { ok: true } : { ok: false, why: `release ${given}` };
 }
 
 /** The switchover is off: open again as the active that we still are. A server that was not stopped need not be started. */
 function* stay(n: NodeContext, why: string): Procedure<Result> {
   warn(n, `switchover cancelled: ${why}`);
-  n.pg = yield* call('pg', 'facts', 500);
-  const runs = n.pg.process === 'running' && n.pg.role === 'primary' && n.pg.accepting;
+  const pg = yield* call('pg', 'facts', 500);
+  seeAgain(n.db, pg);
+  const runs = pg.process === 'running' && pg.role === 'primary' && pg.accepting;
   const back = yield* runs ? reopen(n) : startInPlace(n);
   return { ok: false, why: back.ok ? why : `${why}; and it did not come back in place: ${back.why}` };
 }
 
 /** Nothing writes files any more: they are all scanned, and the target has them. Null, or what is missing. */
 function* settleFiles(n: NodeContext, target: string, ms: number): Procedure<string | null> {
-  if (n.files.state === 'off') return null;
+  if (n.files.facts.state === 'off') return null;
   const settled = yield* call('files', 'settle', target, ms);
   return settled.kind === 'done' ? null : `the files of ${target} are not complete: ${settled.why}`;
 }

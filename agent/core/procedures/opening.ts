@@ -25,7 +25,7 @@ export function carriedList(n: NodeContext): SyncList | undefined {
 /** Written while the server is stopped, it is in effect from its start on: a promotion soon after has nothing to wait for. */
 export function* carryList(n: NodeContext): Procedure<void> {
   const list = carriedList(n);
-  if (list === undefined || sameList(list, n.pg?.syncList ?? null)) return;
+  if (list === undefined || sameList(list, n.db.facts?.syncList ?? null)) return;
   yield* call('pg', 'setSyncList', list, CARRY);
 }
 
@@ -52,7 +52,7 @@ export const NOBODY: Opening = { voters: [], k: 0, compared: true };
 export function openingVoters(n: NodeContext): Opening {
   if (n.policy.synchronousMode === 'off') return NOBODY;
   const sync = n.view?.sync?.value ?? null;
-  const mandate = n.mandate;
+  const mandate = n.candidacy.mandate;
   if (mandate?.kind === 'handover') {
     // Only the voters of who hands over follow its branch: one that never opened leaves those of its predecessor there.
     const compared = sync?.leader === mandate.from && sync.epoch === mandate.epoch - 1;
@@ -90,7 +90,7 @@ const streaming = (n: NodeContext, voters: readonly Voter[]): Voter[] =>
   otherCopies(n).filter(
     (copy) =>
       !voters.some(({ node }) => node === copy.node) &&
-      n.pg?.walSenders.some((s) => s.name === standbyName(copy) && confirmedBy(s) !== null),
+      n.db.facts?.walSenders.some((s) => s.name === standbyName(copy) && confirmedBy(s) !== null),
   );
 
 function otherCopies(n: NodeContext): Voter[] {

@@ -2,8 +2,15 @@
  * Becoming active (PROTOCOL D.6, D.7, E.1). In all of it clients stay shut out until k voters have confirmed the branch
  * that they will read; `sync` names the new leader only then.
  */
+import type { Result } from '../actions.ts';
 import { confirm, refresh, renewWith } from '../lease.ts';
 import { remaining } from '../lease_view.ts';
+import { useMandate } from '../memory/candidacy.ts';
+import { slotsMayBeLost } from '../memory/database.ts';
+import { countRestart, isUpAgain, startFailed } from '../memory/failures.ts';
+import { beginOutageUnlessBegun, endOutage, letIn, shut } from '../memory/fence.ts';
+import { hasOpened } from '../memory/hooks.ts';
+import { forgetRepairs } from '../memory/services.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type TxnOp } from '../ports.ts';
 import { forksText, type SyncRecord } from '../records.ts';
@@ -14,13 +21,12 @@ import { NOBODY, type Opening, openingVoters, quorumSize } from './opening.ts';
 import { activeRecord, historyOp, nextTimeline } from './promotion_records.ts';
 import { slotsOrWarn } from './slots.ts';
 
-export type Result = { ok: true } | { ok: false; why: string };
 const failed = (why: string): Result => ({ ok: false, why });
 const OK: Result = { ok: true };
 
 /** Promote this cut or handed-over standby under its mandate, then open. */
 export function* promote(n: NodeContext): Procedure<Result> {
-  const mandate = n.mandate;
+  const mandate = n.candidacy.mandate;
   const right = n.lease.right;
   if (mandate === null || right === null || mandate.epoch !== right.epoch)
     return failed('no mandate for this epoch');
@@ -46,7 +52,7 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const opening = openingVoters(n);
   const list = listOf(opening.voters, opening.k);
   // A standby carries it already as a rule; it is made sure of, and of being in effect, once more before clients come in.
-  if (!sameList(n.pg?.syncList ?? null, list)) {
+  if (!sameList(n.db.facts?.syncList ?? null, list)) {
     const listed = yield* call('pg', 'setSyncList', list, 2000);
     if (listed.kind !== 'done') return failed(listed.why);
   }
@@ -58,7 +64,7 @@ export function* promote(n: NodeContext): Procedure<Result> {
     return failed('the lease was not confirmed before the promotion');
   const promoted = yield* call('pg', 'promote', 10_000);
   // From here on this mandate is used up: a second promotion needs a new epoch.
-  n.mandate = null;
+  useMandate(n.candidacy);
   if (promoted.kind !== 'done') return failed(promoted.why);
   if (promoted.timeline !== timeline)
     return failed(`promoted to timeline ${promoted.timeline}, ${timeline} was reserved`);
@@ -126,11 +132,11 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
 /** Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters have it. */
 export function* startInPlace(n: NodeContext): Procedure<Result> {
   const at = n.now();
-  n.restarts = [...n.restarts.filter((t) => at - t < n.policy.restartWindow), at];
-  n.outageSince ??= at;
+  countRestart(n.failures, at, n.policy.restartWindow);
+  beginOutageUnlessBegun(n.fence, at);
   const closed = yield* call('fence', 'close', n.policy.fencingTime);
-  if (closed.kind === 'done') n.fence = 'closed';
-  if (n.pg?.process === 'running') {
+  if (closed.kind === 'done') shut(n.fence);
+  if (n.db.facts?.process === 'running') {
     const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, false);
     if (stopped.kind !== 'stopped') return failed(stopped.why);
   }
@@ -138,11 +144,11 @@ export function* startInPlace(n: NodeContext): Procedure<Result> {
     return failed('the lease was not confirmed before a writable start');
   const started = yield* call('pg', 'startPrimary', n.policy.primaryStartTimeout);
   if (started.kind !== 'done') {
-    n.startFailedAt = at;
+    startFailed(n.failures, at);
     return failed(`PostgreSQL did not start: ${started.why}`);
   }
   // Recovery ends with a checkpoint, which may have given up a slot that held too much back.
-  n.slotsMade = null;
+  slotsMayBeLost(n.db);
   return yield* reopen(n);
 }
 
@@ -217,24 +223,17 @@ export function* open(n: NodeContext, promoted: Record<string, string> | null = 
   if (right === null) return failed('no lease');
   const opened = yield* call('fence', 'open', right.until, n.policy.worstCase.open);
   if (opened.kind !== 'done') return failed(opened.why);
-  n.fence = 'open';
-  n.serving = true;
-  n.promoted = promoted;
-  n.openUntil = right.until;
-  n.openedAt = n.now();
-  // A former reign's tries do not count: its services were stopped since, not found dead.
-  if (promoted !== null) n.repairs = 0;
+  letIn(n.fence, right.until, n.now());
+  hasOpened(n.hooks, promoted);
+  if (promoted !== null) forgetRepairs(n.services);
   // What was renewed while it opened, the keeper did not pass on.
   if (n.lease.right !== null && n.lease.right.until > right.until) yield* extend(n);
-  n.closedSince = null;
-  n.startFailedAt = null;
-  const downtime = n.outageSince === null ? null : Math.round(n.now() - n.outageSince);
-  n.outageSince = null;
+  isUpAgain(n.failures);
+  const downtime = endOutage(n.fence, n.now());
   n.log({
     component: 'handler-runner',
     level: 'info',
     message: `open under epoch ${right.epoch}${downtime === null ? '' : ` after ${downtime} ms`}`,
   });
-  n.lastDowntime = downtime;
   return OK;
 }

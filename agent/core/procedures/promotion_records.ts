@@ -35,9 +35,9 @@ export function historyOp(
     reason: lease?.reason ?? '',
     kind:
       before?.kind ??
-      (lease?.clean != null || n.mandate?.kind === 'handover'
+      (lease?.clean != null || n.candidacy.mandate?.kind === 'handover'
         ? 'switchover'
-        : n.mandate?.kind === 'founder'
+        : n.candidacy.mandate?.kind === 'founder'
           ? 'start'
           : 'failover'),
     at: before?.at ?? at,
@@ -46,7 +46,8 @@ export function historyOp(
     fork: opened?.forks ?? [],
     opened: opened === null ? null : at,
     ...lackingFiles(n, before),
-    downtimeMs: opened === null || n.outageSince === null ? null : Math.round(n.now() - n.outageSince),
+    downtimeMs:
+      opened === null || n.fence.outageSince === null ? null : Math.round(n.now() - n.fence.outageSince),
   };
   return { verb: 'set', key: `history/${epoch}`, value: record };
 }
@@ -54,7 +55,7 @@ export function historyOp(
 /** As it was at the promotion: what a former active alone had, its successor may never get. */
 function lackingFiles(n: NodeContext, before: HistoryRecord | undefined): Pick<HistoryRecord, 'files'> {
   if (before?.files !== undefined) return { files: before.files };
-  const { state, needItems, needBytes } = n.files;
+  const { state, needItems, needBytes } = n.files.facts;
   return state === 'off' || state === 'unknown' ? {} : { files: { needItems, needBytes } };
 }
 

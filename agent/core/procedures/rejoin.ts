@@ -1,11 +1,12 @@
 /** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, CONTRACTS 12). */
+import type { Result } from '../actions.ts';
 import { refresh } from '../lease.ts';
+import { beginRebuild, breakRebuild, endRebuild } from '../memory/copy.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import type { Fork } from '../postgres.ts';
 import { faultsOf } from '../unreadable.ts';
 import { carryList } from './opening.ts';
-import type { Result } from './promote.ts';
 import { follow, isCountedOn, mayFollow, upstreamOf } from './vote.ts';
 
 const START = 10_000;
@@ -25,7 +26,7 @@ export function* rebuild(
   const upstream = record === null ? null : upstreamOf(n, record.holder);
   if (record === null || upstream === null || !mayFollow(n, record, n.lease.index))
     return { ok: false, why: 'no active to copy from' };
-  if (n.durable.rebuilding === null && n.pg?.data === 'ok') {
+  if (n.copy.durable.rebuilding === null && n.db.facts?.data === 'ok') {
     const saved = yield* call('pg', 'saveDivergence', record.epoch, fork, how);
     if (saved.kind !== 'done') return { ok: false, why: `what differs was not saved: ${saved.why}` };
   }
@@ -34,18 +35,17 @@ export function* rebuild(
   // It no longer streams: what the voter list says now is what counts.
   if (!(yield* refresh(n)) || !mayWipe(n))
     return { ok: false, why: 'this clone may still be needed by a vote' };
-  n.durable = { ...n.durable, clone, rebuilding: how };
-  yield* call('store', 'save', n.durable);
+  beginRebuild(n.copy, clone, how);
+  yield* call('store', 'save', n.copy.durable);
   const done = yield* call('pg', 'rebuild', how, upstream, clone);
   if (done.kind !== 'done') {
     // A rewind that failed half way leaves nothing to build on; the next try copies everything.
-    n.durable = { ...n.durable, rebuilding: 'reclone' };
-    yield* call('store', 'save', n.durable);
+    breakRebuild(n.copy);
+    yield* call('store', 'save', n.copy.durable);
     return { ok: false, why: done.why };
   }
-  n.durable = { ...n.durable, rebuilding: null, wants: undefined };
-  n.wants = 'nothing';
-  yield* call('store', 'save', n.durable);
+  endRebuild(n.copy);
+  yield* call('store', 'save', n.copy.durable);
   yield* carryList(n);
   // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept connections.
   yield* follow(n, upstream.node);

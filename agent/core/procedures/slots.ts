@@ -2,24 +2,25 @@
  * One replication slot per member on every node, before it can be a candidate or a target (PROTOCOL E.3): a standby whose
  * slot is missing at a promotion cannot follow, and cannot confirm.
  */
+import type { Result } from '../actions.ts';
+import { slotsAreMade, slotsMayBeLost } from '../memory/database.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
-import type { Result } from './promote.ts';
 
 const DEADLINE = 2000;
 
 /** For whom there must be slots, and on which copy of the database: a new copy has none. */
 export function slotsWanted(n: NodeContext): string {
-  return [n.durable.clone, ...Object.keys(n.view?.nodes ?? {}).sort()].join(' ');
+  return [n.copy.durable.clone, ...Object.keys(n.view?.nodes ?? {}).sort()].join(' ');
 }
 
 export function* makeSlots(n: NodeContext): Procedure<Result> {
   const wanted = slotsWanted(n);
-  if (n.slotsMade === wanted) return { ok: true };
+  if (n.db.slotsMade === wanted) return { ok: true };
   const others = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
   const made = yield* call('pg', 'ensureSlots', others, DEADLINE);
   if (made.kind !== 'done') return { ok: false, why: `replication slots: ${made.why}` };
-  n.slotsMade = wanted;
+  slotsAreMade(n.db, wanted);
   return { ok: true };
 }
 
@@ -31,6 +32,6 @@ export function* slotsOrWarn(n: NodeContext): Procedure<void> {
 
 /** All slots but those for `names` were dropped, as the list of members was read a moment ago: one that came since may have lost its own. */
 export function slotsDropped(n: NodeContext, names: readonly string[]): void {
-  const [, ...made] = n.slotsMade?.split(' ') ?? [];
-  if (made.some((name) => name !== n.name && !names.includes(name))) n.slotsMade = null;
+  const [, ...made] = n.db.slotsMade?.split(' ') ?? [];
+  if (made.some((name) => name !== n.name && !names.includes(name))) slotsMayBeLost(n.db);
 }

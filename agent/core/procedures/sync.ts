@@ -3,6 +3,7 @@
  * PROTOCOL D.5: whatever crash or lost reply comes between, every acknowledged write is on k of the key's voters.
  */
 import { confirm, refresh, renewWith } from '../lease.ts';
+import { seeVoters } from '../memory/database.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import { confirmedBy, type SyncList, type WalSender } from '../postgres.ts';
@@ -96,11 +97,11 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
   const held = n.view?.sync ?? null;
   if (held === null || held.value.leader !== n.name || held.value.epoch !== n.lease.right?.epoch) return null;
   const seen = yield* call('pg', 'replication', 1000);
-  const list = n.pg?.syncList;
+  const list = n.db.facts?.syncList;
   if (seen === null || list === undefined) return null;
   const step = nextSyncStep(factsOf(n, held.value, list, seen));
   if (step.do === 'nothing') return null;
-  if (n.unsettled) {
+  if (n.holding.unsettled) {
     // An unknown outcome loosens nothing: settle it by a renewal first, then look again (PROTOCOL D.5, D.9).
     yield* confirm(n, 0);
     yield* refresh(n);
@@ -123,9 +124,9 @@ function factsOf(
   list: SyncList,
   seen: { insert: bigint; senders: WalSender[] },
 ): SyncFacts {
-  if (sync.voters.some((v) => streams(seen.senders, v)) || sync.voters.length === 0) n.lonelySince = null;
-  else n.lonelySince ??= n.now();
-  // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F).
+  const isServed = sync.voters.some((v) => streams(seen.senders, v)) || sync.voters.length === 0;
+  seeVoters(n.db, isServed, n.now());
+  // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F.5).
   const members = Object.entries(n.view?.nodes ?? {}).flatMap(([name, node]) => (node.leaving ? [] : [name]));
   const clones: SyncFacts['clones'] = {};
   for (const node of members) {
@@ -139,7 +140,7 @@ function factsOf(
     clones,
     senders: seen.senders,
     insert: seen.insert,
-    lonelyFor: n.lonelySince === null ? 0 : n.now() - n.lonelySince,
+    lonelyFor: n.db.lonelySince === null ? 0 : n.now() - n.db.lonelySince,
     mode: n.policy.synchronousMode,
     degradeAfter: n.policy.openWait,
     quorum: Math.floor(members.length / 2),

@@ -2,16 +2,19 @@
  * A vote is a cut (PROTOCOL D.1): the voter stops streaming from the old active, durably, before it says how far it is.
  * Otherwise a thawed active would go on getting its commits confirmed.
  */
-import { type Towards, towardsHolder } from '../branch_of.ts';
+import { type Towards, towardsHolder } from '../branch.ts';
 import { refresh } from '../lease.ts';
 import { seenTimes } from '../lease_times.ts';
 import { stillFor } from '../lease_view.ts';
-import type { Ballot, NodeContext } from '../node.ts';
+import { type Ballot, castBallot } from '../memory/candidacy.ts';
+import { isNotDiverged, promiseVote } from '../memory/copy.ts';
+import { followNow } from '../memory/database.ts';
+import { hookLater } from '../memory/hooks.ts';
+import type { NodeContext } from '../node.ts';
 import { call, type Procedure, type Vote, type VoteReply, type VoteRequest } from '../ports.ts';
 import type { Upstream } from '../postgres.ts';
 import type { LeaseRecord } from '../records.ts';
 import { faultsOf } from '../unreadable.ts';
-import { hookLater } from './hooks.ts';
 
 const CUT_DEADLINE = 2000;
 const SETTLE_DEADLINE = 1500;
@@ -19,7 +22,7 @@ const SETTLE_STEP = 20;
 
 /** May a node with this vote read from `holder` under the lease record at `index`? (PROTOCOL D.1) */
 export function mayFollow(n: NodeContext, record: LeaseRecord, index: number): boolean {
-  const vote = n.durable.vote;
+  const vote = n.copy.durable.vote;
   if (vote === null) return true;
   if (record.epoch > vote.epoch) return true;
   return record.epoch === vote.epoch && record.holder === vote.holder && index > vote.index;
@@ -35,8 +38,8 @@ export function* answerVote(n: NodeContext, request: VoteRequest): Procedure<Vot
     const again = refusal(n, request);
     const record = n.lease.record;
     if (again !== null || record === null) return { kind: 'refused', why: again ?? 'no lease' };
-    n.durable = { ...n.durable, vote: { index: request.index, epoch: record.epoch, holder: record.holder } };
-    yield* call('store', 'save', n.durable);
+    promiseVote(n.copy, { index: request.index, epoch: record.epoch, holder: record.holder });
+    yield* call('store', 'save', n.copy.durable);
     const cut = yield* call('pg', 'setUpstream', null, CUT_DEADLINE);
     if (cut.kind !== 'done') return { kind: 'refused', why: `cannot cut the replication: ${cut.why}` };
     const vote = yield* ownVote(n);
@@ -51,10 +54,10 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   const faults = faultsOf(n.view);
   if (faults.length > 0) return `cannot read ${faults.join(', ')}`;
   if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
-  if (n.durable.rebuilding !== null) return `${n.durable.rebuilding} under way`;
-  if (n.fencing > 0) return 'fencing down';
+  if (n.copy.durable.rebuilding !== null) return `${n.copy.durable.rebuilding} under way`;
+  if (n.fence.running > 0) return 'fencing down';
   if (n.view?.nodes[request.candidate] === undefined) return `${request.candidate} is no member`;
-  const given = n.durable.vote;
+  const given = n.copy.durable.vote;
   // What was read is older than what was voted on: a lower vote in its place would undo that cut.
   if (
     given !== null &&
@@ -79,7 +82,7 @@ function* ownVote(n: NodeContext): Procedure<Vote | null> {
     if (facts.role === 'standby' && at !== null && at.settled && facts.upstreamHost === null) {
       const history = yield* call('pg', 'history', at.timeline);
       if (history === null) return null;
-      return { node: n.name, clone: n.durable.clone, timeline: at.timeline, lsn: at.lsn, history };
+      return { node: n.name, clone: n.copy.durable.clone, timeline: at.timeline, lsn: at.lsn, history };
     }
     if (n.now() >= until) return null;
     yield* call('time', 'sleep', SETTLE_STEP);
@@ -97,7 +100,7 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
       level: 'info',
       message: `no vote of our own: ${own.kind === 'refused' ? own.why : 'unknown'}`,
     });
-    n.ballot = null;
+    castBallot(n.candidacy, null);
     return;
   }
   const ballot: Ballot = { index, syncIndex, own: own.vote, votes: {}, refused: {}, at: n.now() };
@@ -110,7 +113,7 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
     else if (reply.kind === 'vote') ballot.votes[node] = reply.vote;
     else ballot.refused[node] = reply.kind === 'refused' ? reply.why : 'no answer';
   }
-  n.ballot = ballot;
+  castBallot(n.candidacy, ballot);
 }
 
 /**
@@ -135,13 +138,9 @@ export function* follow(n: NodeContext, copiedFrom: string | null = null): Proce
     }
     const done = yield* call('pg', 'setUpstream', upstream, CUT_DEADLINE);
     if (done.kind !== 'done') return false;
-    n.comparedEpoch = record.epoch;
-    // All that is here is in the holder's log: what it was to a former holder says nothing any more.
-    if (n.wants === 'rewind') n.wants = 'nothing';
-    if (n.followed !== record.holder) {
-      n.followed = record.holder;
-      hookLater(n, 'follow', { active: record.holder, epoch: `${record.epoch}` });
-    }
+    isNotDiverged(n.copy);
+    if (followNow(n.db, record.holder, record.epoch))
+      hookLater(n.hooks, 'follow', { active: record.holder, epoch: `${record.epoch}` });
     return true;
   } finally {
     n.unlock('upstream');
@@ -173,7 +172,7 @@ function* towardsUpstream(n: NodeContext, record: LeaseRecord, upstream: Upstrea
 export function isCountedOn(n: NodeContext): boolean {
   const sync = n.view?.sync?.value;
   if (sync === undefined || sync.leader === n.name) return true;
-  return sync.voters.some((v) => v.node === n.name && v.clone === n.durable.clone);
+  return sync.voters.some((v) => v.node === n.name && v.clone === n.copy.durable.clone);
 }
 
 /** Read from nobody: the own data is not the holder's, or not known to be. */

@@ -1,5 +1,4 @@
 /** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
-
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from '../../config/index.ts';
 import { messageOf } from '../../errors.ts';

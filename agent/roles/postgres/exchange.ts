@@ -1,5 +1,4 @@
 /** A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a database. */
-
 import { constants, existsSync } from 'node:fs';
 import {
   chmod,

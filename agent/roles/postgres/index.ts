@@ -11,6 +11,7 @@ import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
+import { missingLocales } from './locales.ts';
 import type { PgOptions } from './options.ts';
 import { endOutgrown } from './outgrown.ts';
 import { ownSettings } from './own_settings.ts';
@@ -81,6 +82,7 @@ export function createPostgres(o: PgOptions): Postgres {
       return held;
     },
     inspect: () => inspect(server),
+    missingLocales: (locales) => missingLocales(o, locales),
     wipe: () => wipe(server),
     setCertificates: (certificates) => setCertificates(server, certificates),
     startStandby: (ms) => start(server, 'standby', ms),

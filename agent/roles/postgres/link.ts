@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { deadline, within } from '../../platform/clock.ts';
 import type { PgOptions } from './options.ts';
 import { laterSettings } from './query_settings.ts';
-import { openSession, type Row, type Session, type Target } from './sql.ts';
+import { openSession, type Row, type SqlSession, type Target } from './sql.ts';
 
 export interface Link {
   /** application_name of every session of this agent. */
@@ -40,15 +40,15 @@ export function createLink(o: PgOptions): Link {
     database: o.database,
     applicationName: name,
   };
-  let kept: Session | null = null;
-  let opening: Promise<Session> | null = null;
+  let kept: SqlSession | null = null;
+  let opening: Promise<SqlSession> | null = null;
   let broken = () => {};
   let made = () => {};
-  const short = new Set<Session>();
+  const short = new Set<SqlSession>();
   /** Rejects what waits for a connection to a server that was seen to end. */
   let dropped = withoutNoise();
 
-  const open = async (ms: number): Promise<Session> => {
+  const open = async (ms: number): Promise<SqlSession> => {
     const session = await openSession(target, ms, () => {
       if (kept === session) kept = null;
       broken();

@@ -22,7 +22,7 @@ export type Rehearsed = Outcome & { refused?: boolean; own?: boolean };
 
 export type Progress = (step: { what: string; bytes?: number; total?: number }) => void;
 
-/** What the data directory holds. Changes nothing, needs no server. */
+/** What the data directory holds. Changes nothing, needs no server; one that runs is asked besides. */
 export type Inspection = {
   /** Missing counts as empty. */
   empty: boolean;
@@ -31,6 +31,10 @@ export type Inspection = {
   systemId: string | null;
   /** Why no copy of a database could take its place, with what to do. */
   unfit?: string;
+  /** Of its databases, without those that are everywhere; absent where no server answers. */
+  locales?: string[];
+  /** Versions of what sorts, by the server that runs on it. */
+  collations?: { libc?: string; icu?: string };
 };
 
 /** PEM texts, and the common names of the certificates that members may connect with now. */
@@ -72,6 +76,9 @@ export interface Postgres {
 
   /** Throws when it cannot be looked at. */
   inspect(): Promise<Inspection>;
+
+  /** Which of these locales this machine lacks: its server would open no database that is sorted by one. Throws when it cannot be asked. */
+  missingLocales(locales: readonly string[]): Promise<string[]>;
   /**
    * End the server at once and whatever long task runs, and empty the data directory and the driver's own folder: the manager
    * has no database then. For the undoing of a join and for teardown of a copy.

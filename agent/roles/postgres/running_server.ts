@@ -9,7 +9,7 @@ import { alive, readStat } from '../../platform/procfs.ts';
 import type { Place } from './preflight.ts';
 import { childrenOf, processTitle } from './process.ts';
 import { asPgOptions, ownSettings } from './query_settings.ts';
-import { readText } from './read_text.ts';
+import { majorOf, readText } from './read_text.ts';
 import { slotPrefix } from './slot_name.ts';
 import { quoteLiteral } from './sql.ts';
 
@@ -75,10 +75,16 @@ type Seen = {
   senders: Sender[];
   slots: Slot[];
   always: string[];
+  sortedOtherwise: { name: string; by: string; now: string }[];
   recoveryLeft: string[];
 };
 
-const looking = (database: string): string => `select json_build_object(
+/** Databases remember from 15 on by which version they were sorted. */
+const SORTED_OTHERWISE = `(select coalesce(json_agg(json_build_object('name', datname, 'by', datcollversion,
+    'now', pg_database_collation_actual_version(oid)) order by datname), '[]')
+  from pg_database where datallowconn and datcollversion <> pg_database_collation_actual_version(oid))`;
+
+const looking = (database: string, version: number): string => `select json_build_object(
   'recovery', pg_is_in_recovery(),
   'upstream', (select sender_host || ':' || sender_port from pg_stat_wal_receiver limit 1),
   'database', exists (select from pg_database where datname = ${quoteLiteral(database)} and datallowconn),
@@ -90,6 +96,7 @@ const looking = (database: string): string => `select json_build_object(
   'slots', (select coalesce(json_agg(json_build_object('name', slot_name, 'type', slot_type, 'database', database)), '[]')
     from pg_replication_slots where not temporary and not starts_with(slot_name::text, '${slotPrefix}')),
   'always', (select coalesce(json_agg(evtname), '[]') from pg_event_trigger where evtenabled in ('A', 'R')),
+  'sortedOtherwise', ${version >= 15 ? SORTED_OTHERWISE : "'[]'::json"},
   'recoveryLeft', (select coalesce(json_agg(name order by name), '[]') from pg_settings where setting is distinct from boot_val and name in
     ('recovery_target', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid', 'recovery_target_lsn',
      'restore_command', 'archive_cleanup_command', 'recovery_end_command', 'promote_trigger_file', 'recovery_min_apply_delay')))`;
@@ -97,7 +104,8 @@ const looking = (database: string): string => `select json_build_object(
 /** On its own port, as the owner of the data: as root, by becoming that. */
 async function ask(o: Place, { port, host }: Running, database: string): Promise<Seen | string> {
   const args = ['-XAtq', '--no-password', '-h', host, '-p', port, '-U', o.superuser, '-d', database];
-  const psql = [join(o.binDir, 'psql'), ...args, '-c', looking(o.database)];
+  const version = (await majorOf(o.dataDir)) ?? 0;
+  const psql = [join(o.binDir, 'psql'), ...args, '-c', looking(o.database, version)];
   const { uid, gid } = await stat(o.dataDir);
   const as =
     process.getuid?.() === 0 ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'] : [];
@@ -198,7 +206,7 @@ function readerFindings({ senders, slots }: Seen): Finding[] {
   return findings;
 }
 
-function contentFindings({ always, recoveryLeft, walLevel }: Seen): Finding[] {
+function contentFindings({ always, recoveryLeft, sortedOtherwise, walLevel }: Seen): Finding[] {
   const findings: Finding[] = [
     ok('wal_level', `wal_level is ${walLevel}${walLevel === 'logical' ? ', and stays so' : ''}`),
   ];
@@ -209,6 +217,20 @@ function contentFindings({ always, recoveryLeft, walLevel }: Seen): Finding[] {
         'event_triggers',
         what,
         "'alter event trigger NAME enable', or see that they let the agent's role pass",
+      ),
+    );
+  }
+  if (sortedOtherwise.length > 0) {
+    const list = sortedOtherwise
+      .map(({ name, by, now }) => `${name} (by version ${by}, here is ${now})`)
+      .join(', ');
+    const mend =
+      "'reindex database NAME' and 'alter database NAME refresh collation version', in each of them";
+    findings.push(
+      warn(
+        'collation_version',
+        `sorted by another version of the system's library, so that an index may miss rows: ${list}`,
+        mend,
       ),
     );
   }

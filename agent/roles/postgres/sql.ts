@@ -22,7 +22,7 @@ export type Target = {
   replication?: boolean;
 };
 
-export interface Session {
+export interface SqlSession {
   /** Rows of the last statement of `text`. Throws PostgresError, Timeout (the session is then closed) or what the socket gave. */
   query(text: string, ms: number): Promise<Row[]>;
   readonly alive: boolean;
@@ -31,7 +31,7 @@ export interface Session {
 }
 
 /** `onClose` is called when the connection breaks, not when `close` ends it. */
-export async function openSession(target: Target, ms: number, onClose?: () => void): Promise<Session> {
+export async function openSession(target: Target, ms: number, onClose?: () => void): Promise<SqlSession> {
   const socket = await connectSocket(target, ms);
   let alive = true;
   let handed = false;

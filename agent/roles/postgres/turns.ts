@@ -2,7 +2,6 @@
  * Starts and stops in order. A stop makes every start that was asked for before it out of date, and is not over while one of
  * those may still bring a server up; a start that is asked for later waits until it is.
  */
-
 import type { Outcome } from '../../core/postgres.ts';
 import { type Deadline, within } from '../../platform/clock.ts';
 import { createStops } from '../../platform/stops.ts';

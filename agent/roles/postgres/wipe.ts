@@ -8,21 +8,27 @@ import { syncDir } from '../../platform/files.ts';
 import { peekControl } from './control.ts';
 import { endServer } from './ending.ts';
 import { emptyData } from './exchange.ts';
+import { sortedBy } from './locales.ts';
 import { holdsNothing, resolved, whyNoPlace } from './place.ts';
 import type { Inspection } from './port.ts';
+import { postmasterPid } from './process.ts';
 import { majorOf } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
 import { wipeSpaces } from './tablespace_folders.ts';
 
 const STOP = 10_000;
 
-export async function inspect({ o }: Server): Promise<Inspection> {
+export async function inspect(server: Server): Promise<Inspection> {
+  const { o } = server;
   const unfit = whyNoPlace(o.dataDir);
+  const version = await majorOf(o.dataDir);
+  const runs = (await postmasterPid(o).catch(() => null)) !== null;
   return {
     empty: holdsNothing(o.dataDir),
-    version: await majorOf(o.dataDir),
+    version,
     systemId: (await peekControl(o.dataDir))?.systemId ?? null,
     ...(unfit === undefined ? {} : { unfit }),
+    ...(runs ? await sortedBy(server, version) : {}),
   };
 }
 

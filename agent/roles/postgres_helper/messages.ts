@@ -49,6 +49,7 @@ export const manners: Readonly<Record<Method, Manner>> = {
   preflight: { limit: 300_000, slack: usual },
   holdSettings: { ms: 0, slack: usual },
   inspect: { limit: 5000, slack: usual },
+  missingLocales: { limit: 30_000, slack: usual },
   history: { limit: 5000, slack: usual },
   adopt: { limit: 30_000, slack: usual },
   rehearse: { limit: 20_000, slack: ending },

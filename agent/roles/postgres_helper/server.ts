@@ -4,14 +4,14 @@
  */
 
 import { chmodSync, rmSync, statSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import { createSerial } from '../../platform/serial.ts';
 import { version } from '../../version.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { Names, ToAgent, ToHelper } from './messages.ts';
-import { createSession, type Session } from './session.ts';
+import { type AgentSession, createSession } from './session.ts';
 import { createTasks } from './tasks.ts';
 import { encode, frames } from './wire.ts';
 
@@ -52,7 +52,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
   const server = createServer((socket) => {
     current?.destroy();
     current = socket;
-    let session: Session | null = null;
+    let session: AgentSession | null = null;
     const inTurn = createSerial();
     const send = (message: ToAgent): void => {
       if (current === socket && !socket.destroyed) socket.write(encode(message));
@@ -77,7 +77,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         send({ t: 'refused', why: messageOf(thrown) });
       }
     };
-    const handle = (opened: Session, message: ToHelper): void => {
+    const handle = (opened: AgentSession, message: ToHelper): void => {
       if (message.t === 'call') opened.call(message);
       else if (message.t === 'cancel') opened.cancel(message.id);
     };
@@ -107,14 +107,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     });
   });
 
-  rmSync(o.socketPath, { force: true });
-  await new Promise<void>((done, failed) => {
-    server.once('error', failed);
-    server.listen(o.socketPath, done);
-  });
-  // In a setgid folder the socket has the agent's group; elsewhere the folder alone says who may come.
-  const shared = (statSync(dirname(o.socketPath)).mode & 0o2000) !== 0;
-  chmodSync(o.socketPath, shared ? 0o660 : 0o666);
+  await listen(server, o.socketPath);
 
   return {
     async close() {
@@ -127,4 +120,15 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
       await closed;
     },
   };
+}
+
+async function listen(server: Server, socketPath: string): Promise<void> {
+  rmSync(socketPath, { force: true });
+  await new Promise<void>((done, failed) => {
+    server.once('error', failed);
+    server.listen(socketPath, done);
+  });
+  // In a setgid folder the socket has the agent's group; elsewhere the folder alone says who may come.
+  const shared = (statSync(dirname(socketPath)).mode & 0o2000) !== 0;
+  chmodSync(socketPath, shared ? 0o660 : 0o666);
 }

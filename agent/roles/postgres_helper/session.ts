@@ -9,7 +9,7 @@ import type { Tasks, Watcher } from './tasks.ts';
 type Call = Extract<ToHelper, { t: 'call' }>;
 type AnyMethod = (...args: unknown[]) => Promise<unknown>;
 
-export type Session = {
+export type AgentSession = {
   call(message: Call): void;
   cancel(id: number): void;
   /** The agent is gone: its tasks go on for a while, its answers go nowhere. */
@@ -22,7 +22,7 @@ const exclusive: ReadonlySet<Method> = new Set(['adopt', 'startStandby', 'startP
 /** What makes the starts before it out of date. */
 const ending: ReadonlySet<Method> = new Set(['stop', 'wipe']);
 
-export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgent) => void): Session {
+export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgent) => void): AgentSession {
   const watchers = new Map<number, Watcher>();
 
   const task = async ({ id, method, args }: Call): Promise<unknown> => {

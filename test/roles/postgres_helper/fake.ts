@@ -33,6 +33,7 @@ export class FakeDriver {
       await this.hold;
       return this.facts;
     },
+    missingLocales: async (locales) => [...locales],
     inspect: async () => ({ empty: true, version: null, systemId: null }),
     holdSettings: (ms) => this.#note('holdSettings', ms),
     preflight: async () => [{ id: 'data_directory', state: 'ok', what: 'empty', mend: '' }],
