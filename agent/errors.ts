@@ -59,6 +59,31 @@ export class AgentError extends Error {
 export const usageError = (message: string, hint?: string): AgentError =>
   new AgentError({ class: 'usage', code: 'bad_usage', message, ...(hint === undefined ? {} : { hint }) });
 
+/** The refusals that several parts make, each in one place: clients go by their codes. */
+export const notInCluster = (message = 'this manager is not in a cluster'): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_in_cluster',
+    message,
+    hint: "make one with 'agent cluster start', or enter one with 'agent cluster join ADDRESS'",
+  });
+
+export const removedFromCluster = (): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'removed_from_cluster',
+    message: 'this manager was removed from its cluster',
+    hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
+  });
+
+export const noSuchNode = (name: string, nodes: readonly string[]): AgentError =>
+  new AgentError({
+    class: 'operator',
+    code: 'not_found',
+    message: `no node ${name} in this cluster`,
+    hint: `its nodes: ${nodes.join(', ')}`,
+  });
+
 /** What a thrown value says itself, for a reply or a fact. The log has its causes as well: `explain`. */
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown);

@@ -73,9 +73,9 @@ export async function runAgent(configPath: string): Promise<number> {
       await listenEarly(config, server);
     }
     stopRenewal = renewInTime({
-      config: () => (agent.cluster === null ? null : agent.nodeConfig),
+      config: () => (agent.member === null ? null : agent.nodeConfig),
       renew: () => api.renewCertificates(),
-      renaming: () => renamingDue(agent.cluster?.node, agent.parts?.security),
+      renaming: () => renamingDue(agent.member?.node, agent.parts?.security),
       log: log.for('agent'),
       wall: () => Date.now(),
     });
@@ -84,7 +84,7 @@ export async function runAgent(configPath: string): Promise<number> {
     await stopped();
     await notifier.stopping();
     // A machine that goes down hands over; an agent that restarts leaves everything as it is (PROTOCOL H.3).
-    if (agent.cluster !== null && (await machineStops())) await agent.cluster.shutdown(SHUTDOWN);
+    if (agent.member !== null && (await machineStops())) await agent.member.shutdown(SHUTDOWN);
   } finally {
     stopRenewal();
     stopAuthority();

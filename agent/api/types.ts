@@ -1,8 +1,8 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
 import type { LeaseTimes } from '../core/policy.ts';
-import type { FailsafeRequest, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
+import type { FailsafeRequest, FileFacts, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
 import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts';
-import type { FileFacts, FilesStatus } from '../roles/files/port.ts';
+import type { FilesStatus } from '../roles/files/port.ts';
 import type { TokenRow } from '../security/tokens.ts';
 import type { Admission, AdmitRequest, Enrolled } from './admission.ts';
 import type { AuthorityStatus } from './authority.ts';

@@ -1,6 +1,7 @@
 /** Are the manager's files replicated: Syncthing answers, every folder can be used, a standby connected and catching up? */
+import type { FileFacts } from '../core/ports.ts';
 import { itemsInWords } from '../roles/files/facts_failed.ts';
-import type { FileFacts, FilesStatus, FolderStatus } from '../roles/files/port.ts';
+import type { FilesStatus, FolderStatus } from '../roles/files/port.ts';
 import { type Check, type CheckResult, fail, type NodeRole, pass, warn } from './port.ts';
 
 export interface FilesReader {

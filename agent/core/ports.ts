@@ -46,12 +46,20 @@ export type ServiceFacts = {
  * The manager's replicated files, as last seen (CONTRACTS 10). 'off': none are configured. 'unknown': configured, and not
  * known right now. The counts are what this node lacks of what the others have, as far as it knows.
  */
+export type FileMode = 'sendonly' | 'receiveonly' | 'unknown';
+
 export type FileFacts = {
+  /**
+   * Of a standby: is its own copy what the cluster holds? `unknown`: Syncthing does not answer, or no active was ever heard.
+   * Of the active: `complete`, unless a folder cannot be used or items of it cannot be sent. `off`: no files are replicated.
+   */
   state: 'off' | 'complete' | 'behind' | 'unknown';
+  /** Items (files, folders, links, held deletions) and bytes this node still lacks. */
   needItems: number;
   needBytes: number;
+  /** Items and folders that Syncthing gave up on, and local changes that no revert takes away. */
   errors: number;
-  mode: 'sendonly' | 'receiveonly' | 'unknown';
+  mode: FileMode;
   /** Of an active: what it has and no other can be sent, in words with the first names. They count among `needItems`. */
   unsent?: string;
 };

@@ -50,8 +50,8 @@ export class Agent implements OwnCore {
     this.#entering = enteringOf({ core: this, kept: this.#kept, log: log.for('agent') });
   }
 
-  get cluster(): Member | null {
-    return this.#running?.cluster ?? null;
+  get member(): Member | null {
+    return this.#running?.member ?? null;
   }
 
   get members(): Members | null {
@@ -81,13 +81,13 @@ export class Agent implements OwnCore {
       agent: this.#given.relisten,
       consul: () => made.consul.reload(),
       postgres: () =>
-        certifyPostgres(made.pg, made.security, replicationNames(this.cluster?.admitted() ?? {})),
+        certifyPostgres(made.pg, made.security, replicationNames(this.member?.admitted() ?? {})),
     };
   }
 
   /** Does the main loop go round? Otherwise systemd's watchdog is to end this process. */
   healthy(): boolean {
-    return this.cluster === null || goesRound(this.cluster);
+    return this.member === null || goesRound(this.member);
   }
 
   nodeName(): string | null {
@@ -163,7 +163,7 @@ export class Agent implements OwnCore {
 
   /** What stands in the way of a start or a join, before anything is touched. */
   #refuse(options: StartOptions): void {
-    if (this.cluster !== null)
+    if (this.member !== null)
       throw new AgentError({
         class: 'operator',
         code: 'already_in_cluster',
@@ -221,10 +221,6 @@ export class Agent implements OwnCore {
       whenRemoved: () => this.#note({ removed: true }),
     });
     await listen(parts.config);
-  }
-
-  member(): Member | null {
-    return this.cluster;
   }
 
   entered(): void {

@@ -18,15 +18,15 @@ export function createApi(agent: Agent): AgentApi {
     ...securityApi(agent),
     ...requestsApi(agent),
     ...peerApi(agent),
-    health: () => healthOf(agent.cluster),
+    health: () => healthOf(agent.member),
     async status() {
-      const { cluster, nodeConfig, services } = agent;
+      const { member, nodeConfig, services } = agent;
       const name = agent.nodeName() ?? '';
-      const status = await statusOf(cluster, nodeConfig, services, startedAt, process.pid, name);
+      const status = await statusOf(member, nodeConfig, services, startedAt, process.pid, name);
       return { ...status, configuration: agent.configuration() };
     },
     cluster: async () => ({
-      ...(await clusterStatusOf(agent.cluster)),
+      ...(await clusterStatusOf(agent.member)),
       configuration: agent.configuration(),
     }),
     history: async () => memberOf(agent).node.view?.history ?? [],

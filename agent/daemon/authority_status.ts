@@ -24,11 +24,11 @@ function nextStep(silent: readonly string[], status: Omit<AuthorityStatus, 'next
 export async function authorityStatus(
   parts: DriveParts,
   security: Security,
-  cluster: Member,
+  member: Member,
 ): Promise<AuthorityStatus> {
   const known = await readAuthority(parts);
   const members = await membersNow(parts);
-  const rows = new Map((await clusterStatusOf(cluster)).nodes.map((row) => [row.name, row]));
+  const rows = new Map((await clusterStatusOf(member)).nodes.map((row) => [row.name, row]));
   const silent = (name: string): boolean => rows.get(name)?.silent === true;
   const nodes = members.map(({ name, report, joining = false }: AuthorityMember) => ({
     name,

@@ -32,16 +32,16 @@ const whatOf = {
 /** One look. Resolves with how long to wait for the next, ms. */
 async function look(
   agent: Agent,
-  cluster: Member,
+  member: Member,
   parts: Parts,
   keepRecord: () => Promise<unknown>,
   say: (line: string) => void,
 ) {
   const { security, config } = parts;
-  const { node, memberKv: kv } = cluster;
+  const { node, memberKv: kv } = member;
   const current = security.current();
   if (current === undefined || node.view === null || node.view.removed.includes(node.name)) return QUIET;
-  const drive = { kv, prefix: agent.prefix(), gate: cluster.signed };
+  const drive = { kv, prefix: agent.prefix(), gate: member.signed };
   const known = await readAuthority(drive);
   if (known === null) {
     // Nothing to be told anew: they have all been given what is in the files, at their start or at a renewal.
@@ -69,9 +69,9 @@ async function look(
   if (await sealForOthers(drive, known, securityStore(config).keys(), members)) return UNDER_WAY;
   if (node.fence.state === 'open') {
     const begun = await advanceAuthority(drive, known, members, async () => {
-      const signing = { kv, prefix: drive.prefix, records: cluster.signed, now: () => Date.now() };
+      const signing = { kv, prefix: drive.prefix, records: member.signed, now: () => Date.now() };
       return (
-        (await resealManagement(managementPartsOf(parts, cluster.consul.kv), kv)) &&
+        (await resealManagement(managementPartsOf(parts, member.consul.kv), kv)) &&
         (await signedAnew(signing))
       );
     });
@@ -97,12 +97,12 @@ export function followAuthorityInTime(agent: Agent, log: Logger): () => void {
   void (async () => {
     while (!abort.signal.aborted) {
       let pause = QUIET;
-      const { cluster, parts } = agent;
+      const { member, parts } = agent;
       try {
-        if (cluster !== null && parts !== null) {
-          if (cluster !== of) keepRecord = recordOf(cluster, parts, say);
-          of = cluster;
-          pause = await look(agent, cluster, parts, keepRecord, say);
+        if (member !== null && parts !== null) {
+          if (member !== of) keepRecord = recordOf(member, parts, say);
+          of = member;
+          pause = await look(agent, member, parts, keepRecord, say);
         }
         told = '';
       } catch (thrown) {

@@ -14,9 +14,9 @@ import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './out
 /** A state older than this many heartbeats is that of a node that is gone. */
 const STALE_HEARTBEATS = 2;
 
-export function isDegraded(cluster: Member | null): boolean {
-  const sync = cluster?.node.view?.sync?.value;
-  const members = Object.keys(cluster?.node.view?.nodes ?? {}).length;
+export function isDegraded(member: Member | null): boolean {
+  const sync = member?.node.view?.sync?.value;
+  const members = Object.keys(member?.node.view?.nodes ?? {}).length;
   return sync !== undefined && members > 1 && sync.voters.length === 0;
 }
 
@@ -36,31 +36,31 @@ const EMPTY: ClusterStatus = {
   nodes: [],
 };
 
-export async function clusterStatusOf(cluster: Member | null): Promise<ClusterStatus> {
-  if (cluster === null) return EMPTY;
-  const { node } = cluster;
+export async function clusterStatusOf(member: Member | null): Promise<ClusterStatus> {
+  if (member === null) return EMPTY;
+  const { node } = member;
   const view = node.view;
   const active = activeKnown(node);
   const asked = active === null || active === node.name || !consulAnswers(node) ? null : active;
   const [found, told] = await Promise.all([
-    cluster.consul.catalog.members({ deadlineMs: 500 }),
-    asked === null ? null : cluster.peers.lags(asked, 300),
+    member.consul.catalog.members({ deadlineMs: 500 }),
+    asked === null ? null : member.peers.lags(asked, 300),
   ]);
   const members = found.kind === 'ok' ? found.value : null;
   const quorum = quorumOf(members, consulAnswers(node));
   const outage = outageOf(node, quorum);
   if (view === null) {
-    const nodes = (members ?? []).filter(({ server }) => server).map((member) => unheard(cluster, member));
+    const nodes = (members ?? []).filter(({ server }) => server).map((server) => unheard(member, server));
     const error = 'Consul was not reached yet';
     return { ...EMPTY, initialized: true, error, quorum, outage, nodes };
   }
   const config = view.config?.value;
   const request = view.request?.value;
-  const seen = { alive: aliveOf(members), lags: told ?? lagsOf(cluster), active };
+  const seen = { alive: aliveOf(members), lags: told ?? lagsOf(member), active };
   return {
     initialized: true,
     id: view.cluster?.value.id ?? null,
-    error: wasRemoved(cluster)
+    error: wasRemoved(member)
       ? 'this node was removed from the cluster'
       : outage === null
         ? null
@@ -72,10 +72,10 @@ export async function clusterStatusOf(cluster: Member | null): Promise<ClusterSt
     paused: config?.paused ?? false,
     pausedUntil: config?.pausedUntil == null ? null : new Date(config.pausedUntil).toISOString(),
     sync: view.sync?.value ?? null,
-    degraded: isDegraded(cluster),
+    degraded: isDegraded(member),
     lease: leaseReport(node),
     ...(view.unreadable === undefined ? {} : { unreadable: view.unreadable }),
-    ...(node.signs?.() !== true || cluster.signed.demanded() ? {} : { unsigned: doNotSign(view) }),
+    ...(node.signs?.() !== true || member.signed.demanded() ? {} : { unsigned: doNotSign(view) }),
     request:
       request === undefined
         ? null
@@ -83,13 +83,13 @@ export async function clusterStatusOf(cluster: Member | null): Promise<ClusterSt
             id: request.id,
             target: request.target,
             refused: request.refused,
-            waiting: waitingFor(cluster, request),
+            waiting: waitingFor(member, request),
           },
     quorum,
     outage,
     nodes: Object.keys(view.nodes)
       .sort()
-      .map((name) => rowOf(cluster, name, seen)),
+      .map((name) => rowOf(member, name, seen)),
     reservations: Object.entries(view.joining ?? {}).map(([name, held]) => ({
       name,
       hostIp: held.node.hostIp,
@@ -120,14 +120,14 @@ const aliveOf = (members: readonly Seen[] | null): string[] | null =>
   members === null ? null : members.filter(({ status }) => status === 'alive').map(({ name }) => name);
 
 /** A server of Consul, before anything else was read. */
-function unheard(cluster: Member, { name, address, status }: Seen): NodeRow {
-  const own = name === cluster.node.name;
+function unheard(member: Member, { name, address, status }: Seen): NodeRow {
+  const own = name === member.node.name;
   const off = { consul: false, services: false, database: false, heartbeat: false, filesync: false };
   return {
     ...{ name, host_ip: address, public_ip: null, master: false, initialized: true, checks: off },
     ...{ state: own || status === 'alive' ? 'unknown' : 'offline', online: own },
     ...{ lag: null, timeline: 0, voter: false, version: '' },
-    reason: own ? (cluster.last()?.decision.reason ?? '') : '',
+    reason: own ? (member.last()?.decision.reason ?? '') : '',
     ...{ silent: !own, last_word: null, silent_for: null },
   };
 }
@@ -151,12 +151,12 @@ function ageOf(node: Member['node'], state: StateRecord | undefined): number | n
   return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
 }
 
-function rowOf(cluster: Member, name: string, { alive, lags, active }: SeenNow): NodeRow {
-  const { node } = cluster;
+function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): NodeRow {
+  const { node } = member;
   const view = node.view;
   const record = view?.nodes[name];
   const own = name === node.name;
-  const state = wordOf(cluster, name);
+  const state = wordOf(member, name);
   const age = ageOf(node, state);
   const fresh = age !== null && age < node.policy.heartbeat * STALE_HEARTBEATS && consulAnswers(node);
   const up = alive === null || alive.includes(name);
@@ -204,14 +204,14 @@ function rowOf(cluster: Member, name: string, { alive, lags, active }: SeenNow):
   };
 }
 
-export function lagsOf(cluster: Member): Record<string, number | null> {
-  const names = Object.keys(cluster.node.view?.nodes ?? {});
-  return Object.fromEntries(names.map((name) => [name, lagOf(cluster, name)]));
+export function lagsOf(member: Member): Record<string, number | null> {
+  const names = Object.keys(member.node.view?.nodes ?? {});
+  return Object.fromEntries(names.map((name) => [name, lagOf(member, name)]));
 }
 
 /** Bytes behind, where this node can tell: the active sees its walsenders, a standby its own. */
-function lagOf(cluster: Member, name: string): number | null {
-  const { node } = cluster;
+function lagOf(member: Member, name: string): number | null {
+  const { node } = member;
   const state = node.view?.states[name];
   if (node.view?.active?.value.node === name) return 0;
   if (state === undefined || node.db.facts?.role !== 'primary' || node.db.facts.position === null)

@@ -1,7 +1,7 @@
 /** What other agents ask of this one: votes, its position, a place in the cluster, a copy. */
 import type { AgentApi } from '../api/types.ts';
 import { want } from '../core/memory/copy.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, noSuchNode } from '../errors.ts';
 import { holdsLease } from '../security/who.ts';
 import type { Agent } from './agent.ts';
 import { memberOf, membersOf } from './current.ts';
@@ -15,13 +15,13 @@ export const peerApi = (agent: Agent): PeerApi => ({
   vote: (request) => memberOf(agent).answerVote(request),
   agreeFailsafe: (request) => memberOf(agent).answerFailsafe(request),
   async peerState() {
-    const cluster = memberOf(agent);
+    const member = memberOf(agent);
     const at = await agent.position(500);
     if (at === null) return null;
     return {
       replayed: at.replayed,
       timeline: at.timeline,
-      streaming: cluster.node.db.facts?.streaming ?? false,
+      streaming: member.node.db.facts?.streaming ?? false,
     };
   },
   admit: async (request) => await membersOf(agent).admit(request),
@@ -34,12 +34,7 @@ export const peerApi = (agent: Agent): PeerApi => ({
 /** Has a node's data copied again: this one's own, or by the active another's. */
 async function reinit(agent: Agent, name: string): Promise<void> {
   const { node, peers } = memberOf(agent);
-  if (node.view?.nodes[name] === undefined)
-    throw new AgentError({
-      class: 'operator',
-      code: 'no_such_node',
-      message: `there is no node ${name}`,
-    });
+  if (node.view?.nodes[name] === undefined) throw noSuchNode(name, Object.keys(node.view?.nodes ?? {}));
   if (node.view.lease?.value.holder === name)
     throw new AgentError({
       class: 'operator',

@@ -32,9 +32,9 @@ export const requestsApi = (agent: Agent): Requests => ({
   lease: () => leaseReport(memberOf(agent).node),
   setLease: async (change, by) => await membersOf(agent).setLease(change, by),
   async updateNode(name, change) {
-    const cluster = memberOf(agent);
+    const member = memberOf(agent);
     await membersOf(agent).update(name, change);
-    const { nodes } = await clusterStatusOf(cluster);
+    const { nodes } = await clusterStatusOf(member);
     const row = nodes.find((one) => one.name === name);
     if (row === undefined) throw unsettled();
     return row;

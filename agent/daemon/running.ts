@@ -12,7 +12,7 @@ import type { Membership } from '../state/identity.ts';
 import { type SettingsWatch, watchSettings } from './server_settings.ts';
 
 export interface Running {
-  readonly cluster: Member;
+  readonly member: Member;
   /** The active's side of membership. */
   readonly members: Members;
   readonly settings: SettingsWatch;
@@ -33,7 +33,7 @@ export type RunningParts = {
 /** Begins to run the core. What it stands on is durable before. */
 export function run({ parts, membership, driver, log, remember, whenRemoved }: RunningParts): Running {
   let summary = () => ({ failing: [], weak: [], all: {} }) as CheckSummary;
-  const cluster = createMember({
+  const member = createMember({
     config: parts.config,
     membership,
     log,
@@ -43,37 +43,37 @@ export function run({ parts, membership, driver, log, remember, whenRemoved }: R
     checks: () => summary(),
     progress: (step) => log.for('postgres').debug(step.what, step.bytes ?? ''),
   });
-  const members = createMembers(cluster, parts, membership);
+  const members = createMembers(member, parts, membership);
   const settings = watchSettings(parts.pg, log.for('postgres'));
   const sweeper = every(SWEEP, () => members.sweep(), log.for('agent'));
-  const checks = checksOf(parts.config, cluster, parts.files, log.for('check-runner'));
+  const checks = checksOf(parts.config, member, parts.files, log.for('check-runner'));
   summary = checks.summary;
-  follow(cluster, checks, driver);
+  follow(member, checks, driver);
   return {
-    cluster,
+    member,
     members,
     settings,
     async close() {
       sweeper.abort();
       settings.stop();
       checks.stop();
-      await cluster.close();
+      await member.close();
     },
   };
 }
 
 /** Checks wake the loop, a changed role asks the checks anew, and a process that ended does both. */
-function follow(cluster: Member, checks: Checks, driver: ServiceDriver): void {
-  checks.onChange(() => cluster.node.wake());
+function follow(member: Member, checks: Checks, driver: ServiceDriver): void {
+  checks.onChange(() => member.node.wake());
   let role = '';
-  cluster.onDecision((_, facts) => {
+  member.onDecision((_, facts) => {
     const now = `${facts.lease.state} ${facts.pg.role} ${facts.fence}`;
     if (now !== role) checks.roleChanged();
     role = now;
   });
   checks.start();
   driver.onExit((exit) => {
-    cluster.node.wake();
+    member.node.wake();
     if (exit.name !== 'postgres') checks.poke('services');
   });
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { AgentApi } from '../api/types.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, notInCluster } from '../errors.ts';
 import { fingerprintOf } from '../platform/tls/read.ts';
 import { beginAuthority } from '../security/authority_drive.ts';
 import { everybodyKnows } from '../security/names.ts';
@@ -35,12 +35,7 @@ export function securityApi(agent: Agent): SecurityApi {
 
   /** The node's security; throws what is missing. */
   function secured(): Security {
-    if (agent.cluster === null)
-      throw refuse(
-        'not_in_cluster',
-        'this manager is in no cluster',
-        "'agent cluster start' or 'agent cluster join' first",
-      );
+    if (agent.member === null) throw notInCluster();
     const found = security();
     if (found !== undefined) return found;
     throw refuse(
@@ -52,17 +47,17 @@ export function securityApi(agent: Agent): SecurityApi {
 
   function tokens() {
     secured();
-    if (agent.cluster === null) throw new TypeError('a member has its cluster');
-    const { memberKv: kv, signed: records } = agent.cluster;
+    if (agent.member === null) throw new TypeError('a member has its cluster');
+    const { memberKv: kv, signed: records } = agent.member;
     return joinTokens({ kv, prefix: agent.prefix(), now: () => Date.now(), records });
   }
 
   function driving() {
     const found = secured();
-    const { cluster } = agent;
-    if (cluster === null) throw new TypeError('a cluster has a Consul client');
-    const parts = { kv: cluster.memberKv, prefix: agent.prefix(), gate: cluster.signed };
-    return { parts, found, cluster };
+    const { member } = agent;
+    if (member === null) throw new TypeError('a cluster has a Consul client');
+    const parts = { kv: member.memberKv, prefix: agent.prefix(), gate: member.signed };
+    return { parts, found, member };
   }
 
   return {
@@ -83,24 +78,24 @@ export function securityApi(agent: Agent): SecurityApi {
       secured();
       const { parts } = agent;
       if (parts === null) throw new TypeError('a member has its parts');
-      await renewCertificates(parts.config, { ownNames: everybodyKnows(agent.cluster?.node.view) });
+      await renewCertificates(parts.config, { ownNames: everybodyKnows(agent.member?.node.view) });
       const renewed = parts.security.reload();
       if (renewed === undefined) throw new TypeError('what was written can be read');
       return applyRenewal(renewed, agent.certificateUsers(parts));
     },
     async authorityStatus() {
-      if (agent.cluster === null || security() === undefined) return null;
-      const { parts, found, cluster } = driving();
-      return authorityStatus(parts, found, cluster);
+      if (agent.member === null || security() === undefined) return null;
+      const { parts, found, member } = driving();
+      return authorityStatus(parts, found, member);
     },
     async renewAuthority(hold, by) {
-      const { parts, found, cluster } = driving();
+      const { parts, found, member } = driving();
       const id = randomBytes(4).toString('hex');
-      const who = `${by === 'socket' ? 'a local user' : by} on ${cluster.node.name}`;
+      const who = `${by === 'socket' ? 'a local user' : by} on ${member.node.name}`;
       await beginAuthority(parts, { security: found, hold, by: who, id, version });
-      return authorityStatus(parts, found, cluster);
+      return authorityStatus(parts, found, member);
     },
     caCertificate: () => security()?.ca.certificate ?? null,
-    isMember: (node, proof) => isEnrolled(agent.cluster?.node.view, node, proof),
+    isMember: (node, proof) => isEnrolled(agent.member?.node.view, node, proof),
   };
 }

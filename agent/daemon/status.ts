@@ -9,9 +9,9 @@ import type { ServiceRunner } from '../roles/services/runner.ts';
 import { commit, version } from '../version.ts';
 import { isDegraded } from './cluster_status.ts';
 
-export function healthOf(cluster: Member | null): Health {
-  const last = cluster?.last() ?? null;
-  if (cluster === null || last === null)
+export function healthOf(member: Member | null): Health {
+  const last = member?.last() ?? null;
+  if (member === null || last === null)
     return {
       active: false,
       standby: false,
@@ -21,7 +21,7 @@ export function healthOf(cluster: Member | null): Health {
       lagBytes: null,
       reason: 'not in a cluster',
     };
-  const { node } = cluster;
+  const { node } = member;
   const { facts, decision } = last;
   const active =
     remaining(node.lease, node.now()) > 0 &&
@@ -45,16 +45,16 @@ export function healthOf(cluster: Member | null): Health {
 }
 
 export async function statusOf(
-  cluster: Member | null,
+  member: Member | null,
   config: NodeConfig | null,
   services: ServiceRunner | null,
   startedAt: string,
   pid: number,
   name: string,
 ): Promise<AgentStatus> {
-  const last = cluster?.last() ?? null;
+  const last = member?.last() ?? null;
   const facts = last?.facts ?? null;
-  const node = cluster?.node ?? null;
+  const node = member?.node ?? null;
   const pg = facts?.pg ?? null;
   const active =
     facts !== null &&
@@ -68,7 +68,7 @@ export async function statusOf(
     commit,
     pid,
     startedAt,
-    initialized: cluster !== null,
+    initialized: member !== null,
     removed: facts?.removed ?? false,
     role:
       facts === null
@@ -93,18 +93,18 @@ export async function statusOf(
       lsn: pg?.position == null ? '' : formatLsn(pg.position.lsn),
       streaming: pg?.streaming ?? false,
     },
-    components: components(cluster, facts?.consul ?? 'unreachable'),
+    components: components(member, facts?.consul ?? 'unreachable'),
     services: services === null ? [] : await serviceRows(services, active),
     checks: facts?.checks.all ?? {},
-    degraded: isDegraded(cluster),
+    degraded: isDegraded(member),
     leaseNote: node?.timesNote ?? null,
     ...(config === null ? {} : {}),
   };
 }
 
-function components(cluster: Member | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
-  if (cluster === null) return [];
-  const { node } = cluster;
+function components(member: Member | null, consul: 'ok' | 'unreachable'): AgentStatus['components'] {
+  if (member === null) return [];
+  const { node } = member;
   return [
     { name: 'check-runner', state: 'running', detail: `${Object.keys(node.checks().all).length} checks` },
     { name: 'handler-runner', state: 'running', detail: `rule ${node.main.rule}` },

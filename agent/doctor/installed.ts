@@ -3,7 +3,7 @@ import { accessSync, constants, lstatSync } from 'node:fs';
 import process from 'node:process';
 import type { Config } from '../config/resolve.ts';
 import { changeLine, changesOf } from '../install/diff.ts';
-import { trampolinePath, UNITS } from '../install/names.ts';
+import { trampolinePath } from '../install/names.ts';
 import { planOf } from '../install/plan.ts';
 import { realSight } from '../install/real_sight.ts';
 import { membership } from '../install/teardown.ts';
@@ -12,6 +12,7 @@ import { errno } from '../platform/files.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
 import { run } from '../platform/process.ts';
 import { callOverSocket } from '../roles/root/socket.ts';
+import { UNITS } from '../trampoline/names.ts';
 import { rootPolicyOf } from '../trampoline/policy.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 

@@ -1,7 +1,8 @@
 /** `/api/v1`: what our own command line asks. */
 import { type Context, Hono } from 'hono';
 import type { AgentApi, ClusterStatus, NodeRow } from '../api/types.ts';
-import { notFound, notInCluster } from './errors.ts';
+import { noSuchNode, notInCluster } from '../errors.ts';
+import { notFound } from './errors.ts';
 import {
   authorityBody,
   check,
@@ -33,9 +34,9 @@ export async function nodeNow(api: AgentApi, name: string): Promise<NodeRow> {
   const { nodes } = await clusterNow(api);
   const found = nodes.find((node) => node.name === name);
   if (found) return found;
-  throw notFound(
-    `no node ${name} in this cluster`,
-    `its nodes: ${nodes.map((node) => node.name).join(', ')}`,
+  throw noSuchNode(
+    name,
+    nodes.map((node) => node.name),
   );
 }
 

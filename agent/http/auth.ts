@@ -3,9 +3,10 @@
  * the cluster's authority and, because that alone would also do for a node that was removed, a token of its own whose hash its
  * record has. In a plain cluster all of them share one secret.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
+import { sameSecret } from '../platform/password.ts';
 import { addressOf, certified } from './connection.ts';
 import type { Credentials, LoginVerdict, UserRole } from './credentials.ts';
 
@@ -29,11 +30,6 @@ export interface Mutual {
   readonly people: Credentials;
 }
 
-const digest = (text: string) => createHash('sha256').update(text).digest();
-
-/** Compares in constant time, lengths too. */
-const same = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
-
 const refuse = (code: 'unauthorized' | 'forbidden', message: string, hint?: string): AgentError =>
   new AgentError({ class: 'operator', code, message, ...(hint === undefined ? {} : { hint }) });
 
@@ -42,7 +38,7 @@ type Bearer = 'right' | 'wrong' | 'none';
 function bearerOf(c: Context, secret: string | null): Bearer {
   const given = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
   if (given === undefined) return 'none';
-  return secret !== null && same(given, secret) ? 'right' : 'wrong';
+  return secret !== null && sameSecret(given, secret) ? 'right' : 'wrong';
 }
 
 function refusal(bearer: Bearer): AgentError {
@@ -58,7 +54,7 @@ function refusal(bearer: Bearer): AgentError {
 export function peerOf(c: Context): { node: string; proof: string } | undefined {
   const [, node, token] = /^Peer\s+([^\s:]+):(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
   if (node === undefined || token === undefined) return undefined;
-  return { node, proof: digest(token).toString('hex') };
+  return { node, proof: createHash('sha256').update(token).digest('hex') };
 }
 
 /** Throws unless a member calls. With `joining`, who will be one may call as well: its own call says what for. */

@@ -1,8 +1,9 @@
 /** `/api/v3.1` and `/api/v3`: what the clients of Cloudify 4.x ask (CONTRACTS 11). Success is always 200. */
 import { type Context, Hono } from 'hono';
 import type { AgentApi, ClusterStatus, NodeRow, ServiceRow } from '../api/types.ts';
+import { notInCluster, removedFromCluster } from '../errors.ts';
 import { clusterNow, nodeNow } from './api.ts';
-import { notActive, notInCluster, removed } from './errors.ts';
+import { notActive } from './errors.ts';
 import {
   cfyJoinBody,
   cfyMasterBody,
@@ -77,14 +78,14 @@ function serviceView({ name, displayName, state }: ServiceRow) {
 /** Changes of the cluster are the active's: elsewhere these clients are told to try the next manager. */
 async function requireActive(api: AgentApi): Promise<void> {
   if (api.health().active) return;
-  if ((await api.status()).removed) throw removed();
+  if ((await api.status()).removed) throw removedFromCluster();
   throw notActive((await clusterNow(api)).active);
 }
 
 export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
   const app = new Hono();
   app.get('/cluster', async (c) => {
-    if ((await api.status()).removed) throw removed();
+    if ((await api.status()).removed) throw removedFromCluster();
     return c.json(clusterView(c, api, await api.cluster()));
   });
   app.put('/cluster', async (c) => {
@@ -125,7 +126,7 @@ export function cfyRoutes(api: AgentApi, manager: Manager): Hono {
   });
   app.get('/status', async (c) => {
     const status = await api.status();
-    if (status.removed) throw removed();
+    if (status.removed) throw removedFromCluster();
     if (!status.initialized) throw notInCluster();
     if (!api.health().active) throw notActive(null);
     return c.json({ status: 'running', services: status.services.map(serviceView) });

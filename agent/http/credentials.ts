@@ -1,7 +1,14 @@
 /** People over the network: Basic with a password, or a bearer token, both from the configuration. */
 import { Buffer } from 'node:buffer';
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { bearerHash, hashPassword, isCheap, NOBODY, verifyPassword } from '../platform/password.ts';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  bearerHash,
+  hashPassword,
+  isCheap,
+  NOBODY,
+  sameSecret,
+  verifyPassword,
+} from '../platform/password.ts';
 import { oneAtATime } from './one_at_a_time.ts';
 import { counted, createSlowdown, networkOf } from './slowdown.ts';
 
@@ -49,11 +56,6 @@ const REMEMBER = 60_000;
 /** Wrong bearer tokens of one address: nobody guesses one, so this only keeps the log readable. A right one is never slowed. */
 const BEARERS = { free: 5, most: 60_000 };
 
-const same = (a: string, b: string): boolean => {
-  const [left, right] = [a, b].map((text) => createHash('sha256').update(text).digest());
-  return left !== undefined && right !== undefined && timingSafeEqual(left, right);
-};
-
 const ok = ({ name, role }: { name: string; role: UserRole }): LoginVerdict => ({ kind: 'ok', name, role });
 
 /** Looks at one password. Takes as long for a name that there is none of, and for a hash of a lower cost. */
@@ -61,7 +63,7 @@ function looker(users: readonly User[], onCheap: (name: string) => void, verify:
   /** Hashes at today's cost in place of those in the configuration, which is root's to change. */
   const anew = new Map<string, string>();
   return async (name: string, password: string): Promise<User | undefined> => {
-    const user = users.find((one) => same(one.name, name));
+    const user = users.find((one) => sameSecret(one.name, name));
     const hash = user === undefined ? NOBODY : (anew.get(user.name) ?? user.password_hash);
     const fits = await verify(password, hash);
     if (!isCheap(hash)) return fits ? user : undefined;
@@ -141,7 +143,7 @@ export function createCredentials({
 
   function bearer(value: string, from: string): LoginVerdict {
     const hash = bearerHash(value);
-    const token = tokens.find((one) => same(one.token_hash, hash));
+    const token = tokens.find((one) => sameSecret(one.token_hash, hash));
     if (token !== undefined) return ok(token);
     const network = networkOf(from);
     const wait = bearers.wait(network);

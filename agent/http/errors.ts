@@ -47,22 +47,6 @@ export const notActive = (active: string | null): AgentError =>
     hint: active === null ? 'no manager is active at the moment: try again' : `ask the active, ${active}`,
   });
 
-export const notInCluster = (): AgentError =>
-  new AgentError({
-    class: 'operator',
-    code: 'not_in_cluster',
-    message: 'this manager is not in a cluster',
-    hint: "make one with 'agent cluster start', or enter one with 'agent cluster join ADDRESS'",
-  });
-
-export const removed = (): AgentError =>
-  new AgentError({
-    class: 'operator',
-    code: 'removed_from_cluster',
-    message: 'this manager was removed from its cluster',
-    hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
-  });
-
 /** Hono's own refusals in our form; their reply is built before we see it. */
 function asReply(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { quoteLiteral } from '../roles/postgres/sql.ts';
+import { POSTGRES_USER } from '../trampoline/names.ts';
 import type { Machine, Sight } from './machine.ts';
-import { POSTGRES_USER } from './names.ts';
 import type { WantedFile } from './wanted.ts';
 
 const ETC = '/etc/postgresql';

@@ -3,18 +3,14 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
 import {
-  CONFIG_FILE,
   consulUser,
-  HOOK_POINTS,
-  libDir,
   POSTGRES_LOG_DIR,
-  POSTGRES_RUN_DIR,
   POSTGRES_USER,
-  postgresConfDir,
   ROOT_LOG_DIR,
   ROOT_STATE_DIR,
   syncthingUser,
-} from './names.ts';
+} from '../trampoline/names.ts';
+import { CONFIG_FILE, HOOK_POINTS, libDir, POSTGRES_RUN_DIR, postgresConfDir } from './names.ts';
 import { folder, type WantedFolder } from './wanted.ts';
 
 /** Parents come before what is in them. */

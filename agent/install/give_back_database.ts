@@ -9,11 +9,11 @@ import { AgentError, messageOf } from '../errors.ts';
 import { postgresBinDir } from '../platform/paths.ts';
 import { takenFile } from '../roles/postgres/originals.ts';
 import { asPgOptions, ownSettings } from '../roles/postgres/query_settings.ts';
-
 import { slotPrefix } from '../roles/postgres/slot_name.ts';
 import { whyNotToStart } from '../roles/postgres/tablespaces.ts';
+import { POSTGRES_USER } from '../trampoline/names.ts';
 import type { Machine } from './machine.ts';
-import { POSTGRES_USER, postgresConfDir } from './names.ts';
+import { postgresConfDir } from './names.ts';
 
 const PLACE = '/run/cloudify-teardown';
 const TEN_MINUTES = 600_000;

@@ -1,9 +1,9 @@
 /** Which users and groups install made: those that were there before are the manager's, and uninstall leaves them. */
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { ROOT_STATE_DIR } from '../trampoline/names.ts';
 import type { Change } from './diff.ts';
 import type { Machine, Sight } from './machine.ts';
-import { ROOT_STATE_DIR } from './names.ts';
 import { folder, rootFile } from './wanted.ts';
 
 export const MADE_FILE = join(ROOT_STATE_DIR, 'made.json');

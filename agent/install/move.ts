@@ -2,8 +2,9 @@
  * What belonged to the users of an earlier install, given to those of this one. May be repeated; interrupted, the next run does
  * the rest.
  */
+import { UNITS } from '../trampoline/names.ts';
 import type { Hand, Sight } from './machine.ts';
-import { PARTS, UNITS } from './names.ts';
+import { PARTS } from './names.ts';
 import type { WantedMove } from './wanted.ts';
 
 /** A database takes a checkpoint's time to stop, a large Raft store some to be given away, ms. */

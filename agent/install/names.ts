@@ -1,19 +1,7 @@
-/** Users, units and places outside the configuration. */
+/** Places and lists of units outside the configuration. */
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
-
-/** The distribution's user of PostgreSQL: the data directory is its. */
-export const POSTGRES_USER = 'postgres';
-
-export const UNITS = {
-  agent: 'cloudify-agent.service',
-  lease: 'cloudify-lease.service',
-  postgresHelper: 'cloudify-postgres-helper.service',
-  postgres: 'cloudify-postgresql.service',
-  consul: 'cloudify-consul.service',
-  syncthing: 'cloudify-syncthing.service',
-  firewall: 'cloudify-iptables-restore.service',
-} as const;
+import { UNITS } from '../trampoline/names.ts';
 
 /** Calls as root over a Unix socket: for each caller a socket, and the service that systemd starts for each call. */
 export const ROOT_CALLS = {
@@ -39,21 +27,12 @@ export const LOGROTATE = '/etc/logrotate.d/cloudify';
 export const CONFIG_FILE = '/etc/cloudify/agent.yaml';
 /** Install's note of the configuration that it rendered units, rules and sudo's permissions from. */
 export const INSTALLED_FILE = '/etc/cloudify/installed.json';
-export const POLICY_FILE = '/etc/cloudify/trampoline.json';
-/** What the trampoline keeps: how it found the units it took. */
-export const ROOT_STATE_DIR = '/var/lib/cloudify-root';
-export const ROOT_LOG_DIR = '/var/log/cloudify-root';
-/** Root's own folder, so that systemd opens the server's log where nobody else can lay a link. */
-export const POSTGRES_LOG_DIR = '/var/log/cloudify-postgres';
-export const POSTGRES_LOG = join(POSTGRES_LOG_DIR, 'postgresql.log');
 /** The lock of iptables where it is not nft's: made beforehand, for the lease's helper may write nothing else in /run. */
 export const XTABLES_LOCK = '/run/xtables.lock';
 export const POSTGRES_RUN_DIR = '/run/cloudify-postgres';
 
 export const HOOK_POINTS = ['pre-promote', 'post-promote', 'pre-demote', 'post-demote', 'follow'] as const;
 
-export const consulUser = ({ user }: Config): string => `${user}_consul`;
-export const syncthingUser = ({ user }: Config): string => `${user}_syncthing`;
 export const trampolinePath = ({ paths }: Config): string =>
   join(dirname(paths.executable), 'sudo_trampoline');
 /** PgOptions.confDir */

@@ -5,9 +5,9 @@
 import { dirname, join } from 'node:path';
 import { type Config, parseConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
+import { consulUser, POLICY_FILE, syncthingUser, UNITS } from '../trampoline/names.ts';
 import { parsePolicy } from '../trampoline/policy.ts';
 import type { Sight } from './machine.ts';
-import { consulUser, POLICY_FILE, syncthingUser, UNITS } from './names.ts';
 import type { WantedMove } from './wanted.ts';
 
 /** Tried in this order. Two more are made of it: NAME_consul, NAME_syncthing. */

@@ -2,22 +2,19 @@
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../config/prints.ts';
+import { consulUser, POSTGRES_USER, syncthingUser, UNITS } from '../trampoline/names.ts';
 import { folders } from './folders.ts';
 import {
   CONFIG_FILE,
-  consulUser,
   INSTALLED_FILE,
   LOGROTATE,
   OWN_SERVICES,
   PARTS,
-  POSTGRES_USER,
   ROOT_CALL_SOCKETS,
   SUDOERS,
-  syncthingUser,
   TMPFILES,
   trampolinePath,
   UNIT_DIR,
-  UNITS,
 } from './names.ts';
 import { clusterRules } from './rules.ts';
 import { renderLogrotate, renderTmpfiles } from './small_files.ts';

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import process from 'node:process';
 import { readIfPossible } from '../platform/files.ts';
 import { allPids, readStat } from '../platform/procfs.ts';
-import { UNITS } from './names.ts';
+import { UNITS } from '../trampoline/names.ts';
 import { type Running, type Surroundings, tenantsOf, type UnitText } from './tenants.ts';
 
 /** The first that has a name hides those after it. */

@@ -1,11 +1,11 @@
 /** What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at boot. */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
-import { ALL_SETS, deadlineFile, HOOKS } from '../roles/firewall/names.ts';
+import { deadlineFile, HOOKS } from '../roles/firewall/names.ts';
 import { firewallFiles, removalCommands } from '../roles/firewall/render.ts';
+import { ALL_SETS, POLICY_FILE, UNITS } from '../trampoline/names.ts';
 import { renderPolicy } from '../trampoline/policy.ts';
 import type { Machine } from './machine.ts';
-import { POLICY_FILE, UNITS } from './names.ts';
 import type { Step } from './steps.ts';
 import { bootUnit } from './units/boot.ts';
 import { rootFile, type WantedFile } from './wanted.ts';

@@ -1,7 +1,8 @@
 /** Small files of other programs: systemd-tmpfiles, logrotate. */
 import type { Config } from '../config/index.ts';
+import { POSTGRES_LOG_DIR } from '../trampoline/names.ts';
 import { runFolders } from './folders.ts';
-import { POSTGRES_LOG_DIR, XTABLES_LOCK } from './names.ts';
+import { XTABLES_LOCK } from './names.ts';
 import { pathWord } from './units/text.ts';
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');

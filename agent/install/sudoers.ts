@@ -1,6 +1,7 @@
 /** What sudo may do for whom: the trampoline, and nothing else. */
 import type { Config } from '../config/index.ts';
-import { POSTGRES_USER, trampolinePath, UNITS } from './names.ts';
+import { POSTGRES_USER, UNITS } from '../trampoline/names.ts';
+import { trampolinePath } from './names.ts';
 
 /** The environment is the caller's choice, and BUN_BE_BUN or LD_PRELOAD in it would be a program of the caller's. */
 const DEFAULTS = [

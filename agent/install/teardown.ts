@@ -2,11 +2,12 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { agentFiles } from '../platform/paths.ts';
+import { UNITS, UNITS_TAKEN_FILE } from '../trampoline/names.ts';
 import { settingsLacking, writeSettings } from './debian_settings.ts';
 import { folders } from './folders.ts';
 import { giveBackDatabase, isStandby } from './give_back_database.ts';
 import type { Machine } from './machine.ts';
-import { OWN_SERVICES, PARTS, postgresConfDir, ROOT_STATE_DIR, trampolinePath, UNITS } from './names.ts';
+import { OWN_SERVICES, PARTS, postgresConfDir, trampolinePath } from './names.ts';
 import { removeRules } from './rules.ts';
 import type { Step } from './steps.ts';
 
@@ -105,7 +106,7 @@ function database(config: Config, machine: Machine): Step {
 }
 
 function giveUnits(config: Config, machine: Machine): Step {
-  const note = join(ROOT_STATE_DIR, 'units-taken.json');
+  const note = UNITS_TAKEN_FILE;
   return {
     what: "give the distribution's units and the manager's services back to systemd, as they were",
     did: "gave the distribution's units and the manager's services back to systemd, as they were",

@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
+import { POLICY_FILE, ROOT_STATE_DIR, UNITS, UNITS_TAKEN_FILE } from '../trampoline/names.ts';
 import { folders } from './folders.ts';
 import type { Machine } from './machine.ts';
 import { MADE_FILE, type Made, madeBefore } from './made.ts';
@@ -11,15 +12,12 @@ import {
   LOGROTATE,
   OWN_SERVICES,
   PARTS,
-  POLICY_FILE,
   ROOT_CALL_SERVICES,
   ROOT_CALL_SOCKETS,
-  ROOT_STATE_DIR,
   SUDOERS,
   TMPFILES,
   trampolinePath,
   UNIT_DIR,
-  UNITS,
 } from './names.ts';
 import { clusterRules, removeRules } from './rules.ts';
 import type { Step } from './steps.ts';
@@ -28,7 +26,7 @@ import { membership } from './teardown.ts';
 /** Throws `still_clustered` where the machine is not its own master yet. */
 export function refuseInCluster(config: Config, machine: Machine): void {
   const name = membership(config, machine);
-  const taken = machine.look(join(ROOT_STATE_DIR, 'units-taken.json')) !== undefined;
+  const taken = machine.look(UNITS_TAKEN_FILE) !== undefined;
   if (name === undefined && !taken) return;
   throw new AgentError({
     class: 'operator',

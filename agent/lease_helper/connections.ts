@@ -6,7 +6,7 @@
 import { isIP } from 'node:net';
 import { messageOf } from '../errors.ts';
 import { type RunResult, run } from '../platform/process.ts';
-import { SET_PEERS } from '../roles/firewall/names.ts';
+import { SET_PEERS } from '../trampoline/names.ts';
 import type { IpsetPipe } from './ipset_pipe.ts';
 
 /** ms. */

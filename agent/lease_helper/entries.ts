@@ -1,5 +1,5 @@
 /** The entries of the lease set: written in one batch, then read back. What counts is what the kernel says is there. */
-import { SET_LEASE } from '../roles/firewall/names.ts';
+import { SET_LEASE } from '../trampoline/names.ts';
 import type { IpsetPipe } from './ipset_pipe.ts';
 
 const LIST = `list ${SET_LEASE}`;

@@ -12,10 +12,11 @@ import { writeAtomically } from '../platform/files.ts';
 import { startNotify } from '../platform/notify.ts';
 import { deadlineFile } from '../roles/firewall/names.ts';
 import { clientPorts } from '../roles/firewall/render.ts';
-import { POSTGRES_UNIT } from '../trampoline/policy.ts';
+import { UNITS } from '../trampoline/names.ts';
 import { createConnections } from './connections.ts';
 import { createEntries } from './entries.ts';
-import { createGate, type GateHands } from './gate.ts';
+import { createGate } from './gate.ts';
+import type { GateHands } from './gate_hands.ts';
 import { createIpsetPipe } from './ipset_pipe.ts';
 import { endLocal, type LocalParts } from './local.ts';
 import { deadlineMarker } from './marker.ts';
@@ -41,7 +42,7 @@ export const unitsToStop = (config: Config): string[] =>
     .flatMap(({ unit }) => (unit === undefined ? [] : [unit]));
 
 export const localParts = (config: Config): LocalParts => ({
-  postgresUnit: POSTGRES_UNIT,
+  postgresUnit: UNITS.postgres,
   dataDir: config.postgres.data_dir,
   units: unitsToStop(config),
 });

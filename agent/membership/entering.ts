@@ -67,7 +67,7 @@ export function enteringOf(
         return core.entered();
       } catch (thrown) {
         log.error('the cluster did not enter this node:', thrown);
-        if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || core.member() === null) return;
+        if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || core.member === null) return;
       }
     }
   }

@@ -55,7 +55,7 @@ export async function copyFiles(
 export async function waitFollowing({ core, time }: JoinParts, report: Report): Promise<void> {
   const until = time.now() + FOLLOWS;
   for (;;) {
-    const { streaming, reason } = followingOf(core.member());
+    const { streaming, reason } = followingOf(core.member);
     if (streaming) return;
     report({ detail: reason });
     if (time.now() > until) {

@@ -9,7 +9,7 @@ import type {
   NodeChange,
 } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, noSuchNode } from '../errors.ts';
 import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import { systemTime, type Time } from '../platform/clock.ts';
@@ -26,19 +26,14 @@ import { hasEnded, notAdmitted } from './reservation.ts';
 import type { Steps } from './tracker.ts';
 
 /** `time` is virtual in a test. */
-export function createMembers(
-  cluster: Member,
-  parts: Parts,
-  membership: Membership,
-  time: Time = systemTime,
-) {
-  const { node, signed } = cluster;
+export function createMembers(member: Member, parts: Parts, membership: Membership, time: Time = systemTime) {
+  const { node, signed } = member;
   const { config } = parts;
-  const writes = leaseWrites(cluster, time);
+  const writes = leaseWrites(member, time);
   const { write, inTurn } = writes;
 
   function isActive(): boolean {
-    const { lease } = cluster.last()?.facts ?? { lease: null };
+    const { lease } = member.last()?.facts ?? { lease: null };
     return lease?.state === 'mine' && lease.right > 0 && node.fence.state === 'open';
   }
 
@@ -51,12 +46,7 @@ export function createMembers(
     );
   }
 
-  const noSuchNode = (name: string) =>
-    refuse(
-      'no_such_node',
-      `there is no node ${name}`,
-      `nodes: ${Object.keys(node.view?.nodes ?? {}).join(', ')}`,
-    );
+  const unknown = (name: string) => noSuchNode(name, Object.keys(node.view?.nodes ?? {}));
 
   /** While one is taken away it is not kept alive, entered or admitted anew: that would bring it back. */
   const removing = new Set<string>();
@@ -75,7 +65,7 @@ export function createMembers(
     // Whoever is being entered is a node first, and removed as one.
     await inTurn(async () => removing.add(name));
     try {
-      await removeNode({ cluster, parts, writes, time }, name, steps);
+      await removeNode({ member, parts, writes, time }, name, steps);
     } finally {
       removing.delete(name);
     }
@@ -86,10 +76,10 @@ export function createMembers(
     async admit(request: AdmitRequest): Promise<Admission> {
       requireActive();
       // The token first: until then whoever asks is nobody.
-      await checkToken(parts, cluster, request);
+      await checkToken(parts, member, request);
       refuseRequest(request, node.view, node.policy, Date.now());
       refuseRemoved(request.nodeName);
-      const secured = await admitSecured(parts, cluster, request, node.view);
+      const secured = await admitSecured(parts, member, request, node.view);
       const at = hostPort(request.hostIp, config.consul.server_port);
       await outOfConsul(parts, ({ address }) => address === at);
       const [reservation, name] = [reservationOf(request, secured.record, secured.lifeMs), request.nodeName];
@@ -100,7 +90,7 @@ export function createMembers(
           (view) => view.joining?.[name]?.at === reservation.at,
         );
       });
-      await cluster.letIn();
+      await member.letIn();
       const nodes = node.view?.nodes ?? {};
       return {
         clusterId: membership.clusterId,
@@ -134,7 +124,7 @@ export function createMembers(
           ],
           (view) => view.nodes[name] !== undefined,
         );
-        await spendToken(parts, cluster, name);
+        await spendToken(parts, member, name);
         return memberSecrets(parts);
       }),
 
@@ -173,7 +163,7 @@ export function createMembers(
     async update(name: string, change: NodeChange): Promise<void> {
       requireActive();
       const record = node.view?.nodes[name];
-      if (record === undefined) throw noSuchNode(name);
+      if (record === undefined) throw unknown(name);
       const options = { ...record.options, ...change };
       await write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
         isDeepStrictEqual(view.nodes[name]?.options, options),
@@ -206,14 +196,14 @@ export function createMembers(
       requireActive();
       const nodes = node.view?.nodes ?? {};
       const known = nodes[name] ?? node.view?.joining?.[name];
-      if (known === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name);
+      if (known === undefined && !node.view?.removed.includes(name)) throw unknown(name);
       if (name === node.name)
         throw refuse(
           'node_is_active',
           `${name} is the active`,
           "hand over first: 'agent cluster set-active NAME'",
         );
-      const members = await cluster.consul.catalog.members();
+      const members = await member.consul.catalog.members();
       if (members.kind !== 'ok')
         throw new AgentError({
           class: 'transient',

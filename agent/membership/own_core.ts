@@ -11,7 +11,7 @@ export interface OwnCore {
   /** Ends it; the parts stay usable. May be repeated. */
   end(): Promise<void>;
   /** null: it does not run. */
-  member(): Member | null;
+  readonly member: Member | null;
   /** The active has entered this node: made durable. */
   entered(): void;
 }

@@ -15,7 +15,7 @@ import { runScript, type ScriptStep } from './script.ts';
 import type { Steps } from './tracker.ts';
 
 export type RemoveParts = {
-  readonly cluster: Pick<Member, 'node' | 'signed' | 'memberKv'>;
+  readonly member: Pick<Member, 'node' | 'signed' | 'memberKv'>;
   readonly parts: Parts;
   readonly writes: LeaseWrites;
   readonly time: Time;
@@ -70,7 +70,7 @@ export const REMOVE: readonly ScriptStep<Removing>[] = [
 export const removeNode = (o: RemoveParts, name: string, steps: Steps): Promise<void> =>
   runScript<Removing>(REMOVE, { ...o, name }, steps);
 
-async function outOfVoters({ cluster: { node, signed }, writes, name, time }: Removing): Promise<void> {
+async function outOfVoters({ member: { node, signed }, writes, name, time }: Removing): Promise<void> {
   const record = node.view?.nodes[name];
   if (record !== undefined) {
     const value = signed.sign('nodes', name, { ...record, leaving: true });
@@ -88,7 +88,7 @@ async function outOfVoters({ cluster: { node, signed }, writes, name, time }: Re
   }
 }
 
-async function outOfCluster({ cluster: { node, signed }, parts, writes, name }: Removing): Promise<void> {
+async function outOfCluster({ member: { node, signed }, parts, writes, name }: Removing): Promise<void> {
   const record = node.view?.nodes[name];
   if (record === undefined) {
     const held = node.view?.joining?.[name];
@@ -117,7 +117,7 @@ async function outOfCluster({ cluster: { node, signed }, parts, writes, name }: 
 }
 
 /** Those of members and of managers that are joining stay. */
-async function dropSlot({ cluster: { node }, parts: { pg }, name }: Removing): Promise<void> {
+async function dropSlot({ member: { node }, parts: { pg }, name }: Removing): Promise<void> {
   const { nodes = {}, joining = {} } = node.view ?? {};
   const others = Object.keys({ ...nodes, ...joining }).filter(
     (other) => other !== node.name && other !== name,
@@ -126,7 +126,7 @@ async function dropSlot({ cluster: { node }, parts: { pg }, name }: Removing): P
 }
 
 /** The last of a reservation; not of one that was made anew. */
-async function forgetReservation({ cluster: { node }, writes, name }: Removing): Promise<boolean> {
+async function forgetReservation({ member: { node }, writes, name }: Removing): Promise<boolean> {
   return await writes.inTurn(async () => {
     const held = node.view?.joining?.[name];
     if (held === undefined || !hasEnded(held, Date.now())) return false;
@@ -139,15 +139,15 @@ async function forgetReservation({ cluster: { node }, writes, name }: Removing):
 }
 
 async function newKeys(
-  { cluster, parts, name }: Removing,
+  { member, parts, name }: Removing,
   report: (of: { detail: string }) => void,
 ): Promise<void> {
   if (parts.security.current() === undefined) return;
-  await shutOut(parts, cluster.memberKv, name);
+  await shutOut(parts, member.memberKv, name);
   // A server that lived on may have been taken in again meanwhile.
   await outOfConsul(parts, (server) => server.node === name);
   await parts.consul.admin().catalog.forceLeave(name, { prune: true });
-  if (!(await newManagementToken(parts, cluster.memberKv, cluster.node.view)))
+  if (!(await newManagementToken(parts, member.memberKv, member.node.view)))
     report({ detail: 'the management token stays as it is until every member is upgraded' });
 }
 

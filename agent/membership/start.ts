@@ -172,7 +172,7 @@ function membershipOf({ parts: { config }, cluster, options }: Starting): Member
 async function waitOpen({ parts, core, time }: Starting, report: Report): Promise<void> {
   const until = time.now() + OPEN;
   for (;;) {
-    const { open, reason, failingFor } = openedOf(core.member(), parts.config.node_name);
+    const { open, reason, failingFor } = openedOf(core.member, parts.config.node_name);
     if (open) return;
     report({ detail: reason });
     if (failingFor > FAILING) throw notOpened(`the database cannot be opened: ${reason}`);

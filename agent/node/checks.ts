@@ -24,8 +24,8 @@ const CHANGING = new Set([
   'repair',
 ]);
 
-export function checksOf(config: NodeConfig, cluster: Member, files: Files, log: Logger): Checks {
-  const { node } = cluster;
+export function checksOf(config: NodeConfig, member: Member, files: Files, log: Logger): Checks {
+  const { node } = member;
   const role = (): NodeRole => {
     if (node.db.facts === null || node.fence.running > 0) return 'none';
     if (remaining(node.lease, node.now()) > 0 && node.db.facts.role === 'primary') return 'active';
@@ -34,7 +34,7 @@ export function checksOf(config: NodeConfig, cluster: Member, files: Files, log:
   return createChecks({
     config,
     log,
-    catalog: cluster.consul.catalog,
+    catalog: member.consul.catalog,
     ...(files.enabled ? { files } : {}),
     readers: {
       role,
@@ -46,7 +46,7 @@ export function checksOf(config: NodeConfig, cluster: Member, files: Files, log:
         (node.services.starting && node.services.repairs <= 1) ||
         (node.main.acting !== null && CHANGING.has(node.main.acting))
           ? 'changing'
-          : (cluster.last()?.facts.services ?? null),
+          : (member.last()?.facts.services ?? null),
       lastBeat: () => node.main.tickAt,
     },
     more: config.api.tls

@@ -3,10 +3,12 @@
  * the secret and who used it; the fingerprint is the cluster authority's, by which the joiner knows whom it talks to.
  */
 import { Buffer } from 'node:buffer';
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import type { ConsulKv, KvEntry, Unknown } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
+import { sameSecret } from '../platform/password.ts';
+import type { ParsedToken } from './join_token.ts';
 import type { SignedRecords } from './signed_records.ts';
 import { hashOf } from './store.ts';
 
@@ -34,13 +36,6 @@ export interface TokenRow {
   readonly usedBy: string | null;
 }
 
-export interface ParsedToken {
-  readonly id: string;
-  readonly secret: string;
-  /** SHA-256 of the authority's certificate, hexadecimal. */
-  readonly fingerprint: string;
-}
-
 /** Who wants to use a token. `key` is the hash of the request for its certificate: the same joiner shows the same. */
 export interface Joiner {
   readonly node: string;
@@ -52,19 +47,10 @@ export interface Joiner {
 export const REPEAT = 15 * 60_000;
 
 const ID = /^[a-f0-9]{8}$/;
-const FORM = /^([a-f0-9]{8})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;
 
 const refuse = (code: string, message: string, hint: string) =>
   new AgentError({ class: 'operator', code, message, hint });
 const ANOTHER = "make another with 'agent cluster token create' on a node of the cluster";
-
-/** Throws operator `token_invalid` for what cannot be a token. */
-export function parseToken(text: string): ParsedToken {
-  const [, id, secret, fingerprint] = FORM.exec(text.trim()) ?? [];
-  if (id === undefined || secret === undefined || fingerprint === undefined)
-    throw refuse('token_invalid', 'this is no join token: it is cut off or altered', 'copy it whole');
-  return { id, secret, fingerprint: Buffer.from(fingerprint, 'base64url').toString('hex') };
-}
 
 export interface TokenPlace {
   readonly kv: ConsulKv;
@@ -213,7 +199,11 @@ class Tokens {
   /** The record of a token whose secret is right. */
   async #known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
     const found = await this.#load(id);
-    if (found !== undefined && this.#counts(id, found.record) && same(found.record.hash, hashOf(secret)))
+    if (
+      found !== undefined &&
+      this.#counts(id, found.record) &&
+      sameSecret(found.record.hash, hashOf(secret))
+    )
       return found;
     throw refuse('token_invalid', 'there is no such join token here: it was altered or revoked', ANOTHER);
   }
@@ -249,6 +239,3 @@ function jsonOf(text: string): unknown {
     return undefined;
   }
 }
-
-const same = (a: string, b: string): boolean =>
-  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));

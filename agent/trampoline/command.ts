@@ -1,11 +1,10 @@
 /** From the words of a call to the one thing it may mean. Pure: nothing is run, read or logged here. */
 import { isIPv4, isIPv6 } from 'node:net';
+import { FIREWALL_ROLES, type FirewallRole } from './names.ts';
 import type { RootPolicy } from './policy.ts';
 
 export const SERVICE_ACTIONS = ['start', 'stop', 'restart', 'reload', 'status', 'kill'] as const;
 export type ServiceAction = (typeof SERVICE_ACTIONS)[number];
-export const FIREWALL_ROLES = ['active', 'standby', 'fenced'] as const;
-export type FirewallRole = (typeof FIREWALL_ROLES)[number];
 
 export type Command =
   | { readonly kind: 'service'; readonly action: ServiceAction; readonly unit: string }

@@ -9,10 +9,10 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
+import { ROOT_LOG_DIR } from './names.ts';
 import type { Root } from './root.ts';
 
-export const LOG_FOLDER = '/var/log/cloudify-root';
-const FILE = `${LOG_FOLDER}/trampoline.log`;
+const FILE = `${ROOT_LOG_DIR}/trampoline.log`;
 /** One old file is kept beside it: a caller in a loop must not fill the disk. */
 const LARGEST = 16 * 1024 * 1024;
 const LONGEST = 2_000;
@@ -30,8 +30,8 @@ export function note(entry: Readonly<Record<string, unknown>>, run: Root['run'])
 
 function append(line: string): boolean {
   try {
-    const stats = lstatSync(LOG_FOLDER, { throwIfNoEntry: false });
-    if (!stats) mkdirSync(LOG_FOLDER, { mode: 0o700 });
+    const stats = lstatSync(ROOT_LOG_DIR, { throwIfNoEntry: false });
+    if (!stats) mkdirSync(ROOT_LOG_DIR, { mode: 0o700 });
     else if (!stats.isDirectory() || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false;
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
     const fd = openSync(FILE, flags, 0o600);

@@ -1,7 +1,7 @@
 /** Carrying out what command.ts allowed. */
-import { type Command, type FirewallRole, Refusal } from './command.ts';
+import { type Command, Refusal } from './command.ts';
 import { type Failure, failureOf } from './failure.ts';
-import { CLIENT_SET, PEER_SETS } from './names.ts';
+import { type FirewallRole, SET_CLIENT, SET_PEERS } from './names.ts';
 import type { RootPolicy } from './policy.ts';
 import type { Root } from './root.ts';
 import { giveUnits, takeUnits } from './units.ts';
@@ -69,13 +69,13 @@ function firewall(dir: string, role: FirewallRole, root: Root): Failure {
 
 /** The sets that the rules name, where the boot has not made them. Those that are there stay untouched: filling one empties it first. */
 function firewallSets(dir: string, root: Root): Failure {
-  if (root.run('ipset', ['list', '-name', CLIENT_SET]).code === 0) return undefined;
+  if (root.run('ipset', ['list', '-name', SET_CLIENT]).code === 0) return undefined;
   return failureOf(root.run('ipset', ['restore', '-exist'], { input: root.read(`${dir}/sets`) }));
 }
 
 /** New sets are filled and then exchanged, so that at no time a peer is missing that was there and stays. */
 function peers(v4: readonly string[], v6: readonly string[], root: Root): Failure {
-  const lines = [...exchange(PEER_SETS[4], 'inet', v4), ...exchange(PEER_SETS[6], 'inet6', v6)];
+  const lines = [...exchange(SET_PEERS.v4, 'inet', v4), ...exchange(SET_PEERS.v6, 'inet6', v6)];
   return failureOf(root.run('ipset', ['restore', '-exist'], { input: `${lines.join('\n')}\n` }));
 }
 

@@ -3,8 +3,7 @@
  * itself is not read as root: others may write it.
  */
 import type { Config } from '../config/index.ts';
-
-export const POLICY_FILE = '/etc/cloudify/trampoline.json';
+import { consulUser, POSTGRES_USER, syncthingUser, UNITS } from './names.ts';
 
 export interface RootPolicy {
   readonly schema: 1;
@@ -30,29 +29,24 @@ export interface RootPolicy {
   readonly filesUser: string;
 }
 
-export const POSTGRES_UNIT = 'cloudify-postgresql.service';
-export const CONSUL_UNIT = 'cloudify-consul.service';
-export const SYNCTHING_UNIT = 'cloudify-syncthing.service';
-export const BOOT_UNIT = 'cloudify-iptables-restore.service';
-
 /** The policy for this configuration. Pure. */
 export function rootPolicyOf(config: Config): RootPolicy {
   return {
     schema: 1,
     agentUser: config.user,
-    postgresUser: 'postgres',
-    units: [POSTGRES_UNIT, CONSUL_UNIT, SYNCTHING_UNIT],
-    postgresUnit: POSTGRES_UNIT,
+    postgresUser: POSTGRES_USER,
+    units: [UNITS.postgres, UNITS.consul, UNITS.syncthing],
+    postgresUnit: UNITS.postgres,
     distributionUnits: distributionUnits(config.postgres.data_dir),
     managerUnits: config.services.flatMap(({ unit }) => (unit === undefined ? [] : [unit])),
-    bootUnit: BOOT_UNIT,
+    bootUnit: UNITS.firewall,
     firewallDir: config.paths.firewall_dir,
-    consulUnit: CONSUL_UNIT,
+    consulUnit: UNITS.consul,
     consulDataDir: config.consul.data_dir,
-    consulUser: `${config.user}_consul`,
-    filesUnit: SYNCTHING_UNIT,
+    consulUser: consulUser(config),
+    filesUnit: UNITS.syncthing,
     filesDataDir: config.files.home_dir,
-    filesUser: `${config.user}_syncthing`,
+    filesUser: syncthingUser(config),
   };
 }
 

@@ -2,8 +2,9 @@
 
 import { type Command, commandOf, Refusal } from './command.ts';
 import { messageOf } from './failure.ts';
+import { POLICY_FILE } from './names.ts';
 import { perform } from './perform.ts';
-import { POLICY_FILE, parsePolicy, type RootPolicy } from './policy.ts';
+import { parsePolicy, type RootPolicy } from './policy.ts';
 import { type Root, realRoot } from './root.ts';
 
 const DONE = 0;

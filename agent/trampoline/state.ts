@@ -10,20 +10,17 @@ import {
   writeSync,
 } from 'node:fs';
 import process from 'node:process';
+import { ROOT_STATE_DIR, UNITS_TAKEN_FILE } from './names.ts';
 import type { Kept } from './root.ts';
 import { readTrusted, trustFolder } from './trusted.ts';
 
-/** Not in /etc: that is read-only where the agent's unit is sandboxed, and so for whatever it calls. */
-const FOLDER = '/var/lib/cloudify-root';
-const FILE = `${FOLDER}/units-taken.json`;
-
 /** What `units take` found, in a folder of root's own. */
 export const keptState = (): Kept => ({
-  read: () => (existsSync(FILE) ? readTrusted(FILE) : undefined),
+  read: () => (existsSync(UNITS_TAKEN_FILE) ? readTrusted(UNITS_TAKEN_FILE) : undefined),
   write(text) {
-    if (!existsSync(FOLDER)) mkdirSync(FOLDER, { mode: 0o700 });
-    trustFolder(FOLDER);
-    const draft = `${FILE}.${process.pid}`;
+    if (!existsSync(ROOT_STATE_DIR)) mkdirSync(ROOT_STATE_DIR, { mode: 0o700 });
+    trustFolder(ROOT_STATE_DIR);
+    const draft = `${UNITS_TAKEN_FILE}.${process.pid}`;
     rmSync(draft, { force: true });
     const fd = openSync(
       draft,
@@ -37,15 +34,15 @@ export const keptState = (): Kept => ({
       closeSync(fd);
     }
     try {
-      linkSync(draft, FILE);
+      linkSync(draft, UNITS_TAKEN_FILE);
     } catch (cause) {
       // Another call was first, and what it found is right.
-      if (!existsSync(FILE)) throw cause;
+      if (!existsSync(UNITS_TAKEN_FILE)) throw cause;
     } finally {
       rmSync(draft, { force: true });
     }
   },
   remove() {
-    rmSync(FILE, { force: true });
+    rmSync(UNITS_TAKEN_FILE, { force: true });
   },
 });

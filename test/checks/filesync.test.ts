@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test';
 import { filesync } from '../../agent/checks/filesync.ts';
 import type { NodeRole } from '../../agent/checks/port.ts';
-import type { FileFacts, FilesStatus, FolderStatus } from '../../agent/roles/files/port.ts';
+import type { FileFacts } from '../../agent/core/ports.ts';
+import type { FilesStatus, FolderStatus } from '../../agent/roles/files/port.ts';
 
 const healthy: FileFacts = { state: 'complete', needItems: 0, needBytes: 0, errors: 0, mode: 'receiveonly' };
 const folder: FolderStatus = {

@@ -37,7 +37,7 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
     server: true,
     nodeId: one,
   }));
-  const cluster = {
+  const member = {
     node: n,
     consul: {
       catalog: {
@@ -50,12 +50,12 @@ function seenBy(name: string, alive: string[] | null = SERVERS, servers = SERVER
   return {
     stage,
     n,
-    cluster,
+    member,
     /** What this node's own main last looked at. */
     looked(now: unknown) {
       last = { facts: now, decision: { rule: 1, reason: 'own word' } };
     },
-    status: () => clusterStatusOf(cluster),
+    status: () => clusterStatusOf(member),
   };
 }
 

@@ -5,8 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { makeConfig } from '../../agent/config/index.ts';
-import { ROOT_CALL_SERVICES, UNITS } from '../../agent/install/names.ts';
+import { ROOT_CALL_SERVICES } from '../../agent/install/names.ts';
 import { unitFiles } from '../../agent/install/plan.ts';
+import { UNITS } from '../../agent/trampoline/names.ts';
 import { documented, parseExposure, tooOpen } from '../lab/exposure.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'exposure-'));

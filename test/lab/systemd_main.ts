@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { makeConfig } from '../../agent/config/index.ts';
-import { POLICY_FILE, renderPolicy } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE } from '../../agent/trampoline/names.ts';
+import { renderPolicy } from '../../agent/trampoline/policy.ts';
 import { SCRIPTS } from '../roles/services/contract.ts';
 import { createLab, openLab } from './lab.ts';
 import { builtExecutable, prepare } from './trampoline.ts';

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { makeConfig } from '../../agent/config/index.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
-import { POLICY_FILE, renderPolicy } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE } from '../../agent/trampoline/names.ts';
+import { renderPolicy } from '../../agent/trampoline/policy.ts';
 import type { Machine } from './machine.ts';
 
 export const SUDO = ['sudo', '-n', '/opt/cloudify/sudo_trampoline'] as const;

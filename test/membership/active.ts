@@ -123,13 +123,13 @@ export class ActiveWorld {
       security: { current: () => undefined },
     } as unknown as Parts;
     const lease = { state: 'mine', right: 1000 };
-    const cluster = {
+    const member = {
       ...{ node: n, ports, signed: { sign: (_place: string, _name: string, record: unknown) => record } },
       ...{ last: () => ({ facts: { lease } }), letIn: async () => [], memberKv: client.kv },
       consul: { catalog: client.catalog },
     } as unknown as Member;
     const membership = { clusterId: 'cluster', incarnation: 1, systemId: 'sys', secret: 's' } as Membership;
-    const members = createMembers(cluster, parts, membership, hurriedTime());
+    const members = createMembers(member, parts, membership, hurriedTime());
     const steps: Steps = { step: (_, body) => body(() => {}) };
     const alive = async <T>(work: Promise<T>): Promise<T | Error> =>
       await Promise.race([

@@ -185,6 +185,7 @@ export class Manager {
       joining: outside.wrap('mark', real.joining, ['save', 'forget'], { sync: true }),
     };
     let running = false;
+    const made = () => this.#member();
     const core: OwnCore = {
       // As the daemon does it.
       run: async (_parts, membership, clone) => {
@@ -197,7 +198,9 @@ export class Manager {
       end: async () => {
         running = false;
       },
-      member: () => (running ? this.#member() : null),
+      get member() {
+        return running ? made() : null;
+      },
       entered() {
         const membership = real.memberships.load();
         if (membership !== undefined) real.memberships.save({ ...membership, entered: true });

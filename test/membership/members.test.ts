@@ -21,7 +21,7 @@ const stories: Record<string, Story> = {
     run: async (agent) => {
       const known = await agent.members.mayRemove('m4').then(
         () => true,
-        (thrown) => thrown.code !== 'no_such_node',
+        (thrown) => thrown.code !== 'not_found',
       );
       return known ? await agent.remove('m4') : await agent.sweep();
     },
@@ -115,12 +115,12 @@ describe('refused, with nothing changed', () => {
     [
       'the removal of nobody',
       (_, agent) => agent.members.mayRemove('m9').catch((thrown) => thrown),
-      'no_such_node',
+      'not_found',
     ],
     [
       'options for nobody',
       (_, agent) => agent.members.update('m9', { maintenance: true }).catch((thrown) => thrown),
-      'no_such_node',
+      'not_found',
     ],
   ];
   for (const [what, ask, code] of cases)

@@ -6,7 +6,7 @@ import { Manager } from './manager.ts';
 import { hurriedTime, MISHAPS } from './outside.ts';
 
 /** Up to the opening, everything goes well. */
-function founding(member: OwnCore['member']): StartParts {
+function founding(member: () => OwnCore['member']): StartParts {
   const done = async () => ({ kind: 'done' });
   const values = new Map<string, string>();
   return {
@@ -15,7 +15,14 @@ function founding(member: OwnCore['member']): StartParts {
       put: async (key: string, value: string) => values.set(key, value) && { kind: 'ok' },
       get: async (key: string) => ({ kind: 'ok', entry: { value: values.get(key) } }),
     },
-    core: { run: async () => {}, end: async () => {}, member, entered: () => {} },
+    core: {
+      run: async () => {},
+      end: async () => {},
+      get member() {
+        return member();
+      },
+      entered: () => {},
+    },
     options: {},
     time: hurriedTime(),
     parts: {

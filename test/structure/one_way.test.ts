@@ -42,6 +42,31 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
     home: ['agent/platform/stops.ts'],
     instead: 'createStops of agent/platform/stops.ts',
   },
+  {
+    thing: 'to read how long the machine runs',
+    pattern: /'\/proc\/uptime'/,
+    home: ['agent/platform/boottime.ts', 'agent/trampoline/answer.ts'],
+    instead: 'boottime of agent/platform/boottime.ts',
+  },
+  {
+    thing: 'to compare secrets',
+    pattern: /\btimingSafeEqual\b/,
+    home: ['agent/platform/password.ts'],
+    instead: 'sameSecret of agent/platform/password.ts',
+  },
+  {
+    thing: 'to refuse who is in no cluster, or a node that is not there',
+    pattern: /code: '(not_in_cluster|removed_from_cluster|no_such_node)'|'no_such_node'/,
+    home: ['agent/errors.ts'],
+    instead: 'notInCluster, removedFromCluster or noSuchNode of agent/errors.ts',
+  },
+  {
+    thing: 'names of units, users, places and sets',
+    pattern:
+      /['"`]cloudify-[a-z_-]+\.service['"`]|'cloudify-(lease|client|peers[46])'|\}_(consul|syncthing)`|'\/var\/(lib|log)\/cloudify-(root|postgres)/,
+    home: ['agent/trampoline/names.ts'],
+    instead: 'agent/trampoline/names.ts, which root loads too',
+  },
 ];
 
 const files = [...sources('agent'), ...sources('cli')];
@@ -53,4 +78,15 @@ describe('one way for each thing', () => {
       expect(found).toEqual(home);
     });
   }
+});
+
+/** Names of types that meant two to four things each. */
+const onceOnly = ['FileFacts', 'FirewallRole', 'Member', 'Policy', 'Role', 'Session', 'Verdict'];
+
+test('names that once meant several things mean one, or none any more', () => {
+  const counts = onceOnly.map((name) => {
+    const declared = new RegExp(`\\b(type|interface|class) ${name}\\b(?!,| \\}| from)`);
+    return [name, files.filter((file) => declared.test(code(file)))] as const;
+  });
+  expect(counts.filter(([, where]) => where.length > 1)).toEqual([]);
 });

@@ -15,6 +15,8 @@ export type Room = {
 
 /** A check looks and never touches: of a role it sees the reading side. */
 const readingSide = /\/(read|facts|query|port)[^/]*\.ts$/;
+/** Of root's side, the names that it shares. */
+const namesAlone = { 'agent/trampoline': /\/names\.ts$/ };
 
 export const rooms: Room[] = [
   { name: 'agent/core', why: 'the decision is pure', packages: 'none', uses: [], types: [] },
@@ -88,22 +90,26 @@ export const rooms: Room[] = [
       'agent/platform',
       'agent/roles/root',
       'agent/roles/services',
+      'agent/trampoline',
     ],
     types: [],
+    only: namesAlone,
   },
   {
     name: 'agent/roles/files',
     why: 'Syncthing',
     packages: 'any',
-    uses: ['agent/config', 'agent/errors.ts', 'agent/platform', 'agent/roles/services'],
+    uses: ['agent/config', 'agent/errors.ts', 'agent/platform', 'agent/roles/services', 'agent/trampoline'],
     types: ['agent/core', 'agent/log'],
+    only: namesAlone,
   },
   {
     name: 'agent/roles/firewall',
     why: 'rules as text, and the fence',
     packages: 'node',
-    uses: ['agent/errors.ts', 'agent/platform'],
+    uses: ['agent/errors.ts', 'agent/platform', 'agent/trampoline'],
     types: ['agent/config', 'agent/core'],
+    only: namesAlone,
   },
   {
     name: 'agent/roles/postgres_helper',
@@ -116,9 +122,11 @@ export const rooms: Room[] = [
       'agent/roles/postgres',
       'agent/roles/root',
       'agent/roles/services',
+      'agent/trampoline',
       'agent/version.ts',
     ],
     types: ['agent/core'],
+    only: namesAlone,
   },
   {
     name: 'agent/lease_helper',

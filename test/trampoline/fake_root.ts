@@ -1,7 +1,8 @@
 /** A root that writes down what it is asked to do. */
 import { makeConfig } from '../../agent/config/index.ts';
 import { Refusal } from '../../agent/trampoline/command.ts';
-import { POLICY_FILE, type RootPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE } from '../../agent/trampoline/names.ts';
+import { type RootPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
 import type { Ran, Root } from '../../agent/trampoline/root.ts';
 
 export const config = makeConfig({

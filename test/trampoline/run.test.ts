@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { makeConfig } from '../../agent/config/index.ts';
-import { POLICY_FILE, parsePolicy, renderPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
+import { POLICY_FILE } from '../../agent/trampoline/names.ts';
+import { parsePolicy, renderPolicy, rootPolicyOf } from '../../agent/trampoline/policy.ts';
 import { runTrampoline } from '../../agent/trampoline/run.ts';
 import { config, fakeRoot, policy } from './fake_root.ts';
 

@@ -3,16 +3,8 @@ import { dirname } from 'node:path';
 import type { Config } from '../../config/index.ts';
 import { postgresBinDir } from '../../platform/paths.ts';
 import { dataPlaces } from '../../roles/postgres/place.ts';
-import {
-  CONFIG_FILE,
-  OWN_SERVICES,
-  PARTS,
-  POSTGRES_USER,
-  postgresConfDir,
-  ROOT_CALLS,
-  UNITS,
-  XTABLES_LOCK,
-} from '../names.ts';
+import { POSTGRES_USER, UNITS } from '../../trampoline/names.ts';
+import { CONFIG_FILE, OWN_SERVICES, PARTS, postgresConfDir, ROOT_CALLS, XTABLES_LOCK } from '../names.ts';
 import { execLine, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 /** Always there again, at once, however often it dies. */

@@ -5,7 +5,8 @@ import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/pa
 import { syncthingUnit as syncthingProcess } from '../../roles/files/index.ts';
 import { serverCommand } from '../../roles/postgres/conf.ts';
 import { dataPlaces } from '../../roles/postgres/place.ts';
-import { consulUser, POSTGRES_LOG, POSTGRES_USER, postgresConfDir, syncthingUser } from '../names.ts';
+import { consulUser, POSTGRES_LOG, POSTGRES_USER, syncthingUser } from '../../trampoline/names.ts';
+import { postgresConfDir } from '../names.ts';
 import { DIRECT, execLine, literal, pathWord, SEALED, type Section, sealedServer, unitText } from './text.ts';
 
 function found<T>(value: T | undefined, what: string, hint: string): T {

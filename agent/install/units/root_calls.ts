@@ -4,14 +4,8 @@
  */
 import type { Config } from '../../config/index.ts';
 import { ROOT_SOCKETS } from '../../platform/paths.ts';
-import {
-  POSTGRES_USER,
-  ROOT_CALLS,
-  ROOT_LOG_DIR,
-  ROOT_STATE_DIR,
-  trampolinePath,
-  XTABLES_LOCK,
-} from '../names.ts';
+import { POSTGRES_USER, ROOT_LOG_DIR, ROOT_STATE_DIR } from '../../trampoline/names.ts';
+import { ROOT_CALLS, trampolinePath, XTABLES_LOCK } from '../names.ts';
 import { BRIEF, execLine, pathWord, type Section, socketText, unitText } from './text.ts';
 
 /**

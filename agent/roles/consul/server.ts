@@ -8,15 +8,13 @@ import { AgentError } from '../../errors.ts';
 import { makeDir, writeDurably } from '../../platform/files.ts';
 import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
+import { UNITS } from '../../trampoline/names.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { keepRunning } from '../services/keep_running.ts';
 import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig } from './config.ts';
 import { elected, hasLeader, settled, wait } from './ready.ts';
 import { writeConfig } from './write_config.ts';
-
-/** On a VM; its ExecStart is the command below. */
-export const CONSUL_UNIT = 'cloudify-consul.service';
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;
@@ -159,7 +157,8 @@ export function createConsulServer(
 function unitOf({ consul }: NodeConfig, binary: string | undefined): ServiceUnit {
   return {
     name: 'consul',
-    unit: CONSUL_UNIT,
+    // On a VM; its ExecStart is the command below.
+    unit: UNITS.consul,
     command: binary ?? 'consul',
     args: ['agent', `-config-dir=${consul.config_dir}`],
     cwd: consul.data_dir,

@@ -1,6 +1,7 @@
 /** Reading side: what Syncthing says of itself, and what that means for the node. */
+import type { FileFacts, FileMode } from '../../core/ports.ts';
 import { failedItems, unsentOf } from './facts_failed.ts';
-import type { FileFacts, FileMode, FilesStatus, FolderStatus, HeldDeletions } from './port.ts';
+import type { FilesStatus, FolderStatus, HeldDeletions } from './port.ts';
 import { query, type Rest } from './rest.ts';
 import type { Stance } from './settings.ts';
 

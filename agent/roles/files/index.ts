@@ -6,6 +6,7 @@ import { until } from '../../platform/clock.ts';
 import { makeDir } from '../../platform/files.ts';
 import { syncthingBinary } from '../../platform/paths.ts';
 import { createSerial } from '../../platform/serial.ts';
+import { UNITS } from '../../trampoline/names.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { keepRunning } from '../services/keep_running.ts';
 import { restAddress } from './config_xml.ts';
@@ -35,7 +36,7 @@ export function syncthingUnit(config: Pick<NodeConfig, 'files'>): ServiceUnit {
   const home = config.files.home_dir;
   return {
     name: 'syncthing',
-    unit: 'cloudify-syncthing.service',
+    unit: UNITS.syncthing,
     command: syncthingBinary(config) ?? 'syncthing',
     args: ['serve', `--home=${home}`, '--no-browser', '--no-restart', '--no-upgrade', '--no-default-folder'],
     // One process instead of two: who watches over it is the driver.

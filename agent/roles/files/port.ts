@@ -1,23 +1,6 @@
 /** The files role as others see it. `facts`, `lead`, `follow` and `settle` are what the core's `files` port asks for. */
+import type { FileFacts, FileMode } from '../../core/ports.ts';
 import type { Outcome } from '../../core/postgres.ts';
-
-export type FileMode = 'sendonly' | 'receiveonly' | 'unknown';
-
-export type FileFacts = {
-  /**
-   * Of a standby: is its own copy what the cluster holds? `unknown`: Syncthing does not answer, or no active was ever heard.
-   * Of the active: `complete`, unless a folder cannot be used or items of it cannot be sent. `off`: no files are replicated.
-   */
-  state: 'off' | 'complete' | 'behind' | 'unknown';
-  /** Items (files, folders, links, held deletions) and bytes this node still lacks. */
-  needItems: number;
-  needBytes: number;
-  /** Items and folders that Syncthing gave up on, and local changes that no revert takes away. */
-  errors: number;
-  mode: FileMode;
-  /** Of an active: what it has and no other can be sent, in words with the first names. They count among `needItems`. */
-  unsent?: string;
-};
 
 /** Another node of the cluster, as Syncthing knows it. */
 export type FileMember = {

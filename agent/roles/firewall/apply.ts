@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../platform/process.ts';
-import { FAMILIES, type Family, type FirewallRole, HOOKS, roleFile } from './names.ts';
+import type { FirewallRole } from '../../trampoline/names.ts';
+import { FAMILIES, type Family, HOOKS, roleFile } from './names.ts';
 
 const DEADLINE = 3000;
 const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };

@@ -1,6 +1,6 @@
 /** The firewall as the agent asks for it, over the trampoline. Opening and shutting client ports is the kernel lease's. */
 import { createSerial } from '../../platform/serial.ts';
-import type { FirewallRole } from './names.ts';
+import type { FirewallRole } from '../../trampoline/names.ts';
 
 export interface Firewall {
   /** The rules of this role. Not needed for a role change: the lease's helper applies them as it opens and shuts. */

@@ -1,7 +1,8 @@
 /** What root keeps in the rules' folder, how it is brought into the kernel at boot, and how all of it goes again. Pure. */
 import { join } from 'node:path';
 import type { Config } from '../../config/index.ts';
-import { ALL_SETS, bootFile, FAMILIES, FIREWALL_ROLES, HOOKS, roleFile, SETS_FILE } from './names.ts';
+import { ALL_SETS, FIREWALL_ROLES } from '../../trampoline/names.ts';
+import { bootFile, FAMILIES, HOOKS, roleFile, SETS_FILE } from './names.ts';
 import { type RulePorts, renderBoot, renderRules } from './rules.ts';
 import { renderSets } from './sets.ts';
 

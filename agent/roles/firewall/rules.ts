@@ -2,16 +2,8 @@
  * The rules of each role, as iptables-restore -n reads them. Pure. Our two chains alone are replaced, in one transaction;
  * what is said of a client port or a member's address is decided here, everything else returns to the manager's own rules.
  */
-import {
-  CHAIN_IN,
-  CHAIN_OUT,
-  type Family,
-  type FirewallRole,
-  HOOKS,
-  SET_CLIENT,
-  SET_LEASE,
-  SET_PEERS,
-} from './names.ts';
+import { type FirewallRole, SET_CLIENT, SET_LEASE, SET_PEERS } from '../../trampoline/names.ts';
+import { CHAIN_IN, CHAIN_OUT, type Family, HOOKS } from './names.ts';
 
 export interface RulePorts {
   readonly postgres: number;

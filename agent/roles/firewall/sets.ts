@@ -1,6 +1,5 @@
 /** The sets, as `ipset restore -exist` reads them. Pure. The members' addresses come by the trampoline's `peers`. */
-import { SET_CLIENT, SET_LEASE, SET_PEERS } from './names.ts';
-
+import { SET_CLIENT, SET_LEASE, SET_PEERS } from '../../trampoline/names.ts';
 /** The lease set's own default timeout is what an entry without one would get: as short as it can be said. */
 export function renderSets(clientPorts: readonly number[]): string {
   return [

@@ -8,15 +8,13 @@ import { type NodeConfig, postgresListen } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
 import { libpqOut } from '../../platform/environment.ts';
 import { agentFiles, postgresBinDir } from '../../platform/paths.ts';
+import { POSTGRES_LOG, UNITS } from '../../trampoline/names.ts';
 import { createPostgres } from '../postgres/index.ts';
 import { type PgOptions, pgDefaults, type Starter } from '../postgres/options.ts';
 import type { Postgres } from '../postgres/port.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 
 const UNIT = 'postgres';
-/** The unit on a VM; what it says goes where systemd opens it, in root's own folder. */
-const SYSTEMD_UNIT = 'cloudify-postgresql.service';
-export const SYSTEMD_LOG = '/var/log/cloudify-postgres/postgresql.log';
 
 export function postgresOf(config: NodeConfig, driver: ServiceDriver, say: (line: string) => void): Postgres {
   const options = serverOptions(config);
@@ -64,7 +62,7 @@ export function postgresOptions(
     walCap: postgres.wal_cap,
     divergedDir: paths.diverged_dir,
     dumpLimit: postgres.dump_limit,
-    logFile: systemd ? SYSTEMD_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
+    logFile: systemd ? POSTGRES_LOG : join(agentFiles(config).servicesLog, `${UNIT}.log`),
     parameters: {
       ...postgres.parameters,
       ...(postgres.max_connections === undefined
@@ -100,7 +98,7 @@ export function starterOf(
 ): Starter {
   const unitFor = (command: string[]): ServiceUnit => {
     // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
-    if (systemd) return { name: UNIT, unit: SYSTEMD_UNIT, startWaits: 'process' };
+    if (systemd) return { name: UNIT, unit: UNITS.postgres, startWaits: 'process' };
     const [program, ...args] = command;
     // Its archive and restore commands are the manager's own.
     return {
@@ -127,7 +125,7 @@ export function starterOf(
     for (const callback of callbacks) callback();
   });
   // Takes up a server that an earlier agent started.
-  void driver.status(systemd ? { name: UNIT, unit: SYSTEMD_UNIT } : { name: UNIT }).then((status) => {
+  void driver.status(systemd ? { name: UNIT, unit: UNITS.postgres } : { name: UNIT }).then((status) => {
     pid ??= status.state === 'running' ? (status.pid ?? null) : null;
   });
   return {

@@ -1,5 +1,5 @@
 /** What the agent and its PostgreSQL helper say to each other. */
-import { readFileSync } from 'node:fs';
+import { boottime } from '../../platform/boottime.ts';
 import type { Postgres } from '../postgres/port.ts';
 
 /** Who the server is for: known only once the manager is in a cluster, so not in the helper's configuration. */
@@ -78,6 +78,4 @@ export const isMethod = (name: unknown): name is Method =>
   typeof name === 'string' && Object.hasOwn(manners, name);
 
 /** Milliseconds since boot: the one clock that two processes of a machine share and that never jumps. Steps of 10 ms. */
-export function uptime(): number {
-  return Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000;
-}
+export const uptime = (): number => boottime() * 1000;

@@ -1,5 +1,5 @@
 /** What this agent knows of its units: their state without asking systemd each time, and the end of their processes. */
-import { readFileSync } from 'node:fs';
+import { boottime } from '../../platform/boottime.ts';
 import { type Clock, until } from '../../platform/clock.ts';
 import { alive, readStat } from '../../platform/procfs.ts';
 import type { ServiceExit, ServiceStatus, ServiceUnit } from './driver.ts';
@@ -198,6 +198,5 @@ function understood(facts: UnitFacts, fate: Fate | undefined) {
 }
 
 function sinceBoot(seconds: number, clock: Clock): Date {
-  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-  return new Date(clock.wall().getTime() - (uptime - seconds) * 1000);
+  return new Date(clock.wall().getTime() - (boottime() - seconds) * 1000);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { makeConfig } from '../../../agent/config/index.ts';
 import { hookLines } from '../../../agent/roles/firewall/apply.ts';
-import { FAMILIES, FIREWALL_ROLES } from '../../../agent/roles/firewall/names.ts';
+import { FAMILIES } from '../../../agent/roles/firewall/names.ts';
 import {
   bootExec,
   bootStopExec,
@@ -11,6 +11,7 @@ import {
   rulePorts,
 } from '../../../agent/roles/firewall/render.ts';
 import { renderBoot, renderRules } from '../../../agent/roles/firewall/rules.ts';
+import { FIREWALL_ROLES } from '../../../agent/trampoline/names.ts';
 
 const config = makeConfig({ firewall: { client_ports: [443, 5671] } });
 const ports = rulePorts(config);
