@@ -151,6 +151,12 @@ function ageOf(node: Member['node'], state: StateRecord | undefined): number | n
   return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
 }
 
+/** None of them failed, and not all are without a result: those of an agent that has only just started are not known. */
+const wellSaid = (state: StateRecord | undefined, names: readonly string[]): boolean => {
+  const said = names.flatMap((name) => state?.checks[name] ?? []);
+  return said.length > 0 && said.every(({ ok }) => ok);
+};
+
 function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): NodeRow {
   const { node } = member;
   const view = node.view;
@@ -167,8 +173,10 @@ function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): 
   const online = own || (!silent && up);
   // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
   const leader = !silent && active === name && view?.lease?.value.holder === name && state?.role === 'active';
-  const group = (names: string[]) =>
-    !silent && state !== undefined && names.every((check) => state.checks[check]?.ok !== false);
+  const group = (names: string[]) => !silent && wellSaid(state, names);
+  // Without folders there is no such check; an earlier version says nothing of files.
+  const off = state !== undefined && (state.files === undefined || state.files.state === 'off');
+  const noFiles = !silent && off && state.checks.filesync === undefined;
   const seenUp = alive?.includes(name) === true;
   return {
     name,
@@ -186,13 +194,17 @@ function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): 
     master: leader,
     initialized: state !== undefined && state.role !== 'joining',
     checks: {
-      consul: group(['consul']) && up && consulAnswers(node),
+      // Heard over Consul, in which it is alive.
+      consul:
+        !silent && state !== undefined && state.checks.consul?.ok !== false && up && consulAnswers(node),
       services: group(['services']),
       database:
         group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
         state?.role !== 'down',
       heartbeat: !silent && state !== undefined && consulAnswers(node),
-      filesync: group(['filesync']) && sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
+      filesync:
+        (group(['filesync']) || noFiles) &&
+        sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     },
     differs: differencesOf(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     lag: silent ? null : (lags[name] ?? null),
@@ -213,7 +225,7 @@ export function lagsOf(member: Member): Record<string, number | null> {
 function lagOf(member: Member, name: string): number | null {
   const { node } = member;
   const state = node.view?.states[name];
-  if (node.view?.active?.value.node === name) return 0;
+  if (activeKnown(node) === name) return 0;
   if (state === undefined || node.db.facts?.role !== 'primary' || node.db.facts.position === null)
     return null;
   const sender = node.db.facts.walSenders.find(

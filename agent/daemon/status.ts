@@ -60,6 +60,8 @@ export async function statusOf(
     facts !== null &&
     node !== null &&
     facts.lease.state === 'mine' &&
+    // Asked now: the last look may be of a while ago.
+    remaining(node.lease, node.now()) > 0 &&
     node.fence.state === 'open' &&
     pg?.role === 'primary';
   return {

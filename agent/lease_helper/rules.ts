@@ -4,7 +4,7 @@ import { createSerial } from '../platform/serial.ts';
 import { applyRole, applySets, ensureHooks } from '../roles/firewall/apply.ts';
 import { SETS_FILE } from '../roles/firewall/names.ts';
 import type { FirewallRole } from '../trampoline/names.ts';
-import type { GateHands } from './gate.ts';
+import type { GateHands } from './gate_hands.ts';
 
 export function createRules(dir: string, say: GateHands['say']) {
   /** What this process put in force last; null: it does not know. */

@@ -2,7 +2,8 @@
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import process from 'node:process';
-import type { Gate, Reply } from './gate.ts';
+import type { Gate } from './gate.ts';
+import type { Reply } from './gate_hands.ts';
 import { lineCutter, type Order, parseOrder } from './protocol.ts';
 
 /** The agent has one, and for a moment two when it is restarted. */

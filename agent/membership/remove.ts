@@ -4,6 +4,7 @@
  * ended first and goes last: the sweep goes on with one that was interrupted.
  */
 
+import type { JoiningRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
@@ -88,19 +89,15 @@ async function outOfVoters({ member: { node, signed }, writes, name, time }: Rem
   }
 }
 
-async function outOfCluster({ member: { node, signed }, parts, writes, name }: Removing): Promise<void> {
+async function outOfCluster(removing: Removing): Promise<void> {
+  const { member, parts, writes, name } = removing;
+  const { node, signed } = member;
   const record = node.view?.nodes[name];
   if (record === undefined) {
     const held = node.view?.joining?.[name];
     if (held === undefined) return;
     // Ended for whoever is active, but there until all else is done: nothing but its key names what it was given.
-    const value = signed.sign('joining', name, endedNow(held, Date.now()));
-    await writes.inTurn(() =>
-      writes.write(
-        [{ verb: 'set', key: `joining/${name}`, value }],
-        (view) => view.joining?.[name]?.at === value.at,
-      ),
-    );
+    if (held.lifeMs !== 0) await endReservation(removing, held);
     return await revokeToken(parts, name);
   }
   const tombstone = { schema: 1, at: new Date().toISOString(), hostIp: record.hostIp };
@@ -112,6 +109,19 @@ async function outOfCluster({ member: { node, signed }, parts, writes, name }: R
         { verb: 'set', key: `removed/${name}`, value: signed.sign('removed', name, tombstone) },
       ],
       (view) => view.nodes[name] === undefined && view.joining?.[name] === undefined,
+    ),
+  );
+}
+
+async function endReservation(
+  { member: { signed }, writes, name }: Removing,
+  held: JoiningRecord,
+): Promise<void> {
+  const value = signed.sign('joining', name, endedNow(held, Date.now()));
+  await writes.inTurn(() =>
+    writes.write(
+      [{ verb: 'set', key: `joining/${name}`, value }],
+      (view) => view.joining?.[name]?.lifeMs === 0,
     ),
   );
 }

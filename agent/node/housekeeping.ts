@@ -11,6 +11,7 @@ import { slotsDropped } from '../core/procedures/slots.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { systemTime, type Time } from '../platform/clock.ts';
+import { createSerial } from '../platform/serial.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 import { type AdmittedNode, withState } from '../security/names.ts';
 import type { Membership } from '../state/identity.ts';
@@ -47,6 +48,7 @@ export type HousekeepingParts = {
 export function housekeeping(o: HousekeepingParts) {
   const { config, membership, node, pg, clients, doors, log, signal, time = systemTime } = o;
   const told = new Map<string, string>();
+  const inTurn = createSerial();
   let unkept = '';
 
   const all = (): Admitted => ({
@@ -67,7 +69,10 @@ export function housekeeping(o: HousekeepingParts) {
   const admitted = (): Admitted =>
     Object.fromEntries(Object.entries(all()).filter(([, record]) => record.hostIp !== ''));
 
-  async function openDoors(): Promise<string[]> {
+  /** One after the other: whoever was told an older list last would keep it. */
+  const openDoors = (): Promise<string[]> => inTurn(tellDoors);
+
+  async function tellDoors(): Promise<string[]> {
     const list = admitted();
     // An empty list is a view that is not there yet.
     if (Object.keys(list).length === 0) return [];

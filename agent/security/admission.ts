@@ -5,9 +5,10 @@ import type { NodeConfig } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
 import { fingerprintOf, keyFits, signedBy } from '../platform/tls/read.ts';
 import { newCommonName, newRequests, type PerService, signNode } from './certificates.ts';
+import { parseToken } from './join_token.ts';
 import { rootOf, rootOfKey } from './roots.ts';
 import { certificateRecord, hashOf, loadSecurity, SERVICES, type Security, securityStore } from './store.ts';
-import { type JoinTokens, parseToken } from './tokens.ts';
+import type { JoinTokens } from './tokens.ts';
 
 /** `AdmitRequest.security`: what a joiner sends to a cluster with TLS. Its keys stay with it. */
 export interface SecurityRequest {

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import type { ConsulKv, KvEntry, Unknown } from '../consul/port.ts';
 import { AgentError } from '../errors.ts';
 import { sameSecret } from '../platform/password.ts';
+import type { ParsedToken } from './join_token.ts';
 import type { SignedRecords } from './signed_records.ts';
 import { hashOf } from './store.ts';
 
@@ -35,13 +36,6 @@ export interface TokenRow {
   readonly usedBy: string | null;
 }
 
-export interface ParsedToken {
-  readonly id: string;
-  readonly secret: string;
-  /** SHA-256 of the authority's certificate, hexadecimal. */
-  readonly fingerprint: string;
-}
-
 /** Who wants to use a token. `key` is the hash of the request for its certificate: the same joiner shows the same. */
 export interface Joiner {
   readonly node: string;
@@ -53,19 +47,10 @@ export interface Joiner {
 export const REPEAT = 15 * 60_000;
 
 const ID = /^[a-f0-9]{8}$/;
-const FORM = /^([a-f0-9]{8})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;
 
 const refuse = (code: string, message: string, hint: string) =>
   new AgentError({ class: 'operator', code, message, hint });
 const ANOTHER = "make another with 'agent cluster token create' on a node of the cluster";
-
-/** Throws operator `token_invalid` for what cannot be a token. */
-export function parseToken(text: string): ParsedToken {
-  const [, id, secret, fingerprint] = FORM.exec(text.trim()) ?? [];
-  if (id === undefined || secret === undefined || fingerprint === undefined)
-    throw refuse('token_invalid', 'this is no join token: it is cut off or altered', 'copy it whole');
-  return { id, secret, fingerprint: Buffer.from(fingerprint, 'base64url').toString('hex') };
-}
 
 export interface TokenPlace {
   readonly kv: ConsulKv;

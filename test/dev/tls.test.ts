@@ -314,9 +314,9 @@ test('a node of before, whose certificates share one name, gets one for each by 
     expect(written.kind).toBe('ok');
   };
   const { name: membership, fingerprint } = certificate;
-  const { sign } = await signer('n1');
+  const signed = await signer('n1');
   await rewrite(`nodes/${name}`, (record) =>
-    sign('nodes', name, { ...(record as NodeRecord), certificate: { name: membership, fingerprint } }),
+    signed.sign('nodes', name, { ...(record as NodeRecord), certificate: { name: membership, fingerprint } }),
   );
   await rewrite(`state/${name}`, ({ certificates: _, ...state }) => state);
   await eventually('the old name is let in', 30_000, () => knock(shared.consul) === '');
@@ -462,7 +462,8 @@ test('a reservation whose joiner has vanished ends by itself, and the gossip key
   const { kv } = createConsulClient({
     servers: [`https://${host(active)}:8501`],
     tls: () => tls,
-    token: secrets.managementToken,
+    // Another once it was removed: its key goes last.
+    token: () => securityOf(active).secrets.managementToken,
   });
   const key = 'cloudify/cluster/joining/late';
   const held = reservationOf(admitRequestOf(ghost), {}, 10 * 60_000);

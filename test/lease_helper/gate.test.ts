@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { createGate, type GateHands } from '../../agent/lease_helper/gate.ts';
+import { createGate } from '../../agent/lease_helper/gate.ts';
+import type { GateHands } from '../../agent/lease_helper/gate_hands.ts';
 
 /** A kernel, a clock and a machine that do as told. Seconds. */
 function bench(longest = 4) {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
-import { type JoinTokens, joinTokens, parseToken, REPEAT } from '../../agent/security/tokens.ts';
+import { parseToken } from '../../agent/security/join_token.ts';
+import { type JoinTokens, joinTokens, REPEAT } from '../../agent/security/tokens.ts';
 import { FakeConsul } from '../fakes/consul.ts';
 
 const FINGERPRINT = 'ab'.repeat(32);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Reply } from '../../../agent/lease_helper/gate.ts';
+import type { Reply } from '../../../agent/lease_helper/gate_hands.ts';
 import { listen, serve } from '../../../agent/lease_helper/server.ts';
 import { until } from '../../../agent/platform/clock.ts';
 import { createKernelLease, type KernelLease } from '../../../agent/roles/firewall/kernel_lease.ts';
