@@ -5,6 +5,7 @@ import process from 'node:process';
 import { add, finish, leaveOut, loud, nothing, oneFailed } from './runner/account.ts';
 import { type Chosen, choose, list } from './runner/choose.ts';
 import { filesOf, folderOf, type Job, jobsOf, preparationOf } from './runner/jobs.ts';
+import { drain } from './runner/lanes.ts';
 import { killRunning } from './runner/process.ts';
 import { groups, type Stage, stages, unitFolders } from './runner/stages.ts';
 import { networksOfTheirOwn, work } from './runner/work.ts';
@@ -29,33 +30,29 @@ async function jobsToDo({ stage, only }: Chosen): Promise<Job[]> {
   return [];
 }
 
-/** So many at a time, begun in their order. */
-async function drain(jobs: readonly Job[], lanes: number, alone: boolean, beside: boolean): Promise<void> {
-  const queue = [...jobs];
-  async function lane(): Promise<void> {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await work(job, { alone, beside });
-  }
-  await Promise.all(Array.from({ length: lanes }, lane));
-}
-
 async function runAll(todo: readonly Chosen[]): Promise<void> {
-  const jobs: Record<Stage['uses'], Job[]> = { cores: [], time: [], machine: [] };
+  const jobs: Record<Stage['uses'], Job[]> = { cores: [], spare: [], time: [], machine: [] };
   for (const one of todo) {
     const own = await jobsToDo(one);
-    if (own.length > 0) jobs.cores.unshift(...preparationOf(one.stage));
+    if (own.length > 0) jobs.spare.unshift(...preparationOf(one.stage));
     jobs[one.stage.uses].push(...own);
   }
-  const beside = jobs.cores.length + jobs.time.length + jobs.machine.length > 1;
+  jobs.time.sort((a, b) => b.seconds - a.seconds);
+  const { cores, spare, time, machine } = jobs;
   if (!networksOfTheirOwn()) {
     // Servers of two tests would meet on loopback.
-    for (const uses of ['cores', 'time', 'machine'] as const) await drain(jobs[uses], 1, false, false);
-    return;
+    const inTurn = [...cores, ...spare, ...time, ...machine];
+    return drain(inTurn, { always: 1, most: 1 }, (job) => work(job, { alone: false, beside: false }));
   }
+  const beside = cores.length + spare.length + time.length + machine.length > 1;
+  const run = (job: Job) => work(job, { alone: true, beside });
+  const count = Math.min(availableParallelism(), 4);
+  const spared = drain(spare, { always: count, most: count }, run);
   // One more than there are cores: what computes waits too, now and then.
-  const lanes = Math.min(availableParallelism() + 1, 5);
-  const longestFirst = jobs.time.toSorted((a, b) => b.seconds - a.seconds);
-  await Promise.all([drain(jobs.cores, lanes, true, beside), drain(longestFirst, lanes, true, beside)]);
-  await drain(jobs.machine, 2, true, beside);
+  await drain(cores, { always: count + 1, most: count + 1 }, run);
+  await drain(time, { always: count, most: count + 1 }, run);
+  await spared;
+  await drain(machine, { always: 1, most: 2 }, run);
 }
 
 const asked = process.argv.slice(2);

@@ -2,9 +2,9 @@
 
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch.ts';
 import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
-import { filesDue, pauseAfter } from './files_due.ts';
+import { type FilesDue, filesDue, pauseAfter } from './files_due.ts';
+import { type LeaseFacts, leaseFacts } from './lease_facts.ts';
 import { seenTimes } from './lease_times.ts';
-import { isImpostor, isMine, isOffered, remaining, stillFor } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 import type { Policy } from './policy.ts';
 import type { CheckSummary, FileFacts, ServiceFacts } from './ports.ts';
@@ -15,18 +15,6 @@ import { slotsWanted } from './procedures/slots.ts';
 import type { StateRecord } from './records.ts';
 import { bestStandby, filesLacking, type RequestFacts, requestOf } from './target.ts';
 import { faultsOf } from './unreadable.ts';
-import { type Held, holderOf } from './why.ts';
-
-export type LeaseFacts = Held & {
-  /** unknown: nothing was ever read. absent: read, and there is none. */
-  state: 'unknown' | 'absent' | 'free' | 'mine' | 'offered' | 'other' | 'impostor';
-  epoch: number;
-  index: number;
-  /** How long it has stood unchanged on our clock, ms. */
-  still: number;
-  /** What is left of our own right, ms; 0: none. */
-  right: number;
-};
 
 export type Facts = {
   node: string;
@@ -96,7 +84,7 @@ export type Facts = {
   /** Starts of services in place since they last were well. */
   repairs: number;
   /** The files do not do yet what this node's role wants of them, and it is time to say so (again). */
-  filesDue: 'lead' | 'follow' | null;
+  filesDue: FilesDue;
   wants: 'nothing' | 'rewind' | 'reclone';
 };
 
@@ -122,14 +110,7 @@ export function factsOf(
     age: now - n.bornAt,
     startGrace: Math.min(1.5 * n.policy.retryPeriod, 0.375 * seenTimes(n, record).renewDeadline),
     consul: now - n.viewAt <= n.policy.renewDeadline ? 'ok' : 'unreachable',
-    lease: {
-      state: leaseState(n),
-      ...holderOf(record),
-      epoch: record?.epoch ?? 0,
-      index: n.lease.index,
-      still: stillFor(n.lease, now),
-      right: Math.max(0, remaining(n.lease, now)),
-    },
+    lease: leaseFacts(n, now),
     removed: view?.removed.includes(n.name) ?? false,
     faults: faultsOf(view),
     member: members.includes(n.name),
@@ -142,36 +123,10 @@ export function factsOf(
     services,
     files: n.files.facts,
     checks: n.checks(),
-    sync:
-      sync === null
-        ? null
-        : {
-            leader: sync.leader === n.name,
-            epoch: sync.epoch,
-            voter: sync.voters.some((v) => v.node === n.name && v.clone === n.copy.durable.clone),
-            voters: sync.voters.length,
-          },
+    sync: syncFacts(n),
     reserved: view?.history.find((h) => h.epoch === record?.epoch && h.holder === n.name)?.timeline ?? null,
     mandate: n.candidacy.mandate !== null && n.candidacy.mandate.epoch === n.lease.right?.epoch,
-    ballot:
-      n.candidacy.ballot === null
-        ? null
-        : {
-            current: n.candidacy.ballot.index === n.lease.index,
-            age: now - n.candidacy.ballot.at,
-            verdict: mayPromote(
-              n.candidacy.ballot,
-              sync,
-              n.policy.synchronousMode,
-              n.policy.maximumLagOnFailover,
-            ),
-            rank: rankOf(
-              n.candidacy.ballot,
-              view?.nodes ?? {},
-              (node) => isUnwell(view?.states[node]),
-              (node) => filesLacking(view?.states[node]),
-            ),
-          },
+    ballot: ballotFacts(n, now),
     failsafe: n.holding.failsafeSince !== null,
     paused: isPaused(n),
     maintenance: view?.nodes[n.name]?.options.maintenance ?? false,
@@ -185,6 +140,30 @@ export function factsOf(
       pg.upstreamHost === holderHost &&
       (n.db.comparedEpoch === record?.epoch || pg.role === 'unknown'),
     slotsDue: n.db.slotsMade !== slotsWanted(n),
+    ...recentFacts(n, now),
+    filesDue: filesDue(n),
+    wants: n.copy.wants,
+  };
+  return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+/** What happened here not long ago. */
+function recentFacts(
+  n: NodeContext,
+  now: number,
+): Pick<
+  Facts,
+  | 'cooldown'
+  | 'openFor'
+  | 'recentRestarts'
+  | 'hadStandby'
+  | 'startFailed'
+  | 'closedFor'
+  | 'repairDue'
+  | 'servicesSettle'
+  | 'repairs'
+> {
+  return {
     cooldown: Math.max(0, n.candidacy.cooldownUntil - now),
     openFor: now - n.fence.openedAt,
     recentRestarts: n.failures.restarts.filter((t) => now - t < n.policy.restartWindow).length,
@@ -196,10 +175,36 @@ export function factsOf(
       n.services.repairs <= n.policy.serviceRestarts + 1 &&
       (n.services.starting || now - n.services.upAt < 2 * n.policy.checksSettle),
     repairs: n.services.repairs,
-    filesDue: filesDue(n),
-    wants: n.copy.wants,
   };
-  return Object.freeze({ ...facts, fit: bestStandby(n, pg), request: requestOf(n, pg) });
+}
+
+function syncFacts(n: NodeContext): Facts['sync'] {
+  const sync = n.view?.sync?.value;
+  if (sync === undefined) return null;
+  return {
+    leader: sync.leader === n.name,
+    epoch: sync.epoch,
+    voter: sync.voters.some((v) => v.node === n.name && v.clone === n.copy.durable.clone),
+    voters: sync.voters.length,
+  };
+}
+
+function ballotFacts(n: NodeContext, now: number): Facts['ballot'] {
+  const { ballot } = n.candidacy;
+  if (ballot === null) return null;
+  const { synchronousMode, maximumLagOnFailover } = n.policy;
+  const states = n.view?.states;
+  return {
+    current: ballot.index === n.lease.index,
+    age: now - ballot.at,
+    verdict: mayPromote(ballot, n.view?.sync?.value ?? null, synchronousMode, maximumLagOnFailover),
+    rank: rankOf(
+      ballot,
+      n.view?.nodes ?? {},
+      (node) => isUnwell(states?.[node]),
+      (node) => filesLacking(states?.[node]),
+    ),
+  };
 }
 
 /** A pause with an expiry ends by itself: the wall clock may only ever end it. */
@@ -223,18 +228,6 @@ function towards(n: NodeContext, pg: PgFacts): Towards {
 function carries(n: NodeContext, pg: PgFacts): boolean {
   const wanted = carriedList(n);
   return wanted === undefined || sameList(wanted, pg.syncList);
-}
-
-function leaseState(n: NodeContext): LeaseFacts['state'] {
-  if (!n.lease.known) return 'unknown';
-  const record = n.lease.record;
-  if (record === null) return 'absent';
-  if (record.holder === '') return 'free';
-  // A holder that gave up renewing is, to itself too, one whose lease has to run out (PROTOCOL D.9).
-  if (isMine(n.lease, n.name, n.instance))
-    return n.holding.renewing || n.lease.right !== null ? 'mine' : 'impostor';
-  if (isOffered(n.lease, n.name)) return 'offered';
-  return isImpostor(n.lease, n.name, n.instance) ? 'impostor' : 'other';
 }
 
 function foreignness(n: NodeContext, pg: PgFacts): Facts['foreign'] {

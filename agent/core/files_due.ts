@@ -1,7 +1,9 @@
 /** Whether it is time to tell the files what this node's role wants of them, and how long after a try in vain. Pure. */
-import type { Facts } from './facts.ts';
 import { isMine } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
+
+/** null: they do what is wanted, or it is not time to say so again. */
+export type FilesDue = 'lead' | 'follow' | null;
 
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 30_000;
@@ -15,7 +17,7 @@ export function pauseAfter(tries: number): number {
  * Told once under each epoch led, and for each active followed: that they are send-only already says nothing of what
  * somebody else led in between. Told again when they are seen to do something else.
  */
-export function filesDue(n: NodeContext): Facts['filesDue'] {
+export function filesDue(n: NodeContext): FilesDue {
   const { facts: files, told } = n.files;
   if (files.state === 'off' || n.now() - told.at < pauseAfter(told.tries)) return null;
   const leads = isMine(n.lease, n.name, n.instance) && (n.holding.renewing || n.lease.right !== null);

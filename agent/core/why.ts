@@ -1,6 +1,5 @@
 /** Why a role changes, in the words of the history. Pure. */
 import type { Facts } from './facts.ts';
-import type { LeaseRecord } from './records.ts';
 
 /** Services by their names: which they were cannot be seen any more when somebody reads it. */
 export function failed(f: Facts, checks: readonly string[]): string {
@@ -12,15 +11,3 @@ export function failed(f: Facts, checks: readonly string[]): string {
 
 export const switchover = ({ request }: Facts): string =>
   `switchover to ${request?.target} requested by ${request?.by}`;
-
-export type Held = {
-  /** '': nobody. */
-  holder: string;
-  /** Of a released lease: by whom, and why. */
-  released?: string;
-};
-
-export const holderOf = (record: LeaseRecord | null): Held =>
-  record?.holder === ''
-    ? { holder: '', released: `${record.from ?? 'its holder'} released the lease: ${record.reason}` }
-    : { holder: record?.holder ?? '' };

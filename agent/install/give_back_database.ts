@@ -56,7 +56,7 @@ export const isStandby = (config: Config, machine: Machine): boolean =>
 export const givingBack =
   'umask 077; cat -- "$2" "$1" >"$2.back" && sync -- "$2.back" && mv -- "$2.back" "$2" && rm -- "$1"';
 
-/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H). */
+/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H.1). */
 async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
   const taken = takenFile({ dataDir: config.postgres.data_dir });
   if (machine.look(taken) === undefined) return;

@@ -42,84 +42,166 @@ const GRACE = 0.3;
 /** A lease that ran out so long before nobody tells again, seconds: its clients have waited long enough. */
 const LONG_OVER = 2;
 
-export function createGate(longest: number, hands: GateHands) {
-  /** How far ahead a deadline may be; `longest` is what root's file allows. */
-  let limit = longest;
-  let deadline: number | null = null;
-  let ends = 0;
-  let cancel = () => {};
-  let fencing: Promise<void> | null = null;
-  const serial = createSerial();
-  /** Since when the order whose turn it is has been at work; null: none is. */
-  let working: number | null = null;
+export const createGate = (longest: number, hands: GateHands) => new LeaseGate(longest, hands);
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> =>
-    serial(async () => {
-      working = hands.now();
+class LeaseGate {
+  readonly #longest: number;
+  readonly #hands: GateHands;
+  /** How far ahead a deadline may be; `longest` is what root's file allows. */
+  #limit: number;
+  #deadline: number | null = null;
+  #ends = 0;
+  #cancel = () => {};
+  #fencing: Promise<void> | null = null;
+  readonly #serial = createSerial();
+  /** Since when the order whose turn it is has been at work; null: none is. */
+  #working: number | null = null;
+
+  constructor(longest: number, hands: GateHands) {
+    this.#longest = longest;
+    this.#limit = longest;
+    this.#hands = hands;
+  }
+
+  renew(until: number): Promise<Reply> {
+    return this.#answered(() => this.#renew(until));
+  }
+
+  /** As renew, while a deadline runs: without one nothing is open, and nothing is opened. */
+  extend(until: number): Promise<Reply> {
+    return this.#answered(async () => (this.#deadline === null ? 'closed' : await this.#renew(until)));
+  }
+
+  /**
+   * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
+   * up to the file's. A deadline that runs already was right when it was told, and runs on.
+   */
+  limit(seconds: number): Promise<Reply> {
+    return this.#answered(async () => {
+      const next = Math.min(this.#longest, seconds);
+      if (next !== this.#limit) this.#hands.say('info', `at most ${next} s at a time from now on`);
+      this.#limit = next;
+      return `limit ${next.toFixed(2)}`;
+    });
+  }
+
+  close(): Promise<Reply> {
+    return this.#answered(() => this.#close());
+  }
+
+  /** The database could not be shut to its clients: it is ended with everything else, as at a deadline. */
+  end(): Promise<Reply> {
+    return this.#answered(async () => {
+      if (this.#fencing === null) await this.#expire('told to end what is local');
+      return 'closed';
+    });
+  }
+
+  /**
+   * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
+   * expired, a moment ago: unless the lease's holder is heard at once; longer ago: at once. Without one, whatever is open is shut.
+   */
+  resume(left: number | null): Promise<void> {
+    return this.#inTurn(async () => {
+      if (left === null) return await this.#shut();
+      const now = this.#hands.now();
+      // 0 is one that cannot be read: when it passed is not known.
+      if (left > 0 && left < now - LONG_OVER)
+        return await this.#expire(
+          `the lease ran out ${(now - left).toFixed(1)} s ago, and nobody was here to see it`,
+        );
+      this.#deadline = Math.min(Math.max(left, now + GRACE), now + this.#longest);
+      // The kernel ends the entries by itself, at most so late; not known closer.
+      this.#ends = Math.max(now, Math.min(left, this.#deadline));
+      this.#schedule();
+    });
+  }
+
+  get deadline() {
+    return this.#deadline;
+  }
+
+  /** False while one order has been at work for more than `seconds`: nobody else's is heard, and no deadline is kept. */
+  serves(seconds: number): boolean {
+    return this.#working === null || this.#hands.now() - this.#working <= seconds;
+  }
+
+  /** Waits for a fence-down under way; for tests and for the end of the process. */
+  async settled(): Promise<void> {
+    await this.#serial(() => {});
+    await this.#fencing;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#serial(async () => {
+      this.#working = this.#hands.now();
       try {
         return await work();
       } finally {
-        working = null;
+        this.#working = null;
       }
     });
-
-  const shut = async (): Promise<void> => {
-    ends = 0;
-    await hands.shut();
-  };
-
-  function schedule(): void {
-    cancel();
-    if (deadline === null) return;
-    const now = hands.now();
-    const next = Math.min(deadline, setAgainAt(deadline, ends, now) ?? deadline);
-    cancel = hands.after(Math.max(0, next - now), () => void inTurn(due));
   }
 
-  async function due(): Promise<void> {
-    if (deadline === null) return;
-    const now = hands.now();
-    if (now >= deadline) return await expire('the lease was not renewed');
+  async #shut(): Promise<void> {
+    this.#ends = 0;
+    await this.#hands.shut();
+  }
+
+  #schedule(): void {
+    this.#cancel();
+    if (this.#deadline === null) return;
+    const now = this.#hands.now();
+    const next = Math.min(this.#deadline, setAgainAt(this.#deadline, this.#ends, now) ?? this.#deadline);
+    this.#cancel = this.#hands.after(Math.max(0, next - now), () => void this.#inTurn(() => this.#due()));
+  }
+
+  async #due(): Promise<void> {
+    if (this.#deadline === null) return;
+    const now = this.#hands.now();
+    if (now >= this.#deadline) return await this.#expire('the lease was not renewed');
     try {
-      const seconds = timeoutFor(deadline, now);
-      if (ends > now && seconds >= 1) await openFor(deadline, seconds);
+      const seconds = timeoutFor(this.#deadline, now);
+      if (this.#ends > now && seconds >= 1) await this.#openFor(this.#deadline, seconds);
     } catch (thrown) {
-      hands.say('error', `the entries were not set again: ${messageOf(thrown)}`);
+      this.#hands.say('error', `the entries were not set again: ${messageOf(thrown)}`);
     }
-    schedule();
+    this.#schedule();
   }
 
   /** Checks the deadline again after setting: whatever took so long, nothing stays open past it. */
-  async function openFor(until: number, seconds: number): Promise<boolean> {
-    const before = hands.now();
-    await hands.open(seconds);
-    ends = before + seconds;
-    if (hands.now() < until) return true;
-    await expire('setting the entries took too long');
+  async #openFor(until: number, seconds: number): Promise<boolean> {
+    const before = this.#hands.now();
+    await this.#hands.open(seconds);
+    this.#ends = before + seconds;
+    if (this.#hands.now() < until) return true;
+    await this.#expire('setting the entries took too long');
     return false;
   }
 
-  async function expire(why: string): Promise<void> {
-    deadline = null;
-    cancel();
-    hands.say('warn', `${why}: client ports shut, local writers are ended`);
-    const quiet = shut()
-      .catch((thrown) => hands.say('error', `the entries were not deleted: ${messageOf(thrown)}`))
-      .then(reset);
-    fencing = atMost(CUTTING, quiet)
-      .then(hands.fenceDown)
+  async #expire(why: string): Promise<void> {
+    this.#deadline = null;
+    this.#cancel();
+    this.#hands.say('warn', `${why}: client ports shut, local writers are ended`);
+    const quiet = this.#shut()
+      .catch((thrown) => this.#hands.say('error', `the entries were not deleted: ${messageOf(thrown)}`))
+      .then(() => this.#reset());
+    this.#fencing = this.#atMost(CUTTING, quiet)
+      .then(this.#hands.fenceDown)
       .then(() => {
-        fencing = null;
-        if (deadline === null) hands.mark(null);
+        this.#fencing = null;
+        if (this.#deadline === null) this.#hands.mark(null);
       });
     await quiet;
   }
 
-  const reset = (): Promise<void> => atMost(CUTTING, hands.cut());
+  #reset(): Promise<void> {
+    return this.#atMost(CUTTING, this.#hands.cut());
+  }
 
-  function atMost(seconds: number, work: Promise<void>): Promise<void> {
+  #atMost(seconds: number, work: Promise<void>): Promise<void> {
     return new Promise((resolve) => {
-      const forget = hands.after(seconds, resolve);
+      const forget = this.#hands.after(seconds, resolve);
       void work.then(() => {
         forget();
         resolve();
@@ -127,116 +209,66 @@ export function createGate(longest: number, hands: GateHands) {
     });
   }
 
-  async function renew(until: number): Promise<Reply> {
-    const now = hands.now();
-    if (until - now > limit + SLACK) {
-      hands.say('error', `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${limit} s`);
+  async #renew(until: number): Promise<Reply> {
+    const now = this.#hands.now();
+    if (until - now > this.#limit + SLACK) {
+      this.#hands.say(
+        'error',
+        `refused a deadline ${(until - now).toFixed(2)} s ahead; the longest is ${this.#limit} s`,
+      );
       return 'refused: too far ahead';
     }
-    if (fencing !== null) return 'closed';
+    if (this.#fencing !== null) return 'closed';
     const seconds = timeoutFor(until, now);
     if (seconds < 1) {
-      await shut();
+      await this.#shut();
       return 'closed';
     }
-    const opening = deadline === null;
-    if (opening) await hands.rules();
-    deadline = until;
-    hands.mark(until);
+    const opening = this.#deadline === null;
+    if (opening) await this.#hands.rules();
+    this.#deadline = until;
+    this.#hands.mark(until);
     try {
       // The rules may have taken a while.
-      const left = opening ? timeoutFor(until, hands.now()) : seconds;
-      if (left < 1 || !(await openFor(until, left))) return 'closed';
+      const left = opening ? timeoutFor(until, this.#hands.now()) : seconds;
+      if (left < 1 || !(await this.#openFor(until, left))) return 'closed';
       if (opening) {
-        hands.say('info', 'client ports open');
-        hands.opened();
+        this.#hands.say('info', 'client ports open');
+        this.#hands.opened();
       }
       return 'ok';
     } catch (thrown) {
       // It never was open: there is nothing to end at a deadline.
-      if (opening) await close();
+      if (opening) await this.#close();
       throw thrown;
     } finally {
-      schedule();
+      this.#schedule();
     }
   }
 
-  async function close(): Promise<Reply> {
-    const was = deadline;
-    deadline = null;
-    cancel();
-    await shut();
+  async #close(): Promise<Reply> {
+    const was = this.#deadline;
+    this.#deadline = null;
+    this.#cancel();
+    await this.#shut();
     if (was !== null) {
       // Answered after it: whoever asks ends the server next, and then nobody speaks for it.
-      await reset();
-      hands.say('info', 'client ports shut');
-      hands.closed();
+      await this.#reset();
+      this.#hands.say('info', 'client ports shut');
+      this.#hands.closed();
     }
-    if (fencing === null) hands.mark(null);
+    if (this.#fencing === null) this.#hands.mark(null);
     return 'closed';
   }
 
-  const answered = async (work: () => Promise<Reply>): Promise<Reply> => {
+  async #answered(work: () => Promise<Reply>): Promise<Reply> {
     try {
-      return await inTurn(work);
+      return await this.#inTurn(work);
     } catch (thrown) {
-      hands.say('error', messageOf(thrown));
+      this.#hands.say('error', messageOf(thrown));
       return `failed: ${messageOf(thrown).replaceAll(/\s+/g, ' ').slice(0, 200)}`;
     }
-  };
-
-  return {
-    renew: (until: number): Promise<Reply> => answered(() => renew(until)),
-    /** As renew, while a deadline runs: without one nothing is open, and nothing is opened. */
-    extend: (until: number): Promise<Reply> =>
-      answered(async () => (deadline === null ? 'closed' : await renew(until))),
-    /**
-     * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
-     * up to the file's. A deadline that runs already was right when it was told, and runs on.
-     */
-    limit: (seconds: number): Promise<Reply> =>
-      answered(async () => {
-        const next = Math.min(longest, seconds);
-        if (next !== limit) hands.say('info', `at most ${next} s at a time from now on`);
-        limit = next;
-        return `limit ${next.toFixed(2)}`;
-      }),
-    close: (): Promise<Reply> => answered(close),
-    /** The database could not be shut to its clients: it is ended with everything else, as at a deadline. */
-    end: (): Promise<Reply> =>
-      answered(async () => {
-        if (fencing === null) await expire('told to end what is local');
-        return 'closed';
-      }),
-    /**
-     * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
-     * expired, a moment ago: unless the lease's holder is heard at once; longer ago: at once. Without one, whatever is open is shut.
-     */
-    resume: (left: number | null): Promise<void> =>
-      inTurn(async () => {
-        if (left === null) return await shut();
-        const now = hands.now();
-        // 0 is one that cannot be read: when it passed is not known.
-        if (left > 0 && left < now - LONG_OVER)
-          return await expire(
-            `the lease ran out ${(now - left).toFixed(1)} s ago, and nobody was here to see it`,
-          );
-        deadline = Math.min(Math.max(left, now + GRACE), now + longest);
-        // The kernel ends the entries by itself, at most so late; not known closer.
-        ends = Math.max(now, Math.min(left, deadline));
-        schedule();
-      }),
-    get deadline() {
-      return deadline;
-    },
-    /** False while one order has been at work for more than `seconds`: nobody else's is heard, and no deadline is kept. */
-    serves: (seconds: number): boolean => working === null || hands.now() - working <= seconds,
-    /** Waits for a fence-down under way; for tests and for the end of the process. */
-    settled: async (): Promise<void> => {
-      await serial(() => {});
-      await fencing;
-    },
-  };
+  }
 }
 
 export type Gate = ReturnType<typeof createGate>;

@@ -118,7 +118,7 @@ export function enteringOf(
           await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
-          // PROTOCOL F: its blank vote could elect a server without the committed lease. The others' servers are asked.
+          // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others' servers are asked.
           log.error(`the data of Consul is gone: not started. Remove ${config.node_name} and join it again`);
         }
       }

@@ -1,5 +1,5 @@
 /**
- * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F: admission, the database, Consul, and only
+ * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F.3: admission, the database, Consul, and only
  * then its key. Anything that fails before that leaves the machine as it was found: `UNDO` takes away what the steps made,
  * here after a failure, and in the next agent after a crash, which finds the mark of the join.
  */

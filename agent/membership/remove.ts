@@ -1,6 +1,6 @@
 /**
- * `cluster nodes remove`, on the active. In the order of PROTOCOL F: the key and a tombstone, out of the voters, then Raft,
- * then the slot. Every step finds what an interrupted one left, so the command can be run again. Of a reservation the key is
+ * `cluster nodes remove`, on the active, in the order of PROTOCOL F.5: out of the voters, the key and a tombstone, then Raft, keys
+ * and the slot. Every step finds what an interrupted one left, so the command can be run again. Of a reservation the key is
  * ended first and goes last: the sweep goes on with one that was interrupted.
  */
 
@@ -162,7 +162,7 @@ async function newKeys(
 }
 
 /**
- * Takes servers out of Raft. PROTOCOL F: an empty server never starts under an address that Raft still lists, since its
+ * Takes servers out of Raft. PROTOCOL F.6: an empty server never starts under an address that Raft still lists, since its
  * blank vote could elect one that lacks a committed lease; so a manager that joins (again) is taken out before.
  */
 export async function outOfConsul(

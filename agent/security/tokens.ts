@@ -83,17 +83,113 @@ const unknown = ({ cause }: Unknown) =>
     hint: 'run the command again',
   });
 
-export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
-  const keyOf = (id: string): string => `${prefix}tokens/${id}`;
-  const textOf = (id: string, made: TokenRecord): string =>
-    JSON.stringify(records?.sign('tokens', id, made) ?? made);
-  const counts = (id: string, found: TokenRecord): boolean =>
-    records?.refusal('tokens', id, found) === undefined;
+export const joinTokens = (parts: TokenPlace) => new Tokens(parts);
 
-  async function load(id: string): Promise<{ record: TokenRecord; index: number } | undefined> {
+class Tokens {
+  readonly #parts: TokenPlace;
+
+  constructor(parts: TokenPlace) {
+    this.#parts = parts;
+  }
+
+  /** The token's text is shown here and never again. `fingerprint`: of the authority, hexadecimal. */
+  async create(ttlMs: number, by: string, fingerprint: string): Promise<{ token: string; row: TokenRow }> {
+    const id = randomBytes(4).toString('hex');
+    const secret = randomBytes(32).toString('base64url');
+    const made: TokenRecord = {
+      schema: 1,
+      hash: hashOf(secret),
+      created: this.#parts.now(),
+      expires: this.#parts.now() + ttlMs,
+      by,
+      used: null,
+    };
+    const done = await this.#parts.kv.put(this.#keyOf(id), this.#textOf(id, made), { cas: 0 });
+    if (done.kind === 'unknown') throw unknown(done);
+    if (done.kind === 'conflict') throw refuse('token_not_made', 'that id is taken', 'try again');
+    const pin = Buffer.from(fingerprint, 'hex').toString('base64url');
+    return { token: `${id}.${secret}.${pin}`, row: rowOf(id, made, this.#parts.now(), true) };
+  }
+
+  async list(): Promise<TokenRow[]> {
+    return (await this.#all()).map(({ id, found }) =>
+      rowOf(id, found, this.#parts.now(), this.#counts(id, found)),
+    );
+  }
+
+  /** False: there was no such token. */
+  async revoke(id: string): Promise<boolean> {
+    if ((await this.#load(id)) === undefined) return false;
+    const done = await this.#parts.kv.delete(this.#keyOf(id));
+    if (done.kind === 'unknown') throw unknown(done);
+    return true;
+  }
+
+  /** Whoever cannot show a token is told nothing else. Takes nothing. Throws `token_invalid` (operator), `consul_unknown`. */
+  async check(token: Pick<ParsedToken, 'id' | 'secret'>): Promise<void> {
+    await this.#known(token);
+  }
+
+  /**
+   * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
+   * until it has entered. Resolves with the life it was made with, ms. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
+   */
+  async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<number> {
+    for (;;) {
+      const found = await this.#known(token);
+      const { created, expires } = found.record;
+      if (hasTaken(found.record, joiner, this.#parts.now())) return expires - created;
+      const taken: TokenRecord = {
+        ...found.record,
+        used: { ...joiner, at: this.#parts.now(), entered: false },
+      };
+      const done = await this.#parts.kv.put(this.#keyOf(token.id), this.#textOf(token.id, taken), {
+        cas: found.index,
+      });
+      if (done.kind === 'ok') return expires - created;
+      // Whether it was this one or another that got it, the next look tells.
+      if (done.kind === 'unknown') throw unknown(done);
+    }
+  }
+
+  /** The joiner is a node now: its token is spent for good, also for itself. */
+  async spend(node: string): Promise<void> {
+    for (const { id, found, index } of await this.#all()) {
+      if (found.used?.node !== node || found.used.entered || !this.#counts(id, found)) continue;
+      const spent: TokenRecord = { ...found, used: { ...found.used, entered: true } };
+      await this.#parts.kv.put(this.#keyOf(id), this.#textOf(id, spent), { cas: index });
+    }
+  }
+
+  /** Those that count and are not signed by the authority of today. False: not known to be done. */
+  async signAll(): Promise<boolean> {
+    const got = await this.#parts.kv.recurse(this.#keyOf(''));
+    if (got.kind === 'unknown') return false;
+    for (const { id, found, index } of this.#readable(got.entries)) {
+      if (this.#parts.records?.isOurs('tokens', id, found) !== false) continue;
+      if (!this.#counts(id, found) || this.#parts.now() >= found.expires) continue;
+      const done = await this.#parts.kv.put(this.#keyOf(id), this.#textOf(id, found), { cas: index });
+      if (done.kind !== 'ok') return false;
+    }
+    return true;
+  }
+
+  #keyOf(id: string): string {
+    return `${this.#parts.prefix}tokens/${id}`;
+  }
+
+  #textOf(id: string, made: TokenRecord): string {
+    return JSON.stringify(this.#parts.records?.sign('tokens', id, made) ?? made);
+  }
+
+  #counts(id: string, found: TokenRecord): boolean {
+    return this.#parts.records?.refusal('tokens', id, found) === undefined;
+  }
+
+  async #load(id: string): Promise<{ record: TokenRecord; index: number } | undefined> {
     // It becomes part of a key: whatever is none of ours is none at all.
     if (!ID.test(id)) return undefined;
-    const got = await kv.get(keyOf(id), { consistency: 'consistent' });
+    const got = await this.#parts.kv.get(this.#keyOf(id), { consistency: 'consistent' });
     if (got.kind === 'unknown') throw unknown(got);
     if (got.kind === 'absent') return undefined;
     const read = v.safeParse(record, jsonOf(got.entry.value));
@@ -101,102 +197,26 @@ export function joinTokens({ kv, prefix, now, records }: TokenPlace) {
   }
 
   /** Those that can be read. */
-  const readable = (entries: readonly KvEntry[]) =>
-    entries.flatMap(({ key, value, modifyIndex: index }) => {
+  #readable(entries: readonly KvEntry[]) {
+    return entries.flatMap(({ key, value, modifyIndex: index }) => {
       const read = v.safeParse(record, jsonOf(value));
-      return read.success ? [{ id: key.slice(keyOf('').length), found: read.output, index }] : [];
+      return read.success ? [{ id: key.slice(this.#keyOf('').length), found: read.output, index }] : [];
     });
+  }
 
-  async function all() {
-    const got = await kv.recurse(keyOf(''));
+  async #all() {
+    const got = await this.#parts.kv.recurse(this.#keyOf(''));
     if (got.kind === 'unknown') throw unknown(got);
-    return readable(got.entries);
+    return this.#readable(got.entries);
   }
 
   /** The record of a token whose secret is right. */
-  async function known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
-    const found = await load(id);
-    if (found !== undefined && counts(id, found.record) && same(found.record.hash, hashOf(secret)))
+  async #known({ id, secret }: Pick<ParsedToken, 'id' | 'secret'>) {
+    const found = await this.#load(id);
+    if (found !== undefined && this.#counts(id, found.record) && same(found.record.hash, hashOf(secret)))
       return found;
     throw refuse('token_invalid', 'there is no such join token here: it was altered or revoked', ANOTHER);
   }
-
-  return {
-    /** The token's text is shown here and never again. `fingerprint`: of the authority, hexadecimal. */
-    async create(ttlMs: number, by: string, fingerprint: string): Promise<{ token: string; row: TokenRow }> {
-      const id = randomBytes(4).toString('hex');
-      const secret = randomBytes(32).toString('base64url');
-      const made: TokenRecord = {
-        schema: 1,
-        hash: hashOf(secret),
-        created: now(),
-        expires: now() + ttlMs,
-        by,
-        used: null,
-      };
-      const done = await kv.put(keyOf(id), textOf(id, made), { cas: 0 });
-      if (done.kind === 'unknown') throw unknown(done);
-      if (done.kind === 'conflict') throw refuse('token_not_made', 'that id is taken', 'try again');
-      const pin = Buffer.from(fingerprint, 'hex').toString('base64url');
-      return { token: `${id}.${secret}.${pin}`, row: rowOf(id, made, now(), true) };
-    },
-
-    async list(): Promise<TokenRow[]> {
-      return (await all()).map(({ id, found }) => rowOf(id, found, now(), counts(id, found)));
-    },
-
-    /** False: there was no such token. */
-    async revoke(id: string): Promise<boolean> {
-      if ((await load(id)) === undefined) return false;
-      const done = await kv.delete(keyOf(id));
-      if (done.kind === 'unknown') throw unknown(done);
-      return true;
-    },
-
-    /** Whoever cannot show a token is told nothing else. Takes nothing. Throws `token_invalid` (operator), `consul_unknown`. */
-    async check(token: Pick<ParsedToken, 'id' | 'secret'>): Promise<void> {
-      await known(token);
-    },
-
-    /**
-     * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
-     * until it has entered. Resolves with the life it was made with, ms. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
-     */
-    async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<number> {
-      for (;;) {
-        const found = await known(token);
-        const { created, expires } = found.record;
-        if (hasTaken(found.record, joiner, now())) return expires - created;
-        const taken: TokenRecord = { ...found.record, used: { ...joiner, at: now(), entered: false } };
-        const done = await kv.put(keyOf(token.id), textOf(token.id, taken), { cas: found.index });
-        if (done.kind === 'ok') return expires - created;
-        // Whether it was this one or another that got it, the next look tells.
-        if (done.kind === 'unknown') throw unknown(done);
-      }
-    },
-
-    /** The joiner is a node now: its token is spent for good, also for itself. */
-    async spend(node: string): Promise<void> {
-      for (const { id, found, index } of await all()) {
-        if (found.used?.node !== node || found.used.entered || !counts(id, found)) continue;
-        const spent: TokenRecord = { ...found, used: { ...found.used, entered: true } };
-        await kv.put(keyOf(id), textOf(id, spent), { cas: index });
-      }
-    },
-
-    /** Those that count and are not signed by the authority of today. False: not known to be done. */
-    async signAll(): Promise<boolean> {
-      const got = await kv.recurse(keyOf(''));
-      if (got.kind === 'unknown') return false;
-      for (const { id, found, index } of readable(got.entries)) {
-        if (records?.isOurs('tokens', id, found) !== false) continue;
-        if (!counts(id, found) || now() >= found.expires) continue;
-        const done = await kv.put(keyOf(id), textOf(id, found), { cas: index });
-        if (done.kind !== 'ok') return false;
-      }
-      return true;
-    },
-  };
 }
 export type JoinTokens = ReturnType<typeof joinTokens>;
 

@@ -16,7 +16,8 @@ export type Job = {
   /** `bun test` and its files, under test/. Without: it counts as one test. */
   files?: string[];
   ownNetwork: boolean;
-  patient: boolean;
+  /** What has no such mark gets the processor first. */
+  nice: boolean;
   /** That it is known to take. */
   seconds: number;
   tidy?: () => string[];
@@ -45,10 +46,10 @@ function testsOf(suite: Suite, only?: ReadonlySet<string>): { name: string; file
   }));
 }
 
-const commandJob = ({ name, patient }: Stage, command: Command): Job => ({
+const commandJob = ({ name, uses }: Stage, command: Command): Job => ({
   ...command,
   stage: name,
-  patient: patient ?? false,
+  nice: uses !== 'cores',
   ownNetwork: false,
   seconds: 0,
 });
@@ -71,7 +72,7 @@ export function jobsOf(stage: Stage, only?: ReadonlySet<string>): Job[] {
       stage: stage.name,
       name,
       files,
-      patient: stage.patient ?? false,
+      nice: stage.uses === 'spare',
       argv: [
         ...test,
         ...(suite.processes === 'each' ? [] : ['--preload', './test/runner/file_costs.ts']),

@@ -39,12 +39,10 @@ export type Stage = {
   /** For `--list`. */
   what: string;
   /**
-   * What it is short of. `cores`: it computes. `time`: it waits for servers most of the time, so it runs beside what computes.
-   * `machine`: it runs after all others, because it has whole machines in it.
+   * What it is short of. `cores`: it computes, and a test in it that waits too long fails. `spare`: it computes without a clock in its
+   * tests, so it gives way to all others (`nice`). `time`: it waits for servers. `machine`: it has whole machines in it.
    */
-  uses: 'cores' | 'time' | 'machine';
-  /** Computes without a clock in its tests: what waits for servers goes first. */
-  patient?: true;
+  uses: 'cores' | 'spare' | 'time' | 'machine';
   /** Left out of a whole run, where another stage does the same and more. */
   onlyAsked?: true;
 } & ({ commands: Command[] } | { suite: Suite });
@@ -61,8 +59,7 @@ export const stages: Stage[] = [
   {
     name: 'lint',
     what: 'form and common mistakes (biome)',
-    uses: 'cores',
-    patient: true,
+    uses: 'spare',
     commands: [
       { name: 'biome', argv: [`${bin}/biome`, 'ci', '.'], needs: ['biome.json'], limitSeconds: 300 },
     ],
@@ -70,8 +67,7 @@ export const stages: Stage[] = [
   {
     name: 'types',
     what: 'the types of everything, tests too (tsc)',
-    uses: 'cores',
-    patient: true,
+    uses: 'spare',
     commands: [
       {
         name: 'tsc',
@@ -90,8 +86,7 @@ export const stages: Stage[] = [
   {
     name: 'deno',
     what: 'the sources under Deno: types, command line, HTTP, simulator',
-    uses: 'cores',
-    patient: true,
+    uses: 'spare',
     commands: [
       {
         name: 'deno check agent/ and cli/',
@@ -122,8 +117,7 @@ export const stages: Stage[] = [
   {
     name: 'seeds',
     what: '200 seeds of the simulator: the first of those in the stage simulator',
-    uses: 'cores',
-    patient: true,
+    uses: 'spare',
     onlyAsked: true,
     commands: [
       {
@@ -137,8 +131,7 @@ export const stages: Stage[] = [
   {
     name: 'simulator',
     what: 'many seeds, and that each rule taken out of the core shows in one',
-    uses: 'cores',
-    patient: true,
+    uses: 'spare',
     suite: {
       folders: ['sim'],
       processes: 'each',

@@ -11,8 +11,8 @@ import { type Count, failedTests, judge } from './summary.ts';
 
 /** Before a command: a network of its own, with loopback alone. */
 const ALONE = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-/** Before a command: whatever has no such prefix gets the processor first. */
-const PATIENT = ['nice', '-n', '10'];
+/** Before a command: it gives way to whatever is without. */
+const NICE = ['nice', '-n', '10'];
 
 /** Does this machine allow them? */
 export function networksOfTheirOwn(): boolean {
@@ -59,7 +59,7 @@ export async function work(job: Job, { alone, beside }: { alone: boolean; beside
   const heading = `\n=== ${job.stage}: ${job.name}\n`;
   if (!beside) console.log(heading);
   const ended = await run(
-    [...(job.patient ? PATIENT : []), ...(alone && job.ownNetwork ? ALONE : []), ...job.argv],
+    [...(job.nice ? NICE : []), ...(alone && job.ownNetwork ? ALONE : []), ...job.argv],
     job.limitSeconds,
     { env: { [COSTS]: path }, ...(beside ? { heading } : {}) },
   );

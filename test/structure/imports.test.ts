@@ -100,6 +100,14 @@ describe('import direction', () => {
     expect(circleOf(arrows)).toBeUndefined();
   });
 
+  test('no file of the core leads back to itself, by types either', () => {
+    const arrows = new Map<string, string[]>();
+    for (const { from, to } of imports) {
+      if (from.startsWith('agent/core/')) arrows.set(from, [...(arrows.get(from) ?? []), to]);
+    }
+    expect(circleOf(arrows)).toBeUndefined();
+  });
+
   test('docs/architecture.md has a line for each room', () => {
     const page = text('docs/architecture.md');
     const lacking = rooms.filter(

@@ -126,7 +126,7 @@ function factsOf(
 ): SyncFacts {
   const isServed = sync.voters.some((v) => streams(seen.senders, v)) || sync.voters.length === 0;
   seeVoters(n.db, isServed, n.now());
-  // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F).
+  // Out of the list while it still is a node: its key goes only when no commit counts on it (PROTOCOL F.5).
   const members = Object.entries(n.view?.nodes ?? {}).flatMap(([name, node]) => (node.leaving ? [] : [name]));
   const clones: SyncFacts['clones'] = {};
   for (const node of members) {

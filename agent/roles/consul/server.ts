@@ -1,17 +1,19 @@
 /** This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and when it is ready. */
+
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBind, hostPort, localConsulUrl, type NodeConfig } from '../../config/index.ts';
 import { type ConsulAdmin, createConsulAdmin } from '../../consul/admin.ts';
 import { AgentError } from '../../errors.ts';
-import { until } from '../../platform/clock.ts';
 import { makeDir, writeDurably } from '../../platform/files.ts';
 import { consulBinary } from '../../platform/paths.ts';
 import type { ClientTls } from '../../platform/tls/fetch.ts';
 import { callTrampoline } from '../root/call.ts';
 import type { ServiceDriver, ServiceUnit } from '../services/driver.ts';
 import { keepRunning } from '../services/keep_running.ts';
-import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig, renderServerConfig } from './config.ts';
+import { BOOTSTRAP_FILE, type ConsulSecurity, renderBootstrapConfig } from './config.ts';
+import { elected, hasLeader, settled, wait } from './ready.ts';
+import { writeConfig } from './write_config.ts';
 
 /** On a VM; its ExecStart is the command below. */
 export const CONSUL_UNIT = 'cloudify-consul.service';
@@ -42,9 +44,6 @@ export type ConsulServer = {
   wipe(): Promise<void>;
 };
 
-const hasLeader = (answer: { kind: string; value?: string | undefined }): boolean =>
-  answer.kind === 'ok' && answer.value !== undefined && answer.value !== '';
-
 /** `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
 export function createConsulServer(
   config: NodeConfig,
@@ -54,29 +53,8 @@ export function createConsulServer(
   const { consul } = config;
   const security = () => (consul.tls ? own()?.consul : undefined);
   const binary = consulBinary(config);
-  const unit: ServiceUnit = {
-    name: 'consul',
-    unit: CONSUL_UNIT,
-    command: binary ?? 'consul',
-    args: ['agent', `-config-dir=${consul.config_dir}`],
-    cwd: consul.data_dir,
-    stopSignal: 'SIGTERM',
-    stopTimeout: 10_000,
-  };
-  const admin = (): ConsulAdmin => {
-    const tokens = security()?.tokens;
-    // While it is not enrolled it has its own alone, which does for looking and for leaving.
-    const token = tokens?.management || tokens?.node;
-    return createConsulAdmin({
-      servers: [localConsulUrl(config)],
-      tls: () => own()?.tls,
-      // An election may be under way.
-      deadlineMs: 5000,
-      attemptMs: 1000,
-      ...(token === undefined ? {} : { token }),
-    });
-  };
-
+  const unit = unitOf(config, binary);
+  const admin = () => adminOf(config, () => own()?.tls, security()?.tokens);
   const hasData = () => existsSync(join(consul.data_dir, 'raft', 'raft.db'));
   let wanted = false;
   /** It has taken part: without its data it must not come back by itself. */
@@ -89,57 +67,15 @@ export function createConsulServer(
     },
   });
 
-  const wait = async (ms: number, what: () => Promise<boolean>, code: string, message: string) => {
-    if (await until(what, { timeout: ms, every: 100 })) return;
-    const hint = `see the log of consul, and that ${consulBind(config)} is reachable`;
-    throw new AgentError({ class: 'transient', code, message, hint });
-  };
-
   let joined: readonly string[] = [];
-  function configure(): void {
-    const secured = security();
-    if (consul.tls && secured === undefined) {
-      throw new AgentError({
-        class: 'operator',
-        code: 'no_certificates',
-        message: 'Consul is to use TLS, and this node has no certificates',
-        hint: `they are made at start and join, in ${config.paths.ssl_dir}`,
-      });
-    }
-    const file = renderServerConfig({
-      nodeName: config.node_name,
-      bindAddr: consulBind(config),
-      clientAddr: consul.http_address,
-      httpsAddr: config.host_ip,
-      dataDir: consul.data_dir,
-      retryJoin: joined,
-      datacenter: consul.datacenter,
-      raftMultiplier: consul.raft_multiplier,
-      ...(secured !== undefined ? { security: secured } : {}),
-      ui: consul.ui,
-      ports: {
-        http: consul.http_port,
-        server: consul.server_port,
-        serfLan: consul.serf_port,
-        ...(consul.dns_port === undefined ? {} : { dns: consul.dns_port }),
-      },
-    });
-    writeDurably(join(consul.config_dir, file.name), file.content);
-  }
+  const configure = () => writeConfig(config, security(), joined);
 
   return {
     unit,
     configure,
     admin,
     async start({ bootstrap, join: others }) {
-      if (binary === undefined) {
-        throw new AgentError({
-          class: 'operator',
-          code: 'consul_missing',
-          message: 'there is no consul executable',
-          hint: 'install Consul 1.8 or later, or set consul.binary',
-        });
-      }
+      if (binary === undefined) throw missing();
       if (consul.mode === 'child') {
         makeDir(consul.data_dir);
         makeDir(consul.config_dir);
@@ -156,35 +92,16 @@ export function createConsulServer(
     },
     hasData,
     async waitLeader(ms) {
-      const { catalog, acl } = admin();
-      await wait(
-        ms,
-        async () => hasLeader(await catalog.leader({ target: 'local' })),
-        'consul_no_leader',
-        'Consul elected no leader in time',
-      );
+      await elected(config, admin(), ms);
       member = true;
       rmSync(join(consul.config_dir, BOOTSTRAP_FILE), { force: true });
-      const settings = { cleanupDeadServers: false, serverStabilizationMs: 0 };
-      await wait(
-        10_000,
-        async () => (await catalog.ensureAutopilot(settings)).kind === 'ok',
-        'consul_autopilot',
-        'autopilot could not be set',
-      );
-      const token = security()?.tokens.node;
-      if (token === undefined) return;
-      await wait(
-        10_000,
-        async () => (await acl.createNodeToken(config.node_name, consul.prefix, token)).kind === 'ok',
-        'consul_token',
-        "this node's Consul token could not be made",
-      );
+      await settled(config, admin(), security()?.tokens.node);
     },
     async waitVoter(ms) {
       const own = hostPort(consulBind(config), consul.server_port);
       const { catalog } = admin();
       await wait(
+        config,
         ms,
         async () => {
           const raft = await catalog.raftConfiguration();
@@ -211,7 +128,7 @@ export function createConsulServer(
       const { catalog, leave } = admin();
       try {
         const led = async () => hasLeader(await catalog.leader({ target: 'local' }));
-        await wait(ms, led, 'consul_no_leader', 'Consul knows no leader');
+        await wait(config, ms, led, 'consul_no_leader', 'Consul knows no leader');
       } catch {
         return false;
       }
@@ -238,3 +155,40 @@ export function createConsulServer(
     },
   };
 }
+
+function unitOf({ consul }: NodeConfig, binary: string | undefined): ServiceUnit {
+  return {
+    name: 'consul',
+    unit: CONSUL_UNIT,
+    command: binary ?? 'consul',
+    args: ['agent', `-config-dir=${consul.config_dir}`],
+    cwd: consul.data_dir,
+    stopSignal: 'SIGTERM',
+    stopTimeout: 10_000,
+  };
+}
+
+function adminOf(
+  config: NodeConfig,
+  tls: () => ClientTls | undefined,
+  tokens: ConsulSecurity['tokens'] | undefined,
+): ConsulAdmin {
+  // While it is not enrolled it has its own alone, which does for looking and for leaving.
+  const token = tokens?.management || tokens?.node;
+  return createConsulAdmin({
+    servers: [localConsulUrl(config)],
+    tls,
+    // An election may be under way.
+    deadlineMs: 5000,
+    attemptMs: 1000,
+    ...(token === undefined ? {} : { token }),
+  });
+}
+
+const missing = () =>
+  new AgentError({
+    class: 'operator',
+    code: 'consul_missing',
+    message: 'there is no consul executable',
+    hint: 'install Consul 1.8 or later, or set consul.binary',
+  });

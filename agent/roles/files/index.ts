@@ -13,10 +13,10 @@ import { CALL, type Context, judged, now, tellMembers } from './context.ts';
 import { factsOf, statusOf } from './facts.ts';
 import { follow } from './follow.ts';
 import { carryOut } from './guard.ts';
-import { missing, openHome } from './home.ts';
+import { type Home, missing, openHome } from './home.ts';
 import { lead } from './lead.ts';
 import type { Files } from './port.ts';
-import { createRest } from './rest.ts';
+import { createRest, type Rest } from './rest.ts';
 import { settle } from './settle.ts';
 import { watch } from './watch.ts';
 
@@ -53,28 +53,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     apiKey: home.memory.apiKey,
     ca: home.memory.restCa,
   }));
-  const ctx: Context = {
-    config,
-    home,
-    rest: () => rest,
-    log,
-    epoch: deps.epoch ?? (() => 0),
-    inTurn: createSerial(),
-    stance: null,
-    told: null,
-    turn: new AbortController(),
-    seen: null,
-    looks: { begun: 0, ended: 0 },
-    silent: 'Syncthing was not started yet',
-    connectedAt: null,
-    indexAt: 0,
-    settledOn: null,
-    held: [],
-    returning: false,
-    otherwise: new Map(),
-    reverts: new Map(),
-    notes: new Map(),
-  };
+  const ctx = contextOf(config, home, rest, deps);
   let wanted = false;
   let watching: { stop: AbortController; ended: Promise<void> } | null = null;
 
@@ -98,21 +77,6 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     await watching?.ended;
     watching = null;
   }
-  const answers = async (): Promise<boolean> =>
-    await ctx
-      .rest()
-      .get('system/ping', 1_000)
-      .then(() => true)
-      .catch(() => false);
-
-  /** Are the folders those of the configuration? They only change with a start. */
-  async function asConfigured(): Promise<boolean> {
-    const found = (await ctx.rest().get('config/folders', CALL)) as { id: string; path: string }[];
-    const names = (folders: readonly { id: string; path: string }[]) =>
-      folders.map(({ id, path }) => `${id} ${path}`).sort();
-    return names(found).join('\n') === names(config.files.folders).join('\n');
-  }
-
   const files: Files = {
     enabled: true,
     facts: () => factsOf(judged(ctx), now()),
@@ -126,7 +90,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
       const next = sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address }));
       home.remember({ members: next });
       // What a silent Syncthing missed it is told by the watching when it answers again.
-      if (await answers()) await tellMembers(ctx);
+      if (await answers(ctx)) await tellMembers(ctx);
     },
     async start() {
       if (syncthingBinary(config) === undefined) throw missing();
@@ -134,8 +98,8 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
       if (ctx.turn.signal.aborted) ctx.turn = new AbortController();
       const runs = (await driver.status(unit)).state === 'running';
       // One that speaks plain HTTP yet, started before the upgrade, is started anew.
-      if (runs && home.memory.restCa !== undefined && (await until(answers, { timeout: START }))) {
-        if (!(await asConfigured())) {
+      if (runs && home.memory.restCa !== undefined && (await until(() => answers(ctx), { timeout: START }))) {
+        if (!(await asConfigured(ctx))) {
           await driver.stop(unit);
           await launch();
         }
@@ -143,7 +107,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
         await driver.stop(unit);
         await launch();
       }
-      if ((await until(answers, { timeout: START, every: 100 })) === undefined) {
+      if ((await until(() => answers(ctx), { timeout: START, every: 100 })) === undefined) {
         // It may still come (a long index): the watching goes on.
         log.warn('files: Syncthing does not answer yet');
       }
@@ -198,3 +162,43 @@ export const filesOff: Files = {
   accept: async () => 0,
   close: async () => {},
 };
+
+function contextOf(config: NodeConfig, home: Home, rest: Rest, deps: FilesDeps): Context {
+  return {
+    config,
+    home,
+    rest: () => rest,
+    log: deps.log,
+    epoch: deps.epoch ?? (() => 0),
+    inTurn: createSerial(),
+    stance: null,
+    told: null,
+    turn: new AbortController(),
+    seen: null,
+    looks: { begun: 0, ended: 0 },
+    silent: 'Syncthing was not started yet',
+    connectedAt: null,
+    indexAt: 0,
+    settledOn: null,
+    held: [],
+    returning: false,
+    otherwise: new Map(),
+    reverts: new Map(),
+    notes: new Map(),
+  };
+}
+
+const answers = (ctx: Context): Promise<boolean> =>
+  ctx
+    .rest()
+    .get('system/ping', 1_000)
+    .then(() => true)
+    .catch(() => false);
+
+/** Are the folders those of the configuration? They only change with a start. */
+async function asConfigured(ctx: Context): Promise<boolean> {
+  const found = (await ctx.rest().get('config/folders', CALL)) as { id: string; path: string }[];
+  const names = (folders: readonly { id: string; path: string }[]) =>
+    folders.map(({ id, path }) => `${id} ${path}`).sort();
+  return names(found).join('\n') === names(ctx.config.files.folders).join('\n');
+}

@@ -9,7 +9,6 @@ import { isAbsolute, join } from 'node:path';
 import { readIfPossible } from '../../platform/files.ts';
 import type { PgOptions } from './options.ts';
 import { ownEntries } from './originals.ts';
-import { missingSpace } from './tablespaces.ts';
 
 type Places = Pick<PgOptions, 'dataDir' | 'confDir' | 'logFile' | 'originalConfig' | 'parameters'>;
 /** Sizes of the logs before a start: what comes later is of it. */
@@ -55,15 +54,6 @@ async function since(path: string, mark: number): Promise<string> {
   } catch {
     return '';
   }
-}
-
-/** The folder of a tablespace for want of which the server ended, whatever it said after that. */
-export async function lackedSpace(o: Places, marks: LogMarks): Promise<string | null> {
-  for (const { file, text } of await said(o, marks)) {
-    const paths = entriesOf(file, text).flatMap((entry) => missingSpace(entry.text) ?? []);
-    if (paths.length > 0) return paths.at(-1) ?? null;
-  }
-  return null;
 }
 
 async function said(o: Places, marks: LogMarks): Promise<{ file: string; text: string }[]> {

@@ -9,7 +9,6 @@ import { createClaims } from './claims.ts';
 import { saveDivergence } from './divergence.ts';
 import { facts, position, replication } from './facts.ts';
 import { fence, unfence } from './fence.ts';
-import { forgetLaunch } from './lacking_space.ts';
 import { start } from './lifecycle.ts';
 import { createLink } from './link.ts';
 import { missingLocales } from './locales.ts';
@@ -67,7 +66,6 @@ export function createPostgres(o: PgOptions): Postgres {
   /** What kept the former data from starting says nothing of this. */
   const anew = async <T>(work: () => Promise<T>): Promise<T> => {
     server.backoff.clear();
-    forgetLaunch(server);
     return await work();
   };
 

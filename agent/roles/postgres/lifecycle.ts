@@ -16,7 +16,7 @@ import { endServer } from './ending.ts';
 import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { keptOfCopy } from './kept.ts';
-import { makeLacking, noteLaunch } from './lacking_space.ts';
+import { brokeOff, makeLacking } from './lacking_space.ts';
 import { loginProblem } from './login.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
@@ -60,7 +60,8 @@ async function startNow(
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
   // It may have accepted connections and ended soon after: then no start says what it lacks.
-  const lacking = role === 'standby' && running === null ? await makeLacking(server) : null;
+  const look = role === 'standby' && running === null && (await brokeOff(server.o).catch(() => false));
+  const lacking = look ? await makeLacking(server.o, end) : null;
   if (lacking?.kind === 'failed') return noted(server, role, lacking);
   const first = await launched(server, end, turn, claim, () => prepare(server, role, end, claim));
   return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
@@ -77,7 +78,7 @@ async function followed(
   let last = first;
   while (last.kind === 'failed' && !end.over() && (await postmasterPid(server.o)) === null) {
     const { why } = last;
-    const mended = (await raiseFloors(server, claim)) ? DONE : await makeLacking(server);
+    const mended = (await raiseFloors(server, claim)) ? DONE : await makeLacking(server.o, end);
     if (mended?.kind !== 'done') return mended ?? last;
     last = await launched(server, end, turn, claim, async () => mended);
     if (last.kind === 'failed' && last.why === why) return last;
@@ -113,7 +114,6 @@ async function launched(
     if (ready.kind !== 'done') return ready;
     if (turn.stale()) return failed(OVERTAKEN);
     marks = await markLogs(o);
-    noteLaunch(server, marks);
     claim.check();
     try {
       await o.starter.start(serverCommand(o));

@@ -30,6 +30,7 @@ import {
   renderClusterConf,
   renderMainConf,
 } from './conf.ts';
+import { lacksHugePages } from './huge_pages.ts';
 import type { PgOptions } from './options.ts';
 import { originalConf } from './originals.ts';
 import type { Rehearsed } from './port.ts';
@@ -85,9 +86,8 @@ async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promis
   const dir = await mkdtemp(join(as === undefined ? tmpdir() : '/tmp', 'agent-rehearsal-'));
   try {
     const computed = await lay(o, dir, as);
-    const said = await askServer({
+    const question = {
       binDir: o.binDir,
-      name: computed ? 'shared_memory_size' : 'port',
       dataDir: join(dir, 'data'),
       configFile: mainConf({ confDir: dir }),
       // The cluster's certificates are made later.
@@ -95,10 +95,16 @@ async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promis
         data_directory: join(dir, 'data'),
         ...(o.replicationAuth === 'certificate' ? { ssl: 'off' } : {}),
       },
-      ms: end.left(),
       as,
-    });
-    return 'value' in said ? null : elsewhere(said.refused, dir);
+    };
+    const ask = (name: string) => askServer({ ...question, name, ms: end.left() });
+    const said = await ask(computed ? 'shared_memory_size' : 'port');
+    if ('refused' in said) return elsewhere(said.refused, dir);
+    const value = async (name: string) => {
+      const its = await ask(name);
+      return 'value' in its ? its.value : null;
+    };
+    return await lacksHugePages(o, value, computed ? said.value : null);
   } finally {
     await (as === undefined ? rm(dir, { recursive: true, force: true }) : takeBack(dir));
   }

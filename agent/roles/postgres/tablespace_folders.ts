@@ -37,7 +37,7 @@ function making(location: string): string {
 }
 
 /** Is it there? Throws, with what to do, where the server could not use it. */
-function there(location: string): boolean {
+export function there(location: string): boolean {
   let found: Stats | undefined;
   try {
     found = statSync(location, { throwIfNoEntry: false });

@@ -120,14 +120,6 @@ export function sharedWith(dataDir: string, locations: readonly string[]): strin
 }
 
 /**
- * The folder that replay of CREATE TABLESPACE did not find, or may not use, from the server's last words: the name of the record is in no
- * other language than the rest of the log, and its path is the statement's.
- */
-export function missingSpace(complaint: string): string | null {
-  return /Tablespace\/CREATE: \d+ "(\/.*?)"(?:; |$)/.exec(complaint)?.[1] ?? null;
-}
-
-/**
  * Why no server may be started on this data; null: nothing. Without its filesystem a tablespace would look empty, and replay would write
  * new files below the mount point.
  */

@@ -105,18 +105,7 @@ export function createConnection(o: ConnectionOptions): Connection {
     },
     async ready(ms) {
       if (open) return;
-      await new Promise<void>((done) => {
-        const timer = setTimeout(() => {
-          waiting.delete(finish);
-          done();
-        }, ms);
-        const finish = () => {
-          clearTimeout(timer);
-          done();
-        };
-        waiting.add(finish);
-        if (closed) settle();
-      });
+      if (!closed) await oneOf(waiting, ms);
       if (!open) throw new Error(`the PostgreSQL helper cannot be reached: ${why}`);
     },
     send(message) {
@@ -140,4 +129,19 @@ export function createConnection(o: ConnectionOptions): Connection {
       settle();
     },
   };
+}
+
+/** Waits until it is called as one of `waiting`, or `ms` have passed. */
+function oneOf(waiting: Set<() => void>, ms: number): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(() => {
+      waiting.delete(finish);
+      done();
+    }, ms);
+    const finish = () => {
+      clearTimeout(timer);
+      done();
+    };
+    waiting.add(finish);
+  });
 }

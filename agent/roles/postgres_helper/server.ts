@@ -4,7 +4,7 @@
  */
 
 import { chmodSync, rmSync, statSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import { createSerial } from '../../platform/serial.ts';
@@ -107,14 +107,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
     });
   });
 
-  rmSync(o.socketPath, { force: true });
-  await new Promise<void>((done, failed) => {
-    server.once('error', failed);
-    server.listen(o.socketPath, done);
-  });
-  // In a setgid folder the socket has the agent's group; elsewhere the folder alone says who may come.
-  const shared = (statSync(dirname(o.socketPath)).mode & 0o2000) !== 0;
-  chmodSync(o.socketPath, shared ? 0o660 : 0o666);
+  await listen(server, o.socketPath);
 
   return {
     async close() {
@@ -127,4 +120,15 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
       await closed;
     },
   };
+}
+
+async function listen(server: Server, socketPath: string): Promise<void> {
+  rmSync(socketPath, { force: true });
+  await new Promise<void>((done, failed) => {
+    server.once('error', failed);
+    server.listen(socketPath, done);
+  });
+  // In a setgid folder the socket has the agent's group; elsewhere the folder alone says who may come.
+  const shared = (statSync(dirname(socketPath)).mode & 0o2000) !== 0;
+  chmodSync(socketPath, shared ? 0o660 : 0o666);
 }

@@ -34,97 +34,35 @@ const STOP_TIMEOUT = 10_000;
 const KILL_TIMEOUT = 5_000;
 
 /** Runs services as detached children, which survive the agent and are taken up again by the next one. */
-export function childDriver(options: ChildDriverOptions): ServiceDriver {
-  const { runDir, logDir, clock = systemClock, pollEvery } = options;
-  makeDir(runDir);
-  makeDir(logDir);
-  const records = fileRecords(runDir);
-  const poller = exitPoller(pollEvery);
-  const live = new Map<string, Live>();
+export const childDriver = (options: ChildDriverOptions): ServiceDriver => new ChildDriver(options);
+
+class ChildDriver implements ServiceDriver {
+  readonly #logDir: string;
+  readonly #clock: Clock;
+  readonly #records: ReturnType<typeof fileRecords>;
+  readonly #poller: ReturnType<typeof exitPoller>;
+  readonly #live = new Map<string, Live>();
   /** What became of services that do not run; a name in neither map was not looked at yet. */
-  const ended = new Map<string, ServiceStatus>();
-  const launching = new Map<string, Promise<ServiceStatus>>();
-  const stops = stopsByName();
-  const listeners = new Set<(exit: ServiceExit) => void>();
+  readonly #ended = new Map<string, ServiceStatus>();
+  readonly #launching = new Map<string, Promise<ServiceStatus>>();
+  readonly #stops = stopsByName();
+  readonly #listeners = new Set<(exit: ServiceExit) => void>();
 
-  const running = ({ record }: Live): ServiceStatus => ({
-    state: 'running',
-    pid: record.pid,
-    since: record.startedAt,
-  });
+  constructor(options: ChildDriverOptions) {
+    const { runDir, logDir, clock = systemClock, pollEvery } = options;
+    makeDir(runDir);
+    makeDir(logDir);
+    this.#logDir = logDir;
+    this.#clock = clock;
+    this.#records = fileRecords(runDir);
+    this.#poller = exitPoller(pollEvery);
+  }
 
-  const enter = (record: ServiceRecord, adopted: boolean): Live => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const entry: Live = { record, adopted, gone: promise, markGone: resolve };
-    live.set(record.name, entry);
-    ended.delete(record.name);
-    return entry;
-  };
-
-  const leave = (entry: Live, code: number | null, signal: string | null) => {
-    const { name, pid } = entry.record;
-    if (live.get(name) !== entry) return;
-    live.delete(name);
-    const expected = stops(name).underWay();
-    const exitCode = code ?? signalCode(signal);
-    const known = exitCode === undefined ? {} : { exitCode };
-    ended.set(name, { state: expected ? 'stopped' : 'failed', since: clock.wall(), ...known });
-    entry.markGone();
-    const exit = { name, pid, expected, ...known, ...(signal === null ? {} : { signal }) };
-    for (const listener of [...listeners]) listener(exit);
-  };
-
-  /** The process of this service, taken up from its record if an earlier agent started it. */
-  const find = (name: string): Live | undefined => {
-    const known = live.get(name);
-    if (known || ended.has(name)) return known;
-    const recalled = records.recall(name);
-    if (recalled.kind !== 'running') {
-      ended.set(name, { state: recalled.kind === 'died' ? 'failed' : 'stopped' });
-      return undefined;
-    }
-    const entry = enter(recalled.record, true);
-    poller.watch(entry.record.pid, entry.record.startTime, () => leave(entry, null, null));
-    return entry;
-  };
-
-  /** The same, and it is there right now: an end that nothing has told yet is taken note of. */
-  const look = async (name: string): Promise<Live | undefined> => {
-    const entry = find(name);
-    if (!entry || alive(entry.record.pid, entry.record.startTime)) return entry;
-    await noticed(entry);
-    return undefined;
-  };
-
-  /** For a process that is gone: the exit event of our own child is on its way and brings the exit code. */
-  const noticed = async (entry: Live): Promise<void> => {
-    if (!entry.adopted) await Promise.race([entry.gone, sleep(100)]);
-    leave(entry, null, null);
-  };
-
-  const launch = async (unit: ServiceUnit): Promise<ServiceStatus> => {
+  async start(unit: ServiceUnit): Promise<ServiceStatus> {
     const { name } = unit;
-    const startedAt = clock.wall();
-    records.intend(name, startedAt);
-    try {
-      const mark = { [UNIT_VARIABLE]: records.mark(name) };
-      const child = await spawnDetached(unit, unit.logFile ?? join(logDir, `${name}.log`), mark);
-      const entry = enter(records.started(name, child.pid, startedAt), false);
-      child.on('exit', (code, signal) => leave(entry, code, signal));
-      if (child.exitCode !== null || child.signalCode !== null)
-        leave(entry, child.exitCode, child.signalCode);
-      return running(entry);
-    } catch (cause) {
-      ended.set(name, { state: 'failed', since: startedAt });
-      throw cause;
-    }
-  };
-
-  const start = async (unit: ServiceUnit): Promise<ServiceStatus> => {
-    const { name } = unit;
-    const stale = stops(name).asked();
-    while (stops(name).underWay()) await stops(name).settled();
-    const entry = launching.has(name) ? undefined : await look(name);
+    const stale = this.#stops(name).asked();
+    while (this.#stops(name).underWay()) await this.#stops(name).settled();
+    const entry = this.#launching.has(name) ? undefined : await this.#look(name);
     if (stale()) {
       throw new AgentError({
         class: 'transient',
@@ -132,24 +70,136 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
         message: `${name} was not started: a stop was asked for meanwhile`,
       });
     }
-    if (entry) return running(entry);
-    const launched = launching.get(name) ?? launch(unit).finally(() => launching.delete(name));
-    launching.set(name, launched);
+    if (entry) return this.#running(entry);
+    const launched =
+      this.#launching.get(name) ?? this.#launch(unit).finally(() => this.#launching.delete(name));
+    this.#launching.set(name, launched);
     return launched;
-  };
+  }
 
-  const stopProcess = async (entry: Live, unit: ServiceUnit, how: StopOptions): Promise<void> => {
+  stop(unit: ServiceUnit, how: StopOptions = {}): Promise<void> {
+    return this.#stops(unit.name).stop(async () => {
+      const { name } = unit;
+      await this.#launching.get(name)?.catch(() => {});
+      const entry = this.#find(name);
+      if (entry) await this.#stopProcess(entry, unit, how);
+      else await this.#killOff(name);
+      this.#records.remove(name);
+      this.#ended.set(name, { ...this.#ended.get(name), state: 'stopped' });
+    });
+  }
+
+  async restart(unit: ServiceUnit, how?: StopOptions): Promise<ServiceStatus> {
+    await this.stop(unit, how);
+    return this.start(unit);
+  }
+
+  async status(unit: ServiceUnit): Promise<ServiceStatus> {
+    try {
+      const entry = await this.#look(unit.name);
+      return entry ? this.#running(entry) : (this.#ended.get(unit.name) ?? { state: 'unknown' });
+    } catch {
+      return { state: 'unknown' };
+    }
+  }
+
+  onExit(listener: (exit: ServiceExit) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close() {
+    this.#poller.close();
+    this.#listeners.clear();
+  }
+
+  #running({ record }: Live): ServiceStatus {
+    return {
+      state: 'running',
+      pid: record.pid,
+      since: record.startedAt,
+    };
+  }
+
+  #enter(record: ServiceRecord, adopted: boolean): Live {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const entry: Live = { record, adopted, gone: promise, markGone: resolve };
+    this.#live.set(record.name, entry);
+    this.#ended.delete(record.name);
+    return entry;
+  }
+
+  #leave(entry: Live, code: number | null, signal: string | null) {
+    const { name, pid } = entry.record;
+    if (this.#live.get(name) !== entry) return;
+    this.#live.delete(name);
+    const expected = this.#stops(name).underWay();
+    const exitCode = code ?? signalCode(signal);
+    const known = exitCode === undefined ? {} : { exitCode };
+    this.#ended.set(name, { state: expected ? 'stopped' : 'failed', since: this.#clock.wall(), ...known });
+    entry.markGone();
+    const exit = { name, pid, expected, ...known, ...(signal === null ? {} : { signal }) };
+    for (const listener of [...this.#listeners]) listener(exit);
+  }
+
+  /** The process of this service, taken up from its record if an earlier agent started it. */
+  #find(name: string): Live | undefined {
+    const known = this.#live.get(name);
+    if (known || this.#ended.has(name)) return known;
+    const recalled = this.#records.recall(name);
+    if (recalled.kind !== 'running') {
+      this.#ended.set(name, { state: recalled.kind === 'died' ? 'failed' : 'stopped' });
+      return undefined;
+    }
+    const entry = this.#enter(recalled.record, true);
+    this.#poller.watch(entry.record.pid, entry.record.startTime, () => this.#leave(entry, null, null));
+    return entry;
+  }
+
+  /** The same, and it is there right now: an end that nothing has told yet is taken note of. */
+  async #look(name: string): Promise<Live | undefined> {
+    const entry = this.#find(name);
+    if (!entry || alive(entry.record.pid, entry.record.startTime)) return entry;
+    await this.#noticed(entry);
+    return undefined;
+  }
+
+  /** For a process that is gone: the exit event of our own child is on its way and brings the exit code. */
+  async #noticed(entry: Live): Promise<void> {
+    if (!entry.adopted) await Promise.race([entry.gone, sleep(100)]);
+    this.#leave(entry, null, null);
+  }
+
+  async #launch(unit: ServiceUnit): Promise<ServiceStatus> {
+    const { name } = unit;
+    const startedAt = this.#clock.wall();
+    this.#records.intend(name, startedAt);
+    try {
+      const mark = { [UNIT_VARIABLE]: this.#records.mark(name) };
+      const child = await spawnDetached(unit, unit.logFile ?? join(this.#logDir, `${name}.log`), mark);
+      const entry = this.#enter(this.#records.started(name, child.pid, startedAt), false);
+      child.on('exit', (code, signal) => this.#leave(entry, code, signal));
+      if (child.exitCode !== null || child.signalCode !== null)
+        this.#leave(entry, child.exitCode, child.signalCode);
+      return this.#running(entry);
+    } catch (cause) {
+      this.#ended.set(name, { state: 'failed', since: startedAt });
+      throw cause;
+    }
+  }
+
+  async #stopProcess(entry: Live, unit: ServiceUnit, how: StopOptions): Promise<void> {
     const { pid, startTime } = entry.record;
     const isGone = () => !alive(pid, startTime);
     if (!isGone()) send(pid, how.signal ?? unit.stopSignal ?? 'SIGTERM');
     const timeout = how.timeout ?? unit.stopTimeout ?? STOP_TIMEOUT;
     await Promise.race([entry.gone, until(isGone, { timeout, every: 10 })]);
-    await killOff(unit.name, entry.record);
-    await noticed(entry);
-  };
+    await this.#killOff(unit.name, entry.record);
+    await this.#noticed(entry);
+  }
 
-  const killOff = async (name: string, main?: ServiceRecord): Promise<void> => {
-    const left = await killRemains(() => remainsOf(records.mark(name), main), KILL_TIMEOUT);
+  async #killOff(name: string, main?: ServiceRecord): Promise<void> {
+    const left = await killRemains(() => remainsOf(this.#records.mark(name), main), KILL_TIMEOUT);
     if (left.length === 0) return;
     throw new AgentError({
       class: 'transient',
@@ -157,43 +207,7 @@ export function childDriver(options: ChildDriverOptions): ServiceDriver {
       message: `${name} does not end, not even by SIGKILL: pid ${left.join(', ')}`,
       hint: 'a process that hangs in the kernel waits for its storage: see to that, or restart the machine',
     });
-  };
-
-  const stop = (unit: ServiceUnit, how: StopOptions = {}): Promise<void> =>
-    stops(unit.name).stop(async () => {
-      const { name } = unit;
-      await launching.get(name)?.catch(() => {});
-      const entry = find(name);
-      if (entry) await stopProcess(entry, unit, how);
-      else await killOff(name);
-      records.remove(name);
-      ended.set(name, { ...ended.get(name), state: 'stopped' });
-    });
-
-  return {
-    start,
-    stop,
-    async restart(unit, how) {
-      await stop(unit, how);
-      return start(unit);
-    },
-    async status(unit) {
-      try {
-        const entry = await look(unit.name);
-        return entry ? running(entry) : (ended.get(unit.name) ?? { state: 'unknown' });
-      } catch {
-        return { state: 'unknown' };
-      }
-    },
-    onExit(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    async close() {
-      poller.close();
-      listeners.clear();
-    },
-  };
+  }
 }
 
 function signalCode(signal: string | null): number | undefined {

@@ -121,7 +121,7 @@ export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver
       return start(unit);
     },
     status: (unit) => book.status(unit).catch(() => ({ state: 'unknown' })),
-    onExit: book.onExit,
+    onExit: (listener) => book.onExit(listener),
     async close() {
       book.close();
     },

@@ -41,69 +41,126 @@ interface BookOptions {
 
 export const unitNameOf = (unit: ServiceUnit): string => unit.unit ?? `${unit.name}.service`;
 
-export function unitBook({ shower, processes, clock, watchEvery, expected }: BookOptions) {
-  const watch = pidWatch(watchEvery);
-  const watched = new Map<string, { readonly pid: number; readonly drop: () => void }>();
+export const unitBook = (parts: BookOptions) => new UnitBook(parts);
+
+class UnitBook {
+  readonly #parts: BookOptions;
+  readonly #watch: ReturnType<typeof pidWatch>;
+  readonly #watched = new Map<string, { readonly pid: number; readonly drop: () => void }>();
   /** Exits that are being told. */
-  const telling = new Map<string, Promise<void>>();
-  const known = new Map<string, Known>();
-  const fates = new Map<string, Fate>();
-  const listeners = new Set<(exit: ServiceExit) => void>();
+  readonly #telling = new Map<string, Promise<void>>();
+  readonly #known = new Map<string, Known>();
+  readonly #fates = new Map<string, Fate>();
+  readonly #listeners = new Set<(exit: ServiceExit) => void>();
+
+  constructor(parts: BookOptions) {
+    this.#parts = parts;
+    this.#watch = pidWatch(parts.watchEvery);
+  }
 
   /** Asks systemd. Rejects when it does not answer. */
-  const look = async (unit: ServiceUnit): Promise<UnitFacts> => {
-    const facts = await shower.show(unitNameOf(unit));
+  async look(unit: ServiceUnit): Promise<UnitFacts> {
+    const facts = await this.#parts.shower.show(unitNameOf(unit));
     const { name } = unit;
     const pid = facts.mainPid;
     const startTime = pid === 0 || !alive(pid) ? undefined : readStat(pid)?.startTime;
     // The word of systemd may be older than the end of the process.
-    if (facts.active === 'active' && (pid === 0 || startTime !== undefined)) fates.delete(name);
-    if (endedBySurprise(name, facts)) fates.set(name, 'died');
-    const status = statusOf(unit, facts);
-    const at = clock.now();
-    known.set(name, { status, facts, at, ...(startTime === undefined ? {} : { startTime }) });
-    if (startTime !== undefined && watched.get(name)?.pid !== pid) {
-      watched.get(name)?.drop();
-      const drop = watch.watch(pid, startTime, () => ended(unit, pid));
-      watched.set(name, { pid, drop });
+    if (facts.active === 'active' && (pid === 0 || startTime !== undefined)) this.#fates.delete(name);
+    if (this.#endedBySurprise(name, facts)) this.#fates.set(name, 'died');
+    const status = this.statusOf(unit, facts);
+    const at = this.#parts.clock.now();
+    this.#known.set(name, { status, facts, at, ...(startTime === undefined ? {} : { startTime }) });
+    if (startTime !== undefined && this.#watched.get(name)?.pid !== pid) {
+      this.#watched.get(name)?.drop();
+      const drop = this.#watch.watch(pid, startTime, () => this.#ended(unit, pid));
+      this.#watched.set(name, { pid, drop });
     }
     return facts;
-  };
+  }
 
-  const endedBySurprise = (name: string, now: UnitFacts): boolean => {
-    const before = known.get(name)?.facts;
-    return before !== undefined && before.mainPid !== 0 && isDown(now) && !expected(name) && !fates.has(name);
-  };
-
-  const statusOf = ({ name }: ServiceUnit, facts: UnitFacts): ServiceStatus => {
-    const state = understood(facts, fates.get(name));
+  statusOf({ name }: ServiceUnit, facts: UnitFacts): ServiceStatus {
+    const state = understood(facts, this.#fates.get(name));
     const exitCode = state === 'running' ? undefined : exitCodeOfUnit(facts);
     return {
       state,
       ...(facts.mainPid === 0 ? {} : { pid: facts.mainPid }),
-      ...(facts.changedAt > 0 ? { since: sinceBoot(facts.changedAt, clock) } : {}),
+      ...(facts.changedAt > 0 ? { since: sinceBoot(facts.changedAt, this.#parts.clock) } : {}),
       ...(exitCode === undefined ? {} : { exitCode }),
     };
-  };
+  }
 
-  const ended = (unit: ServiceUnit, pid: number): void => {
+  /** As it is now; asks systemd only if it may have changed. Rejects when that does not answer. */
+  async status(unit: ServiceUnit): Promise<ServiceStatus> {
+    const last = this.#known.get(unit.name);
+    if (last && this.#stillSo(last)) return last.status;
+    return this.statusOf(unit, await this.look(unit));
+  }
+
+  /** Its end is told now, as one that was asked for, and not when it would be noticed next. */
+  async settle(unit: ServiceUnit): Promise<void> {
+    const last = this.#watched.get(unit.name);
+    last?.drop();
+    if (last) this.#ended(unit, last.pid);
+    await this.#telling.get(unit.name);
+  }
+
+  /** Confirmed: neither running nor on its way, and no process is left. */
+  async gone(unit: ServiceUnit): Promise<boolean> {
+    const facts = await this.look(unit).catch(() => undefined);
+    return facts !== undefined && isDown(facts) && this.#parts.processes(facts.cgroup).length === 0;
+  }
+
+  /** The processes that were last seen of it. */
+  left(unit: ServiceUnit): number[] {
+    const last = this.#known.get(unit.name);
+    return last ? this.#parts.processes(last.facts.cgroup) : [];
+  }
+
+  setFate(unit: ServiceUnit, fate: Fate | undefined): void {
+    if (fate === undefined) this.#fates.delete(unit.name);
+    else this.#fates.set(unit.name, fate);
+    this.#known.delete(unit.name);
+  }
+
+  onExit(listener: (exit: ServiceExit) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#watch.close();
+    this.#listeners.clear();
+  }
+
+  #endedBySurprise(name: string, now: UnitFacts): boolean {
+    const before = this.#known.get(name)?.facts;
+    return (
+      before !== undefined &&
+      before.mainPid !== 0 &&
+      isDown(now) &&
+      !this.#parts.expected(name) &&
+      !this.#fates.has(name)
+    );
+  }
+
+  #ended(unit: ServiceUnit, pid: number): void {
     const { name } = unit;
-    if (watched.get(name)?.pid === pid) watched.delete(name);
-    known.delete(name);
-    const wanted = expected(name);
-    if (!wanted) fates.set(name, 'died');
-    const told = tell(unit, pid, wanted).finally(() => {
-      if (telling.get(name) === told) telling.delete(name);
+    if (this.#watched.get(name)?.pid === pid) this.#watched.delete(name);
+    this.#known.delete(name);
+    const wanted = this.#parts.expected(name);
+    if (!wanted) this.#fates.set(name, 'died');
+    const told = this.#tell(unit, pid, wanted).finally(() => {
+      if (this.#telling.get(name) === told) this.#telling.delete(name);
     });
-    telling.set(name, told);
-  };
+    this.#telling.set(name, told);
+  }
 
-  const tell = async (unit: ServiceUnit, pid: number, wanted: boolean): Promise<void> => {
+  async #tell(unit: ServiceUnit, pid: number, wanted: boolean): Promise<void> {
     const { name } = unit;
     // systemd hears of it a moment later than the kernel's list shows it.
     const facts = await until(
       async () => {
-        const now = await look(unit).catch(() => undefined);
+        const now = await this.look(unit).catch(() => undefined);
         return now && (now.ended?.pid === pid || now.mainPid !== pid) ? now : undefined;
       },
       { timeout: EXIT_CODE_WAIT, ...UNIT_PACE },
@@ -118,59 +175,18 @@ export function unitBook({ shower, processes, clock, watchEvery, expected }: Boo
       ...(exitCode === undefined ? {} : { exitCode }),
       ...(signal === undefined ? {} : { signal }),
     };
-    for (const listener of [...listeners]) listener(exit);
-  };
+    for (const listener of [...this.#listeners]) listener(exit);
+  }
 
   /** Still true without asking systemd: the same main process lives, or there was none and is none. */
-  const stillSo = ({ facts, startTime, at }: Known): boolean => {
+  #stillSo({ facts, startTime, at }: Known): boolean {
     const { mainPid } = facts;
     if (facts.job) return false;
     if (mainPid !== 0)
       return facts.active === 'active' && startTime !== undefined && alive(mainPid, startTime);
-    if (clock.now() - at > ASK_AGAIN) return false;
-    return isDown(facts) ? processes(facts.cgroup).length === 0 : facts.active === 'active';
-  };
-
-  return {
-    look,
-    statusOf,
-    /** As it is now; asks systemd only if it may have changed. Rejects when that does not answer. */
-    async status(unit: ServiceUnit): Promise<ServiceStatus> {
-      const last = known.get(unit.name);
-      if (last && stillSo(last)) return last.status;
-      return statusOf(unit, await look(unit));
-    },
-    /** Its end is told now, as one that was asked for, and not when it would be noticed next. */
-    async settle(unit: ServiceUnit): Promise<void> {
-      const last = watched.get(unit.name);
-      last?.drop();
-      if (last) ended(unit, last.pid);
-      await telling.get(unit.name);
-    },
-    /** Confirmed: neither running nor on its way, and no process is left. */
-    async gone(unit: ServiceUnit): Promise<boolean> {
-      const facts = await look(unit).catch(() => undefined);
-      return facts !== undefined && isDown(facts) && processes(facts.cgroup).length === 0;
-    },
-    /** The processes that were last seen of it. */
-    left(unit: ServiceUnit): number[] {
-      const last = known.get(unit.name);
-      return last ? processes(last.facts.cgroup) : [];
-    },
-    setFate(unit: ServiceUnit, fate: Fate | undefined): void {
-      if (fate === undefined) fates.delete(unit.name);
-      else fates.set(unit.name, fate);
-      known.delete(unit.name);
-    },
-    onExit(listener: (exit: ServiceExit) => void): () => void {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    close(): void {
-      watch.close();
-      listeners.clear();
-    },
-  };
+    if (this.#parts.clock.now() - at > ASK_AGAIN) return false;
+    return isDown(facts) ? this.#parts.processes(facts.cgroup).length === 0 : facts.active === 'active';
+  }
 }
 
 function understood(facts: UnitFacts, fate: Fate | undefined) {

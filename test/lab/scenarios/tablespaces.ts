@@ -3,6 +3,7 @@
  * goes on once it is there; then it is copied anew and takes over.
  */
 import process from 'node:process';
+import { AGENT } from '../binary.ts';
 import { makeCluster } from '../cluster.ts';
 import { until } from '../host.ts';
 import { createLab } from '../lab.ts';
@@ -18,18 +19,22 @@ try {
       .must(['psql', '-XtA', '-d', 'manager', '-v', 'ON_ERROR_STOP=1', '-c', text], { user: 'postgres' });
   const make = (id: string, path: string) =>
     lab.node(id).must(['install', '-d', '-o', 'postgres', '-m', '700', path]);
-  const reason = async (id: string) =>
-    (await cluster.json<{ reason: string }>(id, ['status']).catch(() => undefined))?.reason ?? '';
+  // Of a node that is down the command fails, and says so all the same.
+  const reason = async (id: string) => (await lab.node(id).exec([AGENT, 'status'])).stdout;
 
   await make('n1', PLACE);
   await make('n2', '/srv/space');
   await sql('n1', `create tablespace a location '${PLACE}'`);
   await sql('n1', 'create table placed tablespace a as select generate_series(1, 1000) as i');
   const command = `install -d -o postgres -m 700 ${PLACE}`;
-  await cluster.step('n3 says what it lacks', () =>
-    until('the command in the reason of n3', 90_000, async () => (await reason('n3')).includes(command)),
-  );
-  say(await reason('n3'));
+  await cluster
+    .step('n3 says what it lacks', () =>
+      until('the command in the status of n3', 60_000, async () => (await reason('n3')).includes(command)),
+    )
+    .catch(async (cause) => {
+      throw new Error(`${String(cause)}\n${await reason('n3')}\n${await cluster.lastWords()}`);
+    });
+  say((await reason('n3')).split('\n').find((line) => line.includes(command)) ?? '');
   await cluster.step('n2 made it', () =>
     until('n2 is a voter', 90_000, async () =>
       (await cluster.status())?.sync?.voters.some(({ node }) => node === 'n2'),

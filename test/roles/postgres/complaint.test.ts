@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { createBackoff } from '../../../agent/roles/postgres/backoff.ts';
 import { entriesOf } from '../../../agent/roles/postgres/complaint.ts';
-import { missingSpace } from '../../../agent/roles/postgres/tablespaces.ts';
 
 const trouble = (file: string, text: string) =>
   entriesOf(file, text)
@@ -26,12 +25,6 @@ describe('what tells of trouble', () => {
     const json =
       '"cut"}\n{"error_severity":"СООБЩЕНИЕ","message":"a"}\n{"state_code":"XX000","message":"b","hint":"c"}\n';
     expect(trouble('x.json', json)).toEqual(['b; c']);
-    // Of a folder that replay lacks the context alone has the path in any language.
-    const lacks = 'для Tablespace/CREATE: 16385 "/srv/a, b"';
-    const asCsv = `${head},ВАЖНО,58P01,"нет каталога",,"создайте его",,,"${lacks.replaceAll('"', '""')}",,,,"","startup",,0\n`;
-    const asJson = JSON.stringify({ state_code: '58P01', message: 'нет каталога', context: lacks });
-    for (const [said] of [trouble('x.csv', asCsv), trouble('x.json', asJson)])
-      expect(missingSpace(said ?? '')).toBe('/srv/a, b');
   });
 });
 
