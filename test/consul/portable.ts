@@ -35,7 +35,8 @@ say(`cancel: ${cancelled.kind === 'unknown' ? cancelled.cause.code : cancelled.k
 server.answer({ ...found, body });
 say(`after: ${(await kv.get('k')).kind}`);
 await server.close();
-const refused = await kv.put('k', '3');
+// A refused write is tried until its deadline: nobody comes to listen here.
+const refused = await kv.put('k', '3', { attemptMs: 20_000, deadlineMs: 2000 });
 say(
   `refused: ${refused.kind === 'unknown' ? `${refused.cause.code} ${refused.cause.maybeApplied}` : refused.kind}`,
 );

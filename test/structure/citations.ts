@@ -9,9 +9,9 @@ export const CITED: Readonly<Record<string, string>> = {
   FAULTS: 'docs/faults.md',
 };
 
-/** Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its version. */
+/** Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its version. More go here. */
 const NO_PAGE =
-  /^(?:ANY|FIRST|SELECT|INSERT|UPDATE|DELETE|LIMIT|LOGICAL|INPUT|OUTPUT|TLS|HTTP|SHA|RFC|PID|SEEDS)$/;
+  /^(?:ANY|FIRST|CREATE|SELECT|INSERT|UPDATE|DELETE|LIMIT|LOGICAL|INPUT|OUTPUT|TLS|HTTP|SHA|RFC|PID|SEEDS)$/;
 
 const citation =
   /\b([A-Z]{3,}(?:_[A-Z]+)*)(?:\.md)?(?: |\n *(?:\*|\/\/) )((?:[A-H](?:\.\d{1,2})?|\d{1,2})(?:(?:, | and | to )(?:[A-H](?:\.\d{1,2})?|\d{1,2})\b)*)(?![\w.]*\w)/g;
