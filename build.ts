@@ -6,14 +6,14 @@
  * the runtimes of other machines.
  */
 
-import type { Lock } from './.ci/release/lock.ts';
-import { RUNTIMES, type Runtime, runtimeFor, type Target } from './.ci/release/runtime.ts';
-import { sbom } from './.ci/release/sbom.ts';
-import { SBOM, signChecksums, verifyRelease, writeChecksums } from './.ci/release/sign.ts';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import type { Lock } from './.ci/release/lock.ts';
+import { RUNTIMES, type Runtime, runtimeFor, type Target } from './.ci/release/runtime.ts';
+import { sbom } from './.ci/release/sbom.ts';
+import { SBOM, signChecksums, verifyRelease, writeChecksums } from './.ci/release/sign.ts';
 import manifest from './package.json' with { type: 'json' };
 
 const targets = Object.keys(RUNTIMES) as Target[];
