@@ -16,7 +16,7 @@ import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
 import { renamingDue } from './security/names.ts';
-import { renewInTime } from './security/renewal_timer.ts';
+import { renewInTime } from './security/renew.ts';
 import { temporaryTls } from './security/temporary.ts';
 import { commit, version } from './version.ts';
 
