@@ -7,6 +7,6 @@ export default defineCommand({
     up: async () => (await import('./up.ts')).default,
     status: async () => (await import('./status.ts')).default,
     down: async () => (await import('./down.ts')).default,
-    worker: async () => (await import('./worker_command.ts')).default,
+    worker: async () => (await import('./worker.ts')).default,
   },
 });
