@@ -17,7 +17,7 @@ import {
   UNIT_DIR,
 } from './names.ts';
 import { clusterRules } from './rules.ts';
-import { renderLogrotate, renderTmpfiles } from './small_files.ts';
+import { renderLogrotate, renderTmpfiles } from './accounts.ts';
 import { renderSudoers } from './sudoers.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';

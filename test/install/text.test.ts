@@ -8,7 +8,7 @@ import { parseGroup, parsePasswd } from '../../agent/install/accounts.ts';
 import { folders } from '../../agent/install/folders.ts';
 import { accountsWanted } from '../../agent/install/plan.ts';
 import { parseUnits } from '../../agent/install/real_sight.ts';
-import { renderTmpfiles } from '../../agent/install/small_files.ts';
+import { renderTmpfiles } from '../../agent/install/accounts.ts';
 import { renderSudoers } from '../../agent/install/sudoers.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
