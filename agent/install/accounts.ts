@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
-import { POSTGRES_LOG_DIR } from '../trampoline/names.ts';
+import { POSTGRES_LOG_DIR, POSTGRES_USER, UNITS } from '../trampoline/names.ts';
 import { runFolders } from './folders.ts';
-import { XTABLES_LOCK } from './names.ts';
+import { trampolinePath, XTABLES_LOCK } from './names.ts';
 import { pathWord } from './units/text.ts';
 
 /** /etc/passwd and /etc/group as data. */
@@ -60,4 +60,37 @@ export function renderLogrotate(): string {
   return ["# Written by 'agent install'.", block(POSTGRES_LOG_DIR, 'su root root', 'copytruncate'), ''].join(
     '\n',
   );
+}
+
+/** The environment is the caller's choice, and BUN_BE_BUN or LD_PRELOAD in it would be a program of the caller's. */
+const DEFAULTS = [
+  'env_reset',
+  '!setenv',
+  '!env_keep',
+  '!env_check',
+  'secure_path="/usr/sbin:/usr/bin:/sbin:/bin"',
+  'runcwd=/',
+  'umask=0022',
+  'umask_override',
+  '!requiretty',
+  '!use_pty',
+  '!lecture',
+];
+
+const POSTGRES_VERBS = ['start', 'stop', 'kill'] as const;
+
+/** A path in sudoers: blanks, commas, colons, equal signs and backslashes need one backslash. */
+const escaped = (path: string): string => path.replace(/[\\ ,:=*?[\]!]/g, (c) => `\\${c}`);
+
+export function renderSudoers(config: Config): string {
+  const trampoline = escaped(trampolinePath(config));
+  const calls = POSTGRES_VERBS.map((verb) => `${trampoline} service ${verb} ${UNITS.postgres}`);
+  const users = [config.user, POSTGRES_USER];
+  return [
+    "# Written by 'agent install'.",
+    ...users.map((user) => `Defaults:${user} ${DEFAULTS.join(', ')}`),
+    `${config.user} ALL=(root:root) NOPASSWD: ${trampoline}`,
+    `${POSTGRES_USER} ALL=(root:root) NOPASSWD: ${calls.join(', ')}`,
+    '',
+  ].join('\n');
 }

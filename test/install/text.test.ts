@@ -9,7 +9,7 @@ import { folders } from '../../agent/install/folders.ts';
 import { accountsWanted } from '../../agent/install/plan.ts';
 import { parseUnits } from '../../agent/install/real_sight.ts';
 import { renderTmpfiles } from '../../agent/install/accounts.ts';
-import { renderSudoers } from '../../agent/install/sudoers.ts';
+import { renderSudoers } from '../../agent/install/accounts.ts';
 import { bootUnit } from '../../agent/install/units/boot.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from '../../agent/install/units/own.ts';
 import { consulUnit, syncthingUnit } from '../../agent/install/units/parts.ts';
