@@ -26,7 +26,7 @@ import { createLossWatch, type Server } from './server.ts';
 import { createSettings } from './settings.ts';
 import { endShared } from './shared_spaces.ts';
 import { advanceSlots, ensureSlots } from './slots.ts';
-import { stop } from './stop.ts';
+import { stop } from './promote.ts';
 import { setSyncList } from './sync_list.ts';
 import { readHistory, reserveTimelines } from './timeline.ts';
 import { createTurns } from './turns.ts';

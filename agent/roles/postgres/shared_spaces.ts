@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Server } from './server.ts';
-import { stop } from './stop.ts';
+import { stop } from './promote.ts';
 import { sharedWith, spacesOf } from './tablespaces.ts';
 
 /** Nothing on a primary: the folder is the active's. */
