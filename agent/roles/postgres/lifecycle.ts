@@ -17,7 +17,7 @@ import { tidy } from './exchange.ts';
 import { dataState } from './facts.ts';
 import { keptOfCopy } from './kept.ts';
 import { brokeOff, makeLacking } from './lacking_space.ts';
-import { loginProblem } from './login.ts';
+import { loginProblem } from './sessions.ts';
 import type { PgOptions } from './options.ts';
 import { killLeftovers, postmasterPid, readPidFile } from './process.ts';
 import { cleanAutoConf } from './reload.ts';

@@ -5,7 +5,7 @@ import { type Deadline, deadline, Timeout, until } from '../../platform/clock.ts
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
-import { loginProblem } from './login.ts';
+import { loginProblem } from './sessions.ts';
 import type { PgOptions } from './options.ts';
 import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
