@@ -19,7 +19,7 @@ import { readyToEnter } from './enrolling.ts';
 import { leaseReport, withLease } from './lease_times.ts';
 import { type LeaseWrites, leaseWrites } from './lease_writes.ts';
 import { admitSecured, checkToken, isThatNode, memberSecrets, spendToken } from './member_security.ts';
-import { NotActiveError } from './not_active.ts';
+import { NotActiveError } from './admit.ts';
 import { withData } from './preflight.ts';
 import { outOfConsul, refuseRemoval, removeNode } from './remove.ts';
 import { hasEnded, notAdmitted } from './reservation.ts';
