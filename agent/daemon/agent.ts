@@ -8,7 +8,7 @@ import { type Entering, enteringOf } from '../membership/entering.ts';
 import type { Members } from '../membership/members.ts';
 import { namedConfig, refuseOptions } from '../membership/named.ts';
 import { type Kept, keptOf, type OwnCore } from '../membership/own_core.ts';
-import { refuseSharedUser } from '../membership/own_user.ts';
+import { refuseSharedUser } from '../membership/named.ts';
 import { createTracker } from '../membership/tracker.ts';
 import type { Member } from '../node/member.ts';
 import { createParts, type Parts } from '../node/parts.ts';

@@ -12,6 +12,8 @@ import {
   withOptions,
 } from '../config/index.ts';
 import { AgentError, usageError } from '../errors.ts';
+import { sharedUser } from '../install/own_user.ts';
+import { realTenants } from '../install/real_tenants.ts';
 
 /** What units, firewall, lease and the database's own user go by: they read agent.yaml alone, which is root's. */
 const FILE_ONLY = [
@@ -82,5 +84,19 @@ function refuseLongerLease(made: Config, config: Config): void {
   throw usageError(
     `a renew_deadline of ${asked} ms is longer than the ${file} ms of ${config.paths.config}`,
     "set the lease there on every manager, then 'agent install' and 'systemctl restart cloudify-lease'",
+  );
+}
+
+/** Throws operator `user_shared`. Not where there are no units: there the agent is whoever starts it. */
+export function refuseSharedUser(
+  { driver, user, paths }: Pick<Config, 'driver' | 'user' | 'paths'>,
+  look: typeof realTenants = realTenants,
+): void {
+  if (driver !== 'systemd') return;
+  const reasons = look(user, paths.executable);
+  if (reasons.length === 0) return;
+  throw sharedUser(
+    `${user} is not the agent's alone: ${reasons.join('; ')}`,
+    "run 'agent install' as root: it gives the agent a user of its own",
   );
 }

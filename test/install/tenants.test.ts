@@ -3,7 +3,7 @@ import { makeConfig } from '../../agent/config/index.ts';
 import { moveUsers } from '../../agent/install/move.ts';
 import { realTenants } from '../../agent/install/real_tenants.ts';
 import { type Surroundings, tenantsOf } from '../../agent/install/tenants.ts';
-import { refuseSharedUser } from '../../agent/membership/own_user.ts';
+import { refuseSharedUser } from '../../agent/membership/named.ts';
 
 const alone: Surroundings = {
   passwd: [
