@@ -17,7 +17,7 @@ import { joinCluster, undoJoin } from './join.ts';
 import { admitRequestOf, enrolSurely, type JoinCalls } from './join_calls.ts';
 import { refuseUnlessEmpty } from './preflight.ts';
 import type { Kept, OwnCore } from './own_core.ts';
-import { refuseSettings } from './settings.ts';
+import { refuseSettings } from './preflight.ts';
 import { startCluster } from './start.ts';
 import type { Steps } from './tracker.ts';
 

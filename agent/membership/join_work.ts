@@ -4,7 +4,7 @@ import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Joining, JoinParts, Undo } from './join.ts';
 import { followingOf } from './seen.ts';
-import { refuseCopy } from './settings.ts';
+import { refuseCopy } from './preflight.ts';
 import type { Report } from './tracker.ts';
 
 const FOLLOWS = 60_000;

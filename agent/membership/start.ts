@@ -19,7 +19,7 @@ import type { OwnCore } from './own_core.ts';
 import { refuseUnfit } from './preflight.ts';
 import { runScript, type ScriptStep } from './script.ts';
 import { openedOf } from './seen.ts';
-import { refuseSettings } from './settings.ts';
+import { refuseSettings } from './preflight.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type StartParts = {

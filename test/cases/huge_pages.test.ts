@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { refuseSettings } from '../../agent/membership/settings.ts';
+import { refuseSettings } from '../../agent/membership/preflight.ts';
 import { hugePagesFor } from '../../agent/roles/postgres/huge_pages.ts';
 import {
   asServerUser,

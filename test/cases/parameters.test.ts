@@ -22,7 +22,7 @@ import type { Config, NodeConfig } from '../../agent/config/index.ts';
 import { type ConfigInput, folderConfig, makeConfig, parseConfig } from '../../agent/config/index.ts';
 import { doctorFile } from '../../agent/doctor/doctor.ts';
 import { serverSettings } from '../../agent/doctor/settings.ts';
-import { refuseSettings } from '../../agent/membership/settings.ts';
+import { refuseSettings } from '../../agent/membership/preflight.ts';
 import { createPostgres } from '../../agent/roles/postgres/index.ts';
 import { serverOptions } from '../../agent/roles/postgres_helper/driver.ts';
 import { asServerUser, createGroup, eventually, findBinDir, type TestServer } from '../fixtures/postgres.ts';
