@@ -10,7 +10,7 @@ import {
 } from '../../agent/checks/port.ts';
 import { Runner } from '../../agent/checks/runner.ts';
 import type { CheckName, CheckSettings } from '../../agent/config/index.ts';
-import { testLog } from '../../agent/log/log.ts';
+import { testLog } from '../fixtures/log.ts';
 import { virtualTime } from './virtual_time.ts';
 
 const settings: CheckSettings = {
