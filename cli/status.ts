@@ -2,6 +2,7 @@ import type { AgentStatus, ServiceRow } from '../agent/api/types.ts';
 import { command } from './common/command.ts';
 import { duration, time } from './common/format.ts';
 import { notInForce } from './common/in_force.ts';
+import { resultColor, resultText } from './common/result.ts';
 import { type Column, facts, table } from './common/table.ts';
 
 const SERVICES: Column<ServiceRow>[] = [
@@ -18,11 +19,11 @@ const SERVICES: Column<ServiceRow>[] = [
   { title: 'since', value: ({ since }) => time(since) },
 ];
 
-type CheckRow = { name: string; ok: boolean; output: string };
+type CheckRow = { name: string } & AgentStatus['checks'][string];
 
 const CHECKS: Column<CheckRow>[] = [
   { title: 'check', value: ({ name }) => name },
-  { title: 'result', value: ({ ok }) => (ok ? 'OK' : 'FAIL'), color: ({ ok }) => (ok ? 'green' : 'red') },
+  { title: 'result', value: (row) => resultText(row), color: (row) => resultColor(row) },
   { title: 'output', value: ({ output }) => output },
 ];
 

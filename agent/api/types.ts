@@ -69,7 +69,8 @@ export type AgentStatus = Configured & {
   };
   components: { name: string; state: string; detail: string }[];
   services: ServiceRow[];
-  checks: Record<string, { ok: boolean; output: string }>;
+  /** `warning`: ok, and worth a look, or it failed and not often enough yet; left out when it is not so. */
+  checks: Record<string, { ok: boolean; output: string; warning?: boolean }>;
   degraded: boolean;
   /** What the lease times of the own file have to say; null: nothing. */
   leaseNote?: string | null;
@@ -85,6 +86,8 @@ export type NodeRow = Silence &
     master: boolean;
     initialized: boolean;
     checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
+    /** Columns of `checks` in which a check warns, whether or not another one fails; left out when there is none. */
+    warnings?: ('consul' | 'services' | 'database' | 'heartbeat' | 'filesync')[];
     /** Bytes behind the active; null when unknown. */
     lag: number | null;
     timeline: number;

@@ -4,6 +4,7 @@ import type { ConsulCatalog } from '../consul/port_catalog.ts';
 import type { CheckSummary } from '../core/ports.ts';
 import type { Logger } from '../log/log.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import { clockCheck } from './clock.ts';
 import { consul } from './consul.ts';
 import { consulTtl } from './consul_ttl.ts';
 import { disk } from './disk.ts';
@@ -135,6 +136,7 @@ function checksOf(
     ...(catalog === null ? [] : [consul(catalog, config.node_name)]),
     heartbeat(readers, now, settings.heartbeat.ttl),
     disk(folders, config.checks.disk_free_min),
+    clockCheck(config.checks.clock_max_offset, () => clock.wall().getTime()),
     ...(files === undefined
       ? []
       : [filesync(files, { now, wall: () => clock.wall(), ttl: settings.filesync.ttl, role: readers.role })]),

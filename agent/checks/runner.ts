@@ -105,7 +105,11 @@ export class Runner {
       all: Object.fromEntries(
         known.map((entry) => [
           entry.check.name,
-          { ok: entry.tally.state !== 'failing', output: entry.last?.output ?? '' },
+          {
+            ok: entry.tally.state !== 'failing',
+            output: entry.last?.output ?? '',
+            ...(statusOf(entry) === 'warning' ? { warning: true } : {}),
+          },
         ]),
       ),
     };

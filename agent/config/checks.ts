@@ -25,6 +25,8 @@ export const CHECK_DEFAULTS = {
   filesync: { group: 'filesync', every: 5, ttl: 20, critical: false },
   disk: { group: 'node', every: 60, ttl: 180, critical: false },
   certificates: { group: 'node', every: 60, ttl: 180, critical: false },
+  // Seldom: on some machines each question starts a service of systemd's.
+  clock: { group: 'node', every: 300, ttl: 900, critical: false },
 } as const satisfies Record<string, CheckDefault>;
 
 export type CheckName = keyof typeof CHECK_DEFAULTS;
@@ -66,6 +68,8 @@ export const checksSchema = section({
   /** `disk` fails when less than this is free on the volume of the data directory. */
   disk_free_min: v.optional(bytes(), '512MB'),
   certificate_warning: v.optional(positiveDuration(), '14d'),
+  /** `clock` warns when the machine's clock is further off than this, either way. */
+  clock_max_offset: v.optional(positiveDuration(), '500ms'),
   each: section(each),
 });
 

@@ -134,7 +134,10 @@ export const stateRecord: v.GenericSchema<StateRecord> = v.looseObject({
   cooldown: v.boolean(),
   unready: v.optional(v.array(v.string())),
   waiting: v.optional(v.looseObject({ id: v.string(), why: v.string() })),
-  checks: v.record(v.string(), v.looseObject({ ok: v.boolean(), output: v.string() })),
+  checks: v.record(
+    v.string(),
+    v.looseObject({ ok: v.boolean(), output: v.string(), warning: v.exactOptional(v.boolean()) }),
+  ),
   files: v.optional(
     v.looseObject({
       state: v.picklist(['off', 'complete', 'behind', 'unknown']),

@@ -78,7 +78,8 @@ export type CheckSummary = {
   failing: string[];
   /** Critical checks that failed, but not often enough yet. */
   weak: string[];
-  all: Record<string, { ok: boolean; output: string }>;
+  /** `warning`: good, but worth a look, or it failed and not often enough yet; left out when it is not so. */
+  all: Record<string, { ok: boolean; output: string; warning?: boolean }>;
 };
 
 export type Ports = {

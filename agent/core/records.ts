@@ -105,7 +105,8 @@ export type StateRecord = {
   cooldown: boolean;
   /** What a promotion here would still have to make first; left out: nothing, or not known (an older agent). */
   unready?: string[] | undefined;
-  checks: Record<string, { ok: boolean; output: string }>;
+  /** `warning` is left out where nothing is to be looked at, and by agents that do not tell it yet. */
+  checks: Record<string, { ok: boolean; output: string; warning?: boolean }>;
   /** Of the active: what the switchover request with that id waits for; left out: nothing, or not known. */
   waiting?: { id: string; why: string } | undefined;
   /** What this node lacks of the replicated files; left out by agents that know none. */

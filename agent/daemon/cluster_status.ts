@@ -9,6 +9,7 @@ import { endOf } from '../membership/reservation.ts';
 import type { Member } from '../node/member.ts';
 import { differencesOf, sameFolders } from '../node/member_settings.ts';
 import { doNotSign } from '../security/signed_records.ts';
+import { COLUMN_CHECKS, warningsOf } from './check_columns.ts';
 import { activeKnown, consulAnswers, outageOf, quorumOf, type Seen } from './outage.ts';
 
 /** A state older than this many heartbeats is that of a node that is gone. */
@@ -173,7 +174,7 @@ function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): 
   const online = own || (!silent && up);
   // Named in Consul, and saying of itself that it is open: after a cold start the first alone proves nothing.
   const leader = !silent && active === name && view?.lease?.value.holder === name && state?.role === 'active';
-  const group = (names: string[]) => !silent && wellSaid(state, names);
+  const group = (names: readonly string[]) => !silent && wellSaid(state, names);
   // Without folders there is no such check; an earlier version says nothing of files.
   const off = state !== undefined && (state.files === undefined || state.files.state === 'off');
   const noFiles = !silent && off && state.checks.filesync === undefined;
@@ -197,15 +198,14 @@ function rowOf(member: Member, name: string, { alive, lags, active }: SeenNow): 
       // Heard over Consul, in which it is alive.
       consul:
         !silent && state !== undefined && state.checks.consul?.ok !== false && up && consulAnswers(node),
-      services: group(['services']),
-      database:
-        group(['postgres_port', 'postgres_select', 'postgres_following', 'postgres_write']) &&
-        state?.role !== 'down',
+      services: group(COLUMN_CHECKS.services),
+      database: group(COLUMN_CHECKS.database) && state?.role !== 'down',
       heartbeat: !silent && state !== undefined && consulAnswers(node),
       filesync:
-        (group(['filesync']) || noFiles) &&
+        (group(COLUMN_CHECKS.filesync) || noFiles) &&
         sameFolders(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     },
+    ...(silent ? {} : warningsOf(state)),
     differs: differencesOf(view?.nodes ?? {}, name, view?.active?.value.node ?? null),
     lag: silent ? null : (lags[name] ?? null),
     timeline: state?.timeline ?? 0,

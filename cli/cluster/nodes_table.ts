@@ -1,18 +1,24 @@
 import type { NodeRow } from '../../agent/api/types.ts';
 import { bytes } from '../common/format.ts';
+import { type Result, resultColor, resultText } from '../common/result.ts';
 import { type Column, table } from '../common/table.ts';
 import { lastWord } from './outage.ts';
 
 type CheckGroup = keyof NodeRow['checks'];
 
+const resultOf = ({ checks, warnings = [] }: NodeRow, group: CheckGroup): Result => ({
+  ok: checks[group],
+  warning: warnings.includes(group),
+});
+
 /** Of a silent node nothing is known: neither that it is well nor that it is not. */
-export const checkText = ({ checks, silent }: NodeRow, group: CheckGroup): string =>
-  silent === true ? 'silent' : checks[group] ? 'OK' : 'FAIL';
+export const checkText = (row: NodeRow, group: CheckGroup): string =>
+  row.silent === true ? 'silent' : resultText(resultOf(row, group));
 
 const check = (title: string, group: CheckGroup): Column<NodeRow> => ({
   title,
   value: (row) => checkText(row, group),
-  color: ({ checks, silent }) => (silent !== true && checks[group] ? 'green' : 'red'),
+  color: (row) => (row.silent === true ? 'red' : resultColor(resultOf(row, group))),
 });
 
 /** What a node lacks towards the active: nothing to say of the active itself, or when it is not known. */

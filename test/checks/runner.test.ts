@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test';
-import { type Check, type CheckResult, fail, type NodeRole, pass, skip } from '../../agent/checks/port.ts';
+import {
+  type Check,
+  type CheckResult,
+  fail,
+  type NodeRole,
+  pass,
+  skip,
+  warn,
+} from '../../agent/checks/port.ts';
 import { Runner } from '../../agent/checks/runner.ts';
 import type { CheckName, CheckSettings } from '../../agent/config/index.ts';
 import { testLog } from '../fixtures/log.ts';
@@ -183,6 +191,23 @@ describe('what a result counts for', () => {
     runner.start();
     await elapse(0);
     expect(runner.summary()).toEqual({ failing: [], weak: [], all: { disk: { ok: false, output: 'full' } } });
+  });
+
+  test('what warns, and what failed too seldom to count, is ok with a warning', async () => {
+    const check = fakeCheck('disk', { settings: { critical: false } });
+    const { runner, pass: elapse } = setUp([check]);
+    check.fake.answer = async () => warn('look at this');
+    runner.start();
+    await elapse(0);
+    expect(runner.summary().all).toEqual({ disk: { ok: true, output: 'look at this', warning: true } });
+    check.fake.answer = async () => pass('well');
+    await elapse(1000);
+    expect(runner.summary().all).toEqual({ disk: { ok: true, output: 'well' } });
+    check.fake.answer = async () => fail('full');
+    await elapse(1000);
+    expect(runner.summary().all).toEqual({ disk: { ok: true, output: 'full', warning: true } });
+    await elapse(2000);
+    expect(runner.summary().all).toEqual({ disk: { ok: false, output: 'full' } });
   });
 
   test('listeners are called once for each change that shows, and not for repetitions', async () => {

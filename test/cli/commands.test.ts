@@ -7,6 +7,7 @@ import {
   historyRecord,
   logLine,
   NODES,
+  nodeRow,
   operation,
   refusal,
 } from '../fakes/agent_api.ts';
@@ -198,6 +199,30 @@ describe('what is read', () => {
     const verbose = await on.cli('status --verbose');
     expect(verbose.out).toContain('check-runner');
     expect(verbose.err).toMatch(/^GET \/api\/v1\/status: 200 in \d+ ms\n$/);
+  });
+
+  test('a check that warns is WARN, in yellow; JSON says ok and warning; without the field it is OK', async () => {
+    const checks = {
+      disk: { ok: true, output: 'room' },
+      clock: { ok: true, output: 'not known', warning: true },
+      services: { ok: false, output: 'down', warning: true },
+    };
+    on.agent.statusNow = agentStatus({ checks });
+    const { out } = await on.cli('status');
+    expect(out).toContain('disk      OK      room\nclock     WARN    not known\nservices  FAIL    down\n');
+    const coloured = await on.cli('status', testTerminal({ tty: true, color: true }));
+    expect(coloured.out).toContain('\u001b[33mWARN');
+    expect(JSON.parse((await on.cli('status --json')).out).checks).toEqual(checks);
+  });
+
+  test('nodes list and nodes get say WARN, in yellow, of a column in which a check warns', async () => {
+    const nodes = [nodeRow({ warnings: ['database'] })];
+    on.agent.clusters = [clusterStatus({ nodes })];
+    const terminal = testTerminal({ tty: true, color: true });
+    const { out } = await on.cli('cluster nodes list', terminal);
+    expect(out.split('\u001b[33m').length).toBe(2);
+    expect(out).toContain('\u001b[33mWARN');
+    expect((await on.cli('cluster nodes get m1')).out).toMatch(/^database +WARN$/m);
   });
 
   test('agent status outside a cluster is no error', async () => {

@@ -40,6 +40,19 @@ describe('an empty file', () => {
     expect(config.synchronous_mode).toBe('quorum');
     expect(config.allow_minority_mode).toBe(false);
     expect(config.files.enabled).toBe(false);
+    expect(config.checks.clock_max_offset).toBe(500);
+  });
+
+  test('the limit of the clock is a duration above zero, and its check has settings of its own', () => {
+    const { checks } = parseConfig('checks:\n  clock_max_offset: 2s\n  each:\n    clock:\n      every: 60\n');
+    expect([checks.clock_max_offset, checks.each.clock.every, checks.each.clock.critical]).toEqual([
+      2000,
+      60_000,
+      false,
+    ]);
+    expect(problems({ checks: { clock_max_offset: 0 } })).toEqual([
+      'checks.clock_max_offset: must be longer than 0; it is 0',
+    ]);
   });
 
   test('equals one whose sections are all there but empty', () => {

@@ -210,6 +210,30 @@ describe('Consul answers', () => {
     expect(row(nodes, 'c')).toMatchObject({ silent: false, checks: { consul: false, heartbeat: true } });
   });
 
+  test('a column in which a check warns says so, one in which another fails says that; JSON has ok as before', async () => {
+    const seen = seenBy('b', ['a', 'b']);
+    const well = { ok: true, output: 'well' };
+    const warns = { ok: true, output: 'look at this', warning: true };
+    const checks = {
+      ...{ consul: well, services: warns, disk: warns },
+      ...{ postgres_select: warns, postgres_port: { ok: false, output: 'refused' } },
+    };
+    const at = seen.n.wall().toISOString();
+    seen.stage.store.put('state/a', stateRecord('a', { checks, at }));
+    seen.stage.store.put('state/c', stateRecord('c', { checks, at: '2020-01-01T00:00:00.000Z' }));
+    seen.stage.sees(seen.n);
+    const { nodes } = await seen.status();
+    expect(row(nodes, 'a')).toMatchObject({
+      checks: { consul: true, services: true, database: false },
+      warnings: ['services', 'database'],
+    });
+    expect(cells(nodes, 'a').slice(3, 6)).toEqual(['OK', 'WARN', 'FAIL']);
+    expect(row(nodes, 'b')).not.toHaveProperty('warnings');
+    // Of a silent node nothing is known, also not that it warns.
+    expect(row(nodes, 'c')).not.toHaveProperty('warnings');
+    expect(cells(nodes, 'c').slice(3, 6)).toEqual(['silent', 'silent', 'silent']);
+  });
+
   test('a lease that nobody renews any more, or that was released, makes nobody active', async () => {
     const stale = seenBy('b');
     stale.stage.now += 20_000;
