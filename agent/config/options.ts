@@ -23,7 +23,7 @@ const isTree = (value: unknown): value is Tree =>
 function put(tree: Tree, path: string[], value: unknown): void {
   const [head, ...rest] = path;
   if (head === undefined || head === '' || FORBIDDEN.has(head)) {
-    throw usageError(`'${path.join('.')}' is no name of an option`);
+    throw usageError(`'${path.join('.')}' is not the name of an option`);
   }
   if (rest.length === 0) {
     const before = tree[head];

@@ -109,7 +109,7 @@ async function taken(config: Config): Promise<Finding[]> {
       ? ok('distribution_units', "the distribution's units of PostgreSQL cannot start")
       : fail('distribution_units', `${unmasked.join(', ')} could start a second server on the data`, mend),
     enabled.length === 0
-      ? ok('manager_units', "the manager's services are started by the agent alone")
+      ? ok('manager_units', "only the agent starts the manager's services")
       : fail('manager_units', `${enabled.join(', ')} would start at boot, active or not`, mend),
   ];
 }
@@ -117,7 +117,7 @@ async function taken(config: Config): Promise<Finding[]> {
 /** Whoever is the agent's user owns the cluster. */
 function ownUser({ user, paths }: Config): Finding {
   const reasons = realSight.tenants(user, paths.executable);
-  if (reasons.length === 0) return ok('user_own', `nothing but the agent is ${user}`);
+  if (reasons.length === 0) return ok('user_own', `nothing but the agent uses ${user}`);
   const mend = "run 'agent install' as root: it gives the agent a user of its own, and moves what there is";
   return fail('user_own', `${user} is not the agent's alone: ${reasons.join('; ')}`, mend);
 }

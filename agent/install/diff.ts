@@ -16,7 +16,7 @@ export const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 function ownership(seen: Ownership, wanted: Ownership): string | undefined {
   const parts: string[] = [];
   if (seen.owner !== wanted.owner || seen.group !== wanted.group)
-    parts.push(`belongs to ${seen.owner}:${seen.group}, should to ${wanted.owner}:${wanted.group}`);
+    parts.push(`belongs to ${seen.owner}:${seen.group}, should belong to ${wanted.owner}:${wanted.group}`);
   if (seen.mode !== wanted.mode)
     parts.push(`has mode ${octal(seen.mode)}, should have ${octal(wanted.mode)}`);
   return parts.length === 0 ? undefined : parts.join('; ');

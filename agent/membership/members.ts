@@ -218,7 +218,7 @@ export function createMembers(member: Member, parts: Parts, membership: Membersh
       if (alive.length * 2 <= left.length) {
         throw refuse(
           'no_majority',
-          `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is no majority`,
+          `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is not a majority`,
           'bring another node back first',
         );
       }

@@ -32,7 +32,7 @@ const again = (code: string, message: string) =>
 export const REMOVE: readonly ScriptStep<Removing>[] = [
   {
     name: 'out of the voters',
-    again: 'leaving is left as it is; who is no voter is waited for no longer',
+    again: 'leaving is left as it is; a node that is not a voter is no longer waited for',
     run: outOfVoters,
   },
   {

@@ -189,7 +189,7 @@ async function refuseOtherName(kv: ConsulKv, prefix: string, own: string): Promi
   if (other === undefined) return;
   throw refused(
     'other_name',
-    `an earlier start here began as ${other}: go on with --cluster-node-name ${other}`,
+    `an earlier start here began as ${other}: continue with --cluster-node-name ${other}`,
   );
 }
 
@@ -205,7 +205,7 @@ const notOpened = (message: string) =>
     class: 'operator',
     code: 'not_opened',
     message,
-    hint: "put that right: the agent goes on trying, and 'agent cluster status' shows when it is open",
+    hint: "fix that: the agent keeps trying, and 'agent cluster status' shows when it is open",
   });
 const unsettled = () =>
   new AgentError({

@@ -277,7 +277,7 @@ describe('postgres_write', () => {
         },
         { timeout: 30_000 },
       );
-      expect(waits?.output).toBe('committed here, waits for a standby');
+      expect(waits?.output).toBe('committed here, waiting for a standby');
       expect(await run(check)).toMatchObject({ verdict: 'warn' });
       now = 40_000;
       expect(await run(check)).toMatchObject({

@@ -22,7 +22,7 @@ export const starting: Rule[] = [
     from: 'any',
     to: 'any',
     when: (f) => f.stopping === 'shutdown' && !holds(f),
-    reason: () => 'the machine shuts down: nothing is begun',
+    reason: () => 'the machine is shutting down: nothing new is started',
     does: [],
     actions: () => [],
   },
