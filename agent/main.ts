@@ -88,7 +88,7 @@ export async function runAgent(configPath: string): Promise<number> {
   } finally {
     stopRenewal();
     stopAuthority();
-    log.for('agent').info('agent stops; PostgreSQL, Consul and the services keep running');
+    log.for('agent').info('the agent stops; PostgreSQL, Consul and the services keep running');
     await server.close();
     await agent.close();
     await log.close();

@@ -60,7 +60,7 @@ function valueFor(name: string, text: string): unknown {
   } catch (thrown) {
     throw usageError(
       `option '${name}': its value ${text} cannot be read: ${messageOf(thrown)}`,
-      `put it in quotes, ${name}='...', or, with quotes or ';' in it, into a JSON object or a file`,
+      `put it in quotes, ${name}='...'; if it holds quotes or ';' itself, use a JSON object or a file`,
     );
   }
 }

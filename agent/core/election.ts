@@ -49,7 +49,7 @@ export function mayPromote(
   }
   if (leader !== undefined) return { kind: 'may', reason: `${leader.node}, the last leader, voted` };
   if (mode === 'off')
-    return { kind: 'may', reason: 'asynchronous mode: nobody who answers is further ahead than allowed' };
+    return { kind: 'may', reason: 'asynchronous mode: no node that answers is further ahead than allowed' };
   // Every acknowledged write is behind the beginning of that timeline: whoever lacks it lacks them all.
   if (ballot.own.timeline < sync.timeline)
     return {

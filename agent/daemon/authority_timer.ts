@@ -75,7 +75,7 @@ async function look(
         (await signedAnew(signing))
       );
     });
-    if (begun !== null) say(`a new certificate authority: every member is there, '${begun}' begins`);
+    if (begun !== null) say(`a new certificate authority: all members are there, step '${begun}' begins`);
   }
   return UNDER_WAY;
 }

@@ -23,7 +23,7 @@ function systemd(): Finding {
 /** A manager that joins has no data yet: only one that starts a cluster must. */
 async function data(config: Config): Promise<Finding[]> {
   if (existsSync(config.postgres.data_dir)) return await database(config);
-  const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; one that starts a cluster has its database`;
+  const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; a manager that starts a cluster must have its database`;
   return [warn('data_directory', what, 'if it is elsewhere, set postgres.data_dir in agent.yaml')];
 }
 

@@ -46,7 +46,7 @@ async function one(id: string, host: string, port: number, ours: boolean, key: s
     );
   }
   if (use === 'unknown')
-    return warn(id, `it cannot be determined whether ${where} is free`, 'try as the user of the agent');
+    return warn(id, `it cannot be determined whether ${where} is free`, "try as the agent's user");
   if (ours) return ok(id, `${where} is in use by this agent or what it runs`);
   return fail(
     id,

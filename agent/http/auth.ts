@@ -136,7 +136,7 @@ function loginRefused(c: Context, verdict: Exclude<LoginVerdict, { kind: 'ok' }>
   };
   switch (verdict.kind) {
     case 'busy':
-      return again('too_many_attempts', 'too many passwords are being tried', 1);
+      return again('too_many_attempts', 'too many passwords are being checked at the moment', 1);
     case 'slowed':
       return again(
         'too_many_failures',

@@ -64,7 +64,7 @@ function crowd(): MiddlewareHandler {
     new AgentError({
       class: 'transient',
       code: 'too_many_requests',
-      message: 'too many requests are under way',
+      message: 'too many requests are being handled',
       hint: 'try again in a moment',
     });
   return async (c, next) => {

@@ -54,7 +54,8 @@ class LeaseGate {
   limit(seconds: number): Promise<Reply> {
     return this.#answered(async () => {
       const next = Math.min(this.#longest, seconds);
-      if (next !== this.#limit) this.#hands.say('info', `at most ${next} s at a time from now on`);
+      if (next !== this.#limit)
+        this.#hands.say('info', `from now on the lease is renewed for at most ${next} s at a time`);
       this.#limit = next;
       return `limit ${next.toFixed(2)}`;
     });

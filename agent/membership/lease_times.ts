@@ -74,7 +74,7 @@ function refuseOlder(view: View, own: string): void {
   if (silent.length > 0)
     throw refuse(
       'version_unknown',
-      `which agent runs on ${silent.join(', ')} is not known`,
+      `which version of the agent runs on ${silent.join(', ')} is not known`,
       'start the agent there, or remove the node',
     );
   const older = versions.filter(({ version }) => isOlder(version ?? '', own));

@@ -60,7 +60,7 @@ export async function admitSecured(
       async createNodeToken(node, secret) {
         const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret, { joining: true });
         if (done.kind === 'unknown')
-          throw transient('consul_unknown', `no Consul token was made (${done.cause.code})`);
+          throw transient('consul_unknown', `no Consul token was created (${done.cause.code})`);
       },
     },
     request,

@@ -75,7 +75,7 @@ export const START: readonly ScriptStep<Starting>[] = [
     run: found,
   },
   {
-    name: 'is it this database?',
+    name: 'is it the database of this cluster?',
     quiet: true,
     again: 'only looks',
     async run({ cluster, systemId }) {
@@ -128,7 +128,7 @@ async function takeDatabase({ parts, security }: Starting): Promise<void> {
 async function found(start: Starting): Promise<void> {
   const { kv, security, systemId } = start;
   const { config, files } = start.parts;
-  if (systemId === undefined) throw new TypeError('the database is looked at first');
+  if (systemId === undefined) throw new TypeError('the database is checked first');
   const prefix = `${config.consul.prefix}/`;
   const cluster: ClusterRecord = { schema: 1, id: newId(), incarnation: 1, systemId };
   const settings: ConfigRecord = {
@@ -153,7 +153,7 @@ async function found(start: Starting): Promise<void> {
 }
 
 function membershipOf({ parts: { config }, cluster, options }: Starting): Membership {
-  if (cluster === undefined) throw new TypeError('it is founded first');
+  if (cluster === undefined) throw new TypeError('the cluster is founded first');
   return {
     nodeName: config.node_name,
     hostIp: config.host_ip,

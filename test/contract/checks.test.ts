@@ -121,7 +121,7 @@ describe('postgres_port and postgres_select', () => {
     await new Promise<void>((done) => other.listen(path, done));
     expect(await run(select({ ...server.target, port: 9 }))).toMatchObject({
       verdict: 'fail',
-      output: 'a fresh connection failed: the port does not speak the protocol of PostgreSQL',
+      output: "a fresh connection failed: what listens on the port does not speak PostgreSQL's protocol",
     });
     other.close();
   });

@@ -219,7 +219,7 @@ describe('before install', () => {
       expect([ran.status, ran.stderr]).toEqual([1, '']);
       expect(ran.stdout).toContain('FAIL  consul_version: Consul 1.8 or later is not installed');
       expect(ran.stdout).toContain('FAIL  installed: this manager is not prepared');
-      expect(ran.stdout).not.toMatch(/could not look|^\s+at /m);
+      expect(ran.stdout).not.toMatch(/could not check|^\s+at /m);
     },
   );
 });

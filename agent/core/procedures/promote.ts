@@ -172,7 +172,7 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
     if (!(yield* refresh(n))) return failed('Consul does not answer');
     const now = n.view?.sync;
-    if (now === undefined || now === null) return failed('no sync record');
+    if (now === undefined || now === null) return failed('there is no sync record');
     n.log({
       component: 'handler-runner',
       level: 'warn',
@@ -190,7 +190,7 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     if (loosened.kind !== 'done') return failed(loosened.why);
   }
   const announced = yield* announceLate(n);
-  if (announced === 'unwritten') return failed('`active` was not written');
+  if (announced === 'unwritten') return failed('the record `active` was not written');
   return yield* open(n, announced);
 }
 

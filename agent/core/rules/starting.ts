@@ -106,7 +106,7 @@ export const starting: Rule[] = [
   },
   {
     id: 410,
-    situation: 'no database here yet, another node is active',
+    situation: 'no database here yet, and another node is active',
     from: 'joining',
     to: 'standby',
     when: (f) => f.lease.state === 'other' && f.pg.data !== 'ok' && f.pg.data !== 'unknown',
