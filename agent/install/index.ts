@@ -10,7 +10,7 @@ export {
   requireRoot,
 } from './install.ts';
 export type { Machine } from './machine.ts';
-export { realMachine } from './real_machine.ts';
+export { realMachine } from './machine.ts';
 export { doSteps, type Step, type StepResult, stepLine, stepsToDo } from './steps.ts';
 export { membership, type TeardownOptions, teardownSteps } from './teardown.ts';
 export { leftovers, refuseInCluster, uninstallSteps } from './uninstall.ts';

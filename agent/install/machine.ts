@@ -1,4 +1,6 @@
 /** What install asks of a machine, and does to it. The real one is real_machine.ts; tests have one in memory. */
+import { realHand } from './real_hand.ts';
+import { realSight } from './real_sight.ts';
 import type { Ownership, Wanted, WantedFile, WantedFolder } from './wanted.ts';
 
 export interface Seen extends Ownership {
@@ -50,3 +52,6 @@ export interface Hand {
 export interface Machine extends Sight, Hand {}
 
 export type { WantedFile, WantedFolder };
+
+/** This machine. Its acting side needs root. */
+export const realMachine: Machine = { ...realSight, ...realHand };

@@ -17,8 +17,8 @@ import {
   UNIT_DIR,
 } from './names.ts';
 import { clusterRules } from './rules.ts';
-import { renderLogrotate, renderTmpfiles } from './small_files.ts';
-import { renderSudoers } from './sudoers.ts';
+import { renderLogrotate, renderTmpfiles } from './accounts.ts';
+import { renderSudoers } from './accounts.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
 import { rootCallUnits } from './units/root_calls.ts';

@@ -1,6 +1,9 @@
 import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { command } from '../common/command.ts';
 import { runningAgent, stopAgent, stopRest } from './agents.ts';
-import type { DevCluster } from './cluster.ts';
+import { DIR_ARG, dirOf } from './args.ts';
+import { type DevCluster, openCluster } from './cluster.ts';
 import { nodeProcesses } from './processes.ts';
 import type { Say } from './up.ts';
 
@@ -20,3 +23,19 @@ export async function down(cluster: DevCluster, { purge }: { purge: boolean }, s
   rmSync(dir, { recursive: true, force: true });
   say(`removed ${dir}`);
 }
+
+export default command({
+  name: 'down',
+  description: 'stop the cluster on this machine with all its processes',
+  examples: ['agent dev down', 'agent dev down --purge'],
+  args: {
+    ...DIR_ARG,
+    purge: { type: 'boolean', description: 'remove its folder too' },
+  },
+  async run({ args, print }) {
+    const done: string[] = [];
+    const cluster = openCluster(resolve(dirOf(args)));
+    await down(cluster, { purge: args.purge === true }, (line) => done.push(line));
+    print({ dir: cluster.dir, done }, () => done.join('\n'));
+  },
+});

@@ -2,6 +2,7 @@ import process from 'node:process';
 import postgres from 'postgres';
 import { explain } from '../../agent/errors.ts';
 import { sleep } from '../../agent/platform/clock.ts';
+import { command } from '../common/command.ts';
 import { CLIENT, PORTS } from './layout.ts';
 
 /**
@@ -38,3 +39,20 @@ export async function runWorker(host: string, node: string): Promise<void> {
   // A commit that waits for a standby must not keep the manager from stopping, nor a switchover from going on.
   await sql.end({ timeout: 0 });
 }
+
+const worker = command({
+  name: 'worker',
+  description: 'the demo worker of a dev cluster',
+  examples: ['agent dev worker --host 127.0.0.11 --node n1'],
+  args: {
+    host: { type: 'string', valueHint: 'IP', description: 'address of the database', required: true },
+    node: { type: 'string', valueHint: 'NAME', description: 'name of the manager', required: true },
+  },
+  async run({ args }) {
+    const { runWorker } = await import('./worker.ts');
+    await runWorker(args.host, args.node);
+  },
+});
+
+/** Run by the agent, not by people. */
+export default { ...worker, meta: { ...worker.meta, hidden: true } };

@@ -36,7 +36,7 @@ process.exit(0);
 const given = `
 import { parseConfig } from '${root}/agent/config.ts';
 import { giveBackDatabase } from '${root}/agent/install/give_back_database.ts';
-import { realMachine } from '${root}/agent/install/real_machine.ts';
+import { realMachine } from '${root}/agent/install/machine.ts';
 const [dir, bin_dir] = process.argv.slice(-2);
 const config = parseConfig(JSON.stringify({
   postgres: { data_dir: dir + '/data', bin_dir, port: 5455 }, paths: { state_dir: dir + '/state' } }));

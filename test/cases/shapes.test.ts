@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { loadConfig } from '../../agent/config/index.ts';
 import { giveBackDatabase } from '../../agent/install/give_back_database.ts';
-import { realMachine } from '../../agent/install/real_machine.ts';
+import { realMachine } from '../../agent/install/machine.ts';
 import { down } from '../../cli/dev/down.ts';
 import { CLIENT } from '../../cli/dev/layout.ts';
 import { findBinDir } from '../../cli/dev/postgres.ts';

@@ -17,7 +17,7 @@ const able =
 const write = `
 import { parseConfig } from '${root}/agent/config.ts';
 import { settingsLacking, writeSettings } from '${root}/agent/install/debian_settings.ts';
-import { realMachine } from '${root}/agent/install/real_machine.ts';
+import { realMachine } from '${root}/agent/install/machine.ts';
 const config = parseConfig('postgres: { data_dir: /var/lib/postgresql/15/main, port: 5455 }\\n');
 // The host's systemd is not to look at this.
 const run = async (argv, ms) => (argv[0] === 'systemctl' ? '' : realMachine.run(argv, ms));

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Config, type ConfigInput, checkConfig, merge } from '../../agent/config/index.ts';
 import { unitFiles } from '../../agent/install/plan.ts';
-import { renderTmpfiles } from '../../agent/install/small_files.ts';
-import { renderSudoers } from '../../agent/install/sudoers.ts';
+import { renderTmpfiles } from '../../agent/install/accounts.ts';
+import { renderSudoers } from '../../agent/install/accounts.ts';
 import { execLine, literal, pathWord } from '../../agent/install/units/text.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'paths-'));

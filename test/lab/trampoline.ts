@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { makeConfig } from '../../agent/config/index.ts';
-import { renderSudoers } from '../../agent/install/sudoers.ts';
+import { renderSudoers } from '../../agent/install/accounts.ts';
 import { POLICY_FILE } from '../../agent/trampoline/names.ts';
 import { renderPolicy } from '../../agent/trampoline/policy.ts';
 import type { Machine } from './machine.ts';

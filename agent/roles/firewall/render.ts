@@ -1,10 +1,10 @@
 /** What root keeps in the rules' folder, how it is brought into the kernel at boot, and how all of it goes again. Pure. */
+
 import { join } from 'node:path';
 import type { Config } from '../../config/index.ts';
-import { ALL_SETS, FIREWALL_ROLES } from '../../trampoline/names.ts';
+import { ALL_SETS, FIREWALL_ROLES, SET_CLIENT, SET_LEASE, SET_PEERS } from '../../trampoline/names.ts';
 import { bootFile, FAMILIES, HOOKS, roleFile, SETS_FILE } from './names.ts';
 import { type RulePorts, renderBoot, renderRules } from './rules.ts';
-import { renderSets } from './sets.ts';
 
 /** Ports that are shut unless this node is the active. */
 export const clientPorts = ({ firewall, postgres }: Config): number[] =>
@@ -82,4 +82,17 @@ export function removalCommands(): { readonly argv: readonly string[]; readonly 
     ]),
     ...ALL_SETS.map((set) => once('ipset', 'destroy', set)),
   ];
+}
+
+/** The lease set's own default timeout is what an entry without one would get: as short as it can be said. */
+export function renderSets(clientPorts: readonly number[]): string {
+  return [
+    `create ${SET_LEASE} bitmap:port range 0-65535 timeout 1`,
+    `create ${SET_CLIENT} bitmap:port range 0-65535`,
+    `create ${SET_PEERS.v4} hash:ip family inet`,
+    `create ${SET_PEERS.v6} hash:ip family inet6`,
+    `flush ${SET_CLIENT}`,
+    ...[...new Set(clientPorts)].map((port) => `add ${SET_CLIENT} ${port}`),
+    '',
+  ].join('\n');
 }
