@@ -65,7 +65,7 @@ export const notInCluster = (message = 'this manager is not in a cluster'): Agen
     class: 'operator',
     code: 'not_in_cluster',
     message,
-    hint: "make one with 'agent cluster start', or enter one with 'agent cluster join ADDRESS'",
+    hint: "start one with 'agent cluster start', or join one with 'agent cluster join ADDRESS'",
   });
 
 export const removedFromCluster = (): AgentError =>
@@ -73,7 +73,7 @@ export const removedFromCluster = (): AgentError =>
     class: 'operator',
     code: 'removed_from_cluster',
     message: 'this manager was removed from its cluster',
-    hint: "empty it, then enter the cluster again with 'agent cluster join ADDRESS'",
+    hint: "empty it, then join the cluster again with 'agent cluster join ADDRESS'",
   });
 
 export const noSuchNode = (name: string, nodes: readonly string[]): AgentError =>

@@ -58,7 +58,7 @@ export async function runAgent(configPath: string): Promise<number> {
               log
                 .for('http')
                 .warn(
-                  `the password of ${name} is kept at a cost of years ago: make its hash anew ('agent hash-password') and put it under api.users`,
+                  `the password of ${name} has a hash of an outdated cost: make a new one ('agent hash-password') and put it under api.users`,
                 ),
           }),
         }
@@ -88,7 +88,7 @@ export async function runAgent(configPath: string): Promise<number> {
   } finally {
     stopRenewal();
     stopAuthority();
-    log.for('agent').info('agent stops; PostgreSQL, Consul and the services go on');
+    log.for('agent').info('the agent stops; PostgreSQL, Consul and the services keep running');
     await server.close();
     await agent.close();
     await log.close();

@@ -17,7 +17,7 @@ export function certificates(
       const over = all.filter(({ notAfter }) => notAfter <= now).map(({ what }) => what);
       if (over.length > 0) return fail(`expired: ${over.join(', ')}`);
       const near = all.filter(({ notAfter }) => notAfter - now < soon);
-      if (near.length === 0) return pass('none of the certificates ends soon');
+      if (near.length === 0) return pass('no certificate expires soon');
       // Whole days: the text is to stay the same while nothing changes.
       const days = near.map(({ what, notAfter }) => `${what} in ${Math.ceil((notAfter - now) / DAY)} d`);
       return warn(`certificates end: ${days.join(', ')}`);

@@ -22,10 +22,12 @@ export function consul(catalog: Needs, node: string): Check {
       if (members.kind === 'unknown') throw unknown('Consul names no members', members);
       if (!raft.value.some((server) => server.leader)) return fail('Consul has no leader');
       const own = raft.value.find((server) => server.node === node);
-      if (own === undefined) return fail(`${node} is no Consul server of this cluster`);
+      if (own === undefined) return fail(`${node} is not a Consul server of this cluster`);
       if (!own.voter) return fail(`the Consul server of ${node} has no vote yet`);
       const serf = members.value.find((member) => member.name === node)?.status ?? 'none';
-      return serf === 'alive' ? pass('leader known, own server votes') : fail(`Serf calls ${node} ${serf}`);
+      return serf === 'alive'
+        ? pass("there is a leader, and this node's server votes")
+        : fail(`Serf says that ${node} is '${serf}'`);
     },
   };
 }

@@ -121,8 +121,8 @@ export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
 
   function answered(yes: boolean, why = ''): boolean {
     if (yes !== reachable) {
-      if (yes) o.log.info('Consul takes check results again');
-      else o.log.warn(`Consul does not take check results: ${why}`);
+      if (yes) o.log.info('Consul accepts check results again');
+      else o.log.warn(`Consul does not accept check results: ${why}`);
     }
     reachable = yes;
     return yes;

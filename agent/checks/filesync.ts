@@ -68,13 +68,13 @@ export function filesync(files: FilesReader, { now, wall, ttl, role }: FilesyncO
       const failing = folders.find(({ errors }) => errors > 0);
       if (failing !== undefined)
         return fail(`folder ${failing.id}: ${failing.errors} items cannot be replicated${named(failing)}`);
-      if (facts.errors > 0) return fail(notes.at(-1) ?? 'local changes stay after a revert');
+      if (facts.errors > 0) return fail(notes.at(-1) ?? 'local changes remain after a revert');
       const bad = lasting(troubleOf(facts, status, role(), ttl));
       if (bad !== null) return bad;
-      if (stalled(facts)) return failSince('does not come closer to the active', least.at);
+      if (stalled(facts)) return failSince('is not catching up with the active', least.at);
       if (held.length > 0) return warn(notes.find((note) => note.includes('wait')) ?? 'deletions are held');
       if (facts.state === 'complete') return pass('complete');
-      return pass(facts.state === 'unknown' ? 'what is lacking is not known yet' : 'catching up');
+      return pass(facts.state === 'unknown' ? 'what is missing is not known yet' : 'catching up');
     },
   };
 }
@@ -88,13 +88,13 @@ function troubleOf(facts: FileFacts, status: FilesStatus, role: NodeRole, ttl: n
   const because = notes.length === 0 ? '' : `: ${notes.join('; ')}`;
   const found = (what: string, grace = ttl): Trouble => ({ what, because, grace });
   if (role === 'active')
-    return facts.mode === 'sendonly' ? null : found('the files of this active are not given to the others');
-  if (facts.mode === 'sendonly') return found('still gives its files to others');
+    return facts.mode === 'sendonly' ? null : found('the files of this active are not sent to the others');
+  if (facts.mode === 'sendonly') return found('still sends its files to others');
   if (connected === false) return found('no connection to the active');
   // What a former active has alone is archived before it follows anybody.
   if (connected === null && facts.state === 'behind')
-    return found('takes no files from the active yet', PATIENCE);
-  if (connected === null) return found('takes no files from the active');
+    return found('receives no files from the active yet', PATIENCE);
+  if (connected === null) return found('receives no files from the active');
   // A first index is complete once it has been quiet for a moment, or after half of this at the latest.
-  return facts.state === 'unknown' ? found('what is lacking is not known', PATIENCE) : null;
+  return facts.state === 'unknown' ? found('what is missing is not known', PATIENCE) : null;
 }

@@ -6,7 +6,7 @@ export function heartbeat(readers: Pick<Readers, 'lastBeat'>, now: () => number,
   return {
     name: 'heartbeat',
     async run(): Promise<CheckResult> {
-      if (now() - readers.lastBeat() <= maxAge) return pass('the agent beats');
+      if (now() - readers.lastBeat() <= maxAge) return pass('the agent decides in time');
       return fail(`the agent has not decided anything for ${Math.round(maxAge / 1000)} s`);
     },
   };

@@ -77,7 +77,7 @@ export function postgresWrite(
     const state = await backendState(target, pid, signal);
     if (state === 'busy') return fail('a write has not committed in time');
     if (state === 'gone') return 'gone';
-    if (now() - since <= replicationMs) return warn('committed here, waits for a standby');
+    if (now() - since <= replicationMs) return warn('committed here, waiting for a standby');
     return fail(`a commit has waited for a standby for more than ${Math.round(replicationMs / 1000)} s`);
   }
 

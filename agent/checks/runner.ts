@@ -210,7 +210,7 @@ export class Runner {
   }
 
   #countLate(entry: Entry, run: Running, now: number): void {
-    this.#count(entry, run, fail(`did not end within ${entry.limit} ms`), now);
+    this.#count(entry, run, fail(`did not finish within ${entry.limit} ms`), now);
   }
 
   #count(entry: Entry, { role }: Running, result: CheckResult, now: number): void {

@@ -111,7 +111,7 @@ function plain({ api, host_ip }: FileConfig): Problem[] {
 /** Every member can connect as the replication role, and what it may is taken from it but for what copying needs. */
 function replicationUser({ postgres }: FileConfig): Problem[] {
   if (postgres.replication_user !== postgres.superuser) return [];
-  const message = `must be another than postgres.superuser, which is '${postgres.superuser}': a role of the agent's own, like cloudify_replication`;
+  const message = `must differ from postgres.superuser, which is '${postgres.superuser}': a role of the agent's own, like cloudify_replication`;
   return [{ path: 'postgres.replication_user', message }];
 }
 

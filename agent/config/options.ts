@@ -23,7 +23,7 @@ const isTree = (value: unknown): value is Tree =>
 function put(tree: Tree, path: string[], value: unknown): void {
   const [head, ...rest] = path;
   if (head === undefined || head === '' || FORBIDDEN.has(head)) {
-    throw usageError(`'${path.join('.')}' is no name of an option`);
+    throw usageError(`'${path.join('.')}' is not the name of an option`);
   }
   if (rest.length === 0) {
     const before = tree[head];
@@ -60,7 +60,7 @@ function valueFor(name: string, text: string): unknown {
   } catch (thrown) {
     throw usageError(
       `option '${name}': its value ${text} cannot be read: ${messageOf(thrown)}`,
-      `put it in quotes, ${name}='...', or, with quotes or ';' in it, into a JSON object or a file`,
+      `put it in quotes, ${name}='...'; if it holds quotes or ';' itself, use a JSON object or a file`,
     );
   }
 }

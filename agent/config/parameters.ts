@@ -96,7 +96,7 @@ const reserved = (name: string): boolean =>
   DIRECTIVES.includes(name) ||
   RESERVED_BEGINNINGS.some((beginning) => name.startsWith(beginning));
 
-const LEFT_OUT = 'must be left out: the agent sets it, because what the cluster promises rests on it';
+const LEFT_OUT = "must be left out: the agent sets it, because the cluster's guarantees depend on it";
 
 /** What is wrong with one; undefined when nothing is. `name`: trimmed, in lower case. */
 function wrong(written: string, name: string, value: string): string | undefined {
@@ -105,7 +105,7 @@ function wrong(written: string, name: string, value: string): string | undefined
   if (reserved(name)) return LEFT_OUT;
   if (name === 'max_connections') return 'must be left out: postgres.max_connections is the key for it';
   if (!NAME.test(written.toLowerCase()))
-    return `'${written}' is no name of a setting: must be letters, digits and _, as in postgresql.conf`;
+    return `'${written}' is not the name of a setting: must be letters, digits and _, as in postgresql.conf`;
   // One line each: what follows a line end would be a setting of its own, or none.
   if (/[\0\r\n]/.test(value)) return 'must be one line: it has a line end';
   const raised = RAISED_PARAMETERS[name];

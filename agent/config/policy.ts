@@ -15,7 +15,7 @@ export const policyEntries = {
   /** On purpose against both promises: an isolated node may become active alone. */
   allow_minority_mode: v.optional(flag(), false),
   minority_merge: v.optional(
-    v.never('must be left out: this version has no minority mode, and nothing would go by it'),
+    v.never('must be left out: this version has no minority mode, and would ignore it'),
   ),
   failover: section({
     /** A node that lost the active role by a fault of its own is not chosen again for this long. */

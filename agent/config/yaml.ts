@@ -20,7 +20,7 @@ export class YamlError extends Error {
 const inWords = (message: string): string =>
   (message.split('\n')[0] ?? message)
     .replace(/; please use .*?(?= at line|$)/, ', and must be one')
-    .replace(/^Unresolved alias .*: (.*)$/, "'*$1' stands for what '&$1' names, and nothing is named so")
+    .replace(/^Unresolved alias .*: (.*)$/, "'*$1' refers to an anchor '&$1', and there is none")
     .replace(/:$/, '');
 
 function asWritten(document: Document, place: Place): void {

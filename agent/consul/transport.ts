@@ -170,7 +170,7 @@ export class ConsulTransport {
     signal?.removeEventListener('abort', cancel);
     const wasCut = outcome.kind === 'failure' && outcome.code === 'cancelled' && signal?.aborted !== true;
     return wasCut
-      ? { kind: 'failure', code: 'broken', message: 'the server was found bad by another call' }
+      ? { kind: 'failure', code: 'broken', message: 'another call found this server failing' }
       : outcome;
   }
 

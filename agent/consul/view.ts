@@ -63,7 +63,7 @@ export function viewOf(
     if (name === '__proto__' || (schema === undefined && folder !== 'removed')) continue;
     // It becomes a slot, a voter and a host name. No manager was ever admitted under such a name: it is no member either.
     if (BY_NODE.has(folder) && !v.is(aNodeName, name)) {
-      unreadable[printable(key)] = 'that is no name of a node';
+      unreadable[printable(key)] = 'that is not a node name';
       continue;
     }
     if (folder === 'removed') view.removed.push(name);

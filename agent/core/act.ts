@@ -51,7 +51,7 @@ export function* act(n: NodeContext, action: Action, newClone: () => string): Pr
     case 'refuse_request':
       return yield* refuseRequest(n, action.why);
     case 'cut':
-      return (yield* cut(n)) ? OK : { ok: false, why: 'the replication could not be cut' };
+      return (yield* cut(n)) ? OK : { ok: false, why: 'replication could not be cut off' };
     case 'ensure_slots':
       return yield* makeSlots(n);
     case 'follow':

@@ -49,10 +49,14 @@ export function mayPromote(
   }
   if (leader !== undefined) return { kind: 'may', reason: `${leader.node}, the last leader, voted` };
   if (mode === 'off')
-    return { kind: 'may', reason: 'asynchronous mode: nobody who answers is further ahead than allowed' };
+    return { kind: 'may', reason: 'asynchronous mode: no node that answers is further ahead than allowed' };
   // Every acknowledged write is behind the beginning of that timeline: whoever lacks it lacks them all.
   if (ballot.own.timeline < sync.timeline)
-    return { kind: 'must-not', reason: `the own data ends before timeline ${sync.timeline}`, missing: [] };
+    return {
+      kind: 'must-not',
+      reason: `this node's data ends before timeline ${sync.timeline}`,
+      missing: [],
+    };
   const need = votesNeeded(sync);
   if (sync.voters.length > 0 && listed.length >= need) {
     return { kind: 'may', reason: `${listed.length} of ${sync.voters.length} voters voted, ${need} needed` };

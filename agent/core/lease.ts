@@ -51,7 +51,8 @@ export function receive(n: Node, view: View): void {
     n.log({
       component: 'lease',
       level: 'error',
-      message: 'another process renews under this very instance (a cloned machine?): giving up the lease',
+      message:
+        'another process renews the lease as this same instance (a cloned machine?): giving up the lease',
     });
     n.lease = { ...n.lease, right: null };
     letRunOut(n.holding);

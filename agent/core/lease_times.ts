@@ -36,7 +36,7 @@ export function timesProblem(times: LeaseTimes): string | null {
 
 /** The cluster's times out of its `config` key, which anybody with access to Consul may have written. Without a fencing time: the own. */
 export function clusterTimes(lease: unknown, own: LeaseTimes): { times: LeaseTimes } | { problem: string } {
-  if (typeof lease !== 'object' || lease === null) return { problem: 'is no object' };
+  if (typeof lease !== 'object' || lease === null) return { problem: 'is not an object' };
   const given = lease as Record<string, unknown>;
   const times = {
     retryPeriod: given.retryPeriod,

@@ -22,8 +22,8 @@ export function unfitnessSeen(view: View, node: string): string | null {
   const state = view.states[node];
   if (member === undefined) return 'there is no such node';
   if (isUnreadable(view, `nodes/${node}`)) return 'its record in Consul cannot be read';
-  if (isUnreadable(view, `state/${node}`)) return 'what it says of itself in Consul cannot be read';
-  if (view.lease?.value.holder === node) return 'it is the active already';
+  if (isUnreadable(view, `state/${node}`)) return 'its own report in Consul cannot be read';
+  if (view.lease?.value.holder === node) return 'it is already the active';
   if (state === undefined) return 'it has not reported yet';
   if (member.options.maintenance) return 'it is in maintenance';
   if (state.wants !== 'nothing') return `its data needs a ${state.wants}`;
@@ -34,7 +34,7 @@ export function unfitnessSeen(view: View, node: string): string | null {
 
 /** Why `node` cannot take over from us right now; null when it can. */
 export function unfitness(n: NodeContext, pg: PgFacts, node: string): string | null {
-  if (n.view === null) return 'Consul was not read yet';
+  if (n.view === null) return 'Consul has not been read yet';
   const seen = unfitnessSeen(n.view, node);
   if (seen !== null) return seen;
   return streams(n, pg, node) ? null : 'it is not streaming';

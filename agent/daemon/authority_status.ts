@@ -9,13 +9,13 @@ import type { Security } from '../security/store.ts';
 import { clusterStatusOf } from './cluster_status.ts';
 
 const BACK = (names: string): string =>
-  `bring ${names} back, or take it out with 'agent cluster nodes remove'; it goes on by itself`;
+  `bring ${names} back, or take it out with 'agent cluster nodes remove'; this then continues by itself`;
 
 function nextStep(silent: readonly string[], status: Omit<AuthorityStatus, 'next'>): string | null {
   if (silent.length > 0) return BACK(silent.join(' and '));
   if (status.hold)
     return status.waits.length === 0
-      ? "every node trusts both roots: give ca.pem to who else trusts the cluster, then 'agent cluster certificates --renew-ca' goes on"
+      ? "every node trusts both roots: give ca.pem to whoever else trusts the cluster, then continue with 'agent cluster certificates --renew-ca'"
       : null;
   return null;
 }

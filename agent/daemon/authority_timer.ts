@@ -22,11 +22,11 @@ const UNDER_WAY = 1000;
 const whatOf = {
   trust: 'the new root is trusted here',
   key: 'the key of the new root is here',
-  sign: 'the new root signs here',
-  certify: 'the certificates here are of the new root',
-  drop: 'a root that is over is trusted here no more',
+  sign: 'the new root signs certificates here',
+  certify: 'the certificates here are signed by the new root',
+  drop: 'a root that is no longer wanted is not trusted here any more',
   forget: 'the key of the old root is destroyed here',
-  apply: 'the agent, Consul and PostgreSQL use that',
+  apply: 'the agent, Consul and PostgreSQL use the current certificates',
 };
 
 /** One look. Resolves with how long to wait for the next, ms. */
@@ -75,7 +75,7 @@ async function look(
         (await signedAnew(signing))
       );
     });
-    if (begun !== null) say(`a new certificate authority: every member is there, '${begun}' begins`);
+    if (begun !== null) say(`a new certificate authority: all members are there, step '${begun}' begins`);
   }
   return UNDER_WAY;
 }

@@ -52,7 +52,7 @@ export async function clusterStatusOf(member: Member | null): Promise<ClusterSta
   const outage = outageOf(node, quorum);
   if (view === null) {
     const nodes = (members ?? []).filter(({ server }) => server).map((server) => unheard(member, server));
-    const error = 'Consul was not reached yet';
+    const error = 'Consul has not been reached yet';
     return { ...EMPTY, initialized: true, error, quorum, outage, nodes };
   }
   const config = view.config?.value;

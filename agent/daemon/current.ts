@@ -23,5 +23,5 @@ export const unsettled = () =>
     class: 'transient',
     code: 'consul_unknown',
     message: 'Consul did not confirm',
-    hint: "what was asked for may still come true: look at 'agent cluster status', then try again",
+    hint: "the request may still take effect: look at 'agent cluster status', then try again",
   });

@@ -84,7 +84,7 @@ export function inForce(path: string, running: Config, installed: string = INSTA
     if (!systemd) return [];
     const problem = (what: string, noted: ReturnType<typeof parseNote>, wanted: string[] | undefined) => {
       if (noted === undefined)
-        return [{ what: `by which configuration ${what} is not known`, next: INSTALL }];
+        return [{ what: `${what} by a configuration that is not known`, next: INSTALL }];
       return wanted === undefined || wanted.length === 0
         ? []
         : [{ what: `${what} by another configuration than ${path}: ${listed(wanted)}`, next: INSTALL }];
@@ -126,7 +126,7 @@ export function inForce(path: string, running: Config, installed: string = INSTA
         class: 'operator',
         code: 'configuration_not_in_force',
         message: `${blocked.what}. Nothing was changed`,
-        hint: `${blocked.next}; then the same command again`,
+        hint: `${blocked.next}; then run the same command again`,
       });
     },
   };

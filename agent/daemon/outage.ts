@@ -75,7 +75,7 @@ function noQuorum(n: NodeContext, { servers, alive, missing = [] }: Quorum): [st
   return [
     message,
     [
-      `this is what ${n.name} sees: were it cut off, ${many ? 'the others' : 'the other'} may have an active that it cannot see`,
+      `this is what ${n.name} sees: if it is cut off, ${many ? 'the others' : 'the other'} may have an active that it cannot see`,
       `if ${many ? 'they are' : 'it is'} lost for good, a new cluster is made of one manager's copy: 'agent teardown -f', then 'agent cluster start' (docs/troubleshooting.md)`,
     ],
   ];
@@ -93,7 +93,7 @@ export function outageOf(n: NodeContext, quorum: Quorum | null): Outage | null {
           `CONSUL DOES NOT ANSWER ${n.name}: ${whoServes(n, 'who is active is not known')}`,
           [
             quorum === null
-              ? "its own Consul server is silent too: 'agent doctor', 'agent logs'"
+              ? "its own Consul server does not answer either: 'agent doctor', 'agent logs'"
               : `${quorum.alive} of ${quorum.servers} servers are seen alive: they may be electing a leader`,
           ],
         ];
@@ -102,7 +102,7 @@ export function outageOf(n: NodeContext, quorum: Quorum | null): Outage | null {
     message,
     notes: heard
       ? [...notes, `what is shown of other nodes is at least ${seconds(silent)} old`]
-      : [...notes, 'nothing was heard of other nodes since the agent here was started'],
+      : [...notes, 'nothing has been heard from other nodes since this agent was started'],
     since: heard ? new Date(n.wall().getTime() - silent).toISOString() : null,
     silent_for: silent,
   };

@@ -47,7 +47,7 @@ async function reinit(agent: Agent, name: string): Promise<void> {
       class: 'operator',
       code: 'not_cluster_master',
       message: 'this node is not the active, and only the active has another node copied again',
-      hint: `run it on the active (${node.view.active?.value.node ?? 'none now'}), or on ${name} itself`,
+      hint: `run it on the active (${node.view.active?.value.node ?? 'there is none now'}), or on ${name} itself`,
     });
   const done = await peers.reclone(name, 2000);
   if (done === null)

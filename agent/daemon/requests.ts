@@ -115,8 +115,8 @@ const silentConsul = () =>
   new AgentError({
     class: 'transient',
     code: 'consul_silent',
-    message: 'Consul does not answer: nothing was asked of it',
-    hint: "'agent cluster status' says what is the case",
+    message: 'Consul does not answer: the request was not made',
+    hint: "'agent cluster status' shows the current state",
   });
 
 const requestPending = () =>

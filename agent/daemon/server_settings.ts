@@ -29,7 +29,7 @@ export function watchSettings(
     const now = tried.kind === 'done' ? null : tried.refused === true ? tried.why : wrong;
     if (ended.signal.aborted || now === wrong) return;
     wrong = now;
-    if (now === null) log.info('PostgreSQL takes its settings again');
+    if (now === null) log.info('PostgreSQL accepts its settings again');
     else log.warn(`PostgreSQL would not start with its settings: ${now}`);
   }
 
@@ -41,10 +41,10 @@ export function watchSettings(
   return {
     report(of) {
       if (wrong === null) return of;
-      const what = `PostgreSQL would not start with its settings, nor take a change of them: ${wrong}`;
+      const what = `PostgreSQL would not start with its settings, nor accept a change to them: ${wrong}`;
       return {
         ...of,
-        problems: [...of.problems, { what, next: "correct it there; 'agent doctor' looks again" }],
+        problems: [...of.problems, { what, next: "correct it there; 'agent doctor' checks it again" }],
       };
     },
     stop() {

@@ -16,16 +16,15 @@ export const notInstalled = (path: string): boolean => path === CONFIG_FILE && !
 
 function systemd(): Finding {
   if (existsSync('/run/systemd/system')) return ok('systemd', 'systemd runs this machine');
-  const mend =
-    "use a machine that boots with systemd; 'agent dev up' makes a cluster to play with on this one";
+  const mend = "use a machine that boots with systemd; 'agent dev up' makes a cluster to try out on this one";
   return fail('systemd', 'systemd does not run this machine, and the agent is its unit', mend);
 }
 
 /** A manager that joins has no data yet: only one that starts a cluster must. */
 async function data(config: Config): Promise<Finding[]> {
   if (existsSync(config.postgres.data_dir)) return await database(config);
-  const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; one that starts a cluster has its database`;
-  return [warn('data_directory', what, 'where it lies elsewhere, set postgres.data_dir in agent.yaml')];
+  const what = `there is no ${config.postgres.data_dir}: right for a manager that joins; a manager that starts a cluster must have its database`;
+  return [warn('data_directory', what, 'if it is elsewhere, set postgres.data_dir in agent.yaml')];
 }
 
 export async function beforeInstall(): Promise<Finding[]> {
@@ -40,7 +39,7 @@ export async function beforeInstall(): Promise<Finding[]> {
     fail(
       'installed',
       `this manager is not prepared: there is no ${CONFIG_FILE}`,
-      "mend what is wrong above, then run 'agent install' as root; 'agent install --dry-run' shows what it would do",
+      "fix what is wrong above, then run 'agent install' as root; 'agent install --dry-run' shows what it would do",
     ),
   ];
 }

@@ -15,7 +15,7 @@ export async function consulApi(
     return [
       warn(
         'consul_token_plain',
-        `the token for Consul goes over plain HTTP to ${plain}: whoever listens there while Consul is down has it`,
+        `the token for Consul goes over plain HTTP to ${plain}: whoever listens there while Consul is down gets it`,
         "let the agent run Consul (leave 'consul.mode' out): then it is asked over TLS",
       ),
     ];

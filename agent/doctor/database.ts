@@ -55,7 +55,7 @@ export async function database(config: Config, member: boolean | undefined = fal
   const control = await controlData(config);
   if (!control && (found.length > 0 || programs)) return found;
   if (!control) {
-    const mend = 'run this as the user of PostgreSQL, or as root, to look into it';
+    const mend = 'run this as the user of PostgreSQL, or as root, to read it';
     return [warn('data_directory', `${dir} cannot be examined by this user`, mend)];
   }
   const findings = [ok('data_directory', `${dir}: ${control.state}`), ...found];

@@ -21,7 +21,7 @@ function notSeen(thrown: unknown): Finding {
   const { message, hint, class: kind } = asAgentError(thrown);
   return fail(
     'doctor',
-    `could not look at everything: ${message}`,
+    `could not check everything: ${message}`,
     kind === 'fatal' ? 'report this' : (hint ?? ''),
   );
 }
@@ -42,7 +42,7 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
       : Promise.resolve([
           warn(
             'host_ip',
-            'host_ip is not set yet: ports were not looked at',
+            'host_ip is not set yet: ports were not checked',
             "'cluster start' and 'join' set it",
           ),
         ]),

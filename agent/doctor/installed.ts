@@ -65,9 +65,13 @@ async function rootSocket(): Promise<Finding> {
   const id = 'trampoline_socket';
   const path = ROOT_SOCKETS.agent;
   const ran = await callOverSocket({ path, words: ['service', 'status', UNITS.postgres], deadline: 5000 });
-  if (ran?.code === 0) return ok(id, `root answers at ${path}`);
+  if (ran?.code === 0) return ok(id, `calls as root are answered at ${path}`);
   const said = ran?.stderr.trim().split('\n').at(-1) || 'no answer in time';
-  return fail(id, ran === undefined ? `root does not listen at ${path} for this user` : said, INSTALL);
+  return fail(
+    id,
+    ran === undefined ? `calls as root are not accepted at ${path} from this user` : said,
+    INSTALL,
+  );
 }
 
 async function sudoCall(config: Config): Promise<Finding> {
@@ -106,10 +110,10 @@ async function taken(config: Config): Promise<Finding[]> {
   const mend = `run '${trampolinePath(config)} units take' as root`;
   return [
     unmasked.length === 0
-      ? ok('distribution_units', "the distribution's units of PostgreSQL cannot start")
+      ? ok('distribution_units', "the distribution's PostgreSQL units cannot start")
       : fail('distribution_units', `${unmasked.join(', ')} could start a second server on the data`, mend),
     enabled.length === 0
-      ? ok('manager_units', "the manager's services are started by the agent alone")
+      ? ok('manager_units', "only the agent starts the manager's services")
       : fail('manager_units', `${enabled.join(', ')} would start at boot, active or not`, mend),
   ];
 }
@@ -117,7 +121,7 @@ async function taken(config: Config): Promise<Finding[]> {
 /** Whoever is the agent's user owns the cluster. */
 function ownUser({ user, paths }: Config): Finding {
   const reasons = realSight.tenants(user, paths.executable);
-  if (reasons.length === 0) return ok('user_own', `nothing but the agent is ${user}`);
+  if (reasons.length === 0) return ok('user_own', `nothing but the agent uses ${user}`);
   const mend = "run 'agent install' as root: it gives the agent a user of its own, and moves what there is";
   return fail('user_own', `${user} is not the agent's alone: ${reasons.join('; ')}`, mend);
 }
@@ -134,7 +138,7 @@ function rabbitmq(config: Config): Finding[] {
     return [warn('rabbitmq_name', `${RABBITMQ_ENV} cannot be read by this user`, 'run this as root')];
   }
   if (name !== undefined)
-    return [ok('rabbitmq_name', `RabbitMQ is ${name} here; it must be on every manager`)];
+    return [ok('rabbitmq_name', `RabbitMQ is ${name} here; it must be so on every manager`)];
   const mend = `with RabbitMQ stopped, write NODENAME=rabbit@localhost to ${RABBITMQ_ENV} on every manager`;
   return [warn('rabbitmq_name', "RabbitMQ's node name is that of the host, and its data with it", mend)];
 }

@@ -77,7 +77,7 @@ function disks(config: Config): Finding[] {
   return [disk(config), ...others];
 }
 
-const SPACE = 'make space, or lower checks.disk_free_min';
+const SPACE = 'free some space, or lower checks.disk_free_min';
 
 function freeAt(path: string): number {
   const { bavail, bsize } = statfsSync(nearestExisting(path));
@@ -91,7 +91,7 @@ function disk(config: Config): Finding {
   if (free < least) return fail('disk_space', `${what}; at least ${size(least)} are needed`, SPACE);
   if (free < config.postgres.wal_cap) {
     const more = `, less than postgres.wal_cap (${size(config.postgres.wal_cap)}): an absent standby could fill the disk`;
-    return warn('disk_space', `${what}${more}`, 'make space, or lower postgres.wal_cap');
+    return warn('disk_space', `${what}${more}`, 'free some space, or lower postgres.wal_cap');
   }
   return ok('disk_space', what);
 }
@@ -104,13 +104,13 @@ function clock(): Finding {
   try {
     source = readFileSync('/sys/devices/system/clocksource/clocksource0/current_clocksource', 'utf8').trim();
   } catch {
-    return warn('clock_source', 'the clock source cannot be told', 'see that /sys is mounted');
+    return warn('clock_source', 'the clock source cannot be determined', 'see that /sys is mounted');
   }
   if (!POOR_CLOCKS.includes(source)) return ok('clock_source', `the clock source is ${source}`);
   const mend = 'let the hypervisor offer a better one (kvm-clock, tsc), and keep to the default lease preset';
   return warn(
     'clock_source',
-    `the clock source is ${source}; the lease counts on clocks of equal rates`,
+    `the clock source is ${source}; the lease relies on clocks that run at the same rate`,
     mend,
   );
 }
@@ -119,7 +119,7 @@ function account(config: Config, user: string, uid: number): Finding {
   if (uid === 0) {
     // Root sees more than the agent, which does not run as root here: its unit says as whom.
     if (config.driver === 'systemd') return ok('user', `this is root; the agent runs as ${config.user}`);
-    return fail('user', 'this is root, as which PostgreSQL refuses to run', 'run it as another user');
+    return fail('user', 'this is root, and PostgreSQL refuses to run as root', 'run it as another user');
   }
   if (config.driver === 'systemd' && user !== config.user) {
     return warn('user', `this is ${user}, the agent's user is ${config.user}`, `run it as ${config.user}`);
@@ -131,14 +131,22 @@ function watchdog(config: Config): Finding[] {
   const device = config.watchdog_device;
   if (device === undefined) return [];
   if (existsSync(device))
-    return [warn('watchdog', `${device} is there, and no agent uses it yet`, 'do not count on it')];
+    return [
+      warn('watchdog', `${device} is there, but no version of the agent uses it yet`, 'do not rely on it'),
+    ];
   return [fail('watchdog', `there is no ${device}`, 'load its kernel module, or take watchdog_device out')];
 }
 
 function address({ driver, host_ip }: Config): Finding[] {
   if (host_ip === undefined || driver !== 'systemd' || !isLoopback(host_ip)) return [];
-  const mend = "set it to that of a network card, like 10.0.0.11: 'ip -brief address' lists them";
-  return [fail('host_ip', `host_ip ${host_ip} is this machine's own: the others do not reach it`, mend)];
+  const mend = "set it to the address of a network card, like 10.0.0.11: 'ip -brief address' lists them";
+  return [
+    fail(
+      'host_ip',
+      `host_ip ${host_ip} can be reached only from this machine: the other managers cannot use it`,
+      mend,
+    ),
+  ];
 }
 
 /** Address, space, clock, devices: whatever is installed. */

@@ -41,12 +41,12 @@ async function one(id: string, host: string, port: number, ours: boolean, key: s
   if (use === 'not_here') {
     return fail(
       id,
-      `${host} is no address of this machine`,
+      `${host} is not an address of this machine`,
       'set host_ip to the address by which the others reach it',
     );
   }
   if (use === 'unknown')
-    return warn(id, `it cannot be told whether ${where} is free`, 'try as the user of the agent');
+    return warn(id, `it cannot be determined whether ${where} is free`, "try as the agent's user");
   if (ours) return ok(id, `${where} is in use by this agent or what it runs`);
   return fail(
     id,

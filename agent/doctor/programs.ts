@@ -19,7 +19,7 @@ async function checked(
   fits: (version: readonly number[]) => boolean,
   need: string,
 ): Promise<Finding> {
-  const mend = `install ${need}, or name its path in agent.yaml`;
+  const mend = `install ${need}, or set its path in agent.yaml`;
   if (binary === undefined) return fail(id, `${need} is not installed`, mend);
   const version = await versionOf(binary, args);
   if (!version) return fail(id, `${binary} does not run`, mend);

@@ -63,10 +63,10 @@ export async function serverSettings(config: Config): Promise<(Finding & { own?:
   }
   const tried = await rehearse(options, TRIAL, serverUser(config.postgres.data_dir));
   if (tried.kind === 'failed' && tried.refused !== true) {
-    const what = `whether PostgreSQL takes its settings is not known: ${tried.why}`;
-    return [warn('postgres_settings', what, 'look again')];
+    const what = `whether PostgreSQL accepts its settings is not known: ${tried.why}`;
+    return [warn('postgres_settings', what, 'run this again')];
   }
-  if (tried.kind === 'done') return [ok('postgres_settings', 'PostgreSQL takes its settings')];
+  if (tried.kind === 'done') return [ok('postgres_settings', 'PostgreSQL accepts its settings')];
   const mend = 'correct it there, or leave it out: the server would not start';
   return [{ ...fail('postgres_settings', tried.why, mend), ...(tried.own ? { own: true } : {}) }];
 }

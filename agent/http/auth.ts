@@ -68,11 +68,17 @@ function requirePeer(c: Context, { secret, mutual }: Access, joining: boolean): 
   const peer = peerOf(c);
   if (peer !== undefined) c.set('claimed', peer.node);
   if (!certified(c))
-    throw refuse('unauthorized', 'this call needs a certificate of the cluster, and shows none that holds');
+    throw refuse(
+      'unauthorized',
+      'this call needs a certificate of the cluster, and showed none that is valid',
+    );
   if (peer === undefined) throw refuse('unauthorized', 'this call needs the token of a node');
   if (mutual.isMember(peer.node, peer.proof)) c.set('caller', `peer:${peer.node}`);
   else if (!joining)
-    throw refuse('forbidden', `${peer.node} is no node of this cluster, or its token is not the one it has`);
+    throw refuse(
+      'forbidden',
+      `${peer.node} is not a node of this cluster, or its token is not the one it was given`,
+    );
 }
 
 /** Lets members in, and nobody else: votes and data between agents. */
@@ -130,11 +136,11 @@ function loginRefused(c: Context, verdict: Exclude<LoginVerdict, { kind: 'ok' }>
   };
   switch (verdict.kind) {
     case 'busy':
-      return again('too_many_attempts', 'too many passwords are being tried', 1);
+      return again('too_many_attempts', 'too many passwords are being checked at the moment', 1);
     case 'slowed':
       return again(
         'too_many_failures',
-        'too many logins of this user, or from this address, were wrong',
+        'too many failed logins of this user, or from this address',
         Math.ceil(verdict.wait / 1000),
       );
     case 'wrong':
@@ -155,6 +161,6 @@ export const people =
     const person = await personOf(c, access);
     c.set('caller', person.name);
     if (!READS.has(c.req.method) && person.role !== 'admin')
-      throw refuse('forbidden', `${person.name} may read, and change nothing`);
+      throw refuse('forbidden', `${person.name} may read, but not change anything`);
     await next();
   };

@@ -119,7 +119,7 @@ function parse(reply: IncomingMessage, text: string): unknown {
     throw new AgentError({
       class: 'fatal',
       code: 'bad_answer',
-      message: `the answer is no JSON (status ${status}): is this an agent?`,
+      message: `the reply is not JSON (status ${status}): is this an agent?`,
       cause,
     });
   }

@@ -42,7 +42,7 @@ const sameSite: MiddlewareHandler = async (c, next) => {
       throw new AgentError({
         class: 'operator',
         code: 'forbidden',
-        message: 'a page of another site may change nothing here',
+        message: 'a page of another site may not change anything here',
       });
     const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
     if (c.req.method !== 'DELETE' && type !== 'application/json')
@@ -64,7 +64,7 @@ function crowd(): MiddlewareHandler {
     new AgentError({
       class: 'transient',
       code: 'too_many_requests',
-      message: 'too many requests are under way',
+      message: 'too many requests are being handled',
       hint: 'try again in a moment',
     });
   return async (c, next) => {
@@ -111,7 +111,7 @@ export async function bodyText(c: Context, deadline = BODY_DEADLINE): Promise<st
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(refused('too_slow', `the body did not come in ${deadline / 1000} s`)),
+      () => reject(refused('too_slow', `the body did not arrive within ${deadline / 1000} s`)),
       deadline,
     );
   });

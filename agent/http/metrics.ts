@@ -46,12 +46,12 @@ function ofAgent(status: AgentStatus, health: Health): Metric[] {
     one('agent_start_time_seconds', 'When the agent started.', Date.parse(status.startedAt) / 1000 || 0),
     {
       name: 'agent_role',
-      help: '1 at the role of this manager.',
+      help: '1 for the role that this manager has.',
       samples: ROLES.map((role) => ({ labels: { role }, value: bit(status.role === role) })),
     },
     one('agent_active', '1 if clients are served here: lease valid, unfenced, writable.', bit(health.active)),
     one('agent_rule', 'Number of the rule that decided last.', status.rule),
-    one('agent_lease_seconds', 'What is left of the own right to be active.', status.leaseMs / 1000),
+    one('agent_lease_seconds', "What is left of this manager's right to be active.", status.leaseMs / 1000),
     one('agent_lease_epoch', 'Epoch of the lease.', status.epoch),
     one('agent_fence_closed', '1 if clients are shut out.', bit(status.fence === 'closed')),
     one('agent_degraded', '1 while commits are not confirmed by a standby.', bit(status.degraded)),
@@ -86,7 +86,7 @@ function ofCluster({ nodes, paused, quorum, sync }: ClusterStatus): Metric[] {
     },
     {
       name: 'agent_cluster_node_master',
-      help: '1 at the active.',
+      help: '1 for the active.',
       samples: nodes.map(({ name, master }) => ({ labels: node(name), value: bit(master) })),
     },
     {
@@ -96,7 +96,7 @@ function ofCluster({ nodes, paused, quorum, sync }: ClusterStatus): Metric[] {
     },
     {
       name: 'agent_cluster_voters',
-      help: 'Standbys among which every write is.',
+      help: 'Standbys among which every acknowledged write is found.',
       samples: sync ? [{ value: sync.voters.length }] : [],
     },
     {

@@ -34,7 +34,7 @@ export interface HttpServer {
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw cannotListen(path, new Error('it exists and is no socket'));
+  if (!found.isSocket()) throw cannotListen(path, new Error('it exists and is not a socket'));
   if (await somebodyListens(path)) throw cannotListen(path, { code: 'EADDRINUSE' });
   unlinkSync(path);
 }

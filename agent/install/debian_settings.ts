@@ -54,11 +54,11 @@ export function mainConf(
   ];
   const lines = set.map(([key, value]) => `${key} = ${value}`);
   const why =
-    "# Written by 'agent teardown', for this machine had none: what Debian sets for a cluster of its own.";
+    "# Written by 'agent teardown', because this machine had none: what Debian sets for a cluster of its own.";
   return [sample.trimEnd(), '', why, ...lines, ''].join('\n');
 }
 
-const HBA = `# Written by 'agent teardown', for this machine had none: what Debian lets in.
+const HBA = `# Written by 'agent teardown', because this machine had none: what Debian lets in.
 # TYPE  DATABASE        USER            ADDRESS                 METHOD
 local   all             ${POSTGRES_USER}                                peer
 local   all             all                                     peer
@@ -88,7 +88,7 @@ export async function writeSettings(config: Config, machine: Machine): Promise<s
     throw new AgentError({
       class: 'operator',
       code: 'no_samples',
-      message: `there is nothing to make ${dir} of: ${samples} has no samples`,
+      message: `cannot make ${dir}: ${samples} has no samples`,
       hint: `install postgresql-${version}, or copy ${dir} from another manager, and run this again`,
     });
   const folder = { kind: 'folder', owner: 'root', group: 'root', mode: 0o755 } as const;

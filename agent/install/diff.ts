@@ -16,7 +16,7 @@ export const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 function ownership(seen: Ownership, wanted: Ownership): string | undefined {
   const parts: string[] = [];
   if (seen.owner !== wanted.owner || seen.group !== wanted.group)
-    parts.push(`belongs to ${seen.owner}:${seen.group}, should to ${wanted.owner}:${wanted.group}`);
+    parts.push(`belongs to ${seen.owner}:${seen.group}, should belong to ${wanted.owner}:${wanted.group}`);
   if (seen.mode !== wanted.mode)
     parts.push(`has mode ${octal(seen.mode)}, should have ${octal(wanted.mode)}`);
   return parts.length === 0 ? undefined : parts.join('; ');
@@ -39,9 +39,9 @@ const ROOT_PROGRAM: Ownership = { owner: 'root', group: 'root', mode: 0o755 };
 function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [string, string | undefined] {
   switch (wanted.kind) {
     case 'group':
-      return [`group ${wanted.name}`, sight.group(wanted.name) ? undefined : 'is to be made'];
+      return [`group ${wanted.name}`, sight.group(wanted.name) ? undefined : 'is to be created'];
     case 'user':
-      return [`user ${wanted.name}`, sight.user(wanted.name) ? undefined : 'is to be made'];
+      return [`user ${wanted.name}`, sight.user(wanted.name) ? undefined : 'is to be created'];
     case 'member': {
       const has =
         sight.group(wanted.group)?.members.includes(wanted.user) === true ||
@@ -55,7 +55,7 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
     }
     case 'folder': {
       const seen = sight.look(wanted.path);
-      if (seen === undefined) return [wanted.path, 'is to be made'];
+      if (seen === undefined) return [wanted.path, 'is to be created'];
       if (seen.type !== 'folder') return [wanted.path, `is a ${seen.type}, should be a folder`];
       const mode = seen.mode === wanted.orMode ? seen.mode : wanted.mode;
       return [wanted.path, ownership(seen, { ...wanted, mode })];

@@ -18,7 +18,7 @@ export function doneLine({ subject, what, wanted }: Change): string {
     case 'folder':
     case 'file': {
       const given = `to ${wanted.owner}:${wanted.group}, mode ${octal(wanted.mode)}`;
-      if (is('is to be made')) return `created ${subject}`;
+      if (is('is to be created')) return `created ${subject}`;
       if (is('is to be written')) return `wrote ${subject}`;
       if (is('belongs to') || is('has mode')) return `gave ${subject} ${given}`;
       return `wrote ${subject} anew`;

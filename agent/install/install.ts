@@ -53,7 +53,7 @@ export function installPlan(sight: Sight, options: InstallOptions = {}): { confi
     throw new AgentError({
       class: 'operator',
       code: 'not_systemd',
-      message: "this configuration says 'driver: child': there is nothing to install for it",
+      message: "this configuration says 'driver: child', so there is nothing to install",
       hint: "take 'driver' out of it, or just run 'agent run'",
     });
   }
@@ -62,8 +62,8 @@ export function installPlan(sight: Sight, options: InstallOptions = {}): { confi
     throw new AgentError({
       class: 'operator',
       code: 'not_compiled',
-      message: 'run from source, there is no executable to install',
-      hint: 'build it, and run install with the built one',
+      message: 'this agent runs from source: there is no executable to install',
+      hint: 'build the executable, and run its install',
     });
   }
   const replace = why !== undefined || (options.from !== undefined && options.from !== CONFIG_FILE);

@@ -160,8 +160,8 @@ function forgetFailed(machine: Machine): Step {
     return all.filter((name) => seen.get(name)?.failed === true);
   };
   return {
-    what: 'make systemd forget how units of the cluster ended',
-    did: 'made systemd forget how units of the cluster ended',
+    what: 'clear what systemd remembers of failed units of the cluster',
+    did: 'cleared what systemd remembered of failed units of the cluster',
     needed: async () => (await failed()).join(', ') || undefined,
     async act() {
       const names = await failed();

@@ -67,7 +67,7 @@ function loginOf({ name }: User, { passwd, shadow, crontabs }: Surroundings): st
     // An empty field is /bin/sh.
     ...(NO_LOGIN.test(shell) ? [] : [`it can log in: its shell is ${shell || '/bin/sh'}`]),
     ...(secret === undefined || /^[!*]/.test(secret) ? [] : ['it has a password']),
-    ...(crontabs.includes(name) ? ['it has a table of cron'] : []),
+    ...(crontabs.includes(name) ? ['it has a crontab'] : []),
   ];
 }
 
@@ -93,7 +93,9 @@ function processesOf(uid: number, processes: readonly Running[]): string[] {
   const found = processes.filter((one) => one.uid === uid && !one.ours);
   const shown = found.slice(0, SHOWN).map(({ command, pid }) => `${command} (${pid})`);
   const more = found.length > SHOWN ? ` and ${found.length - SHOWN} more` : '';
-  return found.length === 0 ? [] : [`processes that are not ours run as it: ${shown.join(', ')}${more}`];
+  return found.length === 0
+    ? []
+    : [`processes other than the cluster's run as it: ${shown.join(', ')}${more}`];
 }
 
 /** Why this user is not the agent's alone, each in words; empty when it is, also when it does not exist. */

@@ -34,7 +34,7 @@ export function refuseInCluster(config: Config, machine: Machine): void {
     message:
       name === undefined
         ? "the cluster still has this manager's services"
-        : `this manager is '${name}' of a cluster: its database and services would be left to nobody`,
+        : `this manager is '${name}' of a cluster: nothing would look after its database and services`,
     hint: "run 'agent teardown -f' first; it makes this a stand-alone manager again",
   });
 }

@@ -78,7 +78,10 @@ export function createConnections(parts: ConnectionParts) {
   async function look(filter: string): Promise<void> {
     const left = await listed('-H', '-n', '-t', 'state', 'established', filter);
     if (left > 0)
-      say('error', `${left} connections of clients could not be reset: they end when their client speaks`);
+      say(
+        'error',
+        `${left} connections of clients could not be reset: they end when their client next sends something`,
+      );
   }
 
   return {

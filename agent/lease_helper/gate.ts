@@ -54,7 +54,8 @@ class LeaseGate {
   limit(seconds: number): Promise<Reply> {
     return this.#answered(async () => {
       const next = Math.min(this.#longest, seconds);
-      if (next !== this.#limit) this.#hands.say('info', `at most ${next} s at a time from now on`);
+      if (next !== this.#limit)
+        this.#hands.say('info', `from now on the lease is renewed for at most ${next} s at a time`);
       this.#limit = next;
       return `limit ${next.toFixed(2)}`;
     });
@@ -67,7 +68,7 @@ class LeaseGate {
   /** The database could not be shut to its clients: it is ended with everything else, as at a deadline. */
   end(): Promise<Reply> {
     return this.#answered(async () => {
-      if (this.#fencing === null) await this.#expire('told to end what is local');
+      if (this.#fencing === null) await this.#expire('told to stop what writes locally');
       return 'closed';
     });
   }
@@ -83,7 +84,7 @@ class LeaseGate {
       // 0 is one that cannot be read: when it passed is not known.
       if (left > 0 && left < now - LONG_OVER)
         return await this.#expire(
-          `the lease ran out ${(now - left).toFixed(1)} s ago, and nobody was here to see it`,
+          `the lease ran out ${(now - left).toFixed(1)} s ago, while this helper was not running`,
         );
       this.#deadline = Math.min(Math.max(left, now + GRACE), now + this.#longest);
       // The kernel ends the entries by itself, at most so late; not known closer.
@@ -157,7 +158,7 @@ class LeaseGate {
   async #expire(why: string): Promise<void> {
     this.#deadline = null;
     this.#cancel();
-    this.#hands.say('warn', `${why}: client ports shut, local writers are ended`);
+    this.#hands.say('warn', `${why}: client ports shut, local writers are stopped`);
     const quiet = this.#shut()
       .catch((thrown) => this.#hands.say('error', `the entries were not deleted: ${messageOf(thrown)}`))
       .then(() => this.#reset());

@@ -121,7 +121,7 @@ function refuseForeign(path: string): void {
   throw new AgentError({
     class: 'operator',
     code: 'config_not_roots',
-    message: `${path} can be written by others than root`,
+    message: `${path} can be written by users other than root`,
     hint: `chown root ${path}; chmod go-w ${path}`,
   });
 }

@@ -27,7 +27,7 @@ export function createRules(dir: string, say: GateHands['say']) {
   function hook(): void {
     inTurn(async () => {
       const mended = await ensureHooks();
-      if (mended.length > 0) say('warn', `our chains were not hooked in first place: ${mended.join(', ')}`);
+      if (mended.length > 0) say('warn', `our chains were not hooked in first: ${mended.join(', ')}`);
     }).catch(failing('hooking in the rules'));
   }
 

@@ -49,10 +49,10 @@ function attend(socket: Socket, gate: Orders, say: Say, current: () => boolean):
   socket.on('error', () => {});
   socket.on('data', (chunk) => {
     const lines = cut(chunk as Uint8Array);
-    if (lines === undefined) return hangUp('what came is no order');
+    if (lines === undefined) return hangUp('what was received is not an order');
     for (const line of lines) {
       const order: Order | undefined = parseOrder(line);
-      if (order === undefined) return hangUp(`${JSON.stringify(line)} is no order`);
+      if (order === undefined) return hangUp(`${JSON.stringify(line)} is not an order`);
       // Hung up on, a client that lives says its renewal again; shutting is welcome from anybody.
       if (!current() && 'deadline' in order) return hangUp('a renewal on a connection that was replaced');
       pending += 1;

@@ -66,7 +66,7 @@ export function enteringOf(
         takeEnrolment(parts, enrolled);
         return core.entered();
       } catch (thrown) {
-        log.error('the cluster did not enter this node:', thrown);
+        log.error('the cluster did not take this node in:', thrown);
         if (!(thrown instanceof AgentError) || thrown.class !== 'transient' || core.member === null) return;
       }
     }
@@ -84,8 +84,8 @@ export function enteringOf(
       throw new AgentError({
         class: 'operator',
         code: 'join_not_undone',
-        message: 'an earlier join was not undone to its end',
-        hint: "'systemctl restart cloudify-agent' goes on with that; 'agent logs' says what stands in the way",
+        message: 'an earlier join was only partly undone',
+        hint: "'systemctl restart cloudify-agent' continues undoing it; 'agent logs' shows what prevents it",
       });
     },
 
@@ -101,7 +101,7 @@ export function enteringOf(
     },
 
     async clear(parts: Parts): Promise<void> {
-      log.warn('an earlier join was interrupted: what it made here is taken away');
+      log.warn('an earlier join was interrupted: what it created here is removed');
       await undoJoin({ parts, core, kept, log });
     },
 
@@ -119,7 +119,9 @@ export function enteringOf(
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
           // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others' servers are asked.
-          log.error(`the data of Consul is gone: not started. Remove ${config.node_name} and join it again`);
+          log.error(
+            `the data of Consul is gone: Consul is not started. Remove ${config.node_name} and join it again`,
+          );
         }
       }
       if (!membership.entered) void enterAtLast(parts, membership);

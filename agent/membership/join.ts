@@ -51,7 +51,7 @@ const LEAVE = 15_000;
 export const JOIN: readonly ScriptStep<Joining>[] = [
   {
     name: 'asking to be admitted',
-    again: 'the same joiner is reserved anew; a reservation that nobody keeps alive ends by itself',
+    again: 'the same joiner is reserved again; a reservation that nobody keeps alive ends by itself',
     async run(join) {
       const { config, pg } = join.parts;
       join.admission = await refuseMissingLocales(

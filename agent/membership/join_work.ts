@@ -46,10 +46,10 @@ export async function copyFiles(
       least = needBytes;
       until = time.now() + FILES_STALL;
     }
-    report({ detail: state === 'behind' ? `${needItems} items, ${needBytes} bytes to come` : 'connecting' });
+    report({ detail: state === 'behind' ? `${needItems} items, ${needBytes} bytes left` : 'connecting' });
     await time.sleep(200);
   }
-  report({ detail: 'not complete yet: goes on in the background' });
+  report({ detail: 'not complete yet: continues in the background' });
 }
 
 export async function waitFollowing({ core, time }: JoinParts, report: Report): Promise<void> {

@@ -74,15 +74,15 @@ function refuseOlder(view: View, own: string): void {
   if (silent.length > 0)
     throw refuse(
       'version_unknown',
-      `which agent runs on ${silent.join(', ')} is not known`,
-      'start it there, or remove the node',
+      `which version of the agent runs on ${silent.join(', ')} is not known`,
+      'start the agent there, or remove the node',
     );
   const older = versions.filter(({ version }) => isOlder(version ?? '', own));
   if (older.length === 0) return;
   const which = older.map(({ name, version }) => `${name} (${version})`).join(', ');
   throw refuse(
     'older_agents',
-    `an agent older than ${own} runs on ${which}: it would go by its own file`,
+    `an agent older than ${own} runs on ${which}: it would use the lease times of its own file`,
     'upgrade every node first',
   );
 }

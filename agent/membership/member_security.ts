@@ -60,7 +60,7 @@ export async function admitSecured(
       async createNodeToken(node, secret) {
         const done = await acl.createNodeToken(node, parts.config.consul.prefix, secret, { joining: true });
         if (done.kind === 'unknown')
-          throw transient('consul_unknown', `no Consul token was made (${done.cause.code})`);
+          throw transient('consul_unknown', `no Consul token was created (${done.cause.code})`);
       },
     },
     request,
@@ -103,7 +103,10 @@ export async function letWrite(parts: Parts, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
   const done = await parts.consul.admin().acl.setNodePolicy(node, parts.config.consul.prefix);
   if (done.kind === 'unknown')
-    throw transient('consul_unknown', `its Consul token may not do a member's work yet: ${done.cause.code}`);
+    throw transient(
+      'consul_unknown',
+      `its Consul token does not allow a member's work yet: ${done.cause.code}`,
+    );
 }
 
 /** Takes back a node's Consul token and policy. May be repeated. Throws transient `consul_unknown`. */
@@ -127,7 +130,7 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
     throw new AgentError({
       class: 'transient',
       code: 'still_alive',
-      message: `Consul still hears the server of ${node}, which would hear a new gossip key as well`,
+      message: `Consul still hears the server of ${node}, which would learn a new gossip key too`,
       hint: `stop Consul on ${node}, or cut it off, then run the command again`,
     });
   await rotateGossip(gossipPartsOf(parts, kv), admin);

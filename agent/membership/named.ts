@@ -51,8 +51,8 @@ function refuseLoopback({ driver, host_ip }: NodeConfig): void {
   throw new AgentError({
     class: 'usage',
     code: 'host_ip_loopback',
-    message: `host_ip: must be an address that the other managers reach; ${host_ip} is this machine's own`,
-    hint: "give that of a network card, like 10.0.0.11: 'ip -brief address' lists them",
+    message: `host_ip: must be an address that the other managers can reach; ${host_ip} can be reached only from this machine`,
+    hint: "give the address of a network card, like 10.0.0.11: 'ip -brief address' lists them",
   });
 }
 
@@ -72,7 +72,7 @@ function refuseFileOnly(options: Record<string, unknown>, config: Config): void 
   );
   if (wrong.length === 0) return;
   throw usageError(
-    `not by --options on a machine with units: ${wrong.join(', ')}`,
+    `cannot be set by --options on a machine with units: ${wrong.join(', ')}`,
     `write it into ${config.paths.config} and run 'agent install'`,
   );
 }

@@ -18,8 +18,8 @@ export function refuseUnfit(findings: readonly Finding[]): string[] {
   throw new AgentError({
     class: 'operator',
     code: 'database_unfit',
-    message: `nothing was changed, for this database cannot be clustered as it is: ${wrong.map(({ what }) => what).join('; ')}`,
-    hint: `${wrong.map(({ mend }) => mend).join('; ')}. 'agent doctor' looks again`,
+    message: `nothing was changed; this database cannot be clustered as it is: ${wrong.map(({ what }) => what).join('; ')}`,
+    hint: `${wrong.map(({ mend }) => mend).join('; ')}. 'agent doctor' checks it again`,
   });
 }
 

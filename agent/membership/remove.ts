@@ -33,7 +33,7 @@ const again = (code: string, message: string) =>
 export const REMOVE: readonly ScriptStep<Removing>[] = [
   {
     name: 'out of the voters',
-    again: 'leaving is left as it is; who is no voter is waited for no longer',
+    again: 'leaving is left as it is; a node that is not a voter is no longer waited for',
     run: outOfVoters,
   },
   {
@@ -204,7 +204,7 @@ export async function refuseRemoval({ node, consul }: Member, name: string): Pro
   if (alive.length * 2 <= left.length)
     throw refuse(
       'no_majority',
-      `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is no majority`,
+      `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is not a majority`,
       'bring another node back first',
     );
 }

@@ -75,7 +75,7 @@ export const START: readonly ScriptStep<Starting>[] = [
     run: found,
   },
   {
-    name: 'is it this database?',
+    name: 'is it the database of this cluster?',
     quiet: true,
     again: 'only looks',
     async run({ cluster, systemId }) {
@@ -128,7 +128,7 @@ async function takeDatabase({ parts, security }: Starting): Promise<void> {
 async function found(start: Starting): Promise<void> {
   const { kv, security, systemId } = start;
   const { config, files } = start.parts;
-  if (systemId === undefined) throw new TypeError('the database is looked at first');
+  if (systemId === undefined) throw new TypeError('the database is checked first');
   const prefix = `${config.consul.prefix}/`;
   const cluster: ClusterRecord = { schema: 1, id: newId(), incarnation: 1, systemId };
   const settings: ConfigRecord = {
@@ -153,7 +153,7 @@ async function found(start: Starting): Promise<void> {
 }
 
 function membershipOf({ parts: { config }, cluster, options }: Starting): Membership {
-  if (cluster === undefined) throw new TypeError('it is founded first');
+  if (cluster === undefined) throw new TypeError('the cluster is founded first');
   return {
     nodeName: config.node_name,
     hostIp: config.host_ip,
@@ -189,7 +189,7 @@ async function refuseOtherName(kv: ConsulKv, prefix: string, own: string): Promi
   if (other === undefined) return;
   throw refused(
     'other_name',
-    `an earlier start here began as ${other}: go on with --cluster-node-name ${other}`,
+    `an earlier start here began as ${other}: continue with --cluster-node-name ${other}`,
   );
 }
 
@@ -205,7 +205,7 @@ const notOpened = (message: string) =>
     class: 'operator',
     code: 'not_opened',
     message,
-    hint: "put that right: the agent goes on trying, and 'agent cluster status' shows when it is open",
+    hint: "fix that: the agent keeps trying, and 'agent cluster status' shows when it is open",
   });
 const unsettled = () =>
   new AgentError({

@@ -235,7 +235,7 @@ if (asServerUser(import.meta.path)) {
     );
     const right = makeConfig(config({ shared_buffers: '16MB' })) as Config & NodeConfig;
     expect(await serverSettings(right)).toEqual([
-      { id: 'postgres_settings', state: 'ok', what: 'PostgreSQL takes its settings', mend: '' },
+      { id: 'postgres_settings', state: 'ok', what: 'PostgreSQL accepts its settings', mend: '' },
     ]);
     expect(process.getuid?.()).not.toBe(0);
   });

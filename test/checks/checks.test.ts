@@ -112,7 +112,7 @@ describe('consul', () => {
   };
 
   test('it passes with a leader, a vote of the own server, and Serf content', async () => {
-    expect(await said(setUp().check)).toBe('pass: leader known, own server votes');
+    expect(await said(setUp().check)).toBe("pass: there is a leader, and this node's server votes");
   });
 
   test('it fails without a leader', async () => {
@@ -126,13 +126,13 @@ describe('consul', () => {
     state.raft = state.raft.map((server) => ({ ...server, voter: server.node !== 'node-2' }));
     expect(await said(check)).toBe('fail: the Consul server of node-2 has no vote yet');
     state.raft = state.raft.filter((server) => server.node !== 'node-2');
-    expect(await said(check)).toBe('fail: node-2 is no Consul server of this cluster');
+    expect(await said(check)).toBe('fail: node-2 is not a Consul server of this cluster');
   });
 
   test('it fails when Serf calls the own node something other than alive', async () => {
     const { state, check } = setUp();
     state.members = state.members.map((member) => ({ ...member, status: 'leaving' }));
-    expect(await said(check)).toBe('fail: Serf calls node-2 leaving');
+    expect(await said(check)).toBe("fail: Serf says that node-2 is 'leaving'");
   });
 
   test('it throws when Consul does not answer: nothing was found out', async () => {
@@ -144,7 +144,7 @@ describe('consul', () => {
 
 test('heartbeat fails when the last decision is older than its limit', async () => {
   const check = (age: number) => said(heartbeat({ lastBeat: () => 1000 }, () => 1000 + age, 30_000));
-  expect(await check(30_000)).toBe('pass: the agent beats');
+  expect(await check(30_000)).toBe('pass: the agent decides in time');
   expect(await check(30_001)).toBe('fail: the agent has not decided anything for 30 s');
 });
 

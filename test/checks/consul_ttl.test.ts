@@ -142,8 +142,8 @@ test('it tries again while Consul does not answer, and says so once', async () =
   await pass(1000);
   expect(await inConsul()).toMatchObject({ postgres_select: 'passing', services: 'critical' });
   expect(messages()).toEqual([
-    'check-runner: Consul does not take check results: fake: unreachable',
-    'check-runner: Consul takes check results again',
+    'check-runner: Consul does not accept check results: fake: unreachable',
+    'check-runner: Consul accepts check results again',
   ]);
 });
 

@@ -80,7 +80,7 @@ test('a standby that comes closer passes, one that does not for a minute fails, 
   world.now = 118_000;
   expect(await run()).toBe('pass: catching up');
   world.now = 120_000;
-  expect(await run()).toBe('fail: does not come closer to the active, since 2026-11-27T10:00:59Z');
+  expect(await run()).toBe('fail: is not catching up with the active, since 2026-11-27T10:00:59Z');
   lacks(800);
   expect(await run()).toBe('pass: catching up');
 });
@@ -104,20 +104,20 @@ test('a standby that follows nobody fails, with the reason, also one that was co
   expect(await run()).toBe('pass: complete');
   world.now = TTL + 1;
   const said =
-    "fail: takes no files from the active: Syncthing's id of m1 is not known, since 2026-11-27T10:00:00Z";
+    "fail: receives no files from the active: Syncthing's id of m1 is not known, since 2026-11-27T10:00:00Z";
   expect(await run()).toBe(said);
   // Another reason is the same trouble: it is not begun anew.
   world.status = { ...quiet, connected: null, notes: ['another'] };
   world.now = TTL + 2;
-  expect(await run()).toBe('fail: takes no files from the active: another, since 2026-11-27T10:00:00Z');
+  expect(await run()).toBe('fail: receives no files from the active: another, since 2026-11-27T10:00:00Z');
 });
 
 test('a standby of which nobody knows what it lacks does not pass for ever', async () => {
   const { world, run } = stage();
   world.facts = { ...healthy, state: 'unknown' };
-  expect(await run()).toBe('pass: what is lacking is not known yet');
+  expect(await run()).toBe('pass: what is missing is not known yet');
   world.now = 60_001;
-  expect(await run()).toBe('fail: what is lacking is not known, since 2026-11-27T10:00:00Z');
+  expect(await run()).toBe('fail: what is missing is not known, since 2026-11-27T10:00:00Z');
   world.facts = healthy;
   expect(await run()).toBe('pass: complete');
 });
@@ -130,7 +130,7 @@ test('a former active that is archiving has a minute before it follows', async (
   world.now = 59_000;
   expect(await run()).toBe('pass: catching up');
   world.now = 60_001;
-  expect(await run()).toStartWith('fail: takes no files from the active yet: what only this node has');
+  expect(await run()).toStartWith('fail: receives no files from the active yet: what only this node has');
 });
 
 test('an active sends, and nobody else does', async () => {
@@ -144,12 +144,12 @@ test('an active sends, and nobody else does', async () => {
   world.role = 'standby';
   await run();
   world.now += TTL + 1;
-  expect(await run()).toStartWith('fail: still gives its files to others, since');
+  expect(await run()).toStartWith('fail: still sends its files to others, since');
   world.facts = healthy;
   world.role = 'active';
   await run();
   world.now += TTL + 1;
-  expect(await run()).toStartWith('fail: the files of this active are not given to the others, since');
+  expect(await run()).toStartWith('fail: the files of this active are not sent to the others, since');
 });
 
 test('held deletions warn, whoever waits for the word', async () => {

@@ -244,7 +244,7 @@ describe('a run that does not end', () => {
     expect(runner.summary().failing).toEqual([]);
     await elapse(1);
     expect(runner.summary().failing).toEqual(['postgres_select']);
-    expect(runner.summary().all.postgres_select?.output).toBe('did not end within 750 ms');
+    expect(runner.summary().all.postgres_select?.output).toBe('did not finish within 750 ms');
     expect(check.fake.aborted).toBe(1);
   });
 
@@ -277,7 +277,10 @@ describe('a run that does not end', () => {
     check.fake.answer = () => new Promise((done) => timers.after(900, () => done(pass('late'))));
     runner.start();
     await elapse(950);
-    expect(runner.summary().all.postgres_select).toEqual({ ok: false, output: 'did not end within 750 ms' });
+    expect(runner.summary().all.postgres_select).toEqual({
+      ok: false,
+      output: 'did not finish within 750 ms',
+    });
   });
 
   test('does not count when the agent itself stood still: its limit then says nothing about what it asked', async () => {

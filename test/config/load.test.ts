@@ -108,7 +108,7 @@ describe('what is wrong', () => {
       'postgres.port: must be a whole number from 1 to 65535; it is 99999',
       "services.0.unit: must be a unit name that ends in .service; it is 'web'",
       "nodename: unknown key; did you mean 'node_name'?",
-      'postgres.parameters.fsync: must be left out: the agent sets it, because what the cluster promises rests on it',
+      "postgres.parameters.fsync: must be left out: the agent sets it, because the cluster's guarantees depend on it",
     ]);
   });
 
@@ -229,6 +229,6 @@ test('without TLS only on loopback: elsewhere whoever reaches the port would be 
 });
 
 test('the replication role is another than the superuser, whose every right it would have', () => {
-  expect(() => makeConfig({ postgres: { replication_user: 'postgres' } })).toThrow('must be another than');
+  expect(() => makeConfig({ postgres: { replication_user: 'postgres' } })).toThrow('must differ from');
   expect(() => makeConfig({ postgres: { superuser: 'pg', replication_user: 'postgres' } })).not.toThrow();
 });

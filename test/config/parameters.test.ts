@@ -78,7 +78,7 @@ describe('a name', () => {
   test.each(['foo bar', 'a-b', '', '1a', 'a.b.c', 'a=b', "a'b", '# a', 'a\nfsync', 'ä', 'auto_explain.'])(
     'is not %j',
     (name) => {
-      expect(told({ [name]: 1 })).toEqual([expect.stringContaining('is no name of a setting')]);
+      expect(told({ [name]: 1 })).toEqual([expect.stringContaining('is not the name of a setting')]);
     },
   );
 
@@ -189,10 +189,7 @@ services:
 describe('what cannot be read is said in plain words', () => {
   test.each([
     ['x=%t', "option 'x': its value %t cannot be read"],
-    [
-      'x=*a',
-      "option 'x': its value *a cannot be read: '*a' stands for what '&a' names, and nothing is named so",
-    ],
+    ['x=*a', "option 'x': its value *a cannot be read: '*a' refers to an anchor '&a', and there is none"],
     ['a=1;x=[1,', "option 'x': its value [1, cannot be read"],
     ['x={a: 1, a: 2}', "option 'x': its value {a: 1, a: 2} cannot be read"],
     ["x='a", "option 'x': its value 'a cannot be read"],

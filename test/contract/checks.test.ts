@@ -121,7 +121,7 @@ describe('postgres_port and postgres_select', () => {
     await new Promise<void>((done) => other.listen(path, done));
     expect(await run(select({ ...server.target, port: 9 }))).toMatchObject({
       verdict: 'fail',
-      output: 'a fresh connection failed: the port does not speak the protocol of PostgreSQL',
+      output: "a fresh connection failed: what listens on the port does not speak PostgreSQL's protocol",
     });
     other.close();
   });
@@ -277,7 +277,7 @@ describe('postgres_write', () => {
         },
         { timeout: 30_000 },
       );
-      expect(waits?.output).toBe('committed here, waits for a standby');
+      expect(waits?.output).toBe('committed here, waiting for a standby');
       expect(await run(check)).toMatchObject({ verdict: 'warn' });
       now = 40_000;
       expect(await run(check)).toMatchObject({

@@ -37,7 +37,7 @@ when('a standby that does not know the device of the active fails its check, unt
   const check = checkOf(two);
   const run = () => check.run({ ms: MS, signal: new AbortController().signal });
   expect(await eventually(async () => (await run()).verdict === 'fail')).toBe(true);
-  expect((await run()).output).toStartWith(`takes no files from the active: ${why}, since `);
+  expect((await run()).output).toStartWith(`receives no files from the active: ${why}, since `);
 
   await introduce([one, two]);
   expect(await two.files.follow('n1', MS)).toEqual({ kind: 'done' });

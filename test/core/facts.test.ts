@@ -143,7 +143,7 @@ describe('a request', () => {
   });
   test('for the active itself is unfit', () => {
     const { n } = seenBy('a');
-    expect(unfitnessSeen(n.view as never, 'a')).toBe('it is the active already');
+    expect(unfitnessSeen(n.view as never, 'a')).toBe('it is already the active');
   });
   test('of a switchover that was tried and cancelled is unfit with the reason of that', () => {
     const { n } = seenBy('a', (s) => s.store.put('request', requestRecord()), ours, {

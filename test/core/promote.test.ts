@@ -432,7 +432,7 @@ describe('start in place', () => {
 describe('reopen', () => {
   test('only by the leader that `sync` names under this epoch', () => {
     const { stage, n } = winner(null, { db: { facts: primary() } });
-    expect(stage.run(reopen(n))).toEqual({ ok: false, why: 'sync names another leader' });
+    expect(stage.run(reopen(n))).toEqual({ ok: false, why: 'the sync record names another leader' });
   });
   test('a right that is nearly used up is renewed first; where that fails it stays closed', () => {
     const { stage, n } = fallen();

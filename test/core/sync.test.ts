@@ -299,7 +299,7 @@ describe('what goes wrong on the way', () => {
     stage.store.put('state/c', stateRecord('c'));
     stage.sees(n);
     stage.trace.length = 0;
-    expect(stage.run(syncStep(n))).toBe('a write of the voters was settled');
+    expect(stage.run(syncStep(n))).toBe('an unconfirmed write of the voter list was settled');
     expect(stage.order(/^txn/, /setSyncList/)).toEqual(['txn next_master']);
     expect(stage.late()).toEqual({ kind: 'conflict' });
     stage.run(syncStep(n));

@@ -195,7 +195,7 @@ describe('following', () => {
       (s) => s.store.put('next_master', leaseRecord({ holder: '', instance: '' })),
     ],
     ['oneself', (s) => s.store.put('next_master', leaseRecord({ holder: 'b' }))],
-    ['a holder that is no member', (s) => s.store.put('next_master', leaseRecord({ holder: 'x' }))],
+    ['a holder that is not a member', (s) => s.store.put('next_master', leaseRecord({ holder: 'x' }))],
     [
       'the holder one voted against',
       (_, n) =>

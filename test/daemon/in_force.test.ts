@@ -87,8 +87,8 @@ test('with units: what root made and what the helper of the lease reads is compa
   const config = write(vm);
   const here = inForce(path, config, installed);
   expect(whats(here.report())).toEqual([
-    'by which configuration units, firewall rules and sudo were made is not known',
-    'by which configuration the helper of the kernel lease runs is not known',
+    'units, firewall rules and sudo were made by a configuration that is not known',
+    'the helper of the kernel lease runs by a configuration that is not known',
   ]);
   writeFileSync(installed, noteText(printsOf(config)));
   writeFileSync(leaseNote(config), noteText(leasePrints(config)));

@@ -43,7 +43,7 @@ test('what the server does not take is in the status until it does; what could n
   expect(watch.report(plain).problems).toEqual([]);
   expect(said).toEqual([
     'warn PostgreSQL would not start with its settings: agent.yaml: postgres.parameters.work_mem: no',
-    'info PostgreSQL takes its settings again',
+    'info PostgreSQL accepts its settings again',
   ]);
   watch.stop();
 });
@@ -56,8 +56,8 @@ test('it names the problem and the next step, and ends with the membership', asy
   while (watch.report(plain).problems.length === 0) await new Promise((done) => setTimeout(done, 1));
   expect(watch.report(plain).problems).toEqual([
     {
-      what: 'PostgreSQL would not start with its settings, nor take a change of them: work_mem: no',
-      next: "correct it there; 'agent doctor' looks again",
+      what: 'PostgreSQL would not start with its settings, nor accept a change to them: work_mem: no',
+      next: "correct it there; 'agent doctor' checks it again",
     },
   ]);
   watch.stop();

@@ -119,7 +119,7 @@ test('with two of three managers off, nothing is said to be well', async () => {
   // It would come true as soon as one of the others is back.
   const pause = await cli(left, 'pause');
   expect(pause.code).not.toBe(EXIT.done);
-  expect(pause.stderr).toContain('Consul does not answer: nothing was asked of it');
+  expect(pause.stderr).toContain('Consul does not answer: the request was not made');
 
   // A restarted agent knows even less, and says so.
   await t.stopAgent(left);

@@ -193,7 +193,9 @@ test('with --hold it stays where both are trusted, and whoever is active later g
   const { ca } = securityOf('n1');
   const held = await agent('n1', 'cluster', 'certificates', '--renew-ca', '--hold', '--timeout', '120');
   if (held.code !== 0) throw new Error(`${held.stderr}\n${t.logs(60)}`);
-  expect(held.stdout).toContain('every node trusts both roots: give ca.pem to who else trusts the cluster');
+  expect(held.stdout).toContain(
+    'every node trusts both roots: give ca.pem to whoever else trusts the cluster',
+  );
   expect(securityOf('n2').issuers).toEqual([0, 1, 2].map(() => fingerprintOf(ca.certificate)));
 
   await t.killManager('n1');

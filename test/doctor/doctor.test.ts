@@ -102,7 +102,10 @@ describe('ports', () => {
   test('of an address that is not here are a mistake in host_ip', async () => {
     const elsewhere = folderConfig(dir, { ...node, host_ip: '192.0.2.1' }, { api: { tls: true } });
     const found = byId(await doctor(makeConfig(elsewhere)));
-    expect(found.port_api).toMatchObject({ state: 'fail', what: '192.0.2.1 is no address of this machine' });
+    expect(found.port_api).toMatchObject({
+      state: 'fail',
+      what: '192.0.2.1 is not an address of this machine',
+    });
   });
 
   test('of Consul: one that proves nothing is named where a token might go to it', async () => {
@@ -156,7 +159,7 @@ test('a folder that cannot be made is named', async () => {
 test('a watchdog that is configured must be there, and is never called right: nothing uses it', async () => {
   expect(byId(await doctor(configOf({ watchdog_device: '/dev/null' }))).watchdog).toMatchObject({
     state: 'warn',
-    what: '/dev/null is there, and no agent uses it yet',
+    what: '/dev/null is there, but no version of the agent uses it yet',
   });
   expect(byId(await doctor(configOf({ watchdog_device: '/dev/no-watchdog' }))).watchdog).toMatchObject({
     state: 'fail',
@@ -216,7 +219,7 @@ describe('before install', () => {
       expect([ran.status, ran.stderr]).toEqual([1, '']);
       expect(ran.stdout).toContain('FAIL  consul_version: Consul 1.8 or later is not installed');
       expect(ran.stdout).toContain('FAIL  installed: this manager is not prepared');
-      expect(ran.stdout).not.toMatch(/could not look|^\s+at /m);
+      expect(ran.stdout).not.toMatch(/could not check|^\s+at /m);
     },
   );
 });

@@ -78,7 +78,7 @@ describe('install', () => {
     machine.lay('/etc/cloudify/firewall/fenced.v4', '', { type: 'link', target: '/tmp/x' });
     machine.unitStates.set('cloudify-postgresql.service', { enabled: true, active: false, outdated: false });
     expect(await lines()).toEqual([
-      '/var/lib/cloudify/agent belongs to root:cluster, should to cfyuser:cluster; has mode 0777, should have 2750',
+      '/var/lib/cloudify/agent belongs to root:cluster, should belong to cfyuser:cluster; has mode 0777, should have 2750',
       '/opt/cloudify/sudo_trampoline is to be a link to agent',
       '/etc/cloudify/firewall/fenced.v4 is a link, should be a file',
       '/etc/sudoers.d/cloudify has other content',

@@ -44,7 +44,7 @@ describe('it is not, and the reason is said', () => {
     [
       "a process of nobody's unit",
       { processes: [{ pid: 12, uid: 998, command: 'celery', ours: false }] },
-      'processes that are not ours run as it: celery (12)',
+      "processes other than the cluster's run as it: celery (12)",
     ],
     [
       'a shell',
@@ -61,7 +61,7 @@ describe('it is not, and the reason is said', () => {
       'user nginx is in its group',
     ],
     ['somebody with its group', passwd('nginx:x:33:33', 'nginx:x:33:996'), 'user nginx is in its group'],
-    ['a table of cron', { crontabs: ['cfyuser'] }, 'it has a table of cron'],
+    ['a table of cron', { crontabs: ['cfyuser'] }, 'it has a crontab'],
   ];
   test.each(cases)('%s', (_, more, reason) => {
     expect(tenantsOf('cfyuser', { ...alone, ...more })).toEqual([reason]);

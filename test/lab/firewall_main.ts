@@ -38,7 +38,7 @@ same(
 );
 same('but no client port', await bench.ask(vm.ip), 'refused');
 await vm.must(['/opt/cloudify/sudo_trampoline', 'peers']);
-same('and not once it is no member any more', await bench.ask(vm.ip, DATABASE_PORT), 'refused');
+same('and not once it is no longer a member', await bench.ask(vm.ip, DATABASE_PORT), 'refused');
 
 {
   const holder = bench.holder(4, 1);

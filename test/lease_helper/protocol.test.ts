@@ -52,7 +52,7 @@ describe('orders', () => {
     'limit 10000.00',
     'limit 4.00 ',
     'limit off',
-  ])('%p is no order', (line) => {
+  ])('%p is not an order', (line) => {
     expect(parseOrder(line)).toBeUndefined();
   });
 

@@ -16,7 +16,7 @@ test('what only root and the database user read is refused as an option, with wh
     { services: [] },
     { 'paths.run_dir': '/tmp' },
   ])
-    expect(() => named(options)).toThrow(/not by --options on a machine with units/);
+    expect(() => named(options)).toThrow(/cannot be set by --options on a machine with units/);
 });
 
 test("the agent's own settings of the database are taken", () => {
@@ -31,7 +31,7 @@ test('a lease that root would not hold is refused, a shorter one is taken', () =
 test.each(['127.0.0.1', '127.9.8.7', '::1', '0:0:0:0:0:0:0:1', '::0001'])(
   'a manager of its own is not known to the others by %s',
   (host_ip) => {
-    expect(() => named({ host_ip })).toThrow(/host_ip: must be an address that the other managers reach/);
+    expect(() => named({ host_ip })).toThrow(/host_ip: must be an address that the other managers can reach/);
     const child: ConfigInput = { ...input, driver: 'child' };
     expect(namedConfig(child, makeConfig(child), { hostIp: host_ip }).host_ip).toBe(host_ip);
   },

@@ -227,7 +227,7 @@ describe('refused', () => {
   test('while an earlier join is not undone', () => {
     const m = manager({ database: 'own' });
     m.kept().joining.save({ nodeName: 'm2', hostIp: '127.0.0.12', systemId: '1', wiped: true });
-    expect(() => m.agent().start()).toThrow('not undone');
+    expect(() => m.agent().start()).toThrow('only partly undone');
   });
 });
 

@@ -59,7 +59,7 @@ export const foundMutations: Mutation[] = [
     edits: [
       edit(
         'procedures/promote.ts',
-        "if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('the replication could not be cut');",
+        "if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('replication could not be cut off');",
         '',
       ),
       edit(

@@ -78,7 +78,7 @@ export async function beat(session: WireSession): Promise<void> {
   const { tag } = await session.query(
     'update cloudify_agent.heartbeat set at = clock_timestamp() where id = 1',
   );
-  if (tag !== 'UPDATE 1') throw new Error(`the heartbeat row is gone (${tag})`);
+  if (tag !== 'UPDATE 1') throw new Error(`the heartbeat row is missing (${tag})`);
 }
 
 /** What a backend of ours does, asked on a connection of its own. standby: its commit is on disk here and waits for one. */

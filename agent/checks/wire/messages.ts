@@ -57,7 +57,7 @@ export class Splitter {
     while (data.length >= 5) {
       const length = data.readInt32BE(1);
       if (length < 4 || length > 1_000_000)
-        throw new Error('the port does not speak the protocol of PostgreSQL');
+        throw new Error("what listens on the port does not speak PostgreSQL's protocol");
       if (data.length < 1 + length) break;
       yield { type: String.fromCharCode(data[0] ?? 0), body: data.subarray(5, 1 + length) };
       data = data.subarray(1 + length);

@@ -117,7 +117,7 @@ export class WireSession {
   #ask(messages: readonly Uint8Array[], ready: number): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (!this.#alive) return reject(new Error('the connection is closed'));
-      if (this.#waiting !== null) return reject(new Error('a statement is under way'));
+      if (this.#waiting !== null) return reject(new Error('another statement is still running'));
       this.#waiting = { resolve, reject };
       this.#readyLeft = ready;
       this.#error = null;

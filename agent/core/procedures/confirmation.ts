@@ -56,6 +56,6 @@ function* announceShut(n: NodeContext, timeline: number, history: Fork[]): Proce
   };
   const index = n.view?.sync?.index ?? 0;
   const written = yield* renewWith(n, [{ verb: 'cas', key: 'sync', value, index }]);
-  if (written !== 'ok') return `sync was not written: ${written}`;
-  return 'strict: shut until a standby that was rewound confirms';
+  if (written !== 'ok') return `the sync record was not written: ${written}`;
+  return 'strict: shut until a rewound standby confirms';
 }

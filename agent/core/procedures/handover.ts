@@ -104,7 +104,7 @@ function* quieten(
   waitsFor(n.main, `until ${target} has the files`);
   const lacks = yield* settleFiles(n, target, bound.files);
   if (lacks !== null && why === 'requested') return lacks;
-  if (lacks !== null) warn(n, `${lacks}; handing over all the same: ${reason}`);
+  if (lacks !== null) warn(n, `${lacks}; handing over anyway: ${reason}`);
   return null;
 }
 
@@ -142,7 +142,7 @@ function* stay(n: NodeContext, why: string): Procedure<Result> {
   seeAgain(n.db, pg);
   const runs = pg.process === 'running' && pg.role === 'primary' && pg.accepting;
   const back = yield* runs ? reopen(n) : startInPlace(n);
-  return { ok: false, why: back.ok ? why : `${why}; and it did not come back in place: ${back.why}` };
+  return { ok: false, why: back.ok ? why : `${why}; and it could not be restarted in place: ${back.why}` };
 }
 
 /** Nothing writes files any more: they are all scanned, and the target has them. Null, or what is missing. */

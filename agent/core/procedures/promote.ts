@@ -31,9 +31,9 @@ export function* promote(n: NodeContext): Procedure<Result> {
   if (mandate === null || right === null || mandate.epoch !== right.epoch)
     return failed('no mandate for this epoch');
   // After a clean handover there is nobody left to stream from; a candidate by votes stays cut off as it voted.
-  if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('the replication could not be cut');
+  if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('replication could not be cut off');
   const at = yield* call('pg', 'position', 1000);
-  if (at === null || !at.settled) return failed('the own position is unknown');
+  if (at === null || !at.settled) return failed("this node's WAL position is unknown");
   if (mandate.kind === 'handover' && !(at.timeline === mandate.timeline && at.replayed > mandate.lsn)) {
     return failed('the shutdown checkpoint of the former active is not replayed here');
   }
@@ -41,12 +41,12 @@ export function* promote(n: NodeContext): Procedure<Result> {
     mandate.kind === 'votes' &&
     mandate.votes.some((v) => v.node === n.name && (v.timeline !== at.timeline || v.lsn > at.lsn))
   ) {
-    return failed('the own position is not the one that was voted on');
+    return failed("this node's WAL position is not the one that was voted on");
   }
   const timeline = nextTimeline(n, at.timeline);
   const reserved = yield* renewWith(n, [historyOp(n, right.epoch, timeline, null)]);
   if (reserved !== 'ok') return failed(`the timeline was not reserved: ${reserved}`);
-  if (timeline > at.timeline + 1 && !(yield* cutOff(n))) return failed('the replication could not be cut');
+  if (timeline > at.timeline + 1 && !(yield* cutOff(n))) return failed('replication could not be cut off');
   const placed = yield* call('pg', 'reserveTimelines', timeline);
   if (placed.kind !== 'done') return failed(placed.why);
   const opening = openingVoters(n);
@@ -91,7 +91,7 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   if (state === null) return failed('the server does not answer');
   const history = yield* call('pg', 'history', state.timeline);
   // Written without it, `sync` would make every standby look diverged.
-  if (history === null) return failed('the history of the own timeline cannot be read');
+  if (history === null) return failed("the history of this node's timeline cannot be read");
   const confirmed = nobody ? null : yield* confirmedVoters(n, opening);
   if (confirmed === null && strict) return failed(yield* staysShut(n, state.timeline, history));
   if (confirmed === null)
@@ -121,7 +121,7 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   let written = yield* renewWith(n, announce());
   // Refused: `sync` was read too long ago. The outcome was settled by reading, so now it is known.
   if (written === 'refused') written = yield* renewWith(n, announce());
-  if (written !== 'ok') return failed(`sync was not written: ${written}`);
+  if (written !== 'ok') return failed(`the sync record was not written: ${written}`);
   if (voters.length === 0) {
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
     if (loosened.kind !== 'done') return failed(loosened.why);
@@ -157,7 +157,7 @@ export function* reopen(n: NodeContext): Procedure<Result> {
   const held = n.view?.sync ?? null;
   const sync = held?.value;
   if (held === null || sync === undefined || sync.leader !== n.name || sync.epoch !== n.lease.right?.epoch)
-    return failed('sync names another leader');
+    return failed('the sync record names another leader');
   // Whom to wait for is what the key says now: what was read may be older than our own last write of it.
   const present = yield* renewWith(n, [{ verb: 'check-index', key: 'sync', index: held.index }]);
   if (present !== 'ok') {
@@ -172,7 +172,7 @@ export function* reopen(n: NodeContext): Procedure<Result> {
     if (n.policy.synchronousMode === 'strict') return failed('no standby confirms, and the mode is strict');
     if (!(yield* refresh(n))) return failed('Consul does not answer');
     const now = n.view?.sync;
-    if (now === undefined || now === null) return failed('no sync record');
+    if (now === undefined || now === null) return failed('there is no sync record');
     n.log({
       component: 'handler-runner',
       level: 'warn',
@@ -184,13 +184,13 @@ export function* reopen(n: NodeContext): Procedure<Result> {
       value: { ...now.value, voters: [], k: 0 },
       index: now.index,
     };
-    if ((yield* renewWith(n, [op])) !== 'ok') return failed('sync was not written');
+    if ((yield* renewWith(n, [op])) !== 'ok') return failed('the sync record was not written');
     yield* refresh(n);
     const loosened = yield* call('pg', 'setSyncList', null, 3000);
     if (loosened.kind !== 'done') return failed(loosened.why);
   }
   const announced = yield* announceLate(n);
-  if (announced === 'unwritten') return failed('`active` was not written');
+  if (announced === 'unwritten') return failed('the record `active` was not written');
   return yield* open(n, announced);
 }
 

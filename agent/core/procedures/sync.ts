@@ -64,7 +64,7 @@ export function nextSyncStep(f: SyncFacts): SyncStep {
   if (k > 0 && k < sync.k) return { do: 'set_k', k };
   for (const voter of sync.voters) {
     const clone = f.clones[voter.node];
-    if (!f.members.includes(voter.node)) return remove(f, voter, 'it is no member any more');
+    if (!f.members.includes(voter.node)) return remove(f, voter, 'it is no longer a member');
     if (clone?.wiped && clone.clone === voter.clone) return remove(f, voter, 'its data must be wiped');
     const again = clone !== undefined && clone.clone !== voter.clone;
     if (again) return remove(f, voter, 'it was cloned again');
@@ -105,7 +105,7 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
     // An unknown outcome loosens nothing: settle it by a renewal first, then look again (PROTOCOL D.5, D.9).
     yield* confirm(n, 0);
     yield* refresh(n);
-    return 'a write of the voters was settled';
+    return 'an unconfirmed write of the voter list was settled';
   }
   // PostgreSQL's list may only follow the key as it is: an older one may have been read after our own last write of it.
   const present = yield* renewWith(n, [{ verb: 'check-index', key: 'sync', index: held.index }]);
@@ -115,7 +115,7 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
   }
   const done = yield* carryOut(n, held, step);
   yield* refresh(n);
-  return done ? describe(step) : `${describe(step)}: not finished, tried again`;
+  return done ? describe(step) : `${describe(step)}: not finished, will be tried again`;
 }
 
 function factsOf(
@@ -198,11 +198,11 @@ function describe(step: SyncStep): string {
     case 'add':
       return `${step.voter.node} confirms commits now`;
     case 'remove':
-      return `${step.voter.node} is no voter any more: ${step.why}`;
+      return `${step.voter.node} is no longer a voter: ${step.why}`;
     case 'set_k':
       return `${step.k} standbys must confirm a commit`;
     case 'restore':
-      return 'the list of synchronous standbys was put right';
+      return 'the list of synchronous standbys was corrected';
     case 'nothing':
       return '';
   }

@@ -41,7 +41,7 @@ export function* answerVote(n: NodeContext, request: VoteRequest): Procedure<Vot
     promiseVote(n.copy, { index: request.index, epoch: record.epoch, holder: record.holder });
     yield* call('store', 'save', n.copy.durable);
     const cut = yield* call('pg', 'setUpstream', null, CUT_DEADLINE);
-    if (cut.kind !== 'done') return { kind: 'refused', why: `cannot cut the replication: ${cut.why}` };
+    if (cut.kind !== 'done') return { kind: 'refused', why: `cannot cut off replication: ${cut.why}` };
     const vote = yield* ownVote(n);
     return vote === null ? { kind: 'refused', why: 'the position is not known yet' } : { kind: 'vote', vote };
   } finally {
@@ -56,7 +56,7 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   if (record === null || n.lease.index !== request.index) return `the lease is at index ${n.lease.index}`;
   if (n.copy.durable.rebuilding !== null) return `${n.copy.durable.rebuilding} under way`;
   if (n.fence.running > 0) return 'fencing down';
-  if (n.view?.nodes[request.candidate] === undefined) return `${request.candidate} is no member`;
+  if (n.view?.nodes[request.candidate] === undefined) return `${request.candidate} is not a member`;
   const given = n.copy.durable.vote;
   // What was read is older than what was voted on: a lower vote in its place would undo that cut.
   if (
@@ -67,7 +67,7 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
   // A released lease was written after a confirmed stop; an offered or held one must have stood still on our own clock.
   const { renewDeadline } = seenTimes(n, record);
   if (record.holder !== '' && stillFor(n.lease, n.now()) < renewDeadline) {
-    return `the lease has not stood still for ${renewDeadline} ms here`;
+    return `this node has not yet seen the lease go ${renewDeadline} ms without a renewal`;
   }
   return null;
 }
@@ -98,7 +98,7 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
     n.log({
       component: 'handler-runner',
       level: 'info',
-      message: `no vote of our own: ${own.kind === 'refused' ? own.why : 'unknown'}`,
+      message: `no vote from this node: ${own.kind === 'refused' ? own.why : 'unknown'}`,
     });
     castBallot(n.candidacy, null);
     return;

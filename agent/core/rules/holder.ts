@@ -95,7 +95,7 @@ export const holder: Rule[] = [
   {
     id: 516,
     situation:
-      'its database died, or hung, and was started in place too often or in vain; others may have better luck',
+      'its database died, or hung, and was started in place too often or without success; another node may do better',
     from: 'active',
     to: 'fenced',
     when: (f) => holds(f) && syncIsOurs(f) && isDown(f) && worn(f) && f.hadStandby && !alone(f),
@@ -129,7 +129,7 @@ export const holder: Rule[] = [
     from: 'holder',
     to: 'fenced',
     when: (f) => holds(f) && (!syncIsOurs(f) || !mayWait(f)) && (f.fence !== 'open' || !isPrimary(f)),
-    reason: (f) => `holds the lease without a way to open for ${seconds(f.closedFor)}: releasing it`,
+    reason: (f) => `has not been able to open under its lease for ${seconds(f.closedFor)}: releasing it`,
     does: ['release'],
     actions: () => [{ do: 'release', reason: 'could not open' }],
   },

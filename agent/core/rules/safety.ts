@@ -37,7 +37,7 @@ export const safety: Rule[] = [
   },
   {
     id: 120,
-    situation: 'another instance holds the lease under the own name, and this one acts as active',
+    situation: "another instance holds the lease under this node's name, and this one acts as active",
     from: 'active',
     to: 'fenced',
     when: (f) => f.lease.state === 'impostor' && actsActive(f),
@@ -52,9 +52,9 @@ export const safety: Rule[] = [
     from: 'active',
     to: 'fenced',
     when: (f) => f.lease.state === 'offered' && isPrimary(f),
-    reason: () => 'a primary runs without a right',
+    reason: () => 'a primary runs without the right to be active',
     does: ['fence_down'],
-    actions: () => [{ do: 'fence_down', why: 'a primary ran without a right' }],
+    actions: () => [{ do: 'fence_down', why: 'a primary ran without the right to be active' }],
   },
   {
     id: 200,
@@ -79,14 +79,14 @@ export const safety: Rule[] = [
   },
   {
     id: 210,
-    situation: 'active, Consul does not answer, the lease still stands',
+    situation: 'active, Consul does not answer, the lease is still valid',
     from: 'active',
     to: 'active',
     when: (f) => holds(f) && f.consul === 'unreachable',
     reason: (f) =>
       f.failsafe
         ? 'FAILSAFE: Consul does not answer, every member agrees that this node stays active'
-        : `Consul does not answer; the lease stands for ${seconds(f.lease.right)} more`,
+        : `Consul does not answer; the lease is valid for ${seconds(f.lease.right)} more`,
     does: [],
     actions: () => [],
   },
@@ -122,7 +122,7 @@ export const safety: Rule[] = [
     to: 'any',
     when: (f) => f.faults.length > 0,
     reason: (f) =>
-      `${f.faults.join(', ')} in Consul cannot be read: no role is changed; upgrade this agent, or put the value right`,
+      `${f.faults.join(', ')} in Consul cannot be read: no role is changed; upgrade this agent, or correct the value`,
     does: [],
     actions: () => [],
   },

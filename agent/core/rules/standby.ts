@@ -16,7 +16,7 @@ export const standby: Rule[] = [
       !f.sync.voter &&
       f.mayFollow &&
       !f.followsHolder,
-    reason: (f) => `the database does not answer yet: letting it read from ${f.lease.holder}`,
+    reason: (f) => `the database does not answer yet: letting it replicate from ${f.lease.holder}`,
     does: ['follow'],
     actions: () => [{ do: 'follow' }],
   },
@@ -55,7 +55,7 @@ export const standby: Rule[] = [
     to: 'standby',
     // A copy that shall merely be made again goes on following: it may be one that commits wait for.
     when: (f) => f.lease.state === 'other' && isStandby(f) && f.branch?.kind === 'diverged',
-    reason: () => 'diverged: waiting until this copy is no voter any more',
+    reason: () => 'diverged: waiting until this copy is no longer a voter',
     does: ['want'],
     actions: (f) => (f.wants === 'nothing' ? [{ do: 'want', what: 'rewind' }] : []),
   },
@@ -66,7 +66,7 @@ export const standby: Rule[] = [
     to: 'standby',
     when: (f) => f.lease.state === 'other' && isStandby(f) && f.towards === 'foreign',
     reason: (f) =>
-      `has WAL that ${f.lease.holder} never had: reading from nobody until ${f.lease.holder} has opened, then it is saved and rewound`,
+      `has WAL that ${f.lease.holder} never had: replicating from no one until ${f.lease.holder} has opened, then it is saved and rewound`,
     does: ['cut', 'want'],
     actions: (f) => [
       ...(f.pg.upstreamHost === null ? [] : [{ do: 'cut' } as const]),
@@ -75,7 +75,7 @@ export const standby: Rule[] = [
   },
   {
     id: 720,
-    situation: 'promoted once, but never written down as leader; another node is',
+    situation: 'promoted once, but never recorded as leader; another node is',
     from: 'standby',
     to: 'standby',
     when: (f) => f.lease.state === 'other' && isStandby(f) && f.branch?.kind === 'newer',
@@ -102,7 +102,7 @@ export const standby: Rule[] = [
     when: (f) =>
       f.lease.state === 'other' && isStandby(f) && !f.followsHolder && f.mayFollow && f.towards === 'unknown',
     reason: (f) =>
-      `cannot tell yet whether its data is all in the log of ${f.lease.holder}: reading from nobody until it can`,
+      `cannot tell yet whether its data is all in the log of ${f.lease.holder}: replicating from no one until it can`,
     does: ['cut'],
     actions: (f) => (f.pg.upstreamHost === null ? [] : [{ do: 'cut' }]),
   },

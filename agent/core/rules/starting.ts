@@ -22,7 +22,7 @@ export const starting: Rule[] = [
     from: 'any',
     to: 'any',
     when: (f) => f.stopping === 'shutdown' && !holds(f),
-    reason: () => 'the machine shuts down: nothing is begun',
+    reason: () => 'the machine is shutting down: nothing new is started',
     does: [],
     actions: () => [],
   },
@@ -106,7 +106,7 @@ export const starting: Rule[] = [
   },
   {
     id: 410,
-    situation: 'no database here yet, another node is active',
+    situation: 'no database here yet, and another node is active',
     from: 'joining',
     to: 'standby',
     when: (f) => f.lease.state === 'other' && f.pg.data !== 'ok' && f.pg.data !== 'unknown',
