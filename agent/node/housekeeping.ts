@@ -103,7 +103,7 @@ export function housekeeping(o: HousekeepingParts) {
       unkept = '';
     } catch (thrown) {
       // A full disk, for example: tried again, and everything else goes on.
-      if (messageOf(thrown) !== unkept) log.warn('the addresses of the members are not kept:', thrown);
+      if (messageOf(thrown) !== unkept) log.warn('the addresses of the members could not be saved:', thrown);
       unkept = messageOf(thrown);
     }
   }
@@ -167,7 +167,7 @@ export function housekeeping(o: HousekeepingParts) {
           // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
           recordAt = Number.POSITIVE_INFINITY;
           void (o.keepRecord?.() ?? Promise.resolve())
-            .catch((thrown: unknown) => log.debug('the own record:', thrown))
+            .catch((thrown: unknown) => log.debug("this node's own record:", thrown))
             .finally(() => {
               recordAt = time.now();
             });
