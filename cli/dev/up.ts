@@ -71,7 +71,7 @@ async function becomeWhole(nodes: readonly DevNode[]): Promise<void> {
   throw new AgentError({
     class: 'transient',
     code: 'still_going',
-    message: `the cluster is not whole after ${WHOLE / 1000} s${seen === '' ? '' : ` (${seen})`}`,
+    message: `the cluster is not complete after ${WHOLE / 1000} s${seen === '' ? '' : ` (${seen})`}`,
     hint: "see 'agent dev status'",
   });
 }

@@ -111,7 +111,7 @@ const SQL =
 export function isProse(text: string): boolean {
   if (
     SQL.test(text) &&
-    !/^(set|show|check|create|do|with|delete|drop) [a-z' ]+[a-z]$|^(check that|create (a|an|them)) /i.test(
+    !/^(set|show|check|create|do|with|delete|drop) [a-z' ]+[a-z]$|^(check that|create (a|an|them)|revoke a|show more:?) /i.test(
       text,
     )
   )
