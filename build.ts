@@ -5,6 +5,7 @@
  * makes all targets of a clean commit, signed by a key of .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has
  * the runtimes of other machines.
  */
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

@@ -19,13 +19,6 @@ export function formatLsn(lsn: Lsn): string {
 
 const hex8 = (value: bigint): string => value.toString(16).toUpperCase().padStart(8, '0');
 
-/** Name of the segment that holds the byte at `lsn`. */
-export function walFileName(timeline: number, lsn: Lsn, segmentSize = defaultSegmentSize): string {
-  const perId = 0x100000000n / segmentSize;
-  const segment = lsn / segmentSize;
-  return hex8(BigInt(timeline)) + hex8(segment / perId) + hex8(segment % perId);
-}
-
 /** Timeline and first byte of a segment (`.partial` too); null when the name is not one of a segment. */
 export function parseWalFileName(
   name: string,

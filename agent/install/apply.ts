@@ -1,7 +1,7 @@
 /** Carries changes out, in their order. */
 import type { Change } from './diff.ts';
 import type { Hand } from './machine.ts';
-import { TMPFILES, UNIT_DIR } from './names.ts';
+import { UNIT_DIR } from './names.ts';
 import type { Wanted } from './wanted.ts';
 
 const isUnitFile = ({ wanted }: Change): boolean =>
@@ -33,5 +33,3 @@ export async function applyChanges(
   }
   if (reload) await hand.run(['systemctl', 'daemon-reload']);
 }
-
-export const TMPFILES_CREATE: readonly string[] = ['systemd-tmpfiles', '--create', TMPFILES];

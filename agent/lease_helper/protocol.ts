@@ -26,11 +26,6 @@ export function parseOrder(line: string): Order | undefined {
   return { do: found[1] as 'renew' | 'extend', deadline: Number(`${found[2]}.${found[3]}`) };
 }
 
-/** The deadline on the wire: rounded down, as a right that ends sooner is safe. */
-export const renewLine = (deadline: number): string =>
-  `renew ${(Math.floor(Math.max(0, deadline) * 100 + 1e-6) / 100).toFixed(2)}\n`;
-export const CLOSE_LINE = 'close\n';
-
 /**
  * Cuts a stream into lines. `undefined` once it can no longer become an order: longer than one, or not plain ASCII; the
  * connection is to be closed then.

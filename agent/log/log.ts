@@ -1,8 +1,8 @@
 import { type ConsolaInstance, createConsola } from 'consola/core';
 import type { Config } from '../config/resolve.ts';
-import { entryOf, LEVELS, type Level } from './entry.ts';
+import { entryOf, type Level } from './entry.ts';
 import { fileReporter } from './file.ts';
-import { arrayReporter, type Reporter, stderrReporter } from './reporter.ts';
+import { type Reporter, stderrReporter } from './reporter.ts';
 import { type LogRing, logRing } from './ring.ts';
 
 export { entryLine, entryTime, type Level, type LogEntry } from './entry.ts';
@@ -87,15 +87,3 @@ export function agentLog(config: Config): Log {
   const reporters = [fileReporter(config.paths.log_file, file_limit), stderrReporter()];
   return createLog({ level, reporters, ringSize: ring });
 }
-
-/** A log that goes nowhere but into an array; for tests. */
-export function testLog(level: Level = 'debug') {
-  const reporter = arrayReporter();
-  return {
-    ...createLog({ level, reporters: [reporter] }),
-    entries: reporter.entries,
-    messages: reporter.messages,
-  };
-}
-
-export const isLevel = (text: string): text is Level => (LEVELS as readonly string[]).includes(text);

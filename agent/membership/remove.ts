@@ -5,10 +5,11 @@
  */
 
 import type { JoiningRecord } from '../core/records.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, noSuchNode } from '../errors.ts';
 import type { Member } from '../node/member.ts';
 import type { Parts } from '../node/parts.ts';
 import type { Time } from '../platform/clock.ts';
+import { refuse } from './admit.ts';
 import type { LeaseWrites } from './lease_writes.ts';
 import { newManagementToken, revokeToken, shutOut } from './member_security.ts';
 import { endedNow, hasEnded } from './reservation.ts';
@@ -177,4 +178,33 @@ export async function outOfConsul(
     const done = await catalog.removeRaftPeer(server.id);
     if (done.kind === 'unknown') throw again('consul_unknown', `${server.node} may still be a Raft peer`);
   }
+}
+
+/** Throws operator `not_found`, `node_is_active` or `no_majority` when `name` may not be removed, transient `consul_unknown`. */
+export async function refuseRemoval({ node, consul }: Member, name: string): Promise<void> {
+  const nodes = node.view?.nodes ?? {};
+  const known = nodes[name] ?? node.view?.joining?.[name];
+  if (known === undefined && !node.view?.removed.includes(name)) throw noSuchNode(name, Object.keys(nodes));
+  if (name === node.name)
+    throw refuse(
+      'node_is_active',
+      `${name} is the active`,
+      "hand over first: 'agent cluster set-active NAME'",
+    );
+  const members = await consul.catalog.members();
+  if (members.kind !== 'ok')
+    throw new AgentError({
+      class: 'transient',
+      code: 'consul_unknown',
+      message: 'Consul does not answer',
+      hint: 'try again',
+    });
+  const left = Object.keys(nodes).filter((other) => other !== name);
+  const alive = left.filter((other) => members.value.some((m) => m.name === other && m.status === 'alive'));
+  if (alive.length * 2 <= left.length)
+    throw refuse(
+      'no_majority',
+      `of the ${left.length} nodes that would be left only ${alive.length} are alive: that is no majority`,
+      'bring another node back first',
+    );
 }

@@ -47,7 +47,6 @@ export function createTracker() {
     },
   };
 }
-export type Tracker = ReturnType<typeof createTracker>;
 
 async function finish(operation: Operation, body: (steps: Steps) => Promise<void>): Promise<void> {
   try {

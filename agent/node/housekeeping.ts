@@ -45,44 +45,110 @@ export type HousekeepingParts = {
   time?: Time;
 };
 
-export function housekeeping(o: HousekeepingParts) {
-  const { config, membership, node, pg, clients, doors, log, signal, time = systemTime } = o;
-  const told = new Map<string, string>();
-  const inTurn = createSerial();
-  let unkept = '';
+export const housekeeping = (o: HousekeepingParts) => new Housekeeping(o);
 
-  const all = (): Admitted => ({
-    ...Object.fromEntries(
-      Object.entries(node.view?.joining ?? {}).flatMap(([name, held]) =>
-        // Being removed: shut out already, its key is there until everything else is done.
-        held.lifeMs === 0 ? [] : [[name, held.node]],
-      ),
-    ),
-    ...Object.fromEntries(
-      Object.entries(node.view?.nodes ?? {}).map(([name, r]) => [
-        name,
-        withState(r, node.view?.states[name]),
-      ]),
-    ),
-  });
+class Housekeeping {
+  readonly #given: HousekeepingParts;
+  readonly #time: Time;
+  readonly #told = new Map<string, string>();
+  readonly #inTurn = createSerial();
+  #unkept = '';
+
+  constructor(o: HousekeepingParts) {
+    this.#given = o;
+    this.#time = o.time ?? systemTime;
+  }
+
   /** Without those of whom nothing but the name can be read: they have no address to let in. */
-  const admitted = (): Admitted =>
-    Object.fromEntries(Object.entries(all()).filter(([, record]) => record.hostIp !== ''));
+  admitted(): Admitted {
+    return Object.fromEntries(Object.entries(this.#all()).filter(([, record]) => record.hostIp !== ''));
+  }
+
+  /** Tell every part the list of members now. Resolves with what failed. */
+  async letIn(): Promise<string[]> {
+    const failures = await this.#openDoors();
+    await this.#slots();
+    return failures;
+  }
+
+  /** Runs until aborted. */
+  async run(): Promise<void> {
+    let last = '';
+    let slotsAt = Number.NEGATIVE_INFINITY;
+    let choreAt = this.#time.now();
+    let recordAt = Number.NEGATIVE_INFINITY;
+    let removed = false;
+    while (!this.#given.signal.aborted) {
+      this.#servers();
+      const failures = (await this.#openDoors()).join('; ');
+      if (failures !== '' && failures !== last)
+        this.#given.log.warn(`members are not let in everywhere: ${failures}`);
+      last = failures;
+      if (this.#time.now() - slotsAt > (this.#given.node.db.facts?.accepting ? EVERY : SOON)) {
+        await this.#slots();
+        slotsAt = this.#time.now();
+      }
+      if (!removed && this.#given.node.view?.removed.includes(this.#given.node.name))
+        removed =
+          (await this.#given.whenRemoved?.().then(
+            () => true,
+            () => false,
+          )) ?? true;
+      if (
+        this.#time.now() - recordAt > EVERY &&
+        this.#given.node.view?.nodes[this.#given.node.name] !== undefined
+      ) {
+        // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
+        recordAt = Number.POSITIVE_INFINITY;
+        void (this.#given.keepRecord?.() ?? Promise.resolve())
+          .catch((thrown: unknown) => this.#given.log.debug("this node's own record:", thrown))
+          .finally(() => {
+            recordAt = this.#time.now();
+          });
+      }
+      if (this.#time.now() - choreAt > EVERY) {
+        await this.#settings();
+        await this.#role();
+        await this.#given.chore?.().catch(() => {});
+        choreAt = this.#time.now();
+      }
+      await this.#time.sleep(SOON, this.#given.signal);
+    }
+  }
+
+  #all(): Admitted {
+    return {
+      ...Object.fromEntries(
+        Object.entries(this.#given.node.view?.joining ?? {}).flatMap(([name, held]) =>
+          // Being removed: shut out already, its key is there until everything else is done.
+          held.lifeMs === 0 ? [] : [[name, held.node]],
+        ),
+      ),
+      ...Object.fromEntries(
+        Object.entries(this.#given.node.view?.nodes ?? {}).map(([name, r]) => [
+          name,
+          withState(r, this.#given.node.view?.states[name]),
+        ]),
+      ),
+    };
+  }
 
   /** One after the other: whoever was told an older list last would keep it. */
-  const openDoors = (): Promise<string[]> => inTurn(tellDoors);
+  #openDoors(): Promise<string[]> {
+    return this.#inTurn(() => this.#tellDoors());
+  }
 
-  async function tellDoors(): Promise<string[]> {
-    const list = admitted();
+  async #tellDoors(): Promise<string[]> {
+    const list = this.admitted();
     // An empty list is a view that is not there yet.
     if (Object.keys(list).length === 0) return [];
     const wanted = JSON.stringify(list);
     const failures: string[] = [];
-    for (const door of doors) {
-      if (told.get(door.name) === wanted) continue;
+    for (const door of this.#given.doors) {
+      if (this.#told.get(door.name) === wanted) continue;
       try {
         await door.letIn(list);
-        told.set(door.name, wanted);
+        this.#told.set(door.name, wanted);
       } catch (thrown) {
         failures.push(`${door.name}: ${messageOf(thrown)}`);
       }
@@ -90,98 +156,56 @@ export function housekeeping(o: HousekeepingParts) {
     return failures;
   }
 
-  function servers(): void {
-    const hosts = Object.values(admitted()).map((record) => record.hostIp);
-    const urls = serverUrls(config, membership, hosts);
+  #servers(): void {
+    const hosts = Object.values(this.admitted()).map((record) => record.hostIp);
+    const urls = serverUrls(this.#given.config, this.#given.membership, hosts);
     const wanted = urls.join();
-    if (told.get('consul urls') === wanted) return;
-    for (const client of clients) client.transport.setServers(urls);
-    const members = Object.values(node.view?.nodes ?? {}).map((record) => record.hostIp);
+    if (this.#told.get('consul urls') === wanted) return;
+    for (const client of this.#given.clients) client.transport.setServers(urls);
+    const members = Object.values(this.#given.node.view?.nodes ?? {}).map((record) => record.hostIp);
     try {
-      if (members.includes(membership.hostIp)) o.remember?.(members.sort());
-      told.set('consul urls', wanted);
-      unkept = '';
+      if (members.includes(this.#given.membership.hostIp)) this.#given.remember?.(members.sort());
+      this.#told.set('consul urls', wanted);
+      this.#unkept = '';
     } catch (thrown) {
       // A full disk, for example: tried again, and everything else goes on.
-      if (messageOf(thrown) !== unkept) log.warn('the addresses of the members could not be saved:', thrown);
-      unkept = messageOf(thrown);
+      if (messageOf(thrown) !== this.#unkept)
+        this.#given.log.warn('the addresses of the members could not be saved:', thrown);
+      this.#unkept = messageOf(thrown);
     }
   }
 
-  async function slots(): Promise<void> {
-    const others = Object.keys(all()).filter((name) => name !== node.name);
-    if (!node.db.facts?.accepting || others.length === 0) return;
+  async #slots(): Promise<void> {
+    const others = Object.keys(this.#all()).filter((name) => name !== this.#given.node.name);
+    if (!this.#given.node.db.facts?.accepting || others.length === 0) return;
     // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
-    const standby = node.db.facts.role === 'standby';
-    await pg.ensureSlots(others, 2000, standby).catch(() => {});
+    const standby = this.#given.node.db.facts.role === 'standby';
+    await this.#given.pg.ensureSlots(others, 2000, standby).catch(() => {});
     if (!standby) return;
-    slotsDropped(node, others);
-    await pg.advanceSlots(2000).catch(() => {});
+    slotsDropped(this.#given.node, others);
+    await this.#given.pg.advanceSlots(2000).catch(() => {});
   }
 
   /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */
-  async function role(): Promise<void> {
-    if (node.fence.state !== 'open' || node.db.facts?.role !== 'primary' || !node.db.facts.accepting) return;
-    await pg.ensureReplicationRole(2000).catch(() => {});
+  async #role(): Promise<void> {
+    if (
+      this.#given.node.fence.state !== 'open' ||
+      this.#given.node.db.facts?.role !== 'primary' ||
+      !this.#given.node.db.facts.accepting
+    )
+      return;
+    await this.#given.pg.ensureReplicationRole(2000).catch(() => {});
   }
 
   /** Whoever set them shall know where they went: PostgreSQL said to him that they were set. */
-  async function settings(): Promise<void> {
-    if (!node.db.facts?.accepting) return;
-    const held = await pg.holdSettings(2000).catch(() => ({ kind: 'failed' }) as const);
+  async #settings(): Promise<void> {
+    if (!this.#given.node.db.facts?.accepting) return;
+    const held = await this.#given.pg.holdSettings(2000).catch(() => ({ kind: 'failed' }) as const);
     if (held.kind !== 'done' || held.taken === undefined || held.taken.length === 0) return;
-    log.warn(`ALTER SYSTEM had set ${held.taken.join(', ')}, the agent's while clustered: taken out again`);
+    this.#given.log.warn(
+      `ALTER SYSTEM had set ${held.taken.join(', ')}, the agent's while clustered: taken out again`,
+    );
   }
-
-  return {
-    admitted,
-    /** Tell every part the list of members now. Resolves with what failed. */
-    letIn: async (): Promise<string[]> => {
-      const failures = await openDoors();
-      await slots();
-      return failures;
-    },
-    /** Runs until aborted. */
-    async run(): Promise<void> {
-      let last = '';
-      let slotsAt = Number.NEGATIVE_INFINITY;
-      let choreAt = time.now();
-      let recordAt = Number.NEGATIVE_INFINITY;
-      let removed = false;
-      while (!signal.aborted) {
-        servers();
-        const failures = (await openDoors()).join('; ');
-        if (failures !== '' && failures !== last) log.warn(`members are not let in everywhere: ${failures}`);
-        last = failures;
-        if (time.now() - slotsAt > (node.db.facts?.accepting ? EVERY : SOON)) {
-          await slots();
-          slotsAt = time.now();
-        }
-        if (!removed && node.view?.removed.includes(node.name))
-          removed =
-            (await o.whenRemoved?.().then(
-              () => true,
-              () => false,
-            )) ?? true;
-        if (time.now() - recordAt > EVERY && node.view?.nodes[node.name] !== undefined) {
-          // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
-          recordAt = Number.POSITIVE_INFINITY;
-          void (o.keepRecord?.() ?? Promise.resolve())
-            .catch((thrown: unknown) => log.debug("this node's own record:", thrown))
-            .finally(() => {
-              recordAt = time.now();
-            });
-        }
-        if (time.now() - choreAt > EVERY) {
-          await settings();
-          await role();
-          await o.chore?.().catch(() => {});
-          choreAt = time.now();
-        }
-        await time.sleep(SOON, signal);
-      }
-    },
-  };
 }
 
 /** The local server first, then those known from the start or join and from the list of members. */

@@ -112,7 +112,7 @@ export function createMember(given: MemberParts): Member {
     ports,
     last: () => last,
     letIn: () => house.letIn(),
-    admitted: house.admitted,
+    admitted: () => house.admitted(),
     answerVote: async (request) =>
       (await drive(core.answerVote(request), ports, abort.signal)) ?? { kind: 'unknown' },
     answerFailsafe: core.answerFailsafe,

@@ -11,23 +11,6 @@ export const systemClock: Clock = {
   wall: () => new Date(),
 };
 
-/** A clock that stands still until told otherwise; for tests. */
-export interface ManualClock extends Clock {
-  advance(ms: number): void;
-}
-
-export function manualClock(start = 0, wallStart = new Date('2026-01-01T00:00:00Z')): ManualClock {
-  let elapsed = 0;
-  return {
-    now: () => start + elapsed,
-    wall: () => new Date(wallStart.getTime() + elapsed),
-    advance(ms) {
-      if (ms < 0) throw new RangeError('a monotonic clock does not go back');
-      elapsed += ms;
-    },
-  };
-}
-
 /** Waiting, for what is tested on virtual time. */
 export type Time = Pick<Clock, 'now'> & { sleep(ms: number, signal?: AbortSignal): Promise<unknown> };
 

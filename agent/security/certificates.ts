@@ -1,8 +1,10 @@
 /** Which names and usages a node's certificates have, and making them with the cluster's authority. */
+
 import { randomBytes } from 'node:crypto';
 import type { NodeConfig } from '../config/index.ts';
 import { nameInCertificates } from '../config/member.ts';
-import { type Ca, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
+import { type Ca, createCa, createKeyAndRequest, NODE_DAYS, signRequest } from '../platform/tls/ca.ts';
+import type { ClientTls } from '../platform/tls/fetch.ts';
 import { serviceName } from './names.ts';
 import { type Pair, SERVICES, type ServiceName } from './store.ts';
 
@@ -100,4 +102,19 @@ export async function issueOwn(
   return Object.fromEntries(
     SERVICES.map((service) => [service, { key: keys[service], certificate: certificates[service] }]),
   ) as PerService<Pair>;
+}
+
+/** Made at the first call and kept until the agent ends. */
+export function temporaryTls(host: () => string | undefined): () => Promise<Required<ClientTls>> {
+  let made: Promise<Required<ClientTls>> | undefined;
+  const make = async () => {
+    const ca = await createCa('none yet', 30);
+    const names = { node: 'manager', hostIp: host() ?? '127.0.0.1', publicIp: null, datacenter: 'none' };
+    const { agent } = await issueOwn(ca, names, 'manager in no cluster', { days: 30 });
+    return { ca: ca.certificate, cert: agent.certificate, key: agent.key };
+  };
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

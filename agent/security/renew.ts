@@ -1,6 +1,7 @@
 /** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
 import type { NodeConfig } from '../config/index.ts';
 import { AgentError, messageOf } from '../errors.ts';
+import type { Logger } from '../log/log.ts';
 import { NODE_DAYS } from '../platform/tls/ca.ts';
 import { readCertificate } from '../platform/tls/read.ts';
 import { issueOwn, namesOf } from './certificates.ts';
@@ -110,4 +111,47 @@ export async function applyRenewal(security: Security, users: CertificateUsers):
     }
   }
   return failed;
+}
+
+export interface RenewalTimerOptions {
+  /** Null outside of a cluster. */
+  readonly config: () => NodeConfig | null;
+  /** Makes them and puts them to use; resolves with what does not use them yet. */
+  readonly renew: () => Promise<readonly string[]>;
+  /** Do they lack names of their own, that everybody would let in? */
+  readonly renaming: () => boolean;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly wall: () => number;
+}
+
+const EVERY = 20_000;
+
+/** One look; also what the timer does. True when they were renewed. */
+export async function renewIfDue({
+  config,
+  renew,
+  renaming,
+  log,
+  wall,
+}: RenewalTimerOptions): Promise<boolean> {
+  const node = config();
+  if (node === null || !node.api.tls) return false;
+  try {
+    if (!renewalDue(node, wall()) && !renaming()) return false;
+    const failed = await renew();
+    if (failed.length === 0) log.info('the certificates were renewed');
+    else log.warn(`the certificates were renewed, but not everything uses them: ${failed.join('; ')}`);
+    return true;
+  } catch (thrown) {
+    log.error('the certificates could not be renewed:', thrown);
+    return false;
+  }
+}
+
+/** Looks now and three times a minute. Returns how to stop it. */
+export function renewInTime(options: RenewalTimerOptions): () => void {
+  void renewIfDue(options);
+  const timer = setInterval(() => void renewIfDue(options), EVERY);
+  return () => clearInterval(timer);
 }

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync } from 'node:fs';
 import { AgentError } from '../../agent/errors.ts';
 import { makeDir } from '../../agent/platform/files.ts';
-import { type RunResult, run, runOk } from '../../agent/platform/process.ts';
+import { type RunResult, run } from '../../agent/platform/process.ts';
 import { nodeConfig, writeConfig } from './config.ts';
 import { checkOwner, type DevNode, type DevSettings, loadSettings, nodesOf, saveSettings } from './layout.ts';
 import { findBinDir, makeExistingDatabase } from './postgres.ts';
@@ -113,28 +113,4 @@ export function agentCommand(
   args: readonly string[],
 ): [string, ...string[]] {
   return asUser(user, [...settings.program, ...args, '--socket', node.socket]);
-}
-
-/** A statement through the node's own Unix socket as superuser, where no fence holds. Returns psql's bare output. */
-export async function superuserSql(
-  cluster: DevCluster,
-  node: DevNode,
-  database: string,
-  text: string,
-): Promise<string> {
-  const psql = [
-    `${findBinDir()}/psql`,
-    '-h',
-    node.runDir,
-    '-U',
-    'postgres',
-    '-d',
-    database,
-    '-XqAt',
-    '-c',
-    text,
-  ];
-  const [command, ...args] = asUser(cluster.user, psql);
-  const { stdout } = await runOk(command, args, { deadline: 30_000, cwd: node.dir });
-  return stdout.trim();
 }

@@ -58,21 +58,3 @@ export async function killNode(node: DevNode, timeout = 10_000): Promise<void> {
   const left = nodeProcesses(node).map(({ pid, command }) => `${pid} ${command}`);
   throw new Error(`processes of ${node.name} do not end: ${left.join(', ')}`);
 }
-
-/** Stops all of a node's processes where they are, as a frozen virtual machine. Returns them, for `thaw`. */
-export function freezeNode(node: DevNode): ProcessStat[] {
-  const frozen = new Map<number, ProcessStat>();
-  // Twice: a process that was being made during the first round.
-  for (let round = 0; round < 2; round++) {
-    for (const stat of nodeProcesses(node)) {
-      if (frozen.has(stat.pid)) continue;
-      frozen.set(stat.pid, stat);
-      signalProcess(stat, 'SIGSTOP');
-    }
-  }
-  return [...frozen.values()];
-}
-
-export function thaw(processes: readonly ProcessStat[]): void {
-  for (const stat of processes) signalProcess(stat, 'SIGCONT');
-}

@@ -4,6 +4,7 @@
  * Right: refused before anything changes, with what is wrong, where, and the mend; `agent doctor` says the same before.
  * Source: reports of restored rows and signal files lost by an adoption, and of two primaries on one timeline.
  */
+
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -23,9 +24,10 @@ import type { Finding } from '../../agent/platform/finding.ts';
 import { preflight } from '../../agent/roles/postgres/preflight.ts';
 import { startedBy } from '../../agent/roles/postgres/running_server.ts';
 import { startAgent } from '../../cli/dev/agents.ts';
-import { agentOn, openCluster, prepare, superuserSql } from '../../cli/dev/cluster.ts';
+import { agentOn, openCluster, prepare } from '../../cli/dev/cluster.ts';
 import { down } from '../../cli/dev/down.ts';
 import { freeAddress } from '../dev/addresses.ts';
+import { superuserSql } from '../fixtures/dev.ts';
 import {
   asServerUser,
   createGroup,

@@ -537,7 +537,7 @@ if (world === undefined) {
       line('CREATE 16385 "/a b"'),
       line('CREATE 16386 ""'),
       line('DROP 16385'),
-      line('CREATE 3 "/c"'),
+      line('CREATE 16390 "/c"'),
     ];
     expect(pathsIn(listing.join('\n'))).toEqual(['/a b', '/c']);
   });

@@ -3,8 +3,8 @@ import { checkId, consulTtl } from '../../agent/checks/consul_ttl.ts';
 import type { NodeRole } from '../../agent/checks/port.ts';
 import type { CheckReport } from '../../agent/checks/runner.ts';
 import type { CheckName } from '../../agent/config/index.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { FakeConsul } from '../fakes/consul.ts';
+import { testLog } from '../fixtures/log.ts';
 import { virtualTime } from './virtual_time.ts';
 
 const ttls: Partial<Record<CheckName, number>> = { postgres_select: 5000, services: 10_000, disk: 180_000 };

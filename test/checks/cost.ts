@@ -3,6 +3,7 @@
  * `bun test/checks/cost.ts [SECONDS [WARM-UP SECONDS]]`. Prints milliseconds of CPU per second; 1 ms/s is 0.1 % of
  * a core. Compiling the code costs about 1 ms/s in the first minute.
  */
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +11,9 @@ import process from 'node:process';
 import { createChecks } from '../../agent/checks/create.ts';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import { createConsulClient } from '../../agent/consul/client.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { sleep } from '../../agent/platform/clock.ts';
 import { startConsul } from '../fixtures/consul.ts';
+import { testLog } from '../fixtures/log.ts';
 import { primaryFacts } from './build.ts';
 import { plainServer } from './server.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { type Check, type CheckResult, fail, type NodeRole, pass, skip } from '../../agent/checks/port.ts';
 import { Runner } from '../../agent/checks/runner.ts';
 import type { CheckName, CheckSettings } from '../../agent/config/index.ts';
-import { testLog } from '../../agent/log/log.ts';
+import { testLog } from '../fixtures/log.ts';
 import { virtualTime } from './virtual_time.ts';
 
 const settings: CheckSettings = {

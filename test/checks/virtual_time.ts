@@ -1,6 +1,7 @@
 /** A clock and timers that stand still until a test lets time pass. */
+
 import type { Timers } from '../../agent/checks/timers.ts';
-import { manualClock } from '../../agent/platform/clock.ts';
+import { manualClock } from '../fixtures/clock.ts';
 
 export function virtualTime() {
   const clock = manualClock();

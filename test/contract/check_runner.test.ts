@@ -7,11 +7,11 @@ import type { NodeRole } from '../../agent/checks/port.ts';
 import { CHECK_DEFAULTS, CHECK_NAMES, type CheckName } from '../../agent/config/checks.ts';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import { type ConsulClient, createConsulClient } from '../../agent/consul/client.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { primaryFacts } from '../checks/build.ts';
 import { type PlainServer, plainServer } from '../checks/server.ts';
 import { type RunningConsul, startConsul } from '../fixtures/consul.ts';
+import { testLog } from '../fixtures/log.ts';
 
 /** Made for a node with replicated files, or with certificates. */
 const NOT_HERE: readonly CheckName[] = ['filesync', 'certificates'];

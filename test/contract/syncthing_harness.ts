@@ -1,4 +1,5 @@
 /** Real Syncthings on loopback addresses of their own, each with the files role that runs it. */
+
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,6 @@ import {
   type NodeConfig,
   requireNode,
 } from '../../agent/config/index.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { until } from '../../agent/platform/clock.ts';
 import { which } from '../../agent/platform/paths.ts';
 import { createFilesRole, syncthingUnit } from '../../agent/roles/files/index.ts';
@@ -18,6 +18,7 @@ import type { FileMember, Files } from '../../agent/roles/files/port.ts';
 import { createRest, type Rest } from '../../agent/roles/files/rest.ts';
 import { childDriver } from '../../agent/roles/services/child.ts';
 import type { ServiceDriver } from '../../agent/roles/services/driver.ts';
+import { testLog } from '../fixtures/log.ts';
 
 // A start takes a second less without its own measurement of which hash is fastest.
 process.env.STHASHING ??= 'standard';

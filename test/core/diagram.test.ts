@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { decide, rules } from '../../agent/core/decide.ts';
-import { roles, rulesDocument, ruleTable, stateDiagram } from '../../agent/core/diagram.ts';
+import { roles, rulesDocument, ruleTable, stateDiagram } from './diagram.ts';
 import { dice, randomFacts } from './facts_random.ts';
 
 describe('the table', () => {

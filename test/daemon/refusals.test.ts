@@ -52,7 +52,7 @@ function api({ name = 'a', answers = { kind: 'ok' }, removed = false, members = 
     },
   };
   const tracker = createTracker();
-  const agent = { cluster, members, parts: null, tracker, prefix: () => 'c/' } as unknown as Agent;
+  const agent = { member: cluster, members, parts: null, tracker, prefix: () => 'c/' } as unknown as Agent;
   return { stage, n, tracker, api: createApi(agent), see: () => stage.sees(n) };
 }
 
@@ -97,7 +97,7 @@ const SECURED: Record<string, (on: AgentApi) => unknown> = {
 
 describe('on a manager that is in no cluster', () => {
   const outside = createApi({
-    cluster: null,
+    member: null,
     members: null,
     parts: null,
     tracker: createTracker(),
@@ -202,7 +202,7 @@ const cases: Case[] = [
       return made.api.pause(null);
     },
   ],
-  ['a copy for nobody', 'no_such_node', (made) => made.api.reinit('z')],
+  ['a copy for nobody', 'not_found', (made) => made.api.reinit('z')],
   ['for the active', 'node_is_active', (made) => made.api.reinit('a')],
   ['for another, by who is not active', 'not_cluster_master', (made) => made.api.reinit('c'), { name: 'b' }],
   [

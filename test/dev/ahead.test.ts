@@ -36,11 +36,12 @@ test('a former active ahead of its successor confirms nothing that it does not h
     });
     const promoted = await ledger.mark();
     t.signalAgent(from, 'SIGCONT');
-    await ledger.acknowledgedAfter(promoted, 120_000, to);
-    expect(await t.settled(120_000, [from, to])).toBe(to);
-    expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
-    expect(await t.sql(from, 'SELECT count(*) FROM tail')).toBe('0');
-    await expectNothingLost(ledger, to);
+    await ledger.acknowledgedAfter(promoted, 120_000);
+    const active = await t.settled(120_000, [from, to]);
+    // Where a rewind takes long, the new active gives the lease back meanwhile, and the rewound one may have it: without its tail.
+    if (active === to) expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
+    for (const name of [from, to]) expect(await t.sql(name, 'SELECT count(*) FROM tail')).toBe('0');
+    await expectNothingLost(ledger, active);
   } finally {
     await ledger.close();
   }

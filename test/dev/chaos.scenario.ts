@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { freezeNode, thaw } from '../../cli/dev/processes.ts';
+import { freezeNode, thaw } from '../fixtures/dev.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { expectNothingLost } from './failover.scenario.ts';
 import type { TestCluster } from './harness.ts';

@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { openCluster, superuserSql } from '../../cli/dev/cluster.ts';
+import { openCluster } from '../../cli/dev/cluster.ts';
 import { down } from '../../cli/dev/down.ts';
 import { nodeProcesses } from '../../cli/dev/processes.ts';
+import { superuserSql } from '../fixtures/dev.ts';
 import { freeAddress } from './addresses.ts';
 
 /** `agent dev` as a person uses it: the command line, on a cluster of one manager. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { freezeNode, thaw } from '../../cli/dev/processes.ts';
+import { freezeNode, thaw } from '../fixtures/dev.ts';
 import { expectNothingLost, takenOver, underLoad } from './failover.scenario.ts';
 import { TestCluster } from './harness.ts';
 

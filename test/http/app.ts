@@ -1,7 +1,7 @@
 import { createApp } from '../../agent/http/app.ts';
 import type { Access } from '../../agent/http/auth.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
+import { testLog } from '../fixtures/log.ts';
 
 export const SECRET = 's3cret';
 

@@ -2,13 +2,14 @@
  * Every route, every string field, hostile strings. A Consul that records what it is asked must be asked for nothing but keys of
  * ours, and nothing that it says may come out in a reply.
  */
+
 import { describe, expect, test } from 'bun:test';
 import { HttpKv } from '../../agent/consul/kv.ts';
 import { ConsulTransport } from '../../agent/consul/transport.ts';
 import { createApp } from '../../agent/http/app.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { joinTokens } from '../../agent/security/tokens.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
+import { testLog } from '../fixtures/log.ts';
 import { ON_SOCKET, SECRET } from './app.ts';
 
 const CANARY = 'what-consul-said-7f3a';

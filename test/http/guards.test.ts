@@ -3,9 +3,9 @@ import { Hono } from 'hono';
 import { replyError } from '../../agent/http/errors.ts';
 import { bodyText, guards } from '../../agent/http/guards.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { type Flood, flood } from '../fixtures/flood.ts';
+import { testLog } from '../fixtures/log.ts';
 import { freePort } from '../fixtures/postgres.ts';
 import { ON_TCP, reply, testApp } from './app.ts';
 

@@ -1,4 +1,5 @@
 /** Logins at the door: guessers are slowed and named, and a flood of them does not keep a known user out. */
+
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { scryptSync } from 'node:crypto';
 import { connect } from 'node:net';
@@ -6,7 +7,6 @@ import { connect as secure } from 'node:tls';
 import type { Access } from '../../agent/http/auth.ts';
 import { createCredentials, type User } from '../../agent/http/credentials.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
-import { testLog } from '../../agent/log/log.ts';
 import {
   hashPassword,
   isCheap,
@@ -16,6 +16,7 @@ import {
 } from '../../agent/platform/password.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { createCa, nodeTls } from '../fixtures/certificates.ts';
+import { testLog } from '../fixtures/log.ts';
 import { freePort } from '../fixtures/postgres.ts';
 import { testApp } from './app.ts';
 

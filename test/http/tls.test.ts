@@ -1,4 +1,5 @@
 /** The listener in a cluster with TLS: who is a peer, who is a person, and who is nobody. */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -6,7 +7,6 @@ import tls from 'node:tls';
 import { AgentError } from '../../agent/errors.ts';
 import { createCredentials } from '../../agent/http/credentials.ts';
 import { createHttpServer, type HttpServer } from '../../agent/http/server.ts';
-import { testLog } from '../../agent/log/log.ts';
 import { createPeerCalls } from '../../agent/peers/joining_calls.ts';
 import { createPeers } from '../../agent/peers/peers.ts';
 import { hashPassword, newBearer } from '../../agent/platform/password.ts';
@@ -16,6 +16,7 @@ import { fingerprintOf } from '../../agent/platform/tls/read.ts';
 import { hashOf } from '../../agent/security/store.ts';
 import { FakeAgent } from '../fakes/agent_api.ts';
 import { createCa, expiredTls, nodeTls } from '../fixtures/certificates.ts';
+import { testLog } from '../fixtures/log.ts';
 import { expectAeadOnly } from '../fixtures/s_client.ts';
 
 const HOST = '127.0.60.4';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { CLOSE_LINE, LONGEST, lineCutter, parseOrder, renewLine } from '../../agent/lease_helper/protocol.ts';
+import { LONGEST, lineCutter, parseOrder } from '../../agent/lease_helper/protocol.ts';
 import { Random } from '../sim/random.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -66,7 +66,9 @@ describe('orders', () => {
       if (order !== undefined) expect(text).toMatch(/^(close|renew \d+\.\d\d)$/);
     }
     for (let round = 0; round < 500; round++) {
-      const said = Array.from({ length: 5 }, () => (next(2) === 0 ? CLOSE_LINE : renewLine(next(1e6) / 7)));
+      const said = Array.from({ length: 5 }, () =>
+        next(2) === 0 ? 'close\n' : `renew ${(next(1e6) / 7).toFixed(2)}\n`,
+      );
       const all = bytes(said.join(''));
       const cut = lineCutter();
       const heard: string[] = [];
@@ -94,10 +96,4 @@ describe('the stream', () => {
     expect(cut(new Uint8Array([99, byte]))).toBeUndefined();
     expect(cut(bytes('close\n'))).toBeUndefined();
   });
-});
-
-test('a deadline is written rounded down', () => {
-  expect(renewLine(1.239)).toBe('renew 1.23\n');
-  expect(renewLine(1.23)).toBe('renew 1.23\n');
-  expect(renewLine(-5)).toBe('renew 0.00\n');
 });

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileReporter } from '../../agent/log/file.ts';
-import { createLog, entryLine, type LogEntry, testLog } from '../../agent/log/log.ts';
+import { createLog, entryLine, type LogEntry } from '../../agent/log/log.ts';
+import { testLog } from '../fixtures/log.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'log-'));
 afterAll(() => rmSync(dir, { recursive: true }));

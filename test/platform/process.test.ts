@@ -4,10 +4,11 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { manualClock, sleep, until } from '../../agent/platform/clock.ts';
+import { sleep, until } from '../../agent/platform/clock.ts';
 import { lineSplitter, tail } from '../../agent/platform/output.ts';
 import { alive, bootId, processesIn, readStat, run, runOk } from '../../agent/platform/process.ts';
 import { parseStat } from '../../agent/platform/procfs.ts';
+import { manualClock } from '../fixtures/clock.ts';
 
 const sh = (script: string, options: Partial<Parameters<typeof run>[2]> = {}) =>
   run('sh', ['-c', script], { deadline: 10_000, ...options });

@@ -13,7 +13,7 @@ import {
   serviceName,
   withState,
 } from '../../agent/security/names.ts';
-import { renewIfDue } from '../../agent/security/renewal_timer.ts';
+import { renewIfDue } from '../../agent/security/renew.ts';
 import type { Security } from '../../agent/security/store.ts';
 import { durable, nodeRecord, stateRecord } from '../core/build.ts';
 

@@ -9,7 +9,7 @@ export const CITED: Readonly<Record<string, string>> = {
   FAULTS: 'docs/faults.md',
 };
 
-/** Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its version. */
+/** Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its version. More go here. */
 const NO_PAGE =
   /^(?:ANY|FIRST|CREATE|SELECT|INSERT|UPDATE|DELETE|LIMIT|LOGICAL|INPUT|OUTPUT|TLS|HTTP|SHA|RFC|PID|SEEDS)$/;
 

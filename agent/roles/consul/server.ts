@@ -110,16 +110,7 @@ export function createConsulServer(
       );
       member = true;
     },
-    async reload() {
-      const done = await admin().reload();
-      if (done.kind === 'ok') return;
-      throw new AgentError({
-        class: 'transient',
-        code: 'consul_not_reloaded',
-        message: `Consul did not reload: ${done.cause.message}`,
-        hint: 'run the command again',
-      });
-    },
+    reload: () => reload(admin()),
     async leave(ms) {
       if (!hasData()) return true;
       await driver.start(unit);
@@ -191,3 +182,14 @@ const missing = () =>
     message: 'there is no consul executable',
     hint: 'install Consul 1.8 or later, or set consul.binary',
   });
+
+async function reload(admin: ConsulAdmin): Promise<void> {
+  const done = await admin.reload();
+  if (done.kind === 'ok') return;
+  throw new AgentError({
+    class: 'transient',
+    code: 'consul_not_reloaded',
+    message: `Consul did not reload: ${done.cause.message}`,
+    hint: 'run the command again',
+  });
+}

@@ -87,9 +87,7 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
     settle: (target, ms) => settle(ctx, target, ms),
     deviceId: () => home.deviceId(),
     async setMembers(members) {
-      const sorted = [...members].sort((a, b) => (a.node < b.node ? -1 : 1));
-      const next = sorted.map(({ node, deviceId, address }) => ({ node, deviceId, address }));
-      home.remember({ members: next });
+      home.remember({ members: inOrder(members) });
       // What a silent Syncthing missed it is told by the watching when it answers again.
       if (await answers(ctx)) await tellMembers(ctx);
     },
@@ -203,3 +201,9 @@ async function asConfigured(ctx: Context): Promise<boolean> {
     folders.map(({ id, path }) => `${id} ${path}`).sort();
   return names(found).join('\n') === names(ctx.config.files.folders).join('\n');
 }
+
+/** The same members are the same list. */
+const inOrder = (members: Parameters<Files['setMembers']>[0]) =>
+  [...members]
+    .sort((a, b) => (a.node < b.node ? -1 : 1))
+    .map(({ node, deviceId, address }) => ({ node, deviceId, address }));

@@ -1,5 +1,5 @@
 /** The rules as people read them: a table, and the states that they lead from and to. Pure; docs/rules.md is made of it. */
-import type { Rule, RuleRole } from './rule.ts';
+import type { Rule, RuleRole } from '../../agent/core/rule.ts';
 
 /** What each state of the diagram means, in the order in which a node usually passes through them. */
 export const roles: Record<RuleRole, string> = {
