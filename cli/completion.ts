@@ -69,7 +69,7 @@ const SHELLS = { bash, zsh, fish };
 
 export default command({
   name: 'completion',
-  description: 'completion of commands and options for a shell, to be sourced',
+  description: 'shell completion of commands and options, to be sourced',
   examples: ['source <(agent completion bash)'],
   args: { shell: { type: 'positional', required: true, description: 'bash, zsh or fish' } },
   async run({ args, print }) {

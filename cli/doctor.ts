@@ -47,7 +47,7 @@ async function agentFindings(agent: () => Promise<AgentClient>): Promise<Finding
 
 export default command({
   name: 'doctor',
-  description: 'what is missing or wrong on this machine, with the mend',
+  description: 'what is missing or wrong on this machine, and how to fix it',
   examples: ['agent doctor', 'agent doctor --verbose --config agent.yaml'],
   args: {},
   async run({ agent, args, print, terminal }) {

@@ -5,7 +5,7 @@ import { command } from './common/command.ts';
 
 export default command({
   name: 'hash-password',
-  description: "make the password_hash of a user under 'api.users', from a password on standard input",
+  description: "make the password_hash for a user under 'api.users' from a password on standard input",
   examples: [
     "systemd-ask-password 'Password:' | agent hash-password",
     'agent hash-password --token    # a bearer token and its token_hash',

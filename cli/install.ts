@@ -13,14 +13,14 @@ async function refuseSettings(config: Config): Promise<void> {
 
 export default command({
   name: 'install',
-  description: 'prepare this manager: users, folders, units, sudo, rules; may be repeated, also to upgrade',
+  description: 'prepare this manager: users, folders, units, sudo, rules; may be run again, also to upgrade',
   examples: ['./agent install --dry-run', './agent install', './agent install --from agent.yaml'],
   args: {
-    'dry-run': { type: 'boolean', description: 'print every change, make none' },
+    'dry-run': { type: 'boolean', description: 'print every change, but make none' },
     from: {
       type: 'string',
       valueHint: 'FILE',
-      description: 'take this configuration in, in place of /etc/cloudify/agent.yaml',
+      description: 'install this configuration in place of /etc/cloudify/agent.yaml',
     },
   },
   async run({ args, print, say }) {

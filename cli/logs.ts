@@ -13,20 +13,20 @@ export default command({
   description: "the agent's log, newest last",
   examples: ['agent logs -f --component lease', 'agent logs --lines 100'],
   args: {
-    component: { type: 'string', valueHint: 'NAME', description: 'only of this component' },
+    component: { type: 'string', valueHint: 'NAME', description: 'only lines of this component' },
     lines: {
       type: 'string',
       alias: 'n',
       valueHint: 'N',
       default: '100',
-      description: 'how many lines of the past',
+      description: 'how many past lines to show first',
     },
-    follow: { type: 'boolean', alias: 'f', description: 'go on with new lines as they come' },
+    follow: { type: 'boolean', alias: 'f', description: 'keep showing new lines as they come' },
   },
   async run({ agent, args, terminal }) {
     const limit = Number(args.lines);
     if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw usageError(`--lines=${args.lines} is no number of lines`, 'write a whole number from 1');
+      throw usageError(`--lines=${args.lines} is not a number of lines`, 'write a whole number from 1');
     }
     const client = await agent();
     const options = { component: args.component, limit };

@@ -3,7 +3,7 @@ import { configPath } from './common/socket.ts';
 
 export default command({
   name: 'run',
-  description: 'be the agent of this manager (under systemd, or in a terminal)',
+  description: 'run the agent of this manager (under systemd, or in a terminal)',
   examples: ['agent run --config /etc/cloudify/agent.yaml'],
   args: {},
   async run({ args, terminal }) {

@@ -27,7 +27,7 @@ function report(thrown: unknown, argv: readonly string[], path: readonly string[
   const verbose = argv.includes('--verbose');
   terminal.err(`${path.join(' ')}: ${verbose ? `${explain(error)} [${error.code}]` : error.message}\n`);
   if (error.hint !== undefined) terminal.err(`  ${error.hint}\n`);
-  if (error.class === 'usage') terminal.err(`  '${path.join(' ')} --help' shows how it is written\n`);
+  if (error.class === 'usage') terminal.err(`  '${path.join(' ')} --help' shows usage\n`);
   const { stack } = thrown instanceof Error && !(thrown instanceof AgentError) ? thrown : { stack: '' };
   if (verbose && stack) terminal.err(`${stack}\n`);
 }

@@ -10,7 +10,7 @@ export default command({
   examples: ['agent teardown --dry-run', 'agent teardown -f'],
   args: {
     force: { type: 'boolean', alias: 'f', description: 'do it; without, it only tells' },
-    'dry-run': { type: 'boolean', description: 'print every step, take none' },
+    'dry-run': { type: 'boolean', description: 'print every step, but take none' },
     'skip-database': { type: 'boolean', description: 'leave the data directory as it is' },
   },
   async run({ args, print, say }) {
@@ -40,7 +40,7 @@ export default command({
       name === undefined || results.length === 0
         ? []
         : [
-            `this manager ${dry ? 'is' : 'was'} '${name}' of its cluster: run 'agent cluster nodes remove ${name}' on another member, which counts on it until then`,
+            `this manager ${dry ? 'is' : 'was'} '${name}' of its cluster: run 'agent cluster nodes remove ${name}' on another member; until then the cluster still counts it`,
           ];
     print({ dry_run: dry, member: name ?? null, steps: results }, () => {
       if (results.length === 0) return 'nothing to tear down';

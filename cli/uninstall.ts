@@ -2,10 +2,10 @@ import { command } from './common/command.ts';
 
 export default command({
   name: 'uninstall',
-  description: 'take away what install made; never the database',
+  description: 'remove what install made; never the database',
   examples: ['agent uninstall --dry-run', 'agent uninstall', 'agent uninstall --purge'],
   args: {
-    'dry-run': { type: 'boolean', description: 'print every step, take none' },
+    'dry-run': { type: 'boolean', description: 'print every step, but take none' },
     purge: {
       type: 'boolean',
       description: 'also agent.yaml, logs, and what was kept of clusters and divergences',
@@ -33,7 +33,7 @@ export default command({
       : await doSteps(steps, (step) => say(`done    ${stepLine(step)}`));
     const left = dry ? [] : leftovers(config, realMachine);
     print({ dry_run: dry, steps: results, left }, () => {
-      const kept = left.length === 0 ? [] : [`kept: ${left.join(', ')}; --purge takes it too`];
+      const kept = left.length === 0 ? [] : [`kept: ${left.join(', ')}; --purge removes it too`];
       if (results.length === 0) return ['nothing to uninstall', ...kept].join('\n');
       return [...(dry ? results.map(stepLine) : ['uninstalled']), ...kept].join('\n');
     });

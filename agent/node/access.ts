@@ -58,7 +58,7 @@ export async function joinSecurity(own: Own, token: string | undefined): Promise
         throw new AgentError({
           class: 'operator',
           code: 'plain_cluster',
-          message: 'the cluster gave no certificates',
+          message: 'the cluster sent no certificates',
           hint: "is 'api.tls' the same on all managers?",
         });
       acceptAdmission(own.config, join, security);

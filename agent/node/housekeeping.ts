@@ -101,7 +101,7 @@ class Housekeeping {
         // Beside the rest: it asks programs for their versions, and members are let in meanwhile.
         recordAt = Number.POSITIVE_INFINITY;
         void (this.#given.keepRecord?.() ?? Promise.resolve())
-          .catch((thrown: unknown) => this.#given.log.debug('the own record:', thrown))
+          .catch((thrown: unknown) => this.#given.log.debug("this node's own record:", thrown))
           .finally(() => {
             recordAt = this.#time.now();
           });
@@ -170,7 +170,7 @@ class Housekeeping {
     } catch (thrown) {
       // A full disk, for example: tried again, and everything else goes on.
       if (messageOf(thrown) !== this.#unkept)
-        this.#given.log.warn('the addresses of the members are not kept:', thrown);
+        this.#given.log.warn('the addresses of the members could not be saved:', thrown);
       this.#unkept = messageOf(thrown);
     }
   }

@@ -112,16 +112,16 @@ export async function rotateManagement(
   const cas = before.kind === 'ok' ? before.entry.modifyIndex : 0;
   const token = randomUUID();
   const made = await admin().acl.createManagementToken(token);
-  if (made.kind !== 'ok') throw failed('it was not made');
+  if (made.kind !== 'ok') throw failed('it was not created');
   const value = JSON.stringify({ schema: 1, sealed: seal(token, parts.caKey()) });
   const written = await admin().kv.put(`${parts.prefix}management`, value, { cas });
-  if (written.kind !== 'ok') throw failed('it was not written down');
+  if (written.kind !== 'ok') throw failed('it was not saved');
   await followManagement(parts);
-  if (parts.store.secrets()?.managementToken !== token) throw failed('it was not read back');
+  if (parts.store.secrets()?.managementToken !== token) throw failed('it could not be read back');
   // The server that is asked may learn of the new one a moment after the leader.
   const revoked = async () => (await admin().acl.revokeManagementTokens(token)).kind === 'ok';
   if (!(await until(revoked, { timeout: PATIENCE, every: 250 })))
-    throw failed('the old one may still be good');
+    throw failed('the old one may still be valid');
 }
 
 /**

@@ -205,7 +205,7 @@ function runProcesses(
 }
 
 const crashed = (log: Log, what: string) => (thrown: unknown) =>
-  log.for('handler-runner').error(`${what} failed and is begun again:`, thrown);
+  log.for('handler-runner').error(`${what} failed and is started again:`, thrown);
 
 async function handOver(node: NodeContext, wake: () => void, ms: number): Promise<boolean> {
   machineShutsDown(node.main);

@@ -83,7 +83,7 @@ export function differencesOf(
   const [own, its] = [toldBy(nodes[name]), toldBy(nodes[reference])];
   if (own === undefined) {
     const version = nodes[name]?.version ?? '';
-    return [`settings that it has not told${version === '' ? '' : ` (agent ${line(version)})`}`];
+    return [`settings that it has not reported${version === '' ? '' : ` (agent ${line(version)})`}`];
   }
   return GROUPS.flatMap((group) => {
     const [here, there] = [own[group], its?.[group] ?? []];

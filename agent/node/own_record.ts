@@ -117,7 +117,7 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     if (what.length === 0) return true;
     const value = JSON.stringify(records.sign('nodes', name, { ...base, ...own }));
     const done = await kv.put(key, value, { cas: read.entry.modifyIndex });
-    if (done.kind === 'ok') say(`nodes/${name} in Consul tells anew of: ${what.join(', ')}`);
+    if (done.kind === 'ok') say(`nodes/${name} in Consul was updated: ${what.join(', ')}`);
     return done.kind === 'ok';
   };
 }

@@ -58,7 +58,7 @@ export function realPorts(o: RealParts): RealPorts {
     log
       .for('consul-watcher')
       .error(
-        `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or put it right`,
+        `${key} in Consul is not understood (${why}): written by a newer version? Upgrade this agent, or correct the value`,
       );
   const kv = consulPort(consul.kv, prefix, () => {}, o.memberKv, o.gate);
   const watch = consulPort(watchConsul.kv, prefix, bad, watchConsul.kv, o.gate);

@@ -32,7 +32,7 @@ export function checkedAdmission(reply: unknown): Admission {
     throw new AgentError({
       class: 'fatal',
       code: 'bad_admission',
-      message: `the active answered what no agent would: ${v.getDotPath(issue) ?? 'it'} ${issue.message}`,
+      message: `the active sent a reply that no agent would send: ${v.getDotPath(issue) ?? 'it'} ${issue.message}`,
       hint: 'install the same version of the agent on both',
     });
   }

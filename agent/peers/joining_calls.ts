@@ -71,7 +71,7 @@ export function createPeerCalls(defaultPort: number, tls?: CallTls) {
     throw new AgentError({
       class: 'transient',
       code: 'no_active',
-      message: 'the members do not agree on who is the active',
+      message: 'the members do not agree on which of them is the active',
       hint: 'try again in a moment',
     });
   }

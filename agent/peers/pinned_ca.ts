@@ -20,7 +20,7 @@ function fetchUnverified(url: string, ms: number): Promise<string> {
         reply.setEncoding('utf8');
         reply.on('data', (chunk: string) => {
           text += chunk;
-          if (text.length > LIMIT) sent.destroy(new Error('the answer is too long'));
+          if (text.length > LIMIT) sent.destroy(new Error('the reply is too long'));
         });
         reply.once('end', () => resolve(text));
         reply.once('error', reject);
@@ -41,7 +41,7 @@ export async function fetchPinnedCa(target: string, fingerprint: string, ms: num
     throw new AgentError({
       class: 'transient',
       code: 'member_silent',
-      message: `${target} does not answer as a node of a cluster with TLS`,
+      message: `${target} does not answer like a node of a cluster with TLS`,
       cause,
     });
   }
@@ -51,7 +51,7 @@ export async function fetchPinnedCa(target: string, fingerprint: string, ms: num
   throw new AgentError({
     class: 'operator',
     code: 'token_other_cluster',
-    message: `${target} is not of the cluster that this join token is for, or the token was altered`,
+    message: `${target} does not belong to the cluster that this join token is for, or the token was altered`,
     hint: "make a token on that cluster with 'agent cluster token create', and copy it whole",
   });
 }

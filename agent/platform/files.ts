@@ -71,7 +71,7 @@ function replace(path: string, content: string | Uint8Array, mode: number, durab
       class: 'transient',
       code: 'file_not_written',
       message: `cannot write ${path}`,
-      hint: 'see that its folder exists, belongs to the agent and has space',
+      hint: 'check that its folder exists, belongs to the agent and has free space',
       cause,
     });
   }
@@ -112,8 +112,8 @@ export function readJson<S extends v.GenericSchema>(path: string, schema: S): v.
     throw new AgentError({
       class: 'operator',
       code: 'file_damaged',
-      message: `${path} does not hold what it should`,
-      hint: 'move it away if the state it records can be given up',
+      message: `${path} does not contain what it should`,
+      hint: 'move it away if the state it records may be lost',
       cause,
     });
   }

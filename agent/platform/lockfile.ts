@@ -100,7 +100,7 @@ function refuseIfHeld(all: readonly Generation[], dir: string, name: string): vo
     class: 'operator',
     code: 'already_running',
     message: `process ${holder.owner.pid} holds ${join(dir, name)}`,
-    hint: 'an agent runs here already: stop that one first, or give this one another state_dir',
+    hint: 'an agent is already running here: stop that one first, or give this one another state_dir',
   });
 }
 

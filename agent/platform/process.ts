@@ -109,7 +109,8 @@ export async function runOk(
   const how = {
     deadline: `took longer than ${options.deadline} ms`,
     cancelled: 'was cancelled',
-    none: result.code === undefined ? `died by ${result.signal}` : `failed with exit code ${result.code}`,
+    none:
+      result.code === undefined ? `was killed by ${result.signal}` : `failed with exit code ${result.code}`,
   }[result.ended ?? 'none'];
   const said = result.stderr.trim().split('\n').slice(-3).join('; ');
   throw new AgentError({
@@ -165,6 +166,6 @@ const notStarted = (command: string, cause: unknown) =>
     class: 'operator',
     code: 'command_not_started',
     message: `cannot run ${command}`,
-    hint: 'see that it is installed and may be executed',
+    hint: 'check that it is installed and executable',
     cause,
   });

@@ -70,7 +70,7 @@ export const tokenMissing = () =>
   new AgentError({
     class: 'operator',
     code: 'token_missing',
-    message: 'this cluster lets a manager in with a join token only',
+    message: 'this cluster lets a manager in only with a join token',
     hint: "make one with 'agent cluster token create' on a node of the cluster, and give it with --token - or AGENT_JOIN_TOKEN",
   });
 
@@ -175,6 +175,6 @@ const wrong = () =>
   new AgentError({
     class: 'operator',
     code: 'admission_wrong',
-    message: 'the certificates that came do not fit what was asked for',
+    message: 'the certificates received do not match what was requested',
     hint: 'is something between this manager and the cluster? Nothing was written; join with another token',
   });

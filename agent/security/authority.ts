@@ -124,7 +124,7 @@ function lacks(phase: Phase, fresh: string, { joining, leaving, report }: Author
   const { trusts, keys, shows } = report;
   if (phase === 'trust') {
     if (!trusts.includes(fresh)) return 'does not trust the new root yet';
-    return keys.includes(fresh) ? null : 'has not got the key of the new root yet';
+    return keys.includes(fresh) ? null : 'does not have the key of the new root yet';
   }
   if (phase === 'renew') return shows === fresh ? null : 'has no certificates of the new root yet';
   if (!same(trusts, fresh)) return 'has not dropped the old root yet';

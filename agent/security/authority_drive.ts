@@ -184,7 +184,7 @@ export async function beginAuthority(
 const changed = () =>
   transient(
     'authority_changed',
-    'another command changed the same at this moment',
+    'another command changed the same record at this moment',
     "look at 'agent cluster certificates'",
   );
 

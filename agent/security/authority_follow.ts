@@ -57,7 +57,7 @@ const doing: Record<Step, Doing> = {
     if (old === undefined)
       return 'neither the new root nor the one before it is trusted here: remove this node and join it again';
     if (!isVouched(old, fresh.certificate, record.vouched))
-      return "the new root in Consul does not have the old authority's word: it is not taken";
+      return 'the new root in Consul is not signed by the old authority: it is not accepted';
     store.saveRoots([...security.roots, fresh]);
     return null;
   },

@@ -37,7 +37,7 @@ async function certify(
   throw new AgentError({
     class: 'transient',
     code: 'certificates_not_set',
-    message: `PostgreSQL did not take its certificates: ${done.why}`,
+    message: `PostgreSQL did not accept its certificates: ${done.why}`,
     hint: 'run the command again',
   });
 }

@@ -18,7 +18,7 @@ export function parseToken(text: string): ParsedToken {
     throw new AgentError({
       class: 'operator',
       code: 'token_invalid',
-      message: 'this is no join token: it is cut off or altered',
+      message: 'this is not a join token: it is cut off or altered',
       hint: 'copy it whole',
     });
   return { id, secret, fingerprint: Buffer.from(fingerprint, 'base64url').toString('hex') };

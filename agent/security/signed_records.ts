@@ -48,8 +48,8 @@ export interface SignedRecords extends Gate {
   refusal<P extends Place>(place: P, name: string, record: Records[P]): string | undefined;
 }
 
-const FIND = 'counts for nothing: find out who wrote it, and delete it';
-const ANEW = 'its agent writes it anew; start that, or remove the node and join it again';
+const FIND = 'it is ignored: find out who wrote it, and delete it';
+const ANEW = 'its agent writes it again; start that, or remove the node and join it again';
 
 export const signedRecords = (parts: SignedParts): SignedRecords => new AuthoritySignatures(parts);
 

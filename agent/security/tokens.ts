@@ -217,7 +217,7 @@ function hasTaken({ used, expires }: TokenRecord, joiner: Joiner, now: number): 
   if (used !== null)
     throw refuse('token_used', `this join token was used already, by ${used.node} (${used.hostIp})`, ANOTHER);
   if (now >= expires)
-    throw refuse('token_expired', `this join token ended at ${new Date(expires).toISOString()}`, ANOTHER);
+    throw refuse('token_expired', `this join token expired at ${new Date(expires).toISOString()}`, ANOTHER);
   return false;
 }
 

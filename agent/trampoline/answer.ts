@@ -68,7 +68,7 @@ async function requestLine({ input, saidWithin = SAID_WITHIN }: AnswerParts): Pr
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Refusal(`no whole request came within ${saidWithin} ms`)),
+      () => reject(new Refusal(`no complete request came within ${saidWithin} ms`)),
       saidWithin,
     );
   });
@@ -80,7 +80,7 @@ async function requestLine({ input, saidWithin = SAID_WITHIN }: AnswerParts): Pr
       const next = await Promise.race([bytes.next(), late]);
       if (next.done === true) {
         if (length === 0) return undefined;
-        throw new Refusal('the caller went before its request was whole');
+        throw new Refusal('the caller left before its request was complete');
       }
       parts.push(next.value);
       length += next.value.byteLength;

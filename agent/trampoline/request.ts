@@ -36,6 +36,6 @@ export function callOf(line: string, now: number): readonly string[] {
     throw new Refusal(`'call' is not a list of at most ${WORDS_MAX} words`);
   if (typeof until !== 'number' || !Number.isFinite(until)) throw new Refusal("'until' is not a time");
   if (until > now + AHEAD_MAX) throw new Refusal(`'until' is more than ${AHEAD_MAX} s ahead`);
-  if (until < now) throw new Late('too late: its caller has given it up');
+  if (until < now) throw new Late('too late: its caller has given up');
   return call as string[];
 }

@@ -18,7 +18,7 @@ const all = (fingerprints: readonly string[] | null): string => fingerprints?.ma
 
 const MEANING = {
   trust: '1 of 3, every node comes to trust both roots',
-  renew: '2 of 3, every node makes its certificates anew, from the new root',
+  renew: '2 of 3, every node makes new certificates, from the new root',
   drop: '3 of 3, every node drops the old root and destroys its key',
   done: 'one root counts',
 } as const;
@@ -27,7 +27,7 @@ const waitLine = ({ node, why, silent }: AuthorityStatus['waits'][number]): stri
   `${node} ${why}${silent ? ', and is silent' : ''}`;
 
 function headline({ phase, root, old, since, by, hold }: AuthorityStatus): string {
-  const stays = hold ? '; it stays there until it is asked to go on' : '';
+  const stays = hold ? '; it stays there until it is told to continue' : '';
   const made =
     since === null ? '' : `, made ${since} by ${by}${old === null ? '' : `, in place of ${short(old)}`}`;
   return `authority ${short(root)}${made}: ${MEANING[phase]}${stays}`;
@@ -97,8 +97,8 @@ export async function waitForAuthority(
       throw new AgentError({
         class: 'transient',
         code: 'still_going',
-        message: `the new authority has not gone round after ${duration(timeoutMs)}; it waits: ${status.waits.map(waitLine).join('; ')}`,
-        hint: status.next ?? "it goes on by itself: 'agent cluster certificates' shows how far it is",
+        message: `the new authority has not reached every node after ${duration(timeoutMs)}; it waits: ${status.waits.map(waitLine).join('; ')}`,
+        hint: status.next ?? "it continues by itself: 'agent cluster certificates' shows how far it is",
       });
     await terminal.sleep(POLL);
     status = (await ask(agent)) ?? status;

@@ -31,7 +31,7 @@ async function authorityOf(
 export default command({
   name: 'certificates',
   description:
-    "when certificates end, and who trusts which root; renew them, or the cluster's authority, without a role change",
+    "when certificates expire, and who trusts which root; renew them, or the cluster's authority, without a role change",
   examples: [
     'agent cluster certificates',
     'agent cluster certificates --renew',
@@ -39,10 +39,11 @@ export default command({
     'agent cluster certificates --renew-ca --hold',
   ],
   args: {
-    renew: { type: 'boolean', description: "make this manager's anew, now" },
+    renew: { type: 'boolean', description: "renew this manager's certificates now" },
     'renew-ca': {
       type: 'boolean',
-      description: 'make a new authority for the cluster and new certificates everywhere, or go on with that',
+      description:
+        'create a new authority for the cluster and new certificates everywhere, or continue with that',
     },
     hold: {
       type: 'boolean',
@@ -52,11 +53,11 @@ export default command({
   },
   async run({ agent, args, print, terminal }) {
     if (args.hold === true && args['renew-ca'] !== true)
-      throw usageError('--hold is for --renew-ca', 'agent cluster certificates --renew-ca --hold');
+      throw usageError('--hold is only for --renew-ca', 'agent cluster certificates --renew-ca --hold');
     if (args.renew === true && args['renew-ca'] === true)
       throw usageError(
-        '--renew and --renew-ca are two things',
-        "--renew-ca makes this manager's certificates anew as well",
+        '--renew and --renew-ca cannot be used together',
+        "--renew-ca renews this manager's certificates as well",
       );
     const timeout = await durationOption('timeout', args.timeout);
     const client = await agent();
@@ -86,7 +87,7 @@ export default command({
       class: 'transient',
       code: 'renewed_in_part',
       message: `renewed, but not yet used by ${renewed.failed.join('; ')}`,
-      hint: 'run the command again; the old certificates are good until they end',
+      hint: 'run the command again; the old certificates are valid until they expire',
     });
   },
 });

@@ -8,7 +8,7 @@ export default command({
   async run({ agent, print }) {
     const { deletions } = await (await agent()).acceptDeletions();
     print({ deletions }, () =>
-      deletions === 0 ? 'nothing was held' : `${deletions} items are deleted here, too`,
+      deletions === 0 ? 'nothing was held' : `${deletions} items are being deleted here, too`,
     );
   },
 });

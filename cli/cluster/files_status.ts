@@ -3,7 +3,7 @@ import { table } from '../common/table.ts';
 
 export default command({
   name: 'status',
-  description: 'the replicated files of this manager: what it lacks, and deletions that wait for a word',
+  description: 'the replicated files of this manager: what it lacks, and deletions awaiting confirmation',
   examples: ['agent cluster files status', 'agent cluster files status --json'],
   args: {},
   async run({ agent, print }) {

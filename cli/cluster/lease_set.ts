@@ -25,12 +25,12 @@ export default command({
     multiplier: {
       type: 'string',
       valueHint: 'N',
-      description: 'the preset (else the default one) scaled, for slow or unsteady networks; 1 to 20',
+      description: 'multiply the preset (or the default one) by this, for slow or unsteady networks; 1 to 20',
     },
     'retry-period': one('the active renews this often'),
-    'renew-deadline': one('the active shuts its clients out so long after its last renewal'),
-    'lease-duration': one('another may take over so long after the last renewal it has seen'),
-    'fencing-time': one('the longest that shutting clients out takes'),
+    'renew-deadline': one('the active shuts its clients out this long after its last renewal'),
+    'lease-duration': one('another may take over this long after the last renewal it has seen'),
+    'fencing-time': one('the longest time that shutting clients out may take'),
   },
   async run({ agent, args, print }) {
     const change: LeaseChange = {};
@@ -46,7 +46,7 @@ export default command({
     print(lease, () =>
       [
         `the cluster's lease times are ${timesText(lease.used)}, version ${lease.version}`,
-        "longer ones hold from the next renewal on; shorter ones once the former right has run out: 'agent cluster lease show'",
+        "longer times apply from the next renewal; shorter ones once the former right has run out: 'agent cluster lease show'",
       ].join('\n'),
     );
   },
@@ -54,11 +54,14 @@ export default command({
 
 function presetOf(text: string): 'default' | 'fast' {
   if (text === 'default' || text === 'fast') return text;
-  throw usageError(`--preset=${text} is no preset`, 'write --preset=default or --preset=fast');
+  throw usageError(`--preset=${text} is not a preset`, 'write --preset=default or --preset=fast');
 }
 
 function multiplierOf(text: string): number {
   const factor = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && factor >= 1 && factor <= 20) return factor;
-  throw usageError(`--multiplier=${text} is not possible`, 'write --multiplier=1 to --multiplier=20');
+  throw usageError(
+    `--multiplier=${text} is not a valid multiplier`,
+    'write --multiplier=1 to --multiplier=20',
+  );
 }

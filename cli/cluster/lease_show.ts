@@ -9,7 +9,7 @@ export function leaseText(lease: LeaseReport): string {
   const set = [by === null ? '' : `by ${by}`, at === null ? '' : time(at)].filter(Boolean).join(', ');
   const late =
     record !== null && record.leaseDuration !== used.leaseDuration
-      ? ': it follows when no right under the former times can still run'
+      ? ': it is updated once no right under the former times can still run'
       : '';
   return facts([
     ['lease times', timesText(used)],
@@ -17,7 +17,7 @@ export function leaseText(lease: LeaseReport): string {
       'set',
       source === 'cluster'
         ? `version ${version}${set === '' ? '' : `, ${set}`}`
-        : "nowhere: each node goes by its file; 'agent cluster lease set' sets them",
+        : "nowhere: each node uses its own file; 'agent cluster lease set' sets them",
     ],
     ['renewed every', duration(used.retryPeriod)],
     ['active until', `${duration(used.renewDeadline)} after its last renewal`],
@@ -25,7 +25,7 @@ export function leaseText(lease: LeaseReport): string {
     [
       'the lease says',
       record === null
-        ? 'nothing: its holder goes by its own file'
+        ? 'nothing: its holder uses its own file'
         : `${duration(record.renewDeadline)} and ${duration(record.leaseDuration)}${late}`,
     ],
     ['note', note ?? ''],
@@ -35,7 +35,7 @@ export function leaseText(lease: LeaseReport): string {
 
 export default command({
   name: 'show',
-  description: "the lease's times: the cluster's, what the lease itself says, and files that say otherwise",
+  description: "the lease's times: the cluster's, what the lease itself says, and files that differ",
   examples: ['agent cluster lease show', 'agent cluster lease show --json'],
   args: {},
   async run({ agent, print }) {

@@ -3,7 +3,7 @@ import { command } from '../common/command.ts';
 
 export default command({
   name: 'maintenance',
-  description: 'leave a node alone while it is worked on; it is not made the active meanwhile',
+  description: 'leave a node alone while it is being worked on; it does not become the active meanwhile',
   examples: ['agent cluster maintenance m3 on', 'agent cluster maintenance m3 off'],
   args: {
     name: { type: 'positional', required: true, description: 'the name of the node' },

@@ -8,7 +8,7 @@ const STOLEN =
 export default command({
   name: 'remove',
   description:
-    'take a standby, or a manager that is still joining, out for good; it must be emptied before it may join again',
+    'take a standby, or a manager that is still joining, out for good; it must be emptied before it can join again',
   examples: ['agent cluster nodes remove m3'],
   args: {
     name: { type: 'positional', required: true, description: 'the name of the node' },

@@ -21,7 +21,7 @@ export default command({
     nofailover: {
       type: 'string',
       valueHint: 'true|false',
-      description: 'true: taken as the active only when no other node can be',
+      description: 'true: it becomes the active only when no other node can',
     },
   },
   async run({ agent, args, print }) {
@@ -35,7 +35,10 @@ function changeOf(priority: string | undefined, nofailover: string | undefined):
   const change: NodeChange = {};
   if (priority !== undefined) {
     if (!/^\d{1,4}$/.test(priority))
-      throw usageError(`--priority=${priority} is no whole number`, 'write --priority=0 to --priority=1000');
+      throw usageError(
+        `--priority=${priority} is not a whole number`,
+        'write --priority=0 to --priority=1000',
+      );
     change.priority = Number(priority);
   }
   if (nofailover !== undefined) {

@@ -2,7 +2,7 @@ import { command } from '../common/command.ts';
 
 export default command({
   name: 'reinit',
-  description: "throw a standby's database away and copy it again from the active",
+  description: "discard a standby's database and copy it again from the active",
   examples: ['agent cluster reinit m3'],
   args: { name: { type: 'positional', required: true, description: 'the name of the node, not the active' } },
   async run({ agent, args, print }) {

@@ -20,15 +20,15 @@ const refused = (target: string, why: string): AgentError =>
     class: 'operator',
     code: 'switchover_refused',
     message: `${target} did not become the active: ${why}`,
-    hint: `'agent cluster nodes get ${target}' says how it is`,
+    hint: `'agent cluster nodes get ${target}' shows its state`,
   });
 
 const unheard = (message: string): AgentError =>
   new AgentError({
     class: 'operator',
     code: 'consul_silent',
-    message: `nothing was asked for: ${message}`,
-    hint: "'agent cluster status' has all that is known",
+    message: `no switchover was requested: ${message}`,
+    hint: "'agent cluster status' shows all that is known",
   });
 
 /** What is known now; undefined while the agent cannot say (Consul elects, or its own agent is stopping). */
@@ -129,7 +129,7 @@ export default command({
     const client = await agent();
     const before = await requireCluster(client);
     if (before.active === target) {
-      print({ active: target, epoch: before.epoch, changed: false }, () => `${target} is the active already`);
+      print({ active: target, epoch: before.epoch, changed: false }, () => `${target} is already the active`);
       return EXIT.done;
     }
     if (before.outage != null) throw unheard(before.outage.message);

@@ -5,7 +5,7 @@ import { START_ARGS, startOptions } from './start_args.ts';
 
 export default command({
   name: 'start',
-  description: 'make a cluster whose first active is this manager; its data is kept',
+  description: 'create a cluster with this manager as its first active; its data is kept',
   examples: [
     'agent cluster start --cluster-host-ip 10.0.0.11 --cluster-node-name m1',
     "agent cluster start --options 'lease.preset=fast;check_ttl_multiplier=1'",
@@ -22,7 +22,7 @@ export default command({
     const cluster = await client.cluster();
     print({ operation: done, cluster }, () =>
       cluster.active === null
-        ? `the cluster ${cluster.id} is made; no manager is active yet`
+        ? `the cluster ${cluster.id} was created; no manager is active yet`
         : `${cluster.active} is the active of the new cluster ${cluster.id}`,
     );
   },

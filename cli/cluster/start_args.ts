@@ -7,17 +7,17 @@ export const START_ARGS = {
   'cluster-host-ip': {
     type: 'string',
     valueHint: 'IP',
-    description: 'the address of this manager in the cluster; else host_ip of the configuration',
+    description: 'the address of this manager in the cluster; default: host_ip of the configuration',
   },
   'cluster-node-name': {
     type: 'string',
     valueHint: 'NAME',
-    description: 'the name of this manager in the cluster; else node_name of the configuration',
+    description: 'the name of this manager in the cluster; default: node_name of the configuration',
   },
   options: {
     type: 'string',
     valueHint: 'K=V;K=V|FILE|JSON',
-    description: 'settings laid over the configuration; may be repeated',
+    description: 'settings that override the configuration; may be repeated',
   },
   timeout: { type: 'string', valueHint: 'SECONDS', default: '900', description: 'how long to wait' },
 } as const satisfies ArgsDef;

@@ -54,15 +54,15 @@ function leaseTimes({ lease }: ClusterStatus): string {
 function unreadable({ unreadable: keys }: ClusterStatus): string {
   if (keys === undefined) return '';
   const each = Object.entries(keys).map(([key, why]) => `${key} (${why})`);
-  return `${each.join(', ')}; upgrade the agent of this node, or put the value right in Consul`;
+  return `${each.join(', ')}; upgrade the agent of this node, or correct the value in Consul`;
 }
 
 /** A cluster of before, until every member is upgraded. */
 function unsigned({ unsigned: names }: ClusterStatus): string {
   if (names === undefined) return '';
   const why =
-    names.length === 0 ? 'in a moment' : `not while ${names.join(', ')} is off or of a version before`;
-  return `records of members count without one; they are demanded ${why}`;
+    names.length === 0 ? 'in a moment' : `not while ${names.join(', ')} is off or runs an earlier version`;
+  return `records of members count without one; they will be required ${why}`;
 }
 
 /** They are let in by databases and firewalls already, so they are said. */

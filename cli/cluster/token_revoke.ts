@@ -2,7 +2,7 @@ import { command } from '../common/command.ts';
 
 export default command({
   name: 'revoke',
-  description: 'make a join token worthless; a manager that has joined with it stays',
+  description: 'revoke a join token; a manager that has joined with it stays',
   examples: ['agent cluster token revoke 3f2a91c0'],
   args: { id: { type: 'positional', required: true, description: "its id, as 'token list' shows it" } },
   async run({ agent, args, print }) {

@@ -53,7 +53,7 @@ function readValue(
     throw usageError(`${word} needs a value`, `write ${word}=${shape}`);
   }
   if (definition.type === 'enum' && definition.options && !definition.options.includes(value)) {
-    throw usageError(`${word}=${value} is not possible`, `one of: ${definition.options.join(', ')}`);
+    throw usageError(`${word}=${value} is not a valid value`, `one of: ${definition.options.join(', ')}`);
   }
   return value;
 }

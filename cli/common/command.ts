@@ -15,11 +15,11 @@ export const COMMON = {
   socket: {
     type: 'string',
     valueHint: 'PATH',
-    description: "the agent's socket; else $AGENT_SOCKET, or as configured",
+    description: "the agent's socket; default: $AGENT_SOCKET, or as configured",
   },
   json: { type: 'boolean', description: 'print JSON' },
-  verbose: { type: 'boolean', description: 'say more: calls, causes, details' },
-  help: { type: 'boolean', alias: 'h', description: 'show this' },
+  verbose: { type: 'boolean', description: 'show more: calls, causes, details' },
+  help: { type: 'boolean', alias: 'h', description: 'show this help' },
 } as const satisfies ArgsDef;
 
 export interface Invocation<A extends ArgsDef> {
@@ -106,5 +106,5 @@ export async function durationOption(name: string, text: string): Promise<number
   const { parseDuration } = await import('../../agent/config/fields.ts');
   const ms = parseDuration(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text);
   if (ms !== undefined && ms > 0) return ms;
-  throw usageError(`--${name}=${text} is no duration`, `write seconds, or like --${name}=10min`);
+  throw usageError(`--${name}=${text} is not a duration`, `write seconds, or a time like --${name}=10min`);
 }

@@ -58,7 +58,7 @@ export const stillGoing = (what: string, timeoutMs: number, waits = ''): AgentEr
     class: 'transient',
     code: 'still_going',
     message: `${what} is not done after ${duration(timeoutMs)} and still going${waits === '' ? '' : `; it waits: ${waits}`}`,
-    hint: "the agent goes on with it: 'agent logs -f' and 'agent cluster status' show how far it is",
+    hint: "the agent continues with it: 'agent logs -f' and 'agent cluster status' show how far it is",
   });
 
 async function ask(agent: AgentClient, id: string): Promise<Operation | undefined> {

@@ -6,7 +6,7 @@ export const DIR_ARG = {
     type: 'string',
     valueHint: 'DIR',
     description:
-      'folder of the cluster; else $AGENT_DEV_DIR, or agent-dev-UID in the folder for temporary files',
+      'folder of the cluster; default: $AGENT_DEV_DIR, or agent-dev-UID in the folder for temporary files',
   },
 } as const;
 

@@ -77,7 +77,10 @@ function addressAt(first: string, index: number): string {
   const last = (parts[3] ?? 0) + index;
   const valid = parts.length === 4 && parts.every((part) => part >= 0 && part <= 255) && last <= 254;
   if (!valid || parts[0] !== 127) {
-    throw usageError(`'${first}' is no loopback address with room for the nodes`, 'for example 127.0.0.11');
+    throw usageError(
+      `'${first}' is not a loopback address with room for the nodes`,
+      'for example 127.0.0.11',
+    );
   }
   return [...parts.slice(0, 3), last].join('.');
 }

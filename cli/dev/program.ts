@@ -26,7 +26,7 @@ function sourceDir(): string {
   throw new AgentError({
     class: 'usage',
     code: 'no_source',
-    message: 'there is no source of the agent here',
+    message: "the agent's source is not here",
     hint: 'run this in a checkout of the repository, or leave out --from-source',
   });
 }

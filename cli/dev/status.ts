@@ -65,7 +65,7 @@ const columns = [
 
 export default command({
   name: 'status',
-  description: 'what runs of the cluster on this machine',
+  description: 'what is running of the cluster on this machine',
   examples: ['agent dev status', 'agent dev status --json'],
   args: DIR_ARG,
   async run({ args, print }) {

@@ -73,7 +73,7 @@ async function becomeWhole(nodes: readonly DevNode[]): Promise<void> {
   throw new AgentError({
     class: 'transient',
     code: 'still_going',
-    message: `the cluster is not whole after ${WHOLE / 1000} s${seen === '' ? '' : ` (${seen})`}`,
+    message: `the cluster is not complete after ${WHOLE / 1000} s${seen === '' ? '' : ` (${seen})`}`,
     hint: "see 'agent dev status'",
   });
 }
@@ -119,12 +119,13 @@ const MOST_NODES = 7;
 function nodeCount(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= MOST_NODES) return count;
-  throw usageError(`--nodes=${text} is not possible`, `write 1 to ${MOST_NODES}`);
+  throw usageError(`--nodes=${text} is not a valid number of nodes`, `write 1 to ${MOST_NODES}`);
 }
 
 export default command({
   name: 'up',
-  description: 'make a cluster of managers on this machine and start it; does nothing that is done already',
+  description:
+    'create a cluster of managers on this machine and start it; what is already done is left as it is',
   examples: ['agent dev up', 'agent dev up --fast --dir /tmp/mine', 'agent dev up --from-source deno'],
   args: {
     ...DIR_ARG,
@@ -141,7 +142,7 @@ export default command({
       options: ['bun', 'deno'],
       description: 'run the agents from the source in this folder',
     },
-    executable: { type: 'string', valueHint: 'PATH', description: 'run the agents by this executable' },
+    executable: { type: 'string', valueHint: 'PATH', description: 'run the agents with this executable' },
   },
   async run({ args, print, say }) {
     const dir = resolve(dirOf(args));

@@ -67,7 +67,7 @@ if (asServerUser(import.meta.path)) {
 
     test('with fewer is refused before anything changes, on a machine with data and on an empty one', async () => {
       const least =
-        /needs (more than )?\d+ huge pages of 2048 kB, and this machine has \d+ to give: set vm\.nr_hugepages/;
+        /needs (more than )?\d+ huge pages of 2048 kB, and this machine has \d+ available: set vm\.nr_hugepages/;
       const conf = join(a.options.dataDir, 'postgresql.conf');
       const own = readFileSync(conf, 'utf8');
       a.options.parameters = { max_connections: '40' };

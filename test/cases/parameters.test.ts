@@ -46,7 +46,7 @@ if (asServerUser(import.meta.path)) {
     [
       'a value that is none',
       { work_mem: '4MB', shared_buffers: 'lots' },
-      /^\/etc\/cloudify\/agent\.yaml: postgres\.parameters\.shared_buffers: the server does not take 'lots': invalid value for parameter "shared_buffers": "lots"$/,
+      /^\/etc\/cloudify\/agent\.yaml: postgres\.parameters\.shared_buffers: the server does not accept 'lots': invalid value for parameter "shared_buffers": "lots"$/,
     ],
     [
       'a unit that is none, with those that are',
@@ -76,7 +76,7 @@ if (asServerUser(import.meta.path)) {
     [
       'two that do not go together',
       { superuser_reserved_connections: '60', max_connections: '50', work_mem: '4MB' },
-      /postgres\.parameters\.superuser_reserved_connections, postgres\.max_connections: the server does not take them together/,
+      /postgres\.parameters\.superuser_reserved_connections, postgres\.max_connections: the server does not accept them together/,
     ],
     ['what only the compiler sets', { block_size: '8192' }, /parameters\.block_size: .*cannot be changed/],
   ];
@@ -171,7 +171,7 @@ if (asServerUser(import.meta.path)) {
       expect(await pg.startPrimary(20_000)).toEqual(done);
       expect(await a.sql('show work_mem')).toMatchObject([{ work_mem: '5MB' }]);
       expect(lines).toContainEqual(
-        expect.stringMatching(/^the parameters of before stay in force: .*parameters\.work_men/),
+        expect.stringMatching(/^the former parameters stay in force: .*parameters\.work_men/),
       );
       await pg.close();
     });
@@ -262,7 +262,7 @@ if (asServerUser(import.meta.path)) {
         1,
         '',
         expect.stringContaining(
-          `agent install: ${from}: postgres.parameters.shared_buffers: the server does not take 'lots'`,
+          `agent install: ${from}: postgres.parameters.shared_buffers: the server does not accept 'lots'`,
         ),
       ]);
       expect(install('16MB').stderr).toBe('');

@@ -146,7 +146,7 @@ if (asServerUser(import.meta.path)) {
       const found = named(await preflight({ ...s.options, binDir }), 'control_file');
       expect(found).toMatchObject({
         state: 'fail',
-        what: expect.stringContaining('pg_controldata died by SIGKILL'),
+        what: expect.stringContaining('pg_controldata was killed by SIGKILL'),
       });
       expect(found?.mend).not.toContain('damaged');
     });

@@ -42,7 +42,7 @@ if (asServerUser(import.meta.path)) {
     test('a misspelt method of client_hba is named with its line, and nobody is let in', async () => {
       a.options.clientHba = ['host all all 127.0.0.0/8 trust', 'host all all 0.0.0.0/0 scram-sha256'];
       const why = 'postgres.client_hba, line 2: invalid authentication method "scram-sha256"';
-      expect(await whats()).toEqual([`PostgreSQL does not take the rules for clients: ${why}`]);
+      expect(await whats()).toEqual([`PostgreSQL does not accept the rules for clients: ${why}`]);
       expect(await a.pg.unfence(30_000)).toEqual(refused(why));
       await shut();
     });

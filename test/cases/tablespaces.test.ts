@@ -197,7 +197,7 @@ if (world === undefined) {
     test('a folder that holds something else is refused before anything is copied', async () => {
       writeFileSync(disk('mounted', 'of somebody'), 'x');
       const why = await failedWith(s.pg.basebackup(upstream, quiet, none));
-      expect(why).toContain(`${disk('mounted')} is to hold a tablespace, and is not empty (of somebody)`);
+      expect(why).toContain(`${disk('mounted')} must hold a tablespace, but is not empty (of somebody)`);
       expect(existsSync(s.options.dataDir)).toBe(false);
       expect(files(disk('mounted'))).toEqual(['of somebody']);
       rmSync(disk('mounted', 'of somebody'));

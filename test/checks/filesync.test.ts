@@ -158,7 +158,7 @@ test('held deletions warn, whoever waits for the word', async () => {
   world.status = {
     ...quiet,
     held: [{ folder: 'etc', deletions: 200, of: 201 }],
-    notes: ['200 deletions of 201 items in folder etc wait for confirmation'],
+    notes: ['200 deletions of 201 items in folder etc await confirmation'],
   };
-  expect(await run()).toBe('warn: 200 deletions of 201 items in folder etc wait for confirmation');
+  expect(await run()).toBe('warn: 200 deletions of 201 items in folder etc await confirmation');
 });

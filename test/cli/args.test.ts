@@ -30,12 +30,12 @@ describe('bad usage ends with exit code 2 and says what would be right', () => {
     ['cluster set-active m1 --timeout --verbose', 'agent cluster set-active: --timeout needs a value'],
     [
       'cluster set-active m1 --timeout soon',
-      'agent cluster set-active: --timeout=soon is no duration /   write seconds, or like --timeout=10min',
+      'agent cluster set-active: --timeout=soon is not a duration /   write seconds, or a time like --timeout=10min',
     ],
     ['cluster start --json=yes', 'agent cluster start: --json takes no value'],
     ['cluster start --options x', "agent cluster start: 'x' is neither NAME=VALUE, nor JSON, nor a file"],
     ['cluster join', 'agent cluster join: ADDRESS is missing'],
-    ['logs --lines few', 'agent logs: --lines=few is no number of lines'],
+    ['logs --lines few', 'agent logs: --lines=few is not a number of lines'],
     ['completion tcsh', "agent completion: no completion for 'tcsh' /   write bash, zsh or fish"],
     ['dev up --nodez 3', 'agent dev up: unknown option --nodez /   did you mean --nodes?'],
   ];

@@ -119,7 +119,7 @@ describe('what is read', () => {
       return (await on.cli('cluster status')).out;
     };
     expect(await shown({ unsigned: ['m3'] })).toMatch(
-      /signatures .*not while m3 is off or of a version before/,
+      /signatures .*not while m3 is off or runs an earlier version/,
     );
     expect(await shown({ unsigned: [] })).toMatch(/signatures .*in a moment/);
     expect(await shown({})).not.toContain('signatures');
@@ -397,7 +397,7 @@ describe('what is asked for', () => {
 
   test('set-active of the active asks for nothing', async () => {
     const { code, out } = await on.cli('cluster set-active m1');
-    expect([code, out, on.agent.asked]).toEqual([0, 'm1 is the active already\n', []]);
+    expect([code, out, on.agent.asked]).toEqual([0, 'm1 is already the active\n', []]);
   });
 
   test('set-active that is refused, at once or later, ends with exit code 1 and the reason', async () => {
@@ -543,7 +543,7 @@ describe('what is asked for', () => {
 
   test('files status names what is held, and accept carries it out', async () => {
     expect((await on.cli('cluster files status')).out).toContain('resources: 900 of 1000 items were deleted');
-    expect((await on.cli('cluster files accept')).out).toBe('900 items are deleted here, too\n');
+    expect((await on.cli('cluster files accept')).out).toBe('900 items are being deleted here, too\n');
     expect(on.agent.asked).toEqual([['acceptDeletions']]);
     const { facts, status } = on.agent.files();
     on.agent.files = () => ({ facts: { ...facts, state: 'off', mode: 'unknown' }, status });

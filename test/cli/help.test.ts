@@ -19,17 +19,17 @@ describe('help', () => {
 
     COMMANDS
 
-                run    be the agent of this manager (under systemd, or in a terminal)
+                run    run the agent of this manager (under systemd, or in a terminal)
              status    this manager's role, database, services and checks
                logs    the agent's log, newest last
             cluster    make, enter, watch and steer the cluster
-             doctor    what is missing or wrong on this machine, with the mend
-      hash-password    make the password_hash of a user under 'api.users', from a password on standard input
-            install    prepare this manager: users, folders, units, sudo, rules; may be repeated, also to upgrade
-          uninstall    take away what install made; never the database
+             doctor    what is missing or wrong on this machine, and how to fix it
+      hash-password    make the password_hash for a user under 'api.users' from a password on standard input
+            install    prepare this manager: users, folders, units, sudo, rules; may be run again, also to upgrade
+          uninstall    remove what install made; never the database
            teardown    make this manager a stand-alone one again: its data, its own units and settings, no cluster
                 dev    a cluster of managers on this machine, in one folder, without root
-         completion    completion of commands and options for a shell, to be sourced
+         completion    shell completion of commands and options, to be sourced
 
     Use agent <command> --help for more information about a command.
     "
@@ -43,7 +43,7 @@ describe('help', () => {
 
     COMMANDS
 
-             start    make a cluster whose first active is this manager; its data is kept
+             start    create a cluster with this manager as its first active; its data is kept
               join    bring this manager, which must be empty, into a cluster as a standby
             status    the cluster as a whole: who is active, what confirms commits, what it survives
              nodes    the managers of the cluster
@@ -54,9 +54,9 @@ describe('help', () => {
            history    who was active, since when, why, and what each change cost
              pause    no automatic role change until resumed; the active stays as long as its lease can be renewed
             resume    end a pause: role changes are automatic again
-       maintenance    leave a node alone while it is worked on; it is not made the active meanwhile
-            reinit    throw a standby's database away and copy it again from the active
-      certificates    when certificates end, and who trusts which root; renew them, or the cluster's authority, without a role change
+       maintenance    leave a node alone while it is being worked on; it does not become the active meanwhile
+            reinit    discard a standby's database and copy it again from the active
+      certificates    when certificates expire, and who trusts which root; renew them, or the cluster's authority, without a role change
 
     Use agent cluster <command> --help for more information about a command.
     "
@@ -75,15 +75,15 @@ describe('help', () => {
     OPTIONS
 
                         --token=<T>    '-' reads a join token from standard input; else it is in $AGENT_JOIN_TOKEN
-             --cluster-host-ip=<IP>    the address of this manager in the cluster; else host_ip of the configuration
-         --cluster-node-name=<NAME>    the name of this manager in the cluster; else node_name of the configuration
-      --options=<K=V;K=V|FILE|JSON>    settings laid over the configuration; may be repeated
+             --cluster-host-ip=<IP>    the address of this manager in the cluster; default: host_ip of the configuration
+         --cluster-node-name=<NAME>    the name of this manager in the cluster; default: node_name of the configuration
+      --options=<K=V;K=V|FILE|JSON>    settings that override the configuration; may be repeated
                 --timeout=<SECONDS>    how long to wait (Default: 900)
                     --config=<PATH>    configuration; else $AGENT_CONFIG, /etc/cloudify/agent.yaml
-                    --socket=<PATH>    the agent's socket; else $AGENT_SOCKET, or as configured
+                    --socket=<PATH>    the agent's socket; default: $AGENT_SOCKET, or as configured
                              --json    print JSON
-                          --verbose    say more: calls, causes, details
-                         -h, --help    show this
+                          --verbose    show more: calls, causes, details
+                         -h, --help    show this help
 
     EXAMPLES
 
@@ -102,10 +102,10 @@ describe('help', () => {
 
             -w, --watch    show it anew each second, until interrupted
         --config=<PATH>    configuration; else $AGENT_CONFIG, /etc/cloudify/agent.yaml
-        --socket=<PATH>    the agent's socket; else $AGENT_SOCKET, or as configured
+        --socket=<PATH>    the agent's socket; default: $AGENT_SOCKET, or as configured
                  --json    print JSON
-              --verbose    say more: calls, causes, details
-             -h, --help    show this
+              --verbose    show more: calls, causes, details
+             -h, --help    show this help
 
       EXAMPLES
 
@@ -128,10 +128,10 @@ describe('help', () => {
 
         --timeout=<SECONDS>    how long to wait (Default: 60)
             --config=<PATH>    configuration; else $AGENT_CONFIG, /etc/cloudify/agent.yaml
-            --socket=<PATH>    the agent's socket; else $AGENT_SOCKET, or as configured
+            --socket=<PATH>    the agent's socket; default: $AGENT_SOCKET, or as configured
                      --json    print JSON
-                  --verbose    say more: calls, causes, details
-                 -h, --help    show this
+                  --verbose    show more: calls, causes, details
+                 -h, --help    show this help
 
       EXAMPLE
 
@@ -141,17 +141,17 @@ describe('help', () => {
   test('agent run', async () =>
     expect(await help('run')).toMatchInlineSnapshot(`
     "
-    be the agent of this manager (under systemd, or in a terminal) (agent run)
+    run the agent of this manager (under systemd, or in a terminal) (agent run)
 
     USAGE agent run [OPTIONS]
 
     OPTIONS
 
       --config=<PATH>    configuration; else $AGENT_CONFIG, /etc/cloudify/agent.yaml
-      --socket=<PATH>    the agent's socket; else $AGENT_SOCKET, or as configured
+      --socket=<PATH>    the agent's socket; default: $AGENT_SOCKET, or as configured
                --json    print JSON
-            --verbose    say more: calls, causes, details
-           -h, --help    show this
+            --verbose    show more: calls, causes, details
+           -h, --help    show this help
 
     EXAMPLE
 

@@ -107,7 +107,7 @@ test('set-active in an outage asks for nothing', async () => {
   on.agent.clusters = [lost];
   const { code, err } = await on.cli('cluster set-active m2');
   expect([code, on.agent.asked]).toEqual([1, []]);
-  expect(err).toContain('nothing was asked for: NO QUORUM: no manager can be active');
+  expect(err).toContain('no switchover was requested: NO QUORUM: no manager can be active');
 });
 
 test('set-active into an outage says that, and a quick one says nothing of waiting', async () => {

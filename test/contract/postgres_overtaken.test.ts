@@ -14,7 +14,7 @@ import {
 } from '../fixtures/postgres.ts';
 
 const done = { kind: 'done' } as const;
-const overtaken = { kind: 'failed', why: expect.stringContaining('stop was asked for') };
+const overtaken = { kind: 'failed', why: expect.stringContaining('stop was requested') };
 const stopped = { kind: 'stopped' };
 
 /** Starts are filed at once and have a process when the test says so, as with a service manager that is slow. */

@@ -31,7 +31,7 @@ when('a standby that does not know the device of the active fails its check, unt
   for (const node of [one, two]) await node.files.setMembers([]);
   writeFileSync(join(one.data, 'only'), 'on the active');
   await one.files.lead(MS);
-  const why = "Syncthing's id of n1 is not known (are files switched on there?)";
+  const why = "Syncthing's id of n1 is not known (is file replication switched on there?)";
   expect(await two.files.follow('n1', MS)).toEqual({ kind: 'failed', why });
   expect(two.files.status()).toMatchObject({ connected: null, notes: [why] });
   const check = checkOf(two);

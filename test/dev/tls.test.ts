@@ -75,7 +75,7 @@ test('a manager joins with a token once: none, an altered or a used one is refus
   const foreign = `${good.slice(0, -4)}AAAA`;
   for (const [text, said] of [
     [altered, 'altered or revoked'],
-    [foreign, 'not of the cluster'],
+    [foreign, 'does not belong to the cluster'],
     [good.slice(0, 40), 'cut off or altered'],
   ] as const) {
     const refused = await join_('n4', text);

@@ -76,7 +76,7 @@ export class Sockets {
     this.#expect('no JSON', await this.say('raw', ['service stop\n']), refused);
     this.#expect('too long', await this.say('raw', ['x'.repeat(LONGEST + 1)]), refused);
     this.#expect('two requests', await this.say('raw', ['{}\n{}\n']), refused);
-    this.#expect('never finished', await this.say('raw', ['{"until":']), /no whole request came within/);
+    this.#expect('never finished', await this.say('raw', ['{"until":']), /no complete request came within/);
     this.#expect('too late', await this.say('late', stop), /"code":1.*too late/);
     const through = await this.#node.exec([...SUDO, 'answer', 'root'], { user: 'cfyuser' });
     this.#report('the socket’s word through sudo', through.code === 2 ? undefined : `exit ${through.code}`);

@@ -74,7 +74,7 @@ test('a pattern that only one node ignores makes other files', () => {
 test('an older agent tells none: that is said, and concludes nothing; without an active the first that tells is compared with', () => {
   const nodes = { m1: record(), m2: record(settings()), m3: record(settings({ api: { port: 8702 } })) };
   expect(referenceOf(nodes, 'm1')).toBe('m2');
-  expect(differencesOf(nodes, 'm1', 'm1')).toEqual(['settings that it has not told (agent 0.1.0)']);
+  expect(differencesOf(nodes, 'm1', 'm1')).toEqual(['settings that it has not reported (agent 0.1.0)']);
   expect(differencesOf(nodes, 'm3', null)).toEqual(['ports: has api 8702, m2 has api 8700']);
   expect(sameFolders(nodes, 'm2', 'm1')).toBe(true);
   expect(differencesOf({ m1: record(), m2: record() }, 'm2', 'm1')).toEqual([]);

@@ -36,7 +36,7 @@ test.each([
   [{}],
   [null],
 ])('%j is refused', (reply) => {
-  expect(() => checkedAdmission(reply)).toThrow('the active answered what no agent would');
+  expect(() => checkedAdmission(reply)).toThrow('the active sent a reply that no agent would send');
 });
 
 test('of members, what is no name, no address or no record is let in nowhere', () => {

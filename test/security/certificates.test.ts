@@ -135,7 +135,7 @@ describe('a join', () => {
     expect(await codeOf(renewCertificates(config))).toBe('not_enrolled');
     const { managementToken } = active.secrets;
     const foreign = (await founded(configOf('m9', '10.0.0.19'))).ca.key;
-    expect(() => acceptEnrolment(config, { caKey: foreign, managementToken })).toThrow('do not fit');
+    expect(() => acceptEnrolment(config, { caKey: foreign, managementToken })).toThrow('do not match');
     acceptEnrolment(config, { caKey: active.ca.key, managementToken });
     const member = loadSecurity(config);
     expect([member?.ca.key, member?.secrets.managementToken]).toEqual([active.ca.key, managementToken]);
@@ -166,7 +166,7 @@ describe('a join', () => {
       { ...admission, ca: await createCa('impostor') },
       { ...admission, certificates: { ...admission.certificates, postgres: active.postgres.certPem } },
     ])
-      expect(() => acceptAdmission(config, secrets, wrong)).toThrow('do not fit');
+      expect(() => acceptAdmission(config, secrets, wrong)).toThrow('do not match');
     expect(loadSecurity(config)).toBeUndefined();
   });
 });

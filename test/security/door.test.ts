@@ -10,7 +10,7 @@ test('a renewal and a changed list at once come to PostgreSQL one after the othe
       under++;
       // As PostgreSQL's driver does: what is asked for later makes the earlier void.
       await new Promise((done) => setTimeout(done, 5));
-      if (under > 1) return { kind: 'failed', why: 'something later was asked for meanwhile' } as const;
+      if (under > 1) return { kind: 'failed', why: 'something later was requested meanwhile' } as const;
       under--;
       set.push(`${shown} ${members.join()}`);
       if (members.includes('refused')) return { kind: 'failed', why: 'no' } as const;

@@ -151,7 +151,7 @@ describe('without a signature of the authority', () => {
     await one.keep();
     const view = await one.view();
     expect([view.nodes.evil, view.nodes.m2?.hostIp]).toEqual([undefined, '10.0.0.12']);
-    expect(view.unreadable?.['nodes/m2']).toMatch(/signed for another record.*its agent writes it anew/);
+    expect(view.unreadable?.['nodes/m2']).toMatch(/signed for another record.*its agent writes it again/);
   });
 
   test.each([

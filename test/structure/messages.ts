@@ -109,7 +109,12 @@ const SQL =
 
 /** Reads as words for people: three of them at least, or two with a blank between, and no query, path or option list. */
 export function isProse(text: string): boolean {
-  if (SQL.test(text) && !/^(set|show|check|create|do|with|delete|drop) [a-z' ]+[a-z]$/i.test(text))
+  if (
+    SQL.test(text) &&
+    !/^(set|show|check|create|do|with|delete|drop) [a-z' ]+[a-z]$|^(check that|create (a|an|them)|revoke a|show more:?) /i.test(
+      text,
+    )
+  )
     return false;
   const words =
     text.replaceAll(/\{[^}]*\}/g, ' x ').match(/(?<![\w./$-])[A-Za-z][a-z']+(?![\w/=(.$-]*[=/$({])/g) ?? [];

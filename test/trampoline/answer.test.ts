@@ -103,8 +103,12 @@ describe('refused, in the log, and nothing run', () => {
     ['a time far ahead', [line(['service', 'stop', CONSUL], NOW + 601)], 'ahead'],
     ['a time that has passed', [line(['service', 'start', CONSUL], NOW - 0.01)], 'too late'],
     ['two requests', [line(['service', 'stop', CONSUL]) + line(['units', 'give'])], 'more than one'],
-    ['half a request', [line(['service', 'stop', CONSUL]).slice(0, -2)], 'before its request was whole'],
-    ['a request without its end', [line(['service', 'stop', CONSUL]).trim()], 'before its request was whole'],
+    ['half a request', [line(['service', 'stop', CONSUL]).slice(0, -2)], 'before its request was complete'],
+    [
+      'a request without its end',
+      [line(['service', 'stop', CONSUL]).trim()],
+      'before its request was complete',
+    ],
     ['too much', ['x'.repeat(LONGEST + 1)], 'too long'],
     ['too much, with a right end', [' '.repeat(LONGEST), line(['service', 'stop', CONSUL])], 'too long'],
   ];
@@ -123,7 +127,7 @@ describe('refused, in the log, and nothing run', () => {
     const { answer, root } = await said(['{"until":'], { silent: true, saidWithin: 30 });
     expect(answer).toMatchObject({
       code: 2,
-      stderr: 'sudo_trampoline: refused: no whole request came within 30 ms\n',
+      stderr: 'sudo_trampoline: refused: no complete request came within 30 ms\n',
     });
     expect(root.ran).toEqual([]);
   });

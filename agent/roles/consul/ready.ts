@@ -17,7 +17,7 @@ export async function wait(
   message: string,
 ): Promise<void> {
   if (await until(what, { timeout: ms, every: 100 })) return;
-  const hint = `see the log of consul, and that ${consulBind(config)} is reachable`;
+  const hint = `see Consul's log, and check that ${consulBind(config)} is reachable`;
   throw new AgentError({ class: 'transient', code, message, hint });
 }
 
@@ -51,6 +51,6 @@ export async function settled(
     10_000,
     async () => (await acl.createNodeToken(node_name, consul.prefix, token)).kind === 'ok',
     'consul_token',
-    "this node's Consul token could not be made",
+    "this node's Consul token could not be created",
   );
 }

@@ -17,8 +17,8 @@ export function writeConfig(
     throw new AgentError({
       class: 'operator',
       code: 'no_certificates',
-      message: 'Consul is to use TLS, and this node has no certificates',
-      hint: `they are made at start and join, in ${config.paths.ssl_dir}`,
+      message: 'Consul must use TLS, but this node has no certificates',
+      hint: `they are created at start and join, in ${config.paths.ssl_dir}`,
     });
   }
   const file = renderServerConfig({

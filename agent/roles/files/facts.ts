@@ -58,7 +58,7 @@ export async function observe(rest: Rest, ids: readonly string[], ms: number): P
   );
   const folders = ids.map((id, index): FolderSeen => {
     const [state, own] = states[index] ?? [];
-    if (state === undefined || own === undefined) throw new Error(`no state of folder ${id}`);
+    if (state === undefined || own === undefined) throw new Error(`there is no state for folder ${id}`);
     return {
       id,
       mode: MODES[configs.find((folder) => folder.id === id)?.type ?? ''] ?? 'unknown',

@@ -21,7 +21,7 @@ export async function follow(ctx: Context, active: string | null): Promise<Outco
     }
     await applyStance(ctx);
     if (active !== null && known === undefined) {
-      const why = `Syncthing's id of ${active} is not known (are files switched on there?)`;
+      const why = `Syncthing's id of ${active} is not known (is file replication switched on there?)`;
       ctx.notes.set('follow', why);
       return { kind: 'failed', why };
     }
@@ -47,7 +47,7 @@ async function comeBack(ctx: Context, active: string, turn: AbortSignal): Promis
       await applyStance(ctx);
       await scan(ctx, SCAN);
       const device = member(ctx, active)?.deviceId;
-      if (device === undefined) throw new Error(`${active} is no member any more`);
+      if (device === undefined) throw new Error(`${active} is no longer a member`);
       const items = await only(ctx, device);
       if (turn.aborted) return;
       if (items.some(({ deleted }) => !deleted)) {
@@ -119,7 +119,7 @@ export async function revertChanges(ctx: Context): Promise<void> {
     const after = (await look(ctx)).folders.find(({ id }) => id === folder.id);
     ctx.reverts.set(folder.id, { tries, dir, version: after?.version ?? 0 });
     if (tries < 3) continue;
-    const note = `${after?.localChanges ?? items.length} local changes in folder ${folder.id} stay after reverts (ignored files in their folders?)`;
+    const note = `${after?.localChanges ?? items.length} local changes in folder ${folder.id} remain after reverting (are there ignored files in their folders?)`;
     if (ctx.notes.get(`revert ${folder.id}`) !== note) ctx.log.warn(`files: ${note}`);
     ctx.notes.set(`revert ${folder.id}`, note);
   }

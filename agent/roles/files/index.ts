@@ -175,7 +175,7 @@ function contextOf(config: NodeConfig, home: Home, rest: Rest, deps: FilesDeps):
     turn: new AbortController(),
     seen: null,
     looks: { begun: 0, ended: 0 },
-    silent: 'Syncthing was not started yet',
+    silent: 'Syncthing has not been started yet',
     connectedAt: null,
     indexAt: 0,
     settledOn: null,

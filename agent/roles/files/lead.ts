@@ -20,12 +20,14 @@ export async function lead(ctx: Context, ms: number): Promise<Outcome> {
       const turn = ctx.turn.signal;
       // Once send-only, the former active's deletions would be overruled and the files come back.
       await smallDeletions(ctx).catch((thrown) =>
-        ctx.log.warn(`deletions stay undone: ${failed(thrown).why}`),
+        ctx.log.warn(
+          `deletions made on the former active could not all be carried out here: ${failed(thrown).why}`,
+        ),
       );
       await reportMissing(ctx).catch((thrown) =>
         ctx.log.warn(`what is missing could not be listed: ${failed(thrown).why}`),
       );
-      if (turn.aborted) return { kind: 'failed', why: 'told otherwise meanwhile' };
+      if (turn.aborted) return { kind: 'failed', why: 'a later order came in meanwhile' };
       // Before the first change: a crash from here on must count as having led.
       ctx.home.remember({ led: true, synced: true });
       take(ctx, { kind: 'leading' });
@@ -35,7 +37,7 @@ export async function lead(ctx: Context, ms: number): Promise<Outcome> {
     await applyStance(ctx);
     if (led) await scan(ctx, CALL).catch(() => {});
     while (!turn.aborted && now() < end && (await look(ctx)).folders.some(isScanning)) await sleep(50, turn);
-    if (turn.aborted) return { kind: 'failed', why: 'told otherwise meanwhile' };
+    if (turn.aborted) return { kind: 'failed', why: 'a later order came in meanwhile' };
     await overrideAll(ctx);
     return { kind: 'done' };
   } catch (thrown) {
@@ -59,7 +61,7 @@ export async function overrideAll(ctx: Context, after = 0): Promise<void> {
     ctx.otherwise.set(folder.id, since);
     if (folder.state !== 'idle' || now() - since < after) continue;
     ctx.log.info(
-      `files: overrides ${folder.needItems} items of folder ${folder.id} that others have otherwise`,
+      `files: overriding ${folder.needItems} items of folder ${folder.id} that differ on other nodes`,
     );
     await ctx.rest().send('POST', query('db/override', { folder: folder.id }), CALL);
   }
@@ -86,7 +88,7 @@ async function reportMissing(ctx: Context): Promise<void> {
       items.push(...(await lackedHere(ctx.rest(), id, CALL)).filter(({ deleted }) => !deleted));
   if (items.length === 0) return;
   const { node } = ctx.stance;
-  const reason = `files that ${node} had and that never arrived before this node took over`;
+  const reason = `files that ${node} had and that had not arrived when this node took over`;
   const dir = await archive(ctx.config, { items, reason, epoch: ctx.epoch(), copy: false });
   const bytes = items.reduce((total, item) => total + item.bytes, 0);
   const names = items.slice(0, 5).map(({ folder, path }) => `${folder}/${path}`);

@@ -38,7 +38,7 @@ export function createRest(address: string, access: () => RestAccess): Rest {
     const { apiKey, ca } = access();
     let reply: Response;
     try {
-      if (ca === undefined) throw new Error('it was not started with a certificate yet');
+      if (ca === undefined) throw new Error('it has not been started with a certificate yet');
       reply = await directFetch(`https://${address}/rest/${path}`, {
         ...connection(false),
         method,
@@ -55,7 +55,7 @@ export function createRest(address: string, access: () => RestAccess): Rest {
         class: 'transient',
         code: 'syncthing_silent',
         message: `Syncthing does not answer (${method} ${path.split('?')[0]})`,
-        hint: 'see its log, and that it runs',
+        hint: 'see its log, and check that it runs',
         cause,
       });
     }

@@ -118,6 +118,6 @@ function hold(ctx: Context, mass: readonly { id: string; needDeletes: number; gl
   for (const { folder, deletions, of } of held)
     ctx.notes.set(
       `held ${folder}`,
-      `${deletions} deletions of ${of} items in folder ${folder} wait for confirmation`,
+      `${deletions} deletions of ${of} items in folder ${folder} await confirmation`,
     );
 }

@@ -48,7 +48,7 @@ export async function askServer(q: Question): Promise<Said> {
   const [program = '', ...args] = q.as === undefined ? command : asUser(q.as, command);
   const env = { LC_ALL: 'C', LANGUAGE: undefined, PGDATA: undefined, PGOPTIONS: undefined };
   const ran = await run(program, args, { deadline: Math.max(1, q.ms), env, cwd: '/' });
-  if (ran.ended !== undefined) throw new Error('it took longer than the time for it: try again');
+  if (ran.ended !== undefined) throw new Error('it did not finish in time: try again');
   if (ran.code === 0) return { value: ran.stdout.trim() };
   const said = complaints(ran.stderr);
   return {

@@ -24,7 +24,7 @@ export async function basebackup(
 ): Promise<Outcome> {
   const { o } = server;
   return await attempt('basebackup', async () => {
-    if (serverProcesses(o.dataDir).length > 0) return failed('the own server runs: stop it first');
+    if (serverProcesses(o.dataDir).length > 0) return failed("this node's server is running: stop it first");
     const place = placeOf(o.dataDir);
     await tidied();
     const { copy } = place;

@@ -37,8 +37,8 @@ export interface Claims {
   close(): void;
 }
 
-export const OUTDATED = 'something later was asked for meanwhile';
-export const TOO_LATE = 'its time was over before it could be written';
+export const OUTDATED = 'something later was requested meanwhile';
+export const TOO_LATE = 'its time ran out before it could be written';
 
 export function createClaims(): Claims {
   const turns = new Map<Matter, number>();

@@ -46,7 +46,7 @@ export function parseControl(text: string): Control {
   );
   const value = (name: string): string => {
     const found = values.get(name);
-    if (found === undefined) throw new Error(`pg_controldata says nothing of "${name}"`);
+    if (found === undefined) throw new Error(`pg_controldata does not report "${name}"`);
     return found;
   };
   return {

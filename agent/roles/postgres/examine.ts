@@ -36,7 +36,7 @@ async function unreadable(o: Options): Promise<Objection[]> {
   const { binDir, dataDir } = o;
   const said = await askServer({ binDir, name: 'data_directory', dataDir, configFile: conf, ms: 30_000 });
   if ('value' in said) return [];
-  const what = `PostgreSQL does not take ${conf}: ${said.refused.join('; ')}`;
+  const what = `PostgreSQL does not accept ${conf}: ${said.refused.join('; ')}`;
   return [{ what, mend: 'correct that line', unreadable: true }];
 }
 
@@ -97,7 +97,7 @@ function misnamed(o: Options): Objection[] {
         mend:
           named === undefined
             ? 'correct postgres.original_hba in agent.yaml'
-            : `take it out, and ${named} is used`,
+            : `remove it, and ${named} is used`,
       },
     ];
   if (set !== undefined && named === undefined)
@@ -119,7 +119,7 @@ async function refused(o: Options, untried: (why: string) => void): Promise<Obje
     return [];
   });
   return wrong.map((what) => ({
-    what: `PostgreSQL does not take the rules for clients: ${what}`,
-    mend: 'correct that line; as it is, the server would leave out all of them',
+    what: `PostgreSQL does not accept the rules for clients: ${what}`,
+    mend: 'correct that line; as it is, the server would ignore all of them',
   }));
 }

@@ -69,7 +69,7 @@ export async function unfence(server: Server, ms: number): Promise<Outcome> {
 export const notSeenRefused = (error: unknown, left: number): string =>
   left <= 0
     ? 'the time for it ran out before a client was seen to be refused (a busy machine, or a slow disk)'
-    : `the check of the fence was not refused but: ${String(error)}`;
+    : `the fence check was not refused; it got: ${String(error)}`;
 
 /**
  * Knock as a client does: it must be turned away by pg_hba. Over the Unix socket, as a firewall may swallow what comes by

@@ -46,5 +46,5 @@ export async function lacksHugePages(
   const had = hugePagesFor(kB, running !== null) ?? 0;
   // A number that could not be read is no reason to refuse.
   if (!(had < needed)) return null;
-  return `huge_pages = on needs ${computed === null ? 'more than ' : ''}${needed} huge pages of ${kB} kB, and this machine has ${had} to give: set vm.nr_hugepages (sysctl), or huge_pages = try`;
+  return `huge_pages = on needs ${computed === null ? 'more than ' : ''}${needed} huge pages of ${kB} kB, and this machine has ${had} available: set vm.nr_hugepages (sysctl), or huge_pages = try`;
 }

@@ -163,7 +163,7 @@ async function prepare(
   const restoring = join(o.dataDir, 'recovery.signal');
   // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.
   if (role === 'primary' && existsSync(restoring))
-    return failed(`${restoring} is there: a backup is being restored; let that end, or remove the file`);
+    return failed(`${restoring} exists: a backup is being restored; let that finish, or remove the file`);
   tidy(o.dataDir);
   makeDir(o.socketDir, 0o700);
   const shut = claims.take('fence', null);
@@ -191,7 +191,7 @@ async function alreadyRunning(
   if (up.kind !== 'done') return up;
   const [row] = await server.link.query('select pg_is_in_recovery() as r', Math.max(1, end.left()));
   const is = row?.r === true ? 'standby' : 'primary';
-  return is === role ? DONE : failed(`it runs as a ${is} already`);
+  return is === role ? DONE : failed(`it already runs as a ${is}`);
 }
 
 async function accepting(
@@ -201,7 +201,7 @@ async function accepting(
   turn: Turn,
   marks: LogMarks,
 ): Promise<Outcome> {
-  let last = 'it still starts';
+  let last = 'it is still starting';
   const up = await until(
     async () => {
       if (turn.stale()) return failed(OVERTAKEN);

@@ -39,7 +39,7 @@ export function createParameters(
     if (outcome.kind === 'done') return;
     refused = now();
     trial = null;
-    o.say?.(`the parameters of before stay in force: ${outcome.why}`);
+    o.say?.(`the former parameters stay in force: ${outcome.why}`);
   };
   /** The first ones were tried before start or join changed anything. */
   const known = ({ parameters }: Settings) => passed || parameters === undefined || same(parameters, wanted);

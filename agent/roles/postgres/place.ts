@@ -79,11 +79,11 @@ export function placeOf(dataDir: string): Place {
     const above = nearest(dir);
     if (!writable(above))
       throw new Error(
-        `${dir} cannot be made: ${above} is not writable by the database's user; make ${dir} its own`,
+        `${dir} cannot be created: ${above} is not writable by the database's user; create ${dir} and give it to that user`,
       );
     return besides(dir);
   }
-  if (!stat.isDirectory()) throw new Error(`${dataDir} is no folder`);
+  if (!stat.isDirectory()) throw new Error(`${dataDir} is not a folder`);
   const names = readdirSync(dir);
   refuseLostAndFound(dir, names);
   const layout = layoutOf(dir);
@@ -103,7 +103,7 @@ export function placeOf(dataDir: string): Place {
 function refuseLostAndFound(dir: string, names: readonly string[]): void {
   if (names.includes('lost+found'))
     throw new Error(
-      `${dir} is the top of a filesystem (it has a lost+found): no copy of a database there can be made; make a folder in it, and name that in postgres.data_dir`,
+      `${dir} is the top of a filesystem (it has a lost+found): a database there cannot be copied; create a folder in it, and name that in postgres.data_dir`,
     );
 }
 

@@ -21,7 +21,7 @@ import { oddEntries, ownFolder, spacesOf } from './tablespaces.ts';
 
 export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'database' | 'underSystemd'>;
 
-const RECOVER = "start it with the manager's own unit, let recovery come to its end, and run this again";
+const RECOVER = "start it with the manager's own unit, let recovery finish, and run this again";
 
 /** Never throws: what could not be looked at is a finding. An empty directory is right for a manager that joins. */
 export async function preflight(o: Place): Promise<Finding[]> {
@@ -36,7 +36,7 @@ export async function preflight(o: Place): Promise<Finding[]> {
     return [...files.findings, ...startedBy(o, server), ...role, ...asked];
   } catch (thrown) {
     const mend = 'run this as root, or as the user of PostgreSQL; nothing was changed';
-    return [fail('preflight', `${o.dataDir} could not be looked at: ${String(thrown)}`, mend)];
+    return [fail('preflight', `${o.dataDir} could not be examined: ${String(thrown)}`, mend)];
   }
 }
 
@@ -50,7 +50,7 @@ export async function dataFindings(o: Place): Promise<DataFindings> {
   try {
     entries = await readdir(dataDir);
   } catch (thrown) {
-    if (errno(thrown) === 'ENOENT') return only(ok('data_directory', `${dataDir} is not there yet`));
+    if (errno(thrown) === 'ENOENT') return only(ok('data_directory', `${dataDir} does not exist yet`));
     const mend = 'run this as the user of PostgreSQL, or as root, to look into it';
     return only(warn('data_directory', `${dataDir} cannot be examined by this user`, mend));
   }
@@ -83,7 +83,7 @@ function notRead({ dataDir, binDir }: Place, thrown: unknown): Finding {
   if (code === 'command_not_started') return missing(binDir, 'pg_controldata', path);
   const what = `${path} cannot be read: ${messageOf(thrown)}`;
   if (code === 'command_too_slow' || code === 'command_killed')
-    return fail('control_file', what, 'see what keeps this machine so busy, and look again');
+    return fail('control_file', what, 'find out what keeps this machine so busy, and run this again');
   return fail('control_file', what, 'the data is damaged: restore it from a backup first');
 }
 
@@ -92,7 +92,7 @@ function missing(binDir: string, program: string, tells: string): Finding {
   const path = join(binDir, program);
   const what = existsSync(path) ? `${path} cannot be run` : `there is no program ${path}`;
   const mend = `install the full server package of PostgreSQL that has it, or set postgres.bin_dir in agent.yaml to the folder where it is`;
-  return fail('postgres_programs', `${what}, and only it tells ${tells}`, mend);
+  return fail('postgres_programs', `${what}, and only it can tell ${tells}`, mend);
 }
 
 /** Folders that the server's unit hides or makes read-only, unless the data itself lies there. */
@@ -117,7 +117,7 @@ function spaceFindings({ dataDir, underSystemd }: Place, owner: number): Finding
       );
     if (ownFolder(dataDir, space) === null)
       return bad(
-        `the tablespace in ${location}, that ${join(dataDir, 'pg_tblspc', space.oid)} names, is not there`,
+        `the tablespace in ${location}, that ${join(dataDir, 'pg_tblspc', space.oid)} names, does not exist`,
         'mount its filesystem',
       );
     if (statSync(location).uid !== owner)
@@ -128,12 +128,12 @@ function spaceFindings({ dataDir, underSystemd }: Place, owner: number): Finding
     if (existsSync(join(location, 'lost+found')))
       return warn(
         'tablespaces',
-        `the tablespace in ${location} is the top of a filesystem: its lost+found keeps pg_rewind out, and a former active is copied anew`,
-        'nothing, or move the tables into a folder of its own there',
+        `the tablespace in ${location} is the top of a filesystem: its lost+found stops pg_rewind, so a former active is copied in full`,
+        'nothing to do, or move the tables into a folder of its own there',
       );
     return ok(
       'tablespaces',
-      `${location}: a manager that joins has it empty, or lets the server's user make it`,
+      `${location}: on a manager that joins it must be empty, or the server's user must be able to create it`,
     );
   });
   return [...odd, ...all];
@@ -150,7 +150,7 @@ async function versionFinding({ dataDir, binDir }: Place): Promise<Finding | nul
   if (ran === undefined) return missing(binDir, 'postgres', 'the version of the programs');
   const programs = Number(/(\d+)/.exec(ran.stdout)?.[1]);
   if (data !== programs) {
-    const what = `the data in ${dataDir} is of PostgreSQL ${data}, ${binDir} is of ${Number.isNaN(programs) ? 'none' : programs}`;
+    const what = `the data in ${dataDir} is from PostgreSQL ${data}, ${binDir} is from ${Number.isNaN(programs) ? 'none' : programs}`;
     return fail('postgres_data_version', what, `install PostgreSQL ${data}, or set postgres.bin_dir to it`);
   }
   if ((POSTGRES_VERSIONS as readonly number[]).includes(data)) return null;
@@ -170,7 +170,7 @@ function markFindings({ dataDir }: Place): Finding[] {
     ],
     [
       'recovery.signal',
-      'this is a restored backup whose recovery has not come to its end: what its target keeps would be lost',
+      'this is a restored backup whose recovery has not finished: what is still to be replayed up to its target would be lost',
       `${RECOVER}; at a target that pauses, 'select pg_wal_replay_resume()'`,
     ],
     [
@@ -189,13 +189,7 @@ function markFindings({ dataDir }: Place): Finding[] {
 function silentRole({ dataDir }: Place, control: Control | null): Finding[] {
   if (control?.state !== 'in archive recovery') return [];
   const what = `${dataDir}: in archive recovery (pg_controldata): it is a standby, or a backup that is being restored`;
-  return [
-    fail(
-      'server_role',
-      what,
-      'start the cluster where its primary runs, or let its recovery come to its end',
-    ),
-  ];
+  return [fail('server_role', what, 'start the cluster where its primary runs, or let its recovery finish')];
 }
 
 /** Of a server that does not run: how it ended. */
@@ -207,14 +201,14 @@ function restingState({ dataDir }: Place, control: Control | null): Finding[] {
       return [ok('control_state', said)];
     case 'shut down in recovery':
     case 'in archive recovery': {
-      const what = `${said}: it was in recovery, and the file that said so is gone; as a primary it would write the timeline of another`;
+      const what = `${said}: it was in recovery, but the file that said so is gone; as a primary it would write to another server's timeline`;
       const mend =
         "put standby.signal back, start it with the manager's own unit, and promote it: 'pg_ctl promote'";
       return [fail('control_state', what, mend)];
     }
     default: {
       const what = `${said}: the server was not shut down, and recovers when it is started next`;
-      const mend = "start it with the manager's own unit first, and see that it is as it should be";
+      const mend = "start it with the manager's own unit first, and check that it is as it should be";
       return [warn('control_state', what, mend)];
     }
   }

@@ -62,19 +62,19 @@ async function blamed(o: PgOptions, said: string, end: Deadline, as: RunAs | und
   const without = await tried({ ...o, parameters: {} }, end, as);
   if (without !== null)
     return {
-      why: `${originalConf(o) ?? 'the settings'}: the server does not take it: ${without}`,
+      why: `${originalConf(o) ?? 'the settings'}: the server does not accept it: ${without}`,
       own: true,
     };
   const alone: string[] = [];
   for (const [name, value] of Object.entries(parameters)) {
     const why = await tried({ ...o, parameters: { [name]: value } }, end, as);
-    if (why !== null) alone.push(`${keyOf(name)}: the server does not take '${value}': ${why}`);
+    if (why !== null) alone.push(`${keyOf(name)}: the server does not accept '${value}': ${why}`);
   }
   // Each goes by itself: together they do not.
   const named = Object.keys(parameters).filter((name) => said.includes(name));
   const keys = (named.length > 0 ? named : Object.keys(parameters)).map(keyOf).join(', ');
   const what =
-    alone.length > 0 ? alone.join('; ') : `${keys}: the server does not take them together: ${said}`;
+    alone.length > 0 ? alone.join('; ') : `${keys}: the server does not accept them together: ${said}`;
   return { why: `${o.parametersFile ?? 'agent.yaml'}: ${what}` };
 }
 

@@ -137,7 +137,7 @@ async function wrongSettings({ link }: Server, ms: number): Promise<string | nul
   const lines = rows.map(
     ({ file, line, error }) => `${String(file)}, line ${String(line)}: ${String(error)}`,
   );
-  return `PostgreSQL loads no settings before these lines are right: ${lines.join('; ')}`;
+  return `PostgreSQL loads no settings until these lines are corrected: ${lines.join('; ')}`;
 }
 
 /** True when the running server has loaded what is written. Costs one query on the kept connection. */

@@ -34,13 +34,14 @@ export async function rewind(
 ): Promise<Outcome> {
   const { o } = server;
   return await attempt('rewind', async () => {
-    if ((await postmasterPid(o)) !== null) return failed('the own server runs: stop it first');
-    if (!(await killLeftovers(o, deadline(2000)))) return failed('processes of the own server do not end');
+    if ((await postmasterPid(o)) !== null) return failed("this node's server is running: stop it first");
+    if (!(await killLeftovers(o, deadline(2000))))
+      return failed("processes of this node's server do not end");
     if (hasMark(o)) return failed('an earlier rewind or copy broke off half-way: clone instead');
     const { state } = await readControl(o);
     if (!state.startsWith('shut down')) {
       return failed(
-        `the own server was not stopped cleanly (${state}): start it as a cut standby and stop it`,
+        `this node's server was not stopped cleanly (${state}): start it as a cut standby and stop it`,
       );
     }
     const { tls } = await server.settings.writeAll({}, server.claims.take('copy', null));
@@ -132,5 +133,5 @@ async function sourceReady(
   if (ready === 'cancelled') return failed('cancelled');
   return ready
     ? DONE
-    : failed(`the source has not checkpointed on its timeline, or is no primary ${last}`.trim());
+    : failed(`the source has not checkpointed on its timeline, or is not a primary ${last}`.trim());
 }

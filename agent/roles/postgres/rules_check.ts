@@ -52,7 +52,7 @@ export async function refusedRules(server: Server, end: Deadline): Promise<strin
   if (rows.length === 0 && version >= SHOWS_MAPS) return null;
   const access = await accessOf(o, await settings.get());
   const wrong = [...told(access, rows), ...unfinished(version, access)];
-  return wrong.length === 0 ? null : `PostgreSQL does not take the rules for clients: ${wrong.join('; ')}`;
+  return wrong.length === 0 ? null : `PostgreSQL does not accept the rules for clients: ${wrong.join('; ')}`;
 }
 
 /** The last answer: the same rules, with the same lists of names, are not tried twice. */

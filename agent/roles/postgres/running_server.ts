@@ -55,7 +55,7 @@ export function startedBy(
   const server = `the server on ${dataDir} (process ${pid})`;
   if (unit === undefined)
     return [
-      warn('server_unit', `it cannot be told what started ${server}`, 'see that nothing starts it again'),
+      warn('server_unit', `it is not clear what started ${server}`, 'make sure that nothing starts it again'),
     ];
   if (UNITS.test(unit)) return [ok('server_unit', `${server} runs in ${unit}`)];
   const what = `${server} runs in ${unit}, not in the distribution's unit: what started it may start it again`;
@@ -147,7 +147,7 @@ function roleFindings(o: Place, { pid }: Running, seen: Seen): Finding[] {
   const findings: Finding[] = [];
   if (seen.recovery) {
     const from = seen.upstream === null ? '' : `, which streams from ${seen.upstream}`;
-    const what = `the server on ${o.dataDir} (process ${pid}) is a standby${from}: as an active it would write the timeline of its primary`;
+    const what = `the server on ${o.dataDir} (process ${pid}) is a standby${from}: as an active it would write to the timeline of its primary`;
     const mend =
       "start the cluster where the primary runs; if that is gone for good, promote this one first: 'pg_ctl promote'";
     findings.push(fail('server_role', what, mend));
@@ -160,7 +160,7 @@ function roleFindings(o: Place, { pid }: Running, seen: Seen): Finding[] {
   }
   if (!seen.superuser)
     findings.push(
-      fail('agent_role', `${o.superuser} is no superuser`, 'set postgres.superuser to a role that is'),
+      fail('agent_role', `${o.superuser} is not a superuser`, 'set postgres.superuser to a role that is'),
     );
   return findings;
 }
@@ -176,29 +176,25 @@ function readerFindings({ senders, slots }: Seen): Finding[] {
   const archivers = physical.filter(({ name }) => ARCHIVERS.test(name));
   const findings: Finding[] = [];
   if (standbys.length > 0) {
-    const what = `standbys that are none of a cluster's stream from it: ${named(standbys)}; promoted by somebody, they are a second active`;
+    const what = `standbys that belong to no cluster stream from it: ${named(standbys)}; if somebody promotes one, it is a second active`;
     const mend = `stop them, and what manages them, and drop their slots; emptied, they join with 'agent cluster join'`;
     findings.push(fail('other_standbys', what, mend));
   }
   if (archivers.length > 0) {
-    const mend = 'start them again on the new active after each change of it; a slot does not go along';
+    const mend = 'start them again on the new active after each role change; a slot does not move with it';
     findings.push(warn('other_readers', `WAL is received by ${named(archivers)}`, mend));
   }
   const logical = slots.filter(({ type }) => type === 'logical');
   if (logical.length > 0) {
     const list = logical.map(({ name, database }) => `${name} (${database})`).join(', ');
-    const mend = 'make them anew on the new active after each change of it, and copy what they carry again';
+    const mend = 'create them again on the new active after each role change, and copy their data again';
     findings.push(
-      warn(
-        'logical_slots',
-        `logical slots are kept here, and do not go along to another active: ${list}`,
-        mend,
-      ),
+      warn('logical_slots', `logical slots are kept here, and do not move to another active: ${list}`, mend),
     );
   }
   const others = slots.filter(({ type }) => type !== 'logical').map(({ name }) => name);
   if (others.length > 0) {
-    const what = `slots of somebody else are kept here with at most postgres.wal_cap of WAL: ${others.join(', ')}`;
+    const what = `slots of other programs are kept here with at most postgres.wal_cap of WAL: ${others.join(', ')}`;
     findings.push(
       warn('other_slots', what, "drop those that nobody reads from: 'select pg_drop_replication_slot(...)'"),
     );
@@ -229,19 +225,15 @@ function contentFindings({ always, recoveryLeft, sortedOtherwise, walLevel }: Se
     findings.push(
       warn(
         'collation_version',
-        `sorted by another version of the system's library, so that an index may miss rows: ${list}`,
+        `sorted by another version of the system's library, so an index may miss rows: ${list}`,
         mend,
       ),
     );
   }
   if (recoveryLeft.length > 0) {
-    const what = `settings of a recovery are left: ${recoveryLeft.join(', ')}; they are without effect while clustered`;
+    const what = `recovery settings are still there: ${recoveryLeft.join(', ')}; they have no effect while clustered`;
     findings.push(
-      warn(
-        'recovery_settings',
-        what,
-        'take them out of the configuration, where they are not wanted afterwards',
-      ),
+      warn('recovery_settings', what, 'remove them from the configuration if they are not wanted afterwards'),
     );
   }
   return findings;

@@ -24,7 +24,7 @@ export function pairProblem(certPem: string, keyPem: string): string | null {
   try {
     return certificate.checkPrivateKey(createPrivateKey(keyPem))
       ? null
-      : 'the key is not that of the certificate';
+      : 'the key does not belong to the certificate';
   } catch {
     return 'the key cannot be read';
   }
@@ -50,13 +50,13 @@ export function wrongSsl(dataDir: string, entries: readonly ConfEntry[]): Object
   const said = (why: string): Objection[] => [
     {
       what: `the server does not start with ${sourceOf(ssl)}: ${why}`,
-      mend: 'put the file right, or set ssl = off there',
+      mend: 'correct the file, or set ssl = off there',
     },
   ];
   try {
     const problem = pairProblem(readFileSync(cert, 'utf8'), readFileSync(key, 'utf8'));
     if (problem !== null) return said(`${problem} (${cert}, ${key})`);
-    return tooOpen(key) ? said(`${key} may be read by others than its owner`) : [];
+    return tooOpen(key) ? said(`${key} can be read by others than its owner`) : [];
   } catch (thrown) {
     return said(messageOf(thrown));
   }

@@ -43,11 +43,11 @@ export function there(location: string): boolean {
     found = statSync(location, { throwIfNoEntry: false });
   } catch (thrown) {
     throw new Error(
-      `the folder ${location} of a tablespace is shut to the database's user (${errno(thrown)})`,
+      `the folder ${location} of a tablespace is closed to the database's user (${errno(thrown)})`,
     );
   }
   if (found === undefined) return false;
-  if (!found.isDirectory()) throw new Error(`${location} is to hold a tablespace, and is no folder`);
+  if (!found.isDirectory()) throw new Error(`${location} must hold a tablespace, but is not a folder`);
   if (found.uid === process.geteuid?.() && writable(location)) return true;
   throw new Error(
     `the folder ${location} of a tablespace does not belong to the database's user: mount its filesystem if it has one; else, ${making(location)}`,
@@ -80,7 +80,7 @@ function lookAt(dataDir: string, location: string): void {
   const foreign = readdirSync(location).filter((name) => !IGNORED.includes(name));
   if (!own && foreign.length > 0)
     throw new Error(
-      `${location} is to hold a tablespace, and is not empty (${foreign.slice(0, 3).join(', ')}): what is there is not this database's; look at it, and move it away`,
+      `${location} must hold a tablespace, but is not empty (${foreign.slice(0, 3).join(', ')}): what is there does not belong to this database; look at it, and move it away`,
     );
 }
 

@@ -25,7 +25,7 @@ export interface Turns {
   launched(end: Deadline): Promise<boolean>;
 }
 
-export const OVERTAKEN = 'a stop was asked for meanwhile';
+export const OVERTAKEN = 'a stop was requested meanwhile';
 
 export function createTurns(): Turns {
   const starts = new Set<Promise<unknown>>();

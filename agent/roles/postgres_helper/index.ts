@@ -44,7 +44,7 @@ export async function runPostgresHelper(
   const helper = await serveHelper({
     socketPath,
     say,
-    outdated: () => end('an agent of another version is there: ending, to be started anew'),
+    outdated: () => end('an agent of another version has connected: ending, to be started again'),
     driverFor(names, said) {
       const config = configFor(configPath, names);
       return {

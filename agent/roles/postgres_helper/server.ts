@@ -60,7 +60,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
 
     const open = async (message: Extract<ToHelper, { t: 'open' }>): Promise<void> => {
       if (message.version !== version) {
-        send({ t: 'refused', why: `the helper is of version ${version}, the agent of ${message.version}` });
+        send({ t: 'refused', why: `the helper has version ${version}, the agent ${message.version}` });
         if (!tasks.running) o.outdated();
         return;
       }
@@ -94,7 +94,7 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
       try {
         read(chunk);
       } catch (thrown) {
-        o.say(`what the agent said cannot be read: ${String(thrown)}`);
+        o.say(`the agent's message cannot be read: ${String(thrown)}`);
         socket.destroy();
       }
     });

@@ -65,7 +65,7 @@ export function createSession(pg: Postgres, tasks: Tasks, send: (message: ToAgen
     left();
     // Clearing takes as long as the task takes to end: what is left is what is left behind it.
     const current = !exclusive.has(method) || (await tasks.clear());
-    if (!current && !ending.has(method)) throw new Error('a stop was asked for meanwhile');
+    if (!current && !ending.has(method)) throw new Error('a stop was requested meanwhile');
     const rest = left();
     if (manner.ms !== undefined && !manner.late) args[manner.ms] = Math.min(Number(args[manner.ms]), rest);
     return await (pg[method] as AnyMethod)(...args);

@@ -82,7 +82,7 @@ function failure(call: string, result: RunResult, deadline: number): AgentError 
       hint: "what it may do is rendered from agent.yaml by 'agent install'; its log is in /var/log/cloudify-root",
     });
   }
-  const died = result.signal === undefined ? 'was not answered' : `died by ${result.signal}`;
+  const died = result.signal === undefined ? 'was not answered' : `was killed by ${result.signal}`;
   const how = result.code === undefined ? died : 'failed';
   return new AgentError({
     class: 'transient',

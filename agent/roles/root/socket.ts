@@ -106,7 +106,7 @@ function ask(path: string, question: string, beginWithin: number, deadline: numb
       if (asked && heard.endsWith('\n') && heard.length > GREETING.length)
         end(answerOf(heard.slice(GREETING.length)));
       else if (heard.length > ANSWER_MAX || (!asked && !GREETING.startsWith(heard)))
-        end({ kind: asked ? 'lost' : 'again', why: 'it speaks otherwise' });
+        end({ kind: asked ? 'lost' : 'again', why: 'it speaks another protocol' });
     });
     socket.on('error', (error) => {
       why = errno(error) ?? error.message;
@@ -124,5 +124,5 @@ function answerOf(line: string): Outcome {
   } catch {
     // No JSON.
   }
-  return { kind: 'lost', why: 'it speaks otherwise' };
+  return { kind: 'lost', why: 'it speaks another protocol' };
 }

@@ -67,7 +67,7 @@ class ChildDriver implements ServiceDriver {
       throw new AgentError({
         class: 'transient',
         code: 'service_start_cancelled',
-        message: `${name} was not started: a stop was asked for meanwhile`,
+        message: `${name} was not started: a stop was requested meanwhile`,
       });
     }
     if (entry) return this.#running(entry);
@@ -204,8 +204,8 @@ class ChildDriver implements ServiceDriver {
     throw new AgentError({
       class: 'transient',
       code: 'service_not_stopped',
-      message: `${name} does not end, not even by SIGKILL: pid ${left.join(', ')}`,
-      hint: 'a process that hangs in the kernel waits for its storage: see to that, or restart the machine',
+      message: `${name} does not end, not even on SIGKILL: pid ${left.join(', ')}`,
+      hint: 'a process stuck in the kernel is waiting for its storage: fix the storage, or restart the machine',
     });
   }
 }

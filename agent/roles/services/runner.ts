@@ -39,7 +39,7 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
   ): Promise<Outcome> => {
     const failures: string[] = [];
     for (const service of list) {
-      if (stale()) return { kind: 'failed', why: `${service.name} was not started: a stop was asked for` };
+      if (stale()) return { kind: 'failed', why: `${service.name} was not started: a stop was requested` };
       try {
         await act(unitOf(service));
       } catch (thrown) {

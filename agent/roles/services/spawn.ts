@@ -21,7 +21,7 @@ const failed = (unit: ServiceUnit, cause: unknown) =>
     class: 'operator',
     code: 'service_not_started',
     message: `cannot start ${unit.name}: ${messageOf(cause)}`,
-    hint: `see that ${unit.command ?? 'its command'} can be run and ${unit.cwd ?? 'its folder'} exists`,
+    hint: `check that ${unit.command ?? 'its command'} can be run and ${unit.cwd ?? 'its folder'} exists`,
     cause,
   });
 

@@ -143,7 +143,7 @@ const startCancelled = (name: string) =>
   new AgentError({
     class: 'transient',
     code: 'service_start_cancelled',
-    message: `${name} was not started: a stop was asked for meanwhile`,
+    message: `${name} was not started: a stop was requested meanwhile`,
   });
 
 const notStarted = (unit: ServiceUnit, facts: UnitFacts, why = 'did not start') =>
@@ -158,6 +158,6 @@ const notStopped = (name: string, pids: readonly number[]) =>
   new AgentError({
     class: 'transient',
     code: 'service_not_stopped',
-    message: `${name} does not end, not even by SIGKILL${pids.length === 0 ? '' : `: pid ${pids.join(', ')}`}`,
-    hint: 'a process that hangs in the kernel waits for its storage: see to that, or restart the machine',
+    message: `${name} does not end, not even on SIGKILL${pids.length === 0 ? '' : `: pid ${pids.join(', ')}`}`,
+    hint: 'a process stuck in the kernel is waiting for its storage: fix the storage, or restart the machine',
   });

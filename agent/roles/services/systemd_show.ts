@@ -112,7 +112,7 @@ export function createShower(runner: Runner = run, asRoot?: (unit: string) => Pr
       for (const { unit, settle, reject } of asked) {
         const facts = answers.get(unit);
         if (facts) settle(facts);
-        else reject(silent(`systemd says nothing of ${unit}`));
+        else reject(silent(`systemd does not report ${unit}`));
       }
     } catch (cause) {
       for (const { reject } of asked) reject(cause);

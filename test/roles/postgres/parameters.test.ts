@@ -66,7 +66,7 @@ test('refused ones are not written and said once; a minute later they are asked 
   expect(made.toWrite(settings(old))).toEqual(old);
   pass(59_999);
   await made.settle(settings(old));
-  expect([asked.length, said]).toEqual([1, ['the parameters of before stay in force: work_mem: no']]);
+  expect([asked.length, said]).toEqual([1, ['the former parameters stay in force: work_mem: no']]);
   pass(1);
   expect(made.toWrite(settings(old))).toEqual(old);
   asked[1]?.({ kind: 'done' });

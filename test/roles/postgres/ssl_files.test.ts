@@ -27,7 +27,7 @@ describe("the server's certificate and key", () => {
 
   test('belong together, or it is said why not', () => {
     expect(pairProblem(one.cert, one.key)).toBeNull();
-    expect(pairProblem(one.cert, other.key)).toBe('the key is not that of the certificate');
+    expect(pairProblem(one.cert, other.key)).toBe('the key does not belong to the certificate');
     expect(pairProblem('none', other.key)).toBe('the certificate cannot be read');
     expect(pairProblem(one.cert, 'none')).toBe('the key cannot be read');
   });
@@ -39,11 +39,11 @@ describe("the server's certificate and key", () => {
     put('server.crt', one.cert);
     put('server.key', other.key);
     expect(whats({ ssl: 'yes' })).toEqual([
-      `the server does not start with ssl in /c, line 1: the key is not that of the certificate (${dir}/server.crt, ${dir}/server.key)`,
+      `the server does not start with ssl in /c, line 1: the key does not belong to the certificate (${dir}/server.crt, ${dir}/server.key)`,
     ]);
     put('own.key', one.key);
     expect(whats({ ssl: 'on', ssl_key_file: 'own.key' })).toEqual([]);
     chmodSync(join(dir, 'own.key'), 0o644);
-    expect(whats({ ssl: 'on', ssl_key_file: join(dir, 'own.key') })[0]).toContain('may be read by others');
+    expect(whats({ ssl: 'on', ssl_key_file: join(dir, 'own.key') })[0]).toContain('can be read by others');
   });
 });

@@ -192,7 +192,7 @@ test('somebody else who listens there is told nothing', async () => {
     socket.write('220 mail.example ESMTP\r\n');
     socket.on('data', (bytes) => void heard.push(bytes.toString()));
   });
-  expect((await call(path, { beginWithin: 3000 }))?.stderr).toContain('speaks otherwise');
+  expect((await call(path, { beginWithin: 3000 }))?.stderr).toContain('speaks another protocol');
   expect(heard).toEqual([]);
 });
 
