@@ -15,9 +15,9 @@ import { machineStops } from './platform/shutting_down.ts';
 import { childDriver } from './roles/services/child.ts';
 import type { ServiceDriver } from './roles/services/driver.ts';
 import { systemdDriver } from './roles/services/systemd.ts';
+import { temporaryTls } from './security/certificates.ts';
 import { renamingDue } from './security/names.ts';
 import { renewInTime } from './security/renew.ts';
-import { temporaryTls } from './security/certificates.ts';
 import { commit, version } from './version.ts';
 
 /** How long a machine that goes down waits for the handover, ms. */

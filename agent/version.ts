@@ -3,16 +3,12 @@ import manifest from '../package.json' with { type: 'json' };
 // Replaced by build.ts with string literals. Run from source (Bun or Deno) the names do not exist at all.
 declare const AGENT_VERSION: string | undefined;
 declare const AGENT_COMMIT: string | undefined;
-declare const AGENT_BUILT: string | undefined;
 
 /** The release, as in package.json. */
 export const version: string = typeof AGENT_VERSION === 'string' ? AGENT_VERSION : manifest.version;
 
 /** The commit it was built from, 12 hex digits, `-dirty` added where files differed from it; `source` when run from source. */
 export const commit: string = typeof AGENT_COMMIT === 'string' ? AGENT_COMMIT : 'source';
-
-/** When the commit was made, ISO 8601 in UTC (so that two builds of one commit are equal); empty when run from source. */
-export const built: string = typeof AGENT_BUILT === 'string' ? AGENT_BUILT : '';
 
 /** By its three numbers; what is no version is older. */
 export function isOlder(version: string, than: string): boolean {

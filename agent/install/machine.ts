@@ -1,4 +1,4 @@
-/** What install asks of a machine, and does to it. The real one is real_machine.ts; tests have one in memory. */
+/** What install asks of a machine, and does to it. The real one is at its end; tests have one in memory. */
 import { realHand } from './real_hand.ts';
 import { realSight } from './real_sight.ts';
 import type { Ownership, Wanted, WantedFile, WantedFolder } from './wanted.ts';

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { agentNote, leaseNote, leasePrints, noteText, printsOf } from '../config/prints.ts';
 import { consulUser, POSTGRES_USER, syncthingUser, UNITS } from '../trampoline/names.ts';
+import { renderLogrotate, renderSudoers, renderTmpfiles } from './accounts.ts';
 import { folders } from './folders.ts';
 import {
   CONFIG_FILE,
@@ -17,8 +18,6 @@ import {
   UNIT_DIR,
 } from './names.ts';
 import { clusterRules } from './rules.ts';
-import { renderLogrotate, renderTmpfiles } from './accounts.ts';
-import { renderSudoers } from './accounts.ts';
 import { agentUnit, leaseUnit, postgresHelperUnit } from './units/own.ts';
 import { consulUnit, postgresUnit, syncthingUnit } from './units/parts.ts';
 import { rootCallUnits } from './units/root_calls.ts';

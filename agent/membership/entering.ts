@@ -15,9 +15,8 @@ import { systemTime, type Time } from '../platform/clock.ts';
 import type { Joining as JoinMark, Membership } from '../state/identity.ts';
 import { joinCluster, undoJoin } from './join.ts';
 import { admitRequestOf, enrolSurely, type JoinCalls } from './join_calls.ts';
-import { refuseUnlessEmpty } from './preflight.ts';
 import type { Kept, OwnCore } from './own_core.ts';
-import { refuseSettings } from './preflight.ts';
+import { refuseSettings, refuseUnlessEmpty } from './preflight.ts';
 import { startCluster } from './start.ts';
 import type { Steps } from './tracker.ts';
 

@@ -3,8 +3,8 @@ import type { Admission } from '../api/types.ts';
 import { standbyName } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Joining, JoinParts, Undo } from './join.ts';
-import { followingOf } from './seen.ts';
 import { refuseCopy } from './preflight.ts';
+import { followingOf } from './seen.ts';
 import type { Report } from './tracker.ts';
 
 const FOLLOWS = 60_000;

@@ -16,10 +16,9 @@ import { type Membership, newId, newSecret } from '../state/identity.ts';
 import { foundSecurity } from './found_security.ts';
 import { foundersLease } from './lease_times.ts';
 import type { OwnCore } from './own_core.ts';
-import { refuseUnfit } from './preflight.ts';
+import { refuseSettings, refuseUnfit } from './preflight.ts';
 import { runScript, type ScriptStep } from './script.ts';
 import { openedOf } from './seen.ts';
-import { refuseSettings } from './preflight.ts';
 import type { Report, Steps } from './tracker.ts';
 
 export type StartParts = {

@@ -34,7 +34,7 @@ process.exit(0);
 `;
 
 const given = `
-import { parseConfig } from '${root}/agent/config.ts';
+import { parseConfig } from '${root}/agent/config/index.ts';
 import { giveBackDatabase } from '${root}/agent/install/give_back_database.ts';
 import { realMachine } from '${root}/agent/install/machine.ts';
 const [dir, bin_dir] = process.argv.slice(-2);

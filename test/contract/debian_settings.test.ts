@@ -15,7 +15,7 @@ const able =
   spawnSync('unshare', ['-m', '-n', 'true']).status === 0;
 
 const write = `
-import { parseConfig } from '${root}/agent/config.ts';
+import { parseConfig } from '${root}/agent/config/index.ts';
 import { settingsLacking, writeSettings } from '${root}/agent/install/debian_settings.ts';
 import { realMachine } from '${root}/agent/install/machine.ts';
 const config = parseConfig('postgres: { data_dir: /var/lib/postgresql/15/main, port: 5455 }\\n');

@@ -5,9 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Config, type ConfigInput, checkConfig, merge } from '../../agent/config/index.ts';
+import { renderSudoers, renderTmpfiles } from '../../agent/install/accounts.ts';
 import { unitFiles } from '../../agent/install/plan.ts';
-import { renderTmpfiles } from '../../agent/install/accounts.ts';
-import { renderSudoers } from '../../agent/install/accounts.ts';
 import { execLine, literal, pathWord } from '../../agent/install/units/text.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'paths-'));

@@ -110,7 +110,9 @@ describe('a change of the lease times', () => {
     );
     stage.store.drop('state/b');
     stage.sees(n);
-    expect(() => withLease({ multiplier: 2 }, n, 'eve')).toThrow('which version of the agent runs on b is not known');
+    expect(() => withLease({ multiplier: 2 }, n, 'eve')).toThrow(
+      'which version of the agent runs on b is not known',
+    );
   });
   test('is refused before the settings were read', () => {
     const { n } = active();

@@ -5,12 +5,12 @@ import { type Deadline, deadline, Timeout, until } from '../../platform/clock.ts
 import { PRIVATE, writeDurably } from '../../platform/files.ts';
 import type { Claim } from './claims.ts';
 import { partAutoConf, type Settings } from './conf.ts';
-import { loginProblem } from './sessions.ts';
 import type { PgOptions } from './options.ts';
 import { keepTaken } from './originals.ts';
 import { postmasterPid, signal } from './process.ts';
 import { readText } from './read_text.ts';
 import { attempt, DONE, failed, type Server } from './server.ts';
+import { loginProblem } from './sessions.ts';
 
 /** Milliseconds in which the postmaster takes up a signal, before it is asked what keeps it. */
 const PATIENCE = 300;

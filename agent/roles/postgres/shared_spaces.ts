@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Server } from './server.ts';
 import { stop } from './promote.ts';
+import type { Server } from './server.ts';
 import { sharedWith, spacesOf } from './tablespaces.ts';
 
 /** Nothing on a primary: the folder is the active's. */
