@@ -1,9 +1,9 @@
 /**
  * Makes the executable. `bun build.ts` writes dist/agent for this machine; `--target linux-arm64` (or
- * linux-x64, linux-x64-musl, all; repeatable) writes dist/agent-linux-arm64 and so on. `--outdir DIR` writes elsewhere.
- * Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY` signs the sums; `--release`
- * makes all targets of a clean commit, signed by a key of .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has
- * the runtimes of other machines.
+ * linux-x64, linux-x64-musl, all; repeatable) writes dist/agent-linux-arm64 and so on. `--outdir DIR` writes
+ * elsewhere. Beside them: SHA256SUMS of what this run made, and what is in it, agent.cdx.json. `--sign KEY`
+ * signs the sums; `--release` makes all targets of a clean commit, signed by a key of
+ * .ci/release/allowed_signers (docs/releases.md). `--runtimes DIR` has the runtimes of other machines.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,9 @@ function git(...args: string[]): string {
   return run.success ? run.stdout.toString().trim() : '';
 }
 
-/** What the executable says of itself. The time is the commit's, not the clock's: equal sources, equal file. */
+/**
+ * What the executable says of itself. The time is the commit's, not the clock's: equal sources, equal file.
+ */
 function identity(): Record<string, string> {
   const commit = git('rev-parse', '--short=12', 'HEAD');
   const dirty =

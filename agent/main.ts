@@ -23,7 +23,9 @@ import { commit, version } from './version.ts';
 /** How long a machine that goes down waits for the handover, ms. */
 const SHUTDOWN = 6000;
 
-/** Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent. */
+/**
+ * Runs until SIGTERM or SIGINT; the exit code. PostgreSQL, Consul and the services go on without the agent.
+ */
 export async function runAgent(configPath: string): Promise<number> {
   const { input, config } = loadConfig(configPath);
   makeAgentDirs(config);

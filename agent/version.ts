@@ -7,7 +7,10 @@ declare const AGENT_COMMIT: string | undefined;
 /** The release, as in package.json. */
 export const version: string = typeof AGENT_VERSION === 'string' ? AGENT_VERSION : manifest.version;
 
-/** The commit it was built from, 12 hex digits, `-dirty` added where files differed from it; `source` when run from source. */
+/**
+ * The commit it was built from, 12 hex digits, `-dirty` added where files differed from it; `source` when run
+ * from source.
+ */
 export const commit: string = typeof AGENT_COMMIT === 'string' ? AGENT_COMMIT : 'source';
 
 /** By its three numbers; what is no version is older. */

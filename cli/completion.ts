@@ -3,7 +3,9 @@ import { isPositional } from './common/args.ts';
 import { command } from './common/command.ts';
 import { argsOf, resolved, subCommandsOf } from './common/find.ts';
 
-/** What may follow the words of a path: `agent cluster` to its commands, or to the options of the last one. */
+/**
+ * What may follow the words of a path: `agent cluster` to its commands, or to the options of the last one.
+ */
 export interface Words {
   /** Joined by spaces: `agent cluster nodes`. */
   readonly path: string;

@@ -25,7 +25,10 @@ export function findingsText(findings: readonly Finding[], verbose: boolean, col
   return `${[...lines, sum].join('\n')}\n`;
 }
 
-/** What only a running agent knows: whose lease times hold, and what it read. Without one there is nothing to say. */
+/**
+ * What only a running agent knows: whose lease times hold, and what it read. Without one there is nothing to
+ * say.
+ */
 async function agentFindings(agent: () => Promise<AgentClient>): Promise<Finding[]> {
   try {
     const { leaseNote, configuration } = await (await agent()).status();

@@ -1,6 +1,7 @@
 import process from 'node:process';
 
-// Started under this name by sudo or a socket, it is the trampoline and nothing else: what the command line loads is not for root.
+// Started under this name by sudo or a socket, it is the trampoline and nothing else: what the command line
+// loads is not for root.
 const called = (path: string | undefined) => path?.slice(path.lastIndexOf('/') + 1) === 'sudo_trampoline';
 if (called(process.argv0) || called(process.env.SUDO_COMMAND?.split(' ')[0])) {
   const words = process.argv.slice(2);

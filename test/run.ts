@@ -1,4 +1,7 @@
-/** Runs the stages of test/runner/stages.ts, several processes at a time, and adds up what passed, what failed and what it took. */
+/**
+ * Runs the stages of test/runner/stages.ts, several processes at a time, and adds up what passed, what failed
+ * and what it took.
+ */
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';

@@ -32,7 +32,10 @@ export function resolve({ packages }: Lock, from: string, name: string): string 
   }
 }
 
-/** What ends up in the executable: everything that the project needs at run time, and what that needs. Paths, each with its needs. */
+/**
+ * What ends up in the executable: everything that the project needs at run time, and what that needs. Paths,
+ * each with its needs.
+ */
 export function production(lock: Lock): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const left = [''];

@@ -1,6 +1,7 @@
 /**
- * The Bun that a build for another machine puts into the executable. It is fetched by npm, and used only if its archive has the hash
- * that package-lock.json pins: whoever can change what is downloaded would be root on every manager.
+ * The Bun that a build for another machine puts into the executable. It is fetched by npm, and used only if
+ * its archive has the hash that package-lock.json pins: whoever can change what is downloaded would be root
+ * on every manager.
  */
 
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,7 @@
-/** What is in an executable: a CycloneDX 1.5 list of the packages and of the runtime, with the hashes of package-lock.json. Pure. */
+/**
+ * What is in an executable: a CycloneDX 1.5 list of the packages and of the runtime, with the hashes of
+ * package-lock.json. Pure.
+ */
 import { createHash } from 'node:crypto';
 import { type Lock, type Locked, production, sha512Of } from './lock.ts';
 

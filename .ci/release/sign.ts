@@ -1,4 +1,7 @@
-/** Checksums of what was built, and their signature in OpenSSH's form: no tool is needed to verify it that a manager lacks. */
+/**
+ * Checksums of what was built, and their signature in OpenSSH's form: no tool is needed to verify it that a
+ * manager lacks.
+ */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +23,9 @@ function ssh(args: readonly string[], input?: Buffer): void {
   if (run.status !== 0) throw new Error(`ssh-keygen ${args[0]}: ${(run.stderr || run.stdout).trim()}`);
 }
 
-/** SHA256SUMS of these files in the folder, in the form `sha256sum -c` reads. A signature of older ones goes. */
+/**
+ * SHA256SUMS of these files in the folder, in the form `sha256sum -c` reads. A signature of older ones goes.
+ */
 export function writeChecksums(dir: string, names: readonly string[]): void {
   const lines = [...names].sort().map((name) => {
     const sum = createHash('sha256').update(readFileSync(join(dir, name)));
@@ -37,7 +42,9 @@ export function signChecksums(dir: string, key: string): void {
   ssh(['sign', '-q', '-f', key, '-n', NAMESPACE, join(dir, SUMS)]);
 }
 
-/** Throws unless the signature is by one of `signers` and every file that is summed is there and unchanged. */
+/**
+ * Throws unless the signature is by one of `signers` and every file that is summed is there and unchanged.
+ */
 export function verifyRelease(dir: string, signers: string): void {
   const sums = readFileSync(join(dir, SUMS));
   ssh(['verify', '-f', signers, '-I', SIGNER, '-n', NAMESPACE, '-s', join(dir, SIGNATURE)], sums);

@@ -1,6 +1,9 @@
 /** The cluster's certificate authority, as people see it. Fingerprints of roots are SHA-256, hexadecimal. */
 export interface AuthorityStatus {
-  /** `trust`, `renew`, `drop` while a new one goes round (agent/security/authority.ts); `done`: one root counts. */
+  /**
+   * `trust`, `renew`, `drop` while a new one goes round (agent/security/authority.ts); `done`: one root
+   * counts.
+   */
   readonly phase: 'trust' | 'renew' | 'drop' | 'done';
   /** The one that counts, or will. */
   readonly root: string;

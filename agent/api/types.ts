@@ -1,11 +1,12 @@
 /** What the agent offers to its HTTP side. Reading and filing requests only: nothing here acts on its own. */
-import type { LeaseTimes } from '../core/policy.ts';
+
 import type { FailsafeRequest, FileFacts, PeerState, VoteReply, VoteRequest } from '../core/ports.ts';
-import type { HistoryRecord, RecordTimes, SyncRecord } from '../core/records.ts';
+import type { HistoryRecord, SyncRecord } from '../core/records.ts';
 import type { FilesStatus } from '../roles/files/port.ts';
 import type { TokenRow } from '../security/tokens.ts';
 import type { Admission, AdmitRequest, Enrolled } from './admission.ts';
 import type { AuthorityStatus } from './authority.ts';
+import type { LeaseChange, LeaseReport } from './lease.ts';
 import type { Configured, Differing } from './settings.ts';
 import type { OutageReport, RequestReport, Silence } from './status.ts';
 
@@ -86,7 +87,10 @@ export type NodeRow = Silence &
     master: boolean;
     initialized: boolean;
     checks: { consul: boolean; services: boolean; database: boolean; heartbeat: boolean; filesync: boolean };
-    /** Columns of `checks` in which a check warns, whether or not another one fails; left out when there is none. */
+    /**
+     * Columns of `checks` in which a check warns, whether or not another one fails; left out when there is
+     * none.
+     */
     warnings?: ('consul' | 'services' | 'database' | 'heartbeat' | 'filesync')[];
     /** Bytes behind the active; null when unknown. */
     lag: number | null;
@@ -98,26 +102,6 @@ export type NodeRow = Silence &
   };
 
 export type NodeChange = { priority?: number; nofailover?: boolean; maintenance?: boolean };
-
-/** Milliseconds. `preset` and `multiplier` make all times anew; single ones lie over these, or over those that hold. */
-export type LeaseChange = { preset?: 'default' | 'fast'; multiplier?: number } & Partial<LeaseTimes>;
-
-/** The lease's times as this node sees them. */
-export type LeaseReport = {
-  used: LeaseTimes;
-  /** file: the cluster has none, or none that can be used. */
-  source: 'cluster' | 'file';
-  version: number | null;
-  by: string | null;
-  at: string | null;
-  /** What the lease itself says; null: its holder's agent is older. */
-  record: RecordTimes | null;
-  file: LeaseTimes;
-  /** What is not as this node's file has it; null: nothing. */
-  note: string | null;
-  /** Nodes whose files say otherwise. */
-  others: { node: string; file: LeaseTimes }[];
-};
 
 export type ClusterStatus = OutageReport &
   Configured & {
@@ -134,11 +118,17 @@ export type ClusterStatus = OutageReport &
     lease?: LeaseReport;
     /** Keys in Consul whose values are not understood, each with why. */
     unreadable?: Record<string, string>;
-    /** While records of members count without a signature: whose agents do not say that they sign. Left out: they do not, or it is plain. */
+    /**
+     * While records of members count without a signature: whose agents do not say that they sign. Left out:
+     * they do not, or it is plain.
+     */
     unsigned?: string[];
     request: RequestReport | null;
     nodes: NodeRow[];
-    /** Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its joiner goes on. */
+    /**
+     * Managers that were admitted and are no nodes yet; left out by earlier versions. `ends`: ISO, unless its
+     * joiner goes on.
+     */
     reservations?: { name: string; hostIp: string; ends: string }[];
   };
 
@@ -174,7 +164,10 @@ export interface AgentApi {
   status(): Promise<AgentStatus>;
   cluster(): Promise<ClusterStatus>;
   history(): Promise<HistoryRecord[]>;
-  /** File a start or join; runs in the background, at most one at a time. Refusals are thrown AgentErrors, before anything changed. */
+  /**
+   * File a start or join; runs in the background, at most one at a time. Refusals are thrown AgentErrors,
+   * before anything changed.
+   */
   start(options: StartOptions): Promise<Operation>;
   join(options: JoinOptions): Promise<Operation>;
   operation(id: string): Operation | null;
@@ -187,7 +180,10 @@ export interface AgentApi {
   /** On the active: change what the cluster knows of a node. The node goes by it from its next look on. */
   updateNode(node: string, change: NodeChange): Promise<NodeRow>;
   lease(): LeaseReport;
-  /** On the active: change the lease's times, which every node goes by. Throws what stands against it, before anything changed. */
+  /**
+   * On the active: change the lease's times, which every node goes by. Throws what stands against it, before
+   * anything changed.
+   */
   setLease(change: LeaseChange, by: string): Promise<LeaseReport>;
   /** Throw the data of a standby away and copy it again. */
   reinit(node: string): Promise<void>;
@@ -198,26 +194,37 @@ export interface AgentApi {
   files(): { facts: FileFacts; status: FilesStatus };
   /** The operator's word on this node: held deletions are carried out. How many. */
   acceptDeletions(): Promise<number>;
-  /** A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster. */
+  /**
+   * A join token, whose text is shown here and never again. Throws `no_tls` (operator) in a plain cluster.
+   */
   createToken(ttlMs: number, by: string): Promise<{ token: string; row: TokenRow }>;
   tokens(): Promise<TokenRow[]>;
   /** Throws `not_found`. */
   revokeToken(id: string): Promise<void>;
   /** When this node's certificates and the authority's end; empty in a plain cluster. */
   certificates(): { what: string; notAfter: string }[];
-  /** New certificates for this node, in use at once, without a restart. Resolves with what does not use them yet. */
+  /**
+   * New certificates for this node, in use at once, without a restart. Resolves with what does not use them
+   * yet.
+   */
   renewCertificates(): Promise<string[]>;
-  /** Which roots count, and how far a new one is; null in a plain cluster. Throws transient `consul_unknown`. */
+  /**
+   * Which roots count, and how far a new one is; null in a plain cluster. Throws transient `consul_unknown`.
+   */
   authorityStatus(): Promise<AuthorityStatus | null>;
   /**
-   * Begins a new authority, or goes on with the one under way. `hold`: not past where every node trusts both roots. Throws
-   * `authority_not_ready` (operator) with who cannot take part; transient: who has not said yet that it can.
+   * Begins a new authority, or goes on with the one under way. `hold`: not past where every node trusts both
+   * roots. Throws `authority_not_ready` (operator) with who cannot take part; transient: who has not said yet
+   * that it can.
    */
   renewAuthority(hold: boolean, by: string): Promise<AuthorityStatus>;
 
   /** The authority's certificate, PEM; null in a plain cluster and outside of one. */
   caCertificate(): string | null;
-  /** Is this the hash of what that node proves itself with? For enrolled members; not for a manager that was admitted only. */
+  /**
+   * Is this the hash of what that node proves itself with? For enrolled members; not for a manager that was
+   * admitted only.
+   */
   isMember(node: string, proof: string): boolean;
   /** From peers (a member's certificate and token, or the bearer of a plain cluster's secret): */
   vote(request: VoteRequest): Promise<VoteReply>;
@@ -233,8 +240,8 @@ export interface AgentApi {
   /** On the active, asked by a joining manager: it is still at work. Throws `not_admitted`. */
   keepReserved(node: string, caller?: { node: string; proof: string }): Promise<void>;
   /**
-   * On a node other than the active: throw own data away when it may be. `caller`: the peer that asks, where the cluster uses
-   * TLS. Throws operator `forbidden` for one that does not hold the lease.
+   * On a node other than the active: throw own data away when it may be. `caller`: the peer that asks, where
+   * the cluster uses TLS. Throws operator `forbidden` for one that does not hold the lease.
    */
   wantReclone(caller?: string): Promise<void>;
 }

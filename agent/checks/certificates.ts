@@ -1,4 +1,7 @@
-/** Do this node's certificates end soon? The agent renews its own long before; a warning means that it could not. */
+/**
+ * Do this node's certificates end soon? The agent renews its own long before; a warning means that it could
+ * not.
+ */
 import { type Check, type CheckResult, fail, pass, warn } from './port.ts';
 
 const DAY = 86_400_000;

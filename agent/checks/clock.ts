@@ -1,4 +1,7 @@
-/** Is this machine's clock right? For people and their logs alone: nothing that the agent decides hangs on it, so it never fails. */
+/**
+ * Is this machine's clock right? For people and their logs alone: nothing that the agent decides hangs on it,
+ * so it never fails.
+ */
 import { deadline, Timeout, within } from '../platform/clock.ts';
 import { run } from '../platform/process.ts';
 import { readOffset, readShown, readTracking, type Tracking } from './clock_answers.ts';
@@ -6,7 +9,10 @@ import { type Check, type CheckResult, pass, warn } from './port.ts';
 
 /** Bytes of an answer that are kept: a page at most. */
 const MOST = 16_000;
-/** chrony goes on by its last measurement for ever; after this time, or four of its intervals, that says nothing any more. */
+/**
+ * chrony goes on by its last measurement for ever; after this time, or four of its intervals, that says
+ * nothing any more.
+ */
 const OLD = 3 * 3_600_000;
 const OLD_INTERVALS = 4;
 /** Of the time limit of a run. What ignores its end is ended by force later, and not waited for. */
@@ -94,7 +100,8 @@ export function clockCheck(
   return {
     name: 'clock',
     async run({ ms, signal }): Promise<CheckResult> {
-      // Of all programs together: whichever hangs, the run ends within its limit, and so is never counted as failed.
+      // Of all programs together: whichever hangs, the run ends within its limit, and so is never counted as
+      // failed.
       const left = deadline(ms * SHARE);
       const to: Ask = (program, ...args) => ask(program, args, left.left(), signal);
       const tracking = await to(chronyc, '-n', '-c', 'tracking');

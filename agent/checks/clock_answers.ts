@@ -1,5 +1,6 @@
 /**
- * What chronyc and timedatectl print, read. They are asked with LC_ALL=C. Whatever does not look as it should is null: not known.
+ * What chronyc and timedatectl print, read. They are asked with LC_ALL=C. Whatever does not look as it should
+ * is null: not known.
  */
 
 export type Tracking =
@@ -18,7 +19,10 @@ export type Tracking =
 const NUMBER = /^[+-]?\d+(?:\.\d+)?$/;
 const numberOf = (text: string | undefined): number => (NUMBER.test(text ?? '') ? Number(text) : Number.NaN);
 
-/** `chronyc -c tracking`: one line. Counted from its end, since one version left out the server's name, the second field. */
+/**
+ * `chronyc -c tracking`: one line. Counted from its end, since one version left out the server's name, the
+ * second field.
+ */
 export function readTracking(text: string): Tracking | null {
   const fields = text.trim().split(',');
   if (fields.length < 13 || fields.length > 14) return null;
@@ -56,7 +60,10 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   ...{ w: 604_800_000, month: 2_629_800_000, y: 31_557_600_000 },
 };
 
-/** `timedatectl timesync-status`: its line `Offset: +1min 2.5s`, in ms, either way. null also before the first answer of a server. */
+/**
+ * `timedatectl timesync-status`: its line `Offset: +1min 2.5s`, in ms, either way. null also before the first
+ * answer of a server.
+ */
 export function readOffset(text: string): number | null {
   // Otherwise the server is not synchronised itself, or has not answered yet.
   if (!/^ *Leap: (?:normal|last minute .*)$/m.test(text)) return null;

@@ -1,4 +1,6 @@
-/** Consul's own health, as this node's server sees it: a leader, this server a voter, Serf content with it. */
+/**
+ * Consul's own health, as this node's server sees it: a leader, this server a voter, Serf content with it.
+ */
 import type { Unknown } from '../consul/port.ts';
 import type { ConsulCatalog } from '../consul/port_catalog.ts';
 import { type Check, type CheckResult, fail, pass } from './port.ts';
@@ -12,7 +14,8 @@ export function consul(catalog: Needs, node: string): Check {
   return {
     name: 'consul',
     async run({ ms, signal }): Promise<CheckResult> {
-      // Asked of the own server and answered by the leader: it fails when there is none, or none it can reach.
+      // Asked of the own server and answered by the leader: it fails when there is none, or none it can
+      // reach.
       const options = { target: 'local', deadlineMs: ms, attemptMs: ms, signal } as const;
       const [raft, members] = await Promise.all([
         catalog.raftConfiguration(options),

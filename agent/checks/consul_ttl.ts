@@ -1,6 +1,7 @@
 /**
- * Passes the checks' results on to Consul: the service `manager`, tagged with the role, with a TTL check for each. A change
- * is passed on at once, what stays the same every third of its TTL. A dead agent therefore turns critical there by itself.
+ * Passes the checks' results on to Consul: the service `manager`, tagged with the role, with a TTL check for
+ * each. A change is passed on at once, what stays the same every third of its TTL. A dead agent therefore
+ * turns critical there by itself.
  */
 import type { CheckName } from '../config/checks.ts';
 import type { ConsulCatalog, ServiceRegistration } from '../consul/port_catalog.ts';
@@ -69,7 +70,10 @@ function registration(
 
 export function consulTtl(o: ConsulTtlOptions): ConsulTtl {
   const ttl = (name: CheckName): number => ttlOf(o, name);
-  /** One rhythm for all: what would be late at the next beat goes out with this one. The rest is room for drift. */
+  /**
+   * One rhythm for all: what would be late at the next beat goes out with this one. The rest is room for
+   * drift.
+   */
   const beat = (Math.min(...Object.values(o.ttls)) / 3) * 0.9;
   const sent = new Map<CheckName, Sent>();
   /** The role whose tag is registered; null: not registered, as far as we know. */

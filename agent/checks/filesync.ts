@@ -1,4 +1,7 @@
-/** Are the manager's files replicated: Syncthing answers, every folder can be used, a standby connected and catching up? */
+/**
+ * Are the manager's files replicated: Syncthing answers, every folder can be used, a standby connected and
+ * catching up?
+ */
 import type { FileFacts } from '../core/ports.ts';
 import { itemsInWords } from '../roles/files/facts_failed.ts';
 import type { FilesStatus, FolderStatus } from '../roles/files/port.ts';
@@ -9,7 +12,9 @@ export interface FilesReader {
   status(): FilesStatus;
 }
 
-/** A standby that lacks something must come closer within this time, ms; a large file comes block by block. */
+/**
+ * A standby that lacks something must come closer within this time, ms; a large file comes block by block.
+ */
 const PATIENCE = 60_000;
 
 export interface FilesyncOptions {

@@ -1,14 +1,15 @@
 /**
- * What the checks are given. Everything here is read at once from somebody's memory: a reader never waits, throws or
- * changes anything.
+ * What the checks are given. Everything here is read at once from somebody's memory: a reader never waits,
+ * throws or changes anything.
  */
 import type { CheckName } from '../config/checks.ts';
 import type { ServiceFacts } from '../core/ports.ts';
 import type { PgFacts } from '../core/postgres.ts';
 
 /**
- * active: holds the lease by its own renewal, and its database is the primary. standby: its database follows, or
- * should. none: everything else (joining, rebuilding, fenced down, stopping). Only an `active` is ever written to.
+ * active: holds the lease by its own renewal, and its database is the primary. standby: its database follows,
+ * or should. none: everything else (joining, rebuilding, fenced down, stopping). Only an `active` is ever
+ * written to.
  */
 export type NodeRole = 'active' | 'standby' | 'none';
 
@@ -20,7 +21,9 @@ export interface Readers {
   activeHost(): string | null;
   /** While not `open`, a firewall may drop this node's own packets to its client ports. */
   fence(): 'open' | 'closed' | 'unknown';
-  /** `changing`: a role change is starting or stopping them, or one is being repaired; null: never observed. */
+  /**
+   * `changing`: a role change is starting or stopping them, or one is being repaired; null: never observed.
+   */
   services(): ServiceFacts | 'changing' | null;
   /** When the decision loop last completed a tick, by the checks' clock. */
   lastBeat(): number;
@@ -42,22 +45,25 @@ export type CheckVerdict = 'pass' | 'warn' | 'fail' | 'skip';
 export interface CheckResult {
   readonly verdict: CheckVerdict;
   /**
-   * One line for people. Says the same as long as the situation is the same (no measured times): each change of it is
-   * a write to Consul's catalog.
+   * One line for people. Says the same as long as the situation is the same (no measured times): each change
+   * of it is a write to Consul's catalog.
    */
   readonly output: string;
 }
 
 export interface CheckRun {
-  /** Time limit of this run, ms. The scheduler ends it; a check that can say more about why may end a little earlier. */
+  /**
+   * Time limit of this run, ms. The scheduler ends it; a check that can say more about why may end a little
+   * earlier.
+   */
   readonly ms: number;
   /** Aborted at the limit and when the runner stops. A check then lets go of everything it holds. */
   readonly signal: AbortSignal;
 }
 
 /**
- * One health check. `run` returns what was found; it throws when nothing could be found out. That difference matters to
- * `check_fail_fast` alone. Never called again before it has settled.
+ * One health check. `run` returns what was found; it throws when nothing could be found out. That difference
+ * matters to `check_fail_fast` alone. Never called again before it has settled.
  */
 export interface Check {
   readonly name: CheckName;

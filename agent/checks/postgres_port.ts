@@ -3,8 +3,8 @@ import { createConnection, type NetConnectOpts } from 'node:net';
 import { type Check, type CheckResult, fail, type PgTarget, pass, type Readers } from './port.ts';
 
 /**
- * Every connection costs the server a process. While postgres_select has just had its answer, the postmaster is
- * accepting, and only the way to its TCP port is left to be asked about: less often.
+ * Every connection costs the server a process. While postgres_select has just had its answer, the postmaster
+ * is accepting, and only the way to its TCP port is left to be asked about: less often.
  */
 export interface Sparing {
   readonly now: () => number;

@@ -1,4 +1,7 @@
-/** Can a new client get an answer? A fresh connection each time: a server that is stopped or hangs still holds old ones open. */
+/**
+ * Can a new client get an answer? A fresh connection each time: a server that is stopped or hangs still holds
+ * old ones open.
+ */
 import { explain } from '../errors.ts';
 import { type Check, type CheckResult, fail, type PgTarget, pass, warn } from './port.ts';
 import { ServerError } from './wire/messages.ts';

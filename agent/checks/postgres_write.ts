@@ -25,9 +25,9 @@ interface Hanging {
 const PATIENCE = 0.6;
 
 /**
- * Keeps one connection while active, and never has more than one backend: a write that hangs is waited for, not
- * repeated on another one. A write that is on this node's disk and waits for a standby is no fault of this node:
- * it is a failure only after `replicationMs`.
+ * Keeps one connection while active, and never has more than one backend: a write that hangs is waited for,
+ * not repeated on another one. A write that is on this node's disk and waits for a standby is no fault of
+ * this node: it is a failure only after `replicationMs`.
  */
 export function postgresWrite(
   target: PgTarget,

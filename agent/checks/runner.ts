@@ -78,7 +78,10 @@ export class Runner {
     }
   }
 
-  /** Runs `name` now; once more afterwards if it is running. Unknown names are ignored: not every node has every check. */
+  /**
+   * Runs `name` now; once more afterwards if it is running. Unknown names are ignored: not every node has
+   * every check.
+   */
   poke(name: CheckName): void {
     const entry = this.#entries.get(name);
     if (entry === undefined || !this.#started) return;
@@ -194,7 +197,8 @@ export class Runner {
   #late(entry: Entry, run: Running): void {
     const now = this.#o.clock.now();
     run.overdue = true;
-    // A limit noticed this late means that the agent itself stood still: the run says nothing about what it asked.
+    // A limit noticed this late means that the agent itself stood still: the run says nothing about what it
+    // asked.
     const stoodStill = now - run.startedAt > 2 * entry.limit + 1000;
     if (!stoodStill) this.#countLate(entry, run, now);
     entry.dueAt = stoodStill ? nextDue(entry, now) : Math.max(now, nextDue(entry, run.startedAt));

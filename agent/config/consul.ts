@@ -14,7 +14,10 @@ export const consulSchema = section({
   binary: v.optional(absolutePath()),
   data_dir: v.optional(absolutePath(), '/var/lib/cloudify/consul'),
   config_dir: v.optional(absolutePath(), '/etc/cloudify/consul'),
-  /** Where plain HTTP listens in a cluster without TLS, and where a server that somebody else runs is asked. Else only DNS is here. */
+  /**
+   * Where plain HTTP listens in a cluster without TLS, and where a server that somebody else runs is asked.
+   * Else only DNS is here.
+   */
   http_address: v.optional(listenAddress(), '127.0.0.1'),
   http_port: v.optional(port(), 8500),
   /** With TLS the only API: on host_ip, for the node's own agent too. */

@@ -5,7 +5,9 @@ import { parameterProblems } from './parameters.ts';
 import type { Problem } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 
-/** A check over more than one key, and the keys it reads: it is left out when one of these is wrong by itself. */
+/**
+ * A check over more than one key, and the keys it reads: it is left out when one of these is wrong by itself.
+ */
 interface CrossCheck {
   readonly reads: readonly string[];
   readonly find: (config: FileConfig) => Problem[];
@@ -108,7 +110,10 @@ function plain({ api, host_ip }: FileConfig): Problem[] {
   return [{ path: 'api.tls', message }];
 }
 
-/** Every member can connect as the replication role, and what it may is taken from it but for what copying needs. */
+/**
+ * Every member can connect as the replication role, and what it may is taken from it but for what copying
+ * needs.
+ */
 function replicationUser({ postgres }: FileConfig): Problem[] {
   if (postgres.replication_user !== postgres.superuser) return [];
   const message = `must differ from postgres.superuser, which is '${postgres.superuser}': a role of the agent's own, like cloudify_replication`;

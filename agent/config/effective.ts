@@ -32,7 +32,10 @@ export const consulBind = (config: NodeConfig): string => config.consul.bind ?? 
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Does our own server show a certificate? Plain HTTP then listens nowhere: whoever took its port would be sent the tokens. */
+/**
+ * Does our own server show a certificate? Plain HTTP then listens nowhere: whoever took its port would be
+ * sent the tokens.
+ */
 export const consulShowsCertificate = ({ consul }: Pick<Config, 'consul'>): boolean =>
   consul.tls && consul.mode !== 'external';
 

@@ -84,7 +84,10 @@ export const port = () => integer(1, 65_535);
 export const choice = <const T extends readonly string[]>(options: T) =>
   v.picklist(options, `must be one of ${options.join(', ')}`);
 
-/** Units, sudo's rules, mount options and connection strings read these their own way; blanks and the rest are quoted for them. */
+/**
+ * Units, sudo's rules, mount options and connection strings read these their own way; blanks and the rest are
+ * quoted for them.
+ */
 const UNQUOTABLE = /["\\$%:`\p{Cc}\p{Zl}\p{Zp}]| $/u;
 
 export const absolutePath = () =>
@@ -115,7 +118,10 @@ export const ipAddress = () =>
     v.check((input) => isIP(input) !== 0, 'must be an IP address, like 10.0.0.11'),
   );
 
-/** Network, its first address, bits. Nobody's address: a whole network's, a group's, reserved, or without a meaning off one cable. */
+/**
+ * Network, its first address, bits. Nobody's address: a whole network's, a group's, reserved, or without a
+ * meaning off one cable.
+ */
 const NOBODYS = [
   ['0.0.0.0', 8],
   ['224.0.0.0', 3],
@@ -138,7 +144,10 @@ const mapped = blocked([['::ffff:0:0', 96]]);
 const within = (list: BlockList, address: string): boolean =>
   isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
-/** That of one machine, as others can reach it. Loopback is in it: whether that will do, the rest of the file says. */
+/**
+ * That of one machine, as others can reach it. Loopback is in it: whether that will do, the rest of the file
+ * says.
+ */
 export const isOneMachines = (address: string): boolean =>
   !address.includes('%') && !within(nobodys, address) && !(isIP(address) === 6 && within(mapped, address));
 

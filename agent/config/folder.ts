@@ -3,8 +3,8 @@ import { merge } from './options.ts';
 import type { ConfigInput } from './schema.ts';
 
 /**
- * The configuration of a node that keeps everything in one folder, as the dev cluster and tests do: children instead of units,
- * no TLS, no users. `over` is laid on top.
+ * The configuration of a node that keeps everything in one folder, as the dev cluster and tests do: children
+ * instead of units, no TLS, no users. `over` is laid on top.
  */
 export function folderConfig(
   dir: string,

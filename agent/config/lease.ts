@@ -40,7 +40,9 @@ export interface LeaseProblem {
   readonly message: string;
 }
 
-/** What makes these times unsafe or useless; empty when nothing does. The first rule is the safety of it all. */
+/**
+ * What makes these times unsafe or useless; empty when nothing does. The first rule is the safety of it all.
+ */
 export function leaseProblems(lease: LeaseTimes): LeaseProblem[] {
   const problems: LeaseProblem[] = [];
   const { retry_period, renew_deadline, lease_duration, fencing_time } = lease;

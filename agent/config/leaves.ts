@@ -4,7 +4,9 @@ import { fileSchema } from './schema.ts';
 export interface Leaf {
   /** `*` stands for any position of a list and any name of a map. */
   readonly path: readonly string[];
-  /** Does it take any text? Then what is written is meant as it stands, also where YAML would read a number. */
+  /**
+   * Does it take any text? Then what is written is meant as it stands, also where YAML would read a number.
+   */
   readonly text: boolean;
 }
 
@@ -43,7 +45,10 @@ function below(node: Node, path: readonly string[]): Leaf[] {
 
 export const leaves = (): readonly Leaf[] => below(fileSchema as unknown as Node, []);
 
-/** Does this place of the file take any text? `keys`: `*` for a position in a list; a name may be dotted, as options write it. */
+/**
+ * Does this place of the file take any text? `keys`: `*` for a position in a list; a name may be dotted, as
+ * options write it.
+ */
 export function takesText(keys: readonly string[]): boolean {
   const path = keys.join('.').split('.');
   return leaves().some((leaf) => {

@@ -1,6 +1,7 @@
 /**
- * What managers say of themselves and others write into firewall rules, pg_ident, connection strings and settings of Consul and
- * Syncthing. The same words hold in agent.yaml, at the door and for every record that is read back from Consul.
+ * What managers say of themselves and others write into firewall rules, pg_ident, connection strings and
+ * settings of Consul and Syncthing. The same words hold in agent.yaml, at the door and for every record that
+ * is read back from Consul.
  */
 import * as v from 'valibot';
 import { ipAddress, isOneMachines, text } from './fields.ts';
@@ -34,7 +35,10 @@ export const commonName = () =>
 /** What of a node's name stands in its certificates' names: of a long one the beginning. */
 export const nameInCertificates = (node: string): string => node.slice(0, 42).replace(/[_-]+$/, '');
 
-/** Is that a name in the certificates of this node? A long one's own stood whole, or without its beginning, in those of before. */
+/**
+ * Is that a name in the certificates of this node? A long one's own stood whole, or without its beginning, in
+ * those of before.
+ */
 export function isNameOf(node: string, certificate: string): boolean {
   const part = certificate.slice(0, certificate.lastIndexOf('.'));
   if (part === node || part === nameInCertificates(node)) return true;

@@ -104,9 +104,9 @@ function readOne(text: string): Tree {
 }
 
 /**
- * The values of `--options`: each `NAME=VALUE;NAME=VALUE`, a JSON object, or a YAML or JSON file. Names may be dotted
- * (`lease.preset=fast`); later ones win. Throws usage errors. What comes out is laid over the file with
- * `withOptions` and only then validated.
+ * The values of `--options`: each `NAME=VALUE;NAME=VALUE`, a JSON object, or a YAML or JSON file. Names may
+ * be dotted (`lease.preset=fast`); later ones win. Throws usage errors. What comes out is laid over the file
+ * with `withOptions` and only then validated.
  */
 export function parseOptions(texts: string | readonly string[]): ConfigInput {
   const list = typeof texts === 'string' ? [texts] : texts;

@@ -1,4 +1,7 @@
-/** `postgres.parameters`: which names and values may stand there. Whether the server takes them, it says itself (rehearse.ts). */
+/**
+ * `postgres.parameters`: which names and values may stand there. Whether the server takes them, it says
+ * itself (rehearse.ts).
+ */
 import type { Problem } from './problems.ts';
 
 /** As the server's own files write a name: letters, digits, _ and $, and one dot in those of extensions. */
@@ -16,8 +19,8 @@ const OWN_KEYS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings the agent alone may set: to change one by `parameters` would break a promise, or the agent's own way to its server. All that it
- * sets itself is here or in RAISED_PARAMETERS (test/config/parameters).
+ * Settings the agent alone may set: to change one by `parameters` would break a promise, or the agent's own
+ * way to its server. All that it sets itself is here or in RAISED_PARAMETERS (test/config/parameters).
  */
 export const RESERVED_PARAMETERS = [
   ...Object.keys(OWN_KEYS),
@@ -73,7 +76,10 @@ const DIRECTIVES = ['include', 'include_dir', 'include_if_exists'];
 /** Certificates are the cluster's; `agent.` are the agent's own marks in the server. */
 const RESERVED_BEGINNINGS = ['ssl', 'agent.'];
 
-/** What the agent sets and an operator may set higher. `unit`: what a number without one counts in the server's files. */
+/**
+ * What the agent sets and an operator may set higher. `unit`: what a number without one counts in the
+ * server's files.
+ */
 export const RAISED_PARAMETERS: Readonly<Record<string, { readonly least: number; readonly unit?: string }>> =
   {
     max_wal_senders: { least: 20 },

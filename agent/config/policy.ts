@@ -20,7 +20,10 @@ export const policyEntries = {
   failover: section({
     /** A node that lost the active role by a fault of its own is not chosen again for this long. */
     cooldown: v.optional(duration(), '60s'),
-    /** How long conditions other than the lease and the data (tag, cooldown, failing check) may delay a takeover. */
+    /**
+     * How long conditions other than the lease and the data (tag, cooldown, failing check) may delay a
+     * takeover.
+     */
     delay_limit: v.optional(duration(), '10s'),
     /** One round of asking for votes. */
     vote_timeout: v.optional(positiveDuration(), '2s'),

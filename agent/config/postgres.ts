@@ -17,7 +17,10 @@ import { section } from './group.ts';
 
 /** `postgres:` in the file. Sizes in bytes and times in milliseconds once parsed. */
 export const postgresSchema = section({
-  /** Left out: the version that PG_VERSION of the data directory names, else what PATH or the distribution has. */
+  /**
+   * Left out: the version that PG_VERSION of the data directory names, else what PATH or the distribution
+   * has.
+   */
   bin_dir: v.optional(absolutePath()),
   data_dir: v.optional(absolutePath(), '/var/lib/postgresql/15/main'),
   port: v.optional(port(), 5432),
@@ -40,14 +43,18 @@ export const postgresSchema = section({
   restart_window: v.optional(duration(), '60s'),
   stop_timeout: v.optional(positiveDuration(), '30s'),
   rewind: v.optional(flag(), true),
-  /** The largest database that is dumped, beside its WAL, before a rewind or re-clone discards its divergence. */
+  /**
+   * The largest database that is dumped, beside its WAL, before a rewind or re-clone discards its divergence.
+   */
   dump_limit: v.optional(bytes(), '1GB'),
   /** More settings for the server, over the agent's own; those that clustering rests on are refused. */
   parameters: v.optional(stringMap(), {}),
   /** The manager's own files, taken in by include, where they lie outside the data directory. */
   original_config: v.optional(absolutePath()),
   original_hba: v.optional(absolutePath()),
-  /** Client rules for pg_hba.conf while this node is active, one line each, instead of the original file's. */
+  /**
+   * Client rules for pg_hba.conf while this node is active, one line each, instead of the original file's.
+   */
   client_hba: v.optional(v.array(text(), 'must be a list')),
 });
 

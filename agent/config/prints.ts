@@ -1,4 +1,7 @@
-/** Is a configuration the one that a process read, or that root rendered? Told by hashes, which are no secrets and fit into a note. */
+/**
+ * Is a configuration the one that a process read, or that root rendered? Told by hashes, which are no secrets
+ * and fit into a note.
+ */
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';

@@ -24,10 +24,10 @@ export interface FirewallConfig extends Omit<Section<'firewall'>, 'enabled'> {
 }
 
 /**
- * The configuration as the program uses it: snake_case as in the file, every default filled in, all
- * durations in **milliseconds**, all sizes in **bytes**. Frozen. `node_name` and `host_ip` may be absent until
- * the node starts or joins a cluster: see `NodeConfig`. Addresses that default to host_ip are asked for
- * through effective.ts, and so are the times that `check_ttl_multiplier` scales.
+ * The configuration as the program uses it: snake_case as in the file, every default filled in, all durations
+ * in **milliseconds**, all sizes in **bytes**. Frozen. `node_name` and `host_ip` may be absent until the node
+ * starts or joins a cluster: see `NodeConfig`. Addresses that default to host_ip are asked for through
+ * effective.ts, and so are the times that `check_ttl_multiplier` scales.
  */
 export interface Config extends Omit<FileConfig, 'paths' | 'consul' | 'files' | 'firewall'> {
   paths: Paths;
@@ -62,7 +62,9 @@ export function resolve(file: FileConfig): Config {
   };
 }
 
-/** Freezes a tree of plain objects and arrays, so that nobody changes the configuration under somebody else. */
+/**
+ * Freezes a tree of plain objects and arrays, so that nobody changes the configuration under somebody else.
+ */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

@@ -6,9 +6,9 @@ import type { Config } from './resolve.ts';
 import type { ConfigInput } from './schema.ts';
 
 /**
- * The part of the configuration that must be the same on every node, kept in Consul's `config` key. Above all the
- * lease: a challenger's lease_duration is measured against the holder's renew_deadline. Nothing in it names a
- * path, a user or a command, because every node of the cluster can write that key.
+ * The part of the configuration that must be the same on every node, kept in Consul's `config` key. Above all
+ * the lease: a challenger's lease_duration is measured against the holder's renew_deadline. Nothing in it
+ * names a path, a user or a command, because every node of the cluster can write that key.
  */
 export const CLUSTER_KEYS = [
   'lease',
@@ -49,7 +49,10 @@ export function withClusterSettings(input: ConfigInput, settings: ClusterSetting
   return makeConfig({ ...own, ...clusterSettings(settings) }, 'cluster settings');
 }
 
-/** Lays a change over the cluster's settings and validates the result. Throws ConfigError, or usage for a node's key. */
+/**
+ * Lays a change over the cluster's settings and validates the result. Throws ConfigError, or usage for a
+ * node's key.
+ */
 export function changeSettings(current: ClusterSettings, change: ConfigInput): ClusterSettings {
   const foreign = Object.keys(withOptions({}, change)).filter(
     (key) => !(CLUSTER_KEYS as readonly string[]).includes(key),

@@ -1,4 +1,7 @@
-/** YAML as plain data, with values as they stand where a text is meant: `0640` and `4.10` are no numbers there. */
+/**
+ * YAML as plain data, with values as they stand where a text is meant: `0640` and `4.10` are no numbers
+ * there.
+ */
 
 import { type Document, isPair, isScalar, isSeq, parseDocument, Scalar, visit } from 'yaml';
 import { messageOf } from '../errors.ts';
@@ -51,7 +54,10 @@ function asWritten(document: Document, place: Place): void {
   });
 }
 
-/** JSON is YAML too. Duplicate keys and syntax errors throw YamlError. `place`: where it will stand in agent.yaml. */
+/**
+ * JSON is YAML too. Duplicate keys and syntax errors throw YamlError. `place`: where it will stand in
+ * agent.yaml.
+ */
 export function plainYaml(text: string, place: Place = []): unknown {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
   const wrong = [...document.errors, ...document.warnings.filter(({ code }) => code === 'BAD_DIRECTIVE')];

@@ -7,8 +7,8 @@ import type { Call, ConsulTransport, Reply } from './transport.ts';
 const SHARED = ['next_master', 'sync', 'active', 'request', 'history/'];
 
 /**
- * Who is a member, what lets others become one, and what holds for all of them: written with the management token alone. A
- * node's own token, which passes over more hands, makes no members.
+ * Who is a member, what lets others become one, and what holds for all of them: written with the management
+ * token alone. A node's own token, which passes over more hands, makes no members.
  */
 const MEMBERSHIP = [
   'authority',
@@ -27,8 +27,9 @@ export const isMembershipKey = (key: string): boolean =>
   MEMBERSHIP.some((one) => (one.endsWith('/') ? key.startsWith(one) : key === one));
 
 /**
- * The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is denied. `joining`: of a
- * manager that is no member yet. The lease, the voters and whom to follow are no affair of its.
+ * The policy of one node, in Consul's language. Of `state/` it writes its own alone; what it does not name is
+ * denied. `joining`: of a manager that is no member yet. The lease, the voters and whom to follow are no
+ * affair of its.
  */
 export function nodeRules(node: string, prefix: string, joining = false): string {
   const rule = (kind: string, name: string, policy: string) => `${kind} "${name}" { policy = "${policy}" }`;
@@ -68,8 +69,9 @@ export class ConsulAcl {
   }
 
   /**
-   * Makes the node's policy and the token whose secret is `secret` (a UUID). Idempotent; an earlier token of the same node
-   * with another secret is revoked. A policy that differs is brought up to date. `joining`: until `setNodePolicy` makes it a member's.
+   * Makes the node's policy and the token whose secret is `secret` (a UUID). Idempotent; an earlier token of
+   * the same node with another secret is revoked. A policy that differs is brought up to date. `joining`:
+   * until `setNodePolicy` makes it a member's.
    */
   async createNodeToken(
     node: string,
@@ -96,8 +98,8 @@ export class ConsulAcl {
   }
 
   /**
-   * Makes the node's policy a member's of this version: one that was made by an earlier version allows more, one of a manager that
-   * joins less. Idempotent.
+   * Makes the node's policy a member's of this version: one that was made by an earlier version allows more,
+   * one of a manager that joins less. Idempotent.
    */
   setNodePolicy(node: string, prefix: string, options: CallOptions = {}): Promise<Done | Unknown> {
     return this.#ensurePolicy(policyName(node), nodeRules(node, prefix), options);
@@ -129,8 +131,9 @@ export class ConsulAcl {
   }
 
   /**
-   * Revokes every management token of the cluster's own but the one whose secret is `keep`, with which this is called. Those that
-   * somebody else made stay. `configured`: those alone that Consul made of its configuration. Idempotent.
+   * Revokes every management token of the cluster's own but the one whose secret is `keep`, with which this
+   * is called. Those that somebody else made stay. `configured`: those alone that Consul made of its
+   * configuration. Idempotent.
    */
   async revokeManagementTokens(
     keep: string,

@@ -20,7 +20,10 @@ export interface ConsulAdmin {
   leave(options?: CallOptions): Promise<Done | Unknown>;
 }
 
-/** `options.token` is the management token; in a plain cluster there is none, and `acl` and `keyring` are not used. */
+/**
+ * `options.token` is the management token; in a plain cluster there is none, and `acl` and `keyring` are not
+ * used.
+ */
 export function createConsulAdmin(options: TransportOptions): ConsulAdmin {
   const transport = new ConsulTransport(options);
   async function order(what: string, options: CallOptions): Promise<Done | Unknown> {

@@ -1,20 +1,32 @@
-/** From a value in Consul to a record: understood or not, counting or not, and remembered until the value is another. */
+/**
+ * From a value in Consul to a record: understood or not, counting or not, and remembered until the value is
+ * another.
+ */
 import * as v from 'valibot';
 import { isNameOf } from '../config/member.ts';
 import type { JoiningRecord, NodeRecord } from '../core/records.ts';
 import { type Gate, GUARDED } from './gate.ts';
 import type { KvEntry } from './port.ts';
 
-/** What was decoded last per key: most keys are the same from one read to the next, and decoding is most of the cost. */
+/**
+ * What was decoded last per key: most keys are the same from one read to the next, and decoding is most of
+ * the cost.
+ */
 export type DecodeCache = Map<string, Decoded>;
 type Parsed = { value: unknown } | { why: string };
-/** `value`: what was last understood, and counts; undefined: nothing ever did. `why`: the value at `index` is not, or does not. */
+/**
+ * `value`: what was last understood, and counts; undefined: nothing ever did. `why`: the value at `index` is
+ * not, or does not.
+ */
 export type Decoded = { index: number; epoch: number; parsed: Parsed; value: unknown; why?: string };
 
 /** A longer value is none of ours. */
 const LONGEST = 262_144;
 
-/** What was deleted is not understood any more by what it was: a removed member does not come back behind a bad value. */
+/**
+ * What was deleted is not understood any more by what it was: a removed member does not come back behind a
+ * bad value.
+ */
 export function forgetOthers(cache: DecodeCache, entries: readonly KvEntry[]): void {
   const there = new Set(entries.map(({ key }) => key));
   for (const key of cache.keys()) if (!there.has(key)) cache.delete(key);

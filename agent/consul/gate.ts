@@ -1,4 +1,7 @@
-/** Which records about members count. What Consul holds anybody may have written who has its management token (docs/security.md). */
+/**
+ * Which records about members count. What Consul holds anybody may have written who has its management token
+ * (docs/security.md).
+ */
 import type { JoiningRecord, NodeRecord } from '../core/records.ts';
 import type { KvEntry } from './port.ts';
 
@@ -6,7 +9,10 @@ import type { KvEntry } from './port.ts';
 export const GUARDED: ReadonlySet<string> = new Set(['nodes', 'joining']);
 
 export interface Gate {
-  /** What a read says of the gate itself, before its records are judged. `prefix`: of all keys, with a slash at its end. */
+  /**
+   * What a read says of the gate itself, before its records are judged. `prefix`: of all keys, with a slash
+   * at its end.
+   */
   learn(entries: readonly KvEntry[], prefix: string): void;
   /** Another number when records may be judged otherwise than before. */
   epoch(): number;

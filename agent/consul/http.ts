@@ -50,15 +50,18 @@ function failureOf(error: unknown): HttpFailure {
 }
 
 /**
- * Bun and Deno send a request again, by themselves and also a PUT, when the pooled connection they chose turns out
- * dead: seen with Bun 1.4 and Deno 2.9. A write that arrived would then be sent twice, and a refused
- * second connection would look as if nothing had been sent. So a write gets a connection of its own there
- * (0.1 ms of CPU more, 1 ms with TLS). Node does not send again.
+ * Bun and Deno send a request again, by themselves and also a PUT, when the pooled connection they chose
+ * turns out dead: seen with Bun 1.4 and Deno 2.9. A write that arrived would then be sent twice, and a
+ * refused second connection would look as if nothing had been sent. So a write gets a connection of its own
+ * there (0.1 ms of CPU more, 1 ms with TLS). Node does not send again.
  */
 const ownConnection = ({ method, repeatable }: HttpRequest): boolean =>
   method !== 'GET' && repeatable !== true;
 
-/** A sender on the runtime's fetch. Make one and keep it: reads share its pooled connections. `tls` is for https URLs. */
+/**
+ * A sender on the runtime's fetch. Make one and keep it: reads share its pooled connections. `tls` is for
+ * https URLs.
+ */
 export function fetchSend(tls: () => ClientTls | undefined = () => undefined): HttpSend {
   const plain = connectionCache(() => undefined);
   const secured = connectionCache(tls);

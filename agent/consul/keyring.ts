@@ -1,4 +1,7 @@
-/** The gossip key of the running servers. A new one is installed everywhere before it is used, and the old one goes last. */
+/**
+ * The gossip key of the running servers. A new one is installed everywhere before it is used, and the old one
+ * goes last.
+ */
 import { parse, unexpected } from './answers.ts';
 import type { CallOptions, Done, Unknown } from './port.ts';
 import type { ConsulTransport } from './transport.ts';
@@ -33,8 +36,9 @@ export class ConsulKeyring {
   }
 
   /**
-   * Makes `key` the one key of all living members. Idempotent, and to be repeated after `unknown`: each step is carried out on
-   * every member or reported. A member that is away keeps its old key, and needs the new one in its file before it starts.
+   * Makes `key` the one key of all living members. Idempotent, and to be repeated after `unknown`: each step
+   * is carried out on every member or reported. A member that is away keeps its old key, and needs the new
+   * one in its file before it starts.
    */
   async rotate(key: string, options: CallOptions = {}): Promise<Done | Unknown> {
     for (const method of ['POST', 'PUT'] as const) {

@@ -1,6 +1,7 @@
 /**
- * Paths of Consul's HTTP API. One that leads out of where it was put (`..`, which a client resolves before it sends) would ask for
- * something else with this node's token: every path passes here, and none of those is sent.
+ * Paths of Consul's HTTP API. One that leads out of where it was put (`..`, which a client resolves before it
+ * sends) would ask for something else with this node's token: every path passes here, and none of those is
+ * sent.
  */
 import { AgentError } from '../errors.ts';
 
@@ -16,7 +17,10 @@ function isDots(segment: string): boolean {
   return /^(?:\.|%2e){1,2}$/i.test(segment);
 }
 
-/** A key as part of a path, each segment encoded. A prefix may end with a slash. Throws fatal `bad_consul_path`. */
+/**
+ * A key as part of a path, each segment encoded. A prefix may end with a slash. Throws fatal
+ * `bad_consul_path`.
+ */
 export function keyPath(key: string): string {
   const segments = key.split('/');
   const inner = segments.at(-1) === '' ? segments.slice(0, -1) : segments;
@@ -24,7 +28,10 @@ export function keyPath(key: string): string {
   return segments.map(encodeURIComponent).join('/');
 }
 
-/** Throws fatal `bad_consul_path` unless `path` is one of the API, and is sent as it stands. No slash hides in a segment. */
+/**
+ * Throws fatal `bad_consul_path` unless `path` is one of the API, and is sent as it stands. No slash hides in
+ * a segment.
+ */
 export function checkPath(path: string): void {
   const [place = ''] = path.split('?', 1);
   const segments = place.split('/');

@@ -162,10 +162,10 @@ export interface WatchOptions {
 }
 
 /**
- * Follows keys by blocking queries. The callback gets the first answer, each change, and the first answer after a
- * failure; changes that follow closely may be seen as one. With `stale`, a change of server can deliver an
- * older state after a newer one: compare ModifyIndex. The promise resolves when the signal has ended the
- * watch, after the last callback; it never rejects for what Consul does. A callback must not throw.
+ * Follows keys by blocking queries. The callback gets the first answer, each change, and the first answer
+ * after a failure; changes that follow closely may be seen as one. With `stale`, a change of server can
+ * deliver an older state after a newer one: compare ModifyIndex. The promise resolves when the signal has
+ * ended the watch, after the last callback; it never rejects for what Consul does. A callback must not throw.
  */
 export interface ConsulWatch {
   key(key: string, onValue: (value: Present | Absent) => void, options: WatchOptions): Promise<void>;

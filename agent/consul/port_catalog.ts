@@ -1,4 +1,6 @@
-/** The third interface to Consul: services, members and operator calls. For what outcomes mean see port.ts. */
+/**
+ * The third interface to Consul: services, members and operator calls. For what outcomes mean see port.ts.
+ */
 import type { CallOptions, Done, ReadOptions, Unknown } from './port.ts';
 
 export type CheckStatus = 'passing' | 'warning' | 'critical';
@@ -78,7 +80,9 @@ export interface Value<T> {
 
 /** Services, members and operator calls. What speaks of the agent itself goes to the local one only. */
 export interface ConsulCatalog {
-  /** Idempotent; replaces tags and checks. Checks never deregister their service: a node down stays listed. */
+  /**
+   * Idempotent; replaces tags and checks. Checks never deregister their service: a node down stays listed.
+   */
   registerService(service: ServiceRegistration, options?: CallOptions): Promise<Done | Unknown>;
   /** Idempotent. */
   deregisterService(id: string, options?: CallOptions): Promise<Done | Unknown>;

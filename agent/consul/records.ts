@@ -1,6 +1,7 @@
 /**
- * Schemas of the values under `cloudify/cluster/` (CONTRACTS 4). A value that does not fit makes that key unreadable, never absent.
- * Fields that are not known here are kept: a record that is written again keeps what a newer version put into it.
+ * Schemas of the values under `cloudify/cluster/` (CONTRACTS 4). A value that does not fit makes that key
+ * unreadable, never absent. Fields that are not known here are kept: a record that is written again keeps
+ * what a newer version put into it.
  */
 import * as v from 'valibot';
 import { nodeName } from '../config/fields.ts';
@@ -13,10 +14,10 @@ import {
   shortText,
   versionText,
 } from '../config/member.ts';
+import type { ConfigRecord } from '../core/config_record.ts';
 import type {
   ActiveRecord,
   ClusterRecord,
-  ConfigRecord,
   HistoryRecord,
   JoiningRecord,
   LeaseRecord,
@@ -82,7 +83,10 @@ export const activeRecord: v.GenericSchema<ActiveRecord> = v.looseObject({
   since: v.string(),
 });
 
-/** Of one that is being removed and of whom nothing could be read, the address and what belongs to it may be empty. */
+/**
+ * Of one that is being removed and of whom nothing could be read, the address and what belongs to it may be
+ * empty.
+ */
 export const nodeRecord: v.GenericSchema<NodeRecord> = v.pipe(
   v.looseObject({
     schema,

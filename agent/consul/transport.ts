@@ -1,4 +1,6 @@
-/** Several Consul servers as one: which to ask, when to try the next, and when a write must not be sent again. */
+/**
+ * Several Consul servers as one: which to ask, when to try the next, and when a write must not be sent again.
+ */
 import { sleep } from '../platform/clock.ts';
 import type { ClientTls } from '../platform/tls/fetch.ts';
 import { fetchSend, type HttpFailure, type HttpReply, type HttpSend } from './http.ts';
@@ -6,16 +8,24 @@ import { checkPath } from './paths.ts';
 import type { CallOptions, ConsulFailure, Unknown } from './port.ts';
 
 export interface TransportOptions {
-  /** Base URLs such as `http://127.0.0.1:8500` or `https://10.0.0.12:8501`; the node's own server first. At least one. */
+  /**
+   * Base URLs such as `http://127.0.0.1:8500` or `https://10.0.0.12:8501`; the node's own server first. At
+   * least one.
+   */
   readonly servers: readonly string[];
   /** A function is asked at every call. */
   readonly token?: string | (() => string | undefined);
-  /** For servers reached by https: the cluster's authority and this node's certificate, asked for anew at each call. */
+  /**
+   * For servers reached by https: the cluster's authority and this node's certificate, asked for anew at each
+   * call.
+   */
   readonly tls?: () => ClientTls | undefined;
   /** Defaults for calls that say nothing, in ms: 3,000 and 1,000. */
   readonly deadlineMs?: number;
   readonly attemptMs?: number;
-  /** How often to see whether the first server is well again while another one serves, in ms. Default 10,000. */
+  /**
+   * How often to see whether the first server is well again while another one serves, in ms. Default 10,000.
+   */
   readonly homeProbeMs?: number;
   readonly send?: HttpSend;
   readonly now?: () => number;
@@ -99,9 +109,10 @@ export class ConsulTransport {
   }
 
   /**
-   * Asks one server after the other, and all of them again after a pause, until one answers or the deadline is
-   * reached: an election takes a second. A read goes on after any failure, a write only while no server can
-   * have received it. A local call and a blocking query go round once: who made them has a rhythm of its own.
+   * Asks one server after the other, and all of them again after a pause, until one answers or the deadline
+   * is reached: an election takes a second. A read goes on after any failure, a write only while no server
+   * can have received it. A local call and a blocking query go round once: who made them has a rhythm of its
+   * own.
    */
   async call(call: Call, options: CallOptions = {}): Promise<Reply | Unknown> {
     checkPath(call.path);

@@ -27,8 +27,8 @@ export type { DecodeCache } from './decode.ts';
 /** No index that Consul ever gives: a write on condition of a value that was not understood is refused. */
 const NOT_UNDERSTOOD = Number.MAX_SAFE_INTEGER;
 /**
- * One bad value is one unreadable key: named, and what was last understood of it stands where a member or `sync` is concerned. A
- * record that the gate refuses is one too.
+ * One bad value is one unreadable key: named, and what was last understood of it stands where a member or
+ * `sync` is concerned. A record that the gate refuses is one too.
  */
 export function viewOf(
   entries: readonly KvEntry[],
@@ -61,7 +61,8 @@ export function viewOf(
     const folder = slash < 0 ? key : key.slice(0, slash);
     const schema = schemas[folder];
     if (name === '__proto__' || (schema === undefined && folder !== 'removed')) continue;
-    // It becomes a slot, a voter and a host name. No manager was ever admitted under such a name: it is no member either.
+    // It becomes a slot, a voter and a host name. No manager was ever admitted under such a name: it is no
+    // member either.
     if (BY_NODE.has(folder) && !v.is(aNodeName, name)) {
       unreadable[printable(key)] = 'that is not a node name';
       continue;
@@ -139,8 +140,9 @@ function wireOp(op: CoreOp, prefix: string): TxnOp {
 }
 
 /**
- * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad` is told of each
- * value that is not understood, once. `memberKv` may write who is a member: with the management token. `gate`: which records count.
+ * The core's `consul` port on a real client. `attemptMs`: how long one server may take (PROTOCOL B.4). `bad`
+ * is told of each value that is not understood, once. `memberKv` may write who is a member: with the
+ * management token. `gate`: which records count.
  */
 export function consulPort(
   kv: ConsulKv,
@@ -169,7 +171,8 @@ export function consulPort(
       return read.kind === 'ok' ? view(read.entries, read.meta.index) : 'unknown';
     },
     async read(ms: number): Promise<View | 'unknown'> {
-      // A server that was frozen as the leader goes on answering from its past: what is wiped by this must not be so.
+      // A server that was frozen as the leader goes on answering from its past: what is wiped by this must
+      // not be so.
       const read = await kv.recurse(prefix, {
         consistency: 'consistent',
         deadlineMs: ms,

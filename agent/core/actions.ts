@@ -1,4 +1,7 @@
-/** What a decision can ask for. Each is idempotent and seeks a state: carried out twice, it does nothing the second time. */
+/**
+ * What a decision can ask for. Each is idempotent and seeks a state: carried out twice, it does nothing the
+ * second time.
+ */
 export type Action =
   | { do: 'fence_down'; why: string }
   | { do: 'start_standby' }
@@ -28,7 +31,10 @@ export type Action =
   | { do: 'files_follow' }
   | { do: 'sync_step' };
 
-/** Asked for: files must be complete, or it is off. Forced by a failure, or by a machine that goes down: they are waited for a little. */
+/**
+ * Asked for: files must be complete, or it is off. Forced by a failure, or by a machine that goes down: they
+ * are waited for a little.
+ */
 export type HandoverKind = 'requested' | 'failing' | 'shutdown';
 
 /** What came of one. `why`: for people, and for the log. */

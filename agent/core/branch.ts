@@ -1,6 +1,6 @@
 /**
- * Branches of the write-ahead log. A branch is a timeline with the history that leads to it; two nodes may give
- * the same number to different timelines (PROTOCOL E.1), so whole histories are compared. Pure.
+ * Branches of the write-ahead log. A branch is a timeline with the history that leads to it; two nodes may
+ * give the same number to different timelines (PROTOCOL E.1), so whole histories are compared. Pure.
  */
 import type { Fork, Lsn, Position } from './postgres.ts';
 import { forksOf, type HistoryRecord, type LeaseRecord, type SyncRecord } from './records.ts';
@@ -35,7 +35,9 @@ export function commonEnd(a: Branch, b: Branch): Fork | null {
   }
 }
 
-/** Is all of `own` in the log of a server that stood at `base`? What came later on its branch does not count. */
+/**
+ * Is all of `own` in the log of a server that stood at `base`? What came later on its branch does not count.
+ */
 export function isPrefix(own: Branch & { lsn: Lsn }, base: Branch & { lsn: Lsn }): boolean {
   const end = commonEnd(own, base);
   if (end === null) return own.lsn <= base.lsn;
@@ -43,14 +45,15 @@ export function isPrefix(own: Branch & { lsn: Lsn }, base: Branch & { lsn: Lsn }
 }
 
 /**
- * May a server at `own` follow one on `leader`, or did it write what the leader never had? Give the *replayed*
- * position for following: what was received of an unfinished record is overwritten, not lost. It must be
- * settled (PROTOCOL D.2), or the answer 'contained' comes too early.
+ * May a server at `own` follow one on `leader`, or did it write what the leader never had? Give the
+ * *replayed* position for following: what was received of an unfinished record is overwritten, not lost. It
+ * must be settled (PROTOCOL D.2), or the answer 'contained' comes too early.
  */
 export function compareBranch(own: Branch & { lsn: Lsn }, leader: Branch): Comparison {
   const end = commonEnd(own, leader);
   if (end === null) return { kind: 'contained' };
-  // An own timeline past the common part means own writes past it, if only the record that began the timeline.
+  // An own timeline past the common part means own writes past it, if only the record that began the
+  // timeline.
   if (own.timeline === end.tli && own.lsn <= end.lsn) return { kind: 'contained' };
   return { kind: 'diverged', fork: end };
 }
@@ -61,7 +64,9 @@ export type OwnBranch =
   | { kind: 'contained' }
   /** It went on after the leader's branch had left at `fork`: those writes were never on the leader. */
   | { kind: 'diverged'; fork: Fork }
-  /** The own timeline is newer than the one `sync` names: a promotion that is not written down there (yet). */
+  /**
+   * The own timeline is newer than the one `sync` names: a promotion that is not written down there (yet).
+   */
   | { kind: 'newer' };
 
 /** null while the own position is not settled: "contained" would come too early then. */
@@ -79,12 +84,16 @@ export function branchOf(
   );
 }
 
-/** prefix: all of it is in the holder's log, so it may follow. foreign: it is not. unknown: not settled, or not told. */
+/**
+ * prefix: all of it is in the holder's log, so it may follow. foreign: it is not. unknown: not settled, or
+ * not told.
+ */
 export type Towards = 'prefix' | 'foreign' | 'unknown';
 
 /**
- * The own data against the branch of the lease's holder (PROTOCOL D.6): as `sync` has it once the holder has opened, before
- * that as the takeover record tells where the holder stood. A promotion's own timeline is known by the number it reserved.
+ * The own data against the branch of the lease's holder (PROTOCOL D.6): as `sync` has it once the holder has
+ * opened, before that as the takeover record tells where the holder stood. A promotion's own timeline is
+ * known by the number it reserved.
  */
 export function towardsHolder(
   own: Position,
@@ -109,7 +118,10 @@ export function towardsHolder(
   return fits(own, (lsn) => isPrefix({ ...mine, lsn }, base));
 }
 
-/** What was received of an unfinished record is overwritten, not lost; until replay has come to its end it may be more. */
+/**
+ * What was received of an unfinished record is overwritten, not lost; until replay has come to its end it may
+ * be more.
+ */
 function fits(own: Position, within: (lsn: bigint) => boolean): Towards {
   if (within(own.lsn)) return 'prefix';
   if (!within(own.replayed)) return 'foreign';

@@ -37,7 +37,9 @@ export function decide(f: Facts): Decision {
 
 const LOOK_AGAIN = 20;
 
-/** How long until something may change by itself, ms: a tick, or the moment the lease calls for the next step. */
+/**
+ * How long until something may change by itself, ms: a tick, or the moment the lease calls for the next step.
+ */
 function napFor(f: Facts): number {
   const tick = f.policy.retryPeriod;
   // The holder's server is going down, coming up, or hung: which one it is decides what is done, and soon.

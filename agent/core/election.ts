@@ -1,6 +1,6 @@
 /**
- * Who may be promoted (PROTOCOL D.3), and who goes first. Pure. The data conditions are absolute; the order among those
- * that meet them only delays.
+ * Who may be promoted (PROTOCOL D.3), and who goes first. Pure. The data conditions are absolute; the order
+ * among those that meet them only delays.
  */
 
 import { compareBranch } from './branch.ts';
@@ -9,7 +9,10 @@ import type { Vote } from './ports.ts';
 import type { Fork, Lsn } from './postgres.ts';
 import { forksOf, type NodeRecord, type SyncRecord, votesNeeded } from './records.ts';
 
-/** Timeline numbers are reserved under the epoch of their promotion (PROTOCOL E.1), so the higher one is the later branch. */
+/**
+ * Timeline numbers are reserved under the epoch of their promotion (PROTOCOL E.1), so the higher one is the
+ * later branch.
+ */
 export function compareBranches(a: Vote, b: Vote): number {
   if (a.timeline !== b.timeline) return a.timeline < b.timeline ? -1 : 1;
   const forkA = lastFork(a.history);
@@ -74,8 +77,9 @@ export function mayPromote(
 }
 
 /**
- * A copy that has not come to the timeline that `sync` names counts as a voter only while all of it is on the branch: it then
- * certainly confirmed nothing since. One with a tail of its own may have seemed to (PROTOCOL D.4).
+ * A copy that has not come to the timeline that `sync` names counts as a voter only while all of it is on the
+ * branch: it then certainly confirmed nothing since. One with a tail of its own may have seemed to (PROTOCOL
+ * D.4).
  */
 function onBranch(vote: Vote, sync: SyncRecord): boolean {
   if (vote.timeline >= sync.timeline) return true;
@@ -89,8 +93,8 @@ function withinLag(ahead: Vote, own: Vote, lag: number): boolean {
 }
 
 /**
- * How many voters go before this node: higher position, then who lacks less of the files, then priority, then name; nodes
- * that are tagged or unwell go last. Each rank delays a challenge a little, never for ever.
+ * How many voters go before this node: higher position, then who lacks less of the files, then priority, then
+ * name; nodes that are tagged or unwell go last. Each rank delays a challenge a little, never for ever.
  */
 export function rankOf(
   ballot: Ballot,

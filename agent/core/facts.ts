@@ -1,4 +1,7 @@
-/** Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by `factsOf`. */
+/**
+ * Everything a decision may look at, frozen at one moment (CONTRACTS 6). Built from the node's memory by
+ * `factsOf`.
+ */
 
 import { branchOf, type OwnBranch, type Towards, towardsHolder } from './branch.ts';
 import { type BallotVerdict, mayPromote, rankOf } from './election.ts';
@@ -21,7 +24,9 @@ export type Facts = {
   policy: Policy;
   /** Age of the agent's process, ms. */
   age: number;
-  /** How old it may become beside a primary before its first renewal: by the times that challengers go by, ms. */
+  /**
+   * How old it may become beside a primary before its first renewal: by the times that challengers go by, ms.
+   */
   startGrace: number;
   consul: 'ok' | 'unreachable';
   lease: LeaseFacts;
@@ -65,10 +70,16 @@ export type Facts = {
   carries: boolean;
   /** Is the configured upstream the holder's address, and was the own branch compared with this holder's? */
   followsHolder: boolean;
-  /** Is a replication slot missing for a member, or may be? Not known to be there is missing, whether the server answers or not. */
+  /**
+   * Is a replication slot missing for a member, or may be? Not known to be there is missing, whether the
+   * server answers or not.
+   */
   slotsDue: boolean;
   cooldown: number;
-  /** How long ago clients were let in, ms: checks that began to fail before say nothing about the server as it is now. */
+  /**
+   * How long ago clients were let in, ms: checks that began to fail before say nothing about the server as it
+   * is now.
+   */
   openFor: number;
   /** Starts in place within the restart window. */
   recentRestarts: number;

@@ -1,4 +1,7 @@
-/** Whether it is time to tell the files what this node's role wants of them, and how long after a try in vain. Pure. */
+/**
+ * Whether it is time to tell the files what this node's role wants of them, and how long after a try in vain.
+ * Pure.
+ */
 import { isMine } from './lease_view.ts';
 import type { NodeContext } from './node.ts';
 
@@ -14,8 +17,8 @@ export function pauseAfter(tries: number): number {
 }
 
 /**
- * Told once under each epoch led, and for each active followed: that they are send-only already says nothing of what
- * somebody else led in between. Told again when they are seen to do something else.
+ * Told once under each epoch led, and for each active followed: that they are send-only already says nothing
+ * of what somebody else led in between. Told again when they are seen to do something else.
  */
 export function filesDue(n: NodeContext): FilesDue {
   const { facts: files, told } = n.files;

@@ -1,4 +1,6 @@
-/** What one tick of main looks at: the server, the services, the files, and what was learned since the last. */
+/**
+ * What one tick of main looks at: the server, the services, the files, and what was learned since the last.
+ */
 import { type Facts, factsOf } from './facts.ts';
 import { keepWant } from './memory/copy.ts';
 import { seeDatabase, seeFork, seeHistory, seeStandbys } from './memory/database.ts';

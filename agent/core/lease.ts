@@ -1,6 +1,7 @@
 /**
- * The lease on `next_master` (CONTRACTS 5, PROTOCOL B). Every write of a holder is one transaction with a compare-and-set
- * of the lease, which is a renewal. The right to be active is counted from *before* the request was sent.
+ * The lease on `next_master` (CONTRACTS 5, PROTOCOL B). Every write of a holder is one transaction with a
+ * compare-and-set of the lease, which is a renewal. The right to be active is counted from *before* the
+ * request was sent.
  */
 import { grant, nextTimes, rightOf, sending, takeTimes } from './lease_times.ts';
 import { isMine, observe, remaining } from './lease_view.ts';
@@ -17,12 +18,12 @@ type Node = Owning<'lease' | 'view' | 'viewAt'>;
 
 const LEASE = 'next_master';
 /**
- * A restarted agent has its predecessor's instance: its first seq lies past any that may still be under way. The wall
- * clock only tells apart two processes that both wrote once.
+ * A restarted agent has its predecessor's instance: its first seq lies past any that may still be under way.
+ * The wall clock only tells apart two processes that both wrote once.
  */
 const skip = (n: NodeContext): number => 1000 + (n.wall().getTime() % 1_000_000);
 
-/** 'ok': committed, right extended. 'lost': another holds it. 'refused': the lease stands, another operation's check failed. */
+/** 'ok': committed, right extended. 'lost': another's. 'refused': it stands, another check failed. */
 export type LeaseOutcome = 'ok' | 'lost' | 'refused' | 'unknown';
 
 /** Take in a view that was just received. The one place where observations enter. */
@@ -68,7 +69,7 @@ export function endRight(n: Node): void {
   n.lease = { ...n.lease, right: null };
 }
 
-/** A renewal under our own instance that this process never sent: a machine cloned with its memory (PROTOCOL B.2). */
+/** A renewal under our own instance that we never sent: a machine cloned with its memory (PROTOCOL B.2). */
 function isTwin(n: NodeContext): boolean {
   const { record, lastSeq } = n.lease;
   return record !== null && isMine(n.lease, n.name, n.instance) && record.seq > lastSeq;
@@ -81,7 +82,7 @@ export function* refresh(n: Node): Procedure<boolean> {
   return true;
 }
 
-/** Run `body` with the lease's lock: one write at a time, or a renewal would race with a transaction of our own. */
+/** Run `body` with the lease's lock: one write at a time, or a renewal would race with our transaction. */
 function* locked<T>(n: NodeContext, body: () => Procedure<T>): Procedure<T> {
   yield* call('time', 'lock', 'lease');
   try {
@@ -92,8 +93,9 @@ function* locked<T>(n: NodeContext, body: () => Procedure<T>): Procedure<T> {
 }
 
 /**
- * One compare-and-set of the lease with `next`, together with `ops`. `settled` says how an unknown outcome or a
- * `false` that may be our own late write is settled: by comparing holder, instance, epoch and seq (PROTOCOL B.3).
+ * One compare-and-set of the lease with `next`, together with `ops`. `settled` says how an unknown outcome or
+ * a `false` that may be our own late write is settled: by comparing holder, instance, epoch and seq (PROTOCOL
+ * B.3).
  */
 function* write(n: Node, next: LeaseRecord, ops: TxnOp[], grants: boolean): Procedure<LeaseOutcome> {
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -124,7 +126,8 @@ function* write(n: Node, next: LeaseRecord, ops: TxnOp[], grants: boolean): Proc
     if (!(yield* refresh(n))) return 'unknown';
     const seen = n.lease.record;
     if (seen !== null && same(seen, next)) {
-      // It was committed after it was sent: the right counts from there, and the transaction's other writes are in too.
+      // It was committed after it was sent: the right counts from there, and the transaction's other writes
+      // are in too.
       settled();
       return 'ok';
     }
@@ -167,8 +170,9 @@ export function* confirm(n: Node, worstCase: number): Procedure<boolean> {
 }
 
 /**
- * Take the lease at the index that was voted on (0: it never existed). Not yet a right: that begins with our own
- * renewal, which also checks that `sync` is still the one the votes were counted against (PROTOCOL B.1, B.6, D.6).
+ * Take the lease at the index that was voted on (0: it never existed). Not yet a right: that begins with our
+ * own renewal, which also checks that `sync` is still the one the votes were counted against (PROTOCOL B.1,
+ * B.6, D.6).
  */
 export function* takeOver(
   n: Node,
@@ -210,8 +214,9 @@ export function* acceptOffer(n: Node, stood?: Stood): Procedure<LeaseOutcome> {
 }
 
 /**
- * Give the lease away, to `to` or to whoever wins the votes (''). Only ever after a *confirmed* stop of the own
- * database, fenced (PROTOCOL D.8). The own right ends before the request is sent: its outcome may stay unknown.
+ * Give the lease away, to `to` or to whoever wins the votes (''). Only ever after a *confirmed* stop of the
+ * own database, fenced (PROTOCOL D.8). The own right ends before the request is sent: its outcome may stay
+ * unknown.
  */
 export function* giveAway(
   n: Node,

@@ -1,6 +1,7 @@
 /**
- * The lease's times (docs/lease.md). They are the cluster's, from its `config` key; and each lease record says by which ones
- * its writer goes, so that a holder and a challenger whose settings differ still go by the same numbers.
+ * The lease's times (docs/lease.md). They are the cluster's, from its `config` key; and each lease record
+ * says by which ones its writer goes, so that a holder and a challenger whose settings differ still go by the
+ * same numbers.
  */
 import { isMine, type LeaseView } from './lease_view.ts';
 import type { NodeContext, Owning } from './node.ts';
@@ -34,7 +35,10 @@ export function timesProblem(times: LeaseTimes): string | null {
   return null;
 }
 
-/** The cluster's times out of its `config` key, which anybody with access to Consul may have written. Without a fencing time: the own. */
+/**
+ * The cluster's times out of its `config` key, which anybody with access to Consul may have written. Without
+ * a fencing time: the own.
+ */
 export function clusterTimes(lease: unknown, own: LeaseTimes): { times: LeaseTimes } | { problem: string } {
   if (typeof lease !== 'object' || lease === null) return { problem: 'is not an object' };
   const given = lease as Record<string, unknown>;
@@ -48,14 +52,20 @@ export function clusterTimes(lease: unknown, own: LeaseTimes): { times: LeaseTim
   return problem === null ? { times } : { problem };
 }
 
-/** The worst cases of the dangerous steps: never more than half of the right, or no right would ever do for them. */
+/**
+ * The worst cases of the dangerous steps: never more than half of the right, or no right would ever do for
+ * them.
+ */
 export const worstCaseOf = (renewDeadline: number): Policy['worstCase'] => ({
   promote: Math.min(1500, renewDeadline / 2),
   start: Math.min(1500, renewDeadline / 2),
   open: Math.min(500, renewDeadline / 4),
 });
 
-/** The cluster's times become this node's; without good ones, those of its file. Says once what is not as the file has it. */
+/**
+ * The cluster's times become this node's; without good ones, those of its file. Says once what is not as the
+ * file has it.
+ */
 export function takeTimes(n: Owning<'policy' | 'timesNote'>, view: View): void {
   const config = view.config?.value;
   if (config === undefined) return;
@@ -74,7 +84,10 @@ export function takeTimes(n: Owning<'policy' | 'timesNote'>, view: View): void {
   if (note !== null) n.log({ component: 'lease', level: 'warn', message: note });
 }
 
-/** By which times a record is waited for. One without any is of an older agent, which goes by its file: the longest known here. */
+/**
+ * By which times a record is waited for. One without any is of an older agent, which goes by its file: the
+ * longest known here.
+ */
 export function seenTimes(n: NodeContext, record: LeaseRecord | null): RecordTimes {
   return (
     record?.times ?? {
@@ -84,15 +97,19 @@ export function seenTimes(n: NodeContext, record: LeaseRecord | null): RecordTim
   );
 }
 
-/** How long a right lasts under a record with these times: never longer than what that record tells challengers. */
+/**
+ * How long a right lasts under a record with these times: never longer than what that record tells
+ * challengers.
+ */
 export function rightOf(n: NodeContext, times: RecordTimes): number {
   const { renewDeadline, fencingTime } = n.policy;
   return Math.min(renewDeadline, times.renewDeadline, times.leaseDuration - fencingTime - 1);
 }
 
 /**
- * The times that the next record of this node says. Shorter ones only once no right that was given under longer ones can still
- * run, here or in the kernel: until then the right is short already and challengers are told the longer time.
+ * The times that the next record of this node says. Shorter ones only once no right that was given under
+ * longer ones can still run, here or in the kernel: until then the right is short already and challengers are
+ * told the longer time.
  */
 export function nextTimes(n: NodeContext, sent: number): RecordTimes {
   const { renewDeadline, leaseDuration } = n.policy;
@@ -102,7 +119,10 @@ export function nextTimes(n: NodeContext, sent: number): RecordTimes {
   return outstanding(n, held) <= sent + renewDeadline ? { renewDeadline, leaseDuration } : held;
 }
 
-/** Until when a right of this instance may run. What an earlier process was given was given before its record was seen here. */
+/**
+ * Until when a right of this instance may run. What an earlier process was given was given before its record
+ * was seen here.
+ */
 const outstanding = (n: NodeContext, held: RecordTimes): number =>
   n.lease.granted ?? n.lease.firstSeen + held.renewDeadline;
 

@@ -1,6 +1,6 @@
 /**
- * What this node knows of the lease (CONTRACTS 5, PROTOCOL B): the newest record it has seen, when it first saw it on its
- * own clock, and its own right to be active, if any.
+ * What this node knows of the lease (CONTRACTS 5, PROTOCOL B): the newest record it has seen, when it first
+ * saw it on its own clock, and its own right to be active, if any.
  */
 import type { LeaseRecord } from './records.ts';
 
@@ -12,7 +12,10 @@ export type LeaseView = {
   firstSeen: number;
   /** Do we know anything at all yet? */
   known: boolean;
-  /** Incarnation of the cluster in which `index` counts; Raft state that went back starts afresh (PROTOCOL B.7). */
+  /**
+   * Incarnation of the cluster in which `index` counts; Raft state that went back starts afresh (PROTOCOL
+   * B.7).
+   */
   incarnation: number;
   /** Our right to be active: from our own successful renewal, counted from before it was sent. */
   right: { epoch: number; until: number } | null;
@@ -38,7 +41,9 @@ export function emptyLease(): LeaseView {
   };
 }
 
-/** Take in a read of `next_master`. An older index than the newest seen is a stale read and changes nothing. */
+/**
+ * Take in a read of `next_master`. An older index than the newest seen is a stale read and changes nothing.
+ */
 export function observe(
   lease: LeaseView,
   read: { value: LeaseRecord; index: number } | null,

@@ -1,11 +1,14 @@
 /**
- * What one agent remembers while it runs. Shared by its processes (watcher, keeper, guard, main, voter), which run
- * one step at a time, so that everything between two calls is atomic.
+ * What one agent remembers while it runs. Shared by its processes (watcher, keeper, guard, main, voter),
+ * which run one step at a time, so that everything between two calls is atomic.
  *
- * Everybody reads all of it; each part is written by its owner alone. A part in `memory/` is written by the functions beside its
- * type, whose names say what happened; a value of `Heard` by the files that take Consul's word in (`Owning`). The compiler refuses
- * a write from elsewhere, and a test goes through the table of owners.
+ * Everybody reads all of it; each part is written by its owner alone. A part in `memory/` is written by the
+ * functions beside its type, whose names say what happened; a value of `Heard` by the files that take
+ * Consul's word in (`Owning`). The compiler refuses a write from elsewhere, and a test goes through the table
+ * of owners.
  */
+
+import type { Durable } from './durable.ts';
 import { emptyLease, type LeaseView } from './lease_view.ts';
 import { type Candidacy, newCandidacy } from './memory/candidacy.ts';
 import { type CopyMemory, newCopy } from './memory/copy.ts';
@@ -19,7 +22,7 @@ import { type MainMemory, newMain } from './memory/main.ts';
 import { newServices, type ServicesMemory } from './memory/services.ts';
 import { type LeaseTimes, type Policy, timesOf } from './policy.ts';
 import type { CheckSummary, LockName } from './ports.ts';
-import type { Durable, StateRecord, View } from './records.ts';
+import type { StateRecord, View } from './records.ts';
 
 export type LogEvent = { component: string; level: 'info' | 'warn' | 'error'; message: string };
 
@@ -35,7 +38,10 @@ type Self = {
   readonly bornAt: number;
   /** This node's own monotonic clock, milliseconds. */
   now(): number;
-  /** Wall clock, for people: only ever written into records, or compared with an expiry that makes a request go away. */
+  /**
+   * Wall clock, for people: only ever written into records, or compared with an expiry that makes a request
+   * go away.
+   */
   wall(): Date;
   log(event: LogEvent): void;
   /** Make `nap` of the main process return now. */
@@ -43,7 +49,10 @@ type Self = {
   unlock(name: LockName): void;
   /** Checks as the check-runner last saw them. */
   checks(): CheckSummary;
-  /** Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain cluster. */
+  /**
+   * Whose name this node's certificates have, as far as PostgreSQL has taken them up; absent in a plain
+   * cluster.
+   */
   readonly certificates?: () => StateRecord['certificates'];
   /** Has this node an authority by which records about members are signed? Absent in a plain cluster. */
   readonly signs?: () => boolean;
@@ -51,13 +60,22 @@ type Self = {
 
 /** What Consul said, and what follows from it at once: values that are replaced as a whole. */
 type Heard = {
-  /** The newest read, with what this node wrote since. Older answers do not replace it, but in a new incarnation of the cluster. */
+  /**
+   * The newest read, with what this node wrote since. Older answers do not replace it, but in a new
+   * incarnation of the cluster.
+   */
   view: Readonly<View> | null;
   /** When the last answer from Consul came, own clock; -Infinity before the first. */
   viewAt: number;
-  /** The newest lease record seen and the own right. The right ends here alone: run out, given away, or another's. */
+  /**
+   * The newest lease record seen and the own right. The right ends here alone: run out, given away, or
+   * another's.
+   */
   lease: Readonly<LeaseView>;
-  /** This node's own settings, with the lease times and the synchronous mode of the cluster as they were last read. */
+  /**
+   * This node's own settings, with the lease times and the synchronous mode of the cluster as they were last
+   * read.
+   */
   policy: Policy;
   /** Which lease times are not as the own file has them, for status; null: none. */
   timesNote: string | null;

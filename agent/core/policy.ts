@@ -13,7 +13,10 @@ export type Policy = {
   stopTimeout: number;
   /** How long the active-only services may take to stop, all together, before they are killed. */
   servicesStop: number;
-  /** How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before it degrades. */
+  /**
+   * How long a fresh active waits for a voter's confirmation before it opens degraded, and a lone one before
+   * it degrades.
+   */
   openWait: number;
   /** How long a holder that cannot open goes on renewing (PROTOCOL D.9). */
   holdWithoutOpen: number;

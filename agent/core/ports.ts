@@ -1,8 +1,10 @@
 /**
- * The world as the core's procedures see it: calls as data. A procedure is a generator that yields `Call`s; the agent
- * runs them against the real parts (agent/node/drive.ts), the simulator against its model on virtual time. Nothing in here
- * waits, reads a clock or throws for an expected outcome.
+ * The world as the core's procedures see it: calls as data. A procedure is a generator that yields `Call`s;
+ * the agent runs them against the real parts (agent/node/drive.ts), the simulator against its model on
+ * virtual time. Nothing in here waits, reads a clock or throws for an expected outcome.
  */
+
+import type { Durable } from './durable.ts';
 import type {
   Fork,
   Lsn,
@@ -14,7 +16,7 @@ import type {
   Upstream,
   WalSender,
 } from './postgres.ts';
-import type { Durable, StateRecord, View } from './records.ts';
+import type { StateRecord, View } from './records.ts';
 
 export type TxnOp =
   | { verb: 'cas'; key: string; value: unknown; index: number }
@@ -22,7 +24,9 @@ export type TxnOp =
   | { verb: 'delete'; key: string }
   | { verb: 'check-index'; key: string; index: number };
 
-/** Keys are relative to `cloudify/cluster/`. `index` is the ModifyIndex of every key the transaction wrote. */
+/**
+ * Keys are relative to `cloudify/cluster/`. `index` is the ModifyIndex of every key the transaction wrote.
+ */
 export type TxnResult = { kind: 'ok'; index: number } | { kind: 'conflict' } | { kind: 'unknown' };
 
 export type VoteRequest = { index: number; candidate: string };
@@ -43,15 +47,17 @@ export type ServiceFacts = {
 };
 
 /**
- * The manager's replicated files, as last seen (CONTRACTS 10). 'off': none are configured. 'unknown': configured, and not
- * known right now. The counts are what this node lacks of what the others have, as far as it knows.
+ * The manager's replicated files, as last seen (CONTRACTS 10). 'off': none are configured. 'unknown':
+ * configured, and not known right now. The counts are what this node lacks of what the others have, as far as
+ * it knows.
  */
 export type FileMode = 'sendonly' | 'receiveonly' | 'unknown';
 
 export type FileFacts = {
   /**
-   * Of a standby: is its own copy what the cluster holds? `unknown`: Syncthing does not answer, or no active was ever heard.
-   * Of the active: `complete`, unless a folder cannot be used or items of it cannot be sent. `off`: no files are replicated.
+   * Of a standby: is its own copy what the cluster holds? `unknown`: Syncthing does not answer, or no active
+   * was ever heard. Of the active: `complete`, unless a folder cannot be used or items of it cannot be sent.
+   * `off`: no files are replicated.
    */
   state: 'off' | 'complete' | 'behind' | 'unknown';
   /** Items (files, folders, links, held deletions) and bytes this node still lacks. */
@@ -60,7 +66,10 @@ export type FileFacts = {
   /** Items and folders that Syncthing gave up on, and local changes that no revert takes away. */
   errors: number;
   mode: FileMode;
-  /** Of an active: what it has and no other can be sent, in words with the first names. They count among `needItems`. */
+  /**
+   * Of an active: what it has and no other can be sent, in words with the first names. They count among
+   * `needItems`.
+   */
   unsent?: string;
 };
 
@@ -84,7 +93,9 @@ export type CheckSummary = {
 
 export type Ports = {
   consul: {
-    /** Blocks until something below the prefix is newer than `index`, at most `ms`; then one consistent view. */
+    /**
+     * Blocks until something below the prefix is newer than `index`, at most `ms`; then one consistent view.
+     */
     watch(index: number, ms: number): View | 'unknown';
     read(ms: number): View | 'unknown';
     txn(ops: TxnOp[], ms: number): TxnResult;
@@ -103,7 +114,10 @@ export type Ports = {
     history(tli: number): Fork[] | null;
     reserveTimelines(next: number): Outcome;
     ensureSlots(names: string[], ms: number): Outcome;
-    /** The long tasks. They report progress on their own; here only their end is seen. `clone` is the new identity. */
+    /**
+     * The long tasks. They report progress on their own; here only their end is seen. `clone` is the new
+     * identity.
+     */
     rebuild(how: 'rewind' | 'reclone', from: Upstream, clone: string): Outcome;
     /** Ends a rebuild that runs: it then answers 'failed'. None runs: done. */
     cancelRebuild(): Outcome;
@@ -112,12 +126,15 @@ export type Ports = {
   fence: {
     /** Shut clients out, their connections too; confirmed. */
     close(ms: number): Outcome;
-    /** Let clients in until the monotonic time `until` at the latest (the kernel lease keeps it where there is one). */
+    /**
+     * Let clients in until the monotonic time `until` at the latest (the kernel lease keeps it where there is
+     * one).
+     */
     open(until: number, ms: number): Outcome;
     /**
-     * The right was extended: the kernel lease may stand until then. Where there is none: done, at no cost. Failed: it ends
-     * at the last `until` that was confirmed. Bounds its own time. Not `known`: whether clients are let in is not known yet; what
-     * is shut stays shut, and failed says nothing.
+     * The right was extended: the kernel lease may stand until then. Where there is none: done, at no cost.
+     * Failed: it ends at the last `until` that was confirmed. Bounds its own time. Not `known`: whether
+     * clients are let in is not known yet; what is shut stays shut, and failed says nothing.
      */
     extend(until: number, known: boolean): Outcome;
   };
@@ -132,11 +149,19 @@ export type Ports = {
   files: {
     /** What was last seen; never waits. */
     facts(): FileFacts;
-    /** This node is the active: send-only, what it has overrides the others' copies, rescan. Idempotent; 'off': done. */
+    /**
+     * This node is the active: send-only, what it has overrides the others' copies, rescan. Idempotent;
+     * 'off': done.
+     */
     lead(ms: number): Outcome;
-    /** Receive-only, from `active` once it is known; local changes are archived, then reverted. Idempotent; 'off': done. */
+    /**
+     * Receive-only, from `active` once it is known; local changes are archived, then reverted. Idempotent;
+     * 'off': done.
+     */
     follow(active: string | null, ms: number): Outcome;
-    /** On the active in a switchover, services stopped: scan, and wait until the copy of `target` is complete. */
+    /**
+     * On the active in a switchover, services stopped: scan, and wait until the copy of `target` is complete.
+     */
     settle(target: string, ms: number): Outcome;
   };
   hooks: {
@@ -146,7 +171,9 @@ export type Ports = {
     ): Outcome;
   };
   peers: {
-    /** Ask all of them at once; an entry per node. Returns as soon as all have answered, `ms` at the latest. */
+    /**
+     * Ask all of them at once; an entry per node. Returns as soon as all have answered, `ms` at the latest.
+     */
     votes(nodes: string[], request: VoteRequest, ms: number): Record<string, VoteReply>;
     state(node: string, ms: number): PeerState | null;
     /** Asks all of them at once; who agreed. */
@@ -179,7 +206,10 @@ type AnyCall = {
 
 /** One step of a procedure: what to do in the world. The answer comes back from `yield`. */
 export type Call = AnyCall;
-/** A procedure: yields calls, returns its result. May be dropped between any two calls (a crash, an interruption). */
+/**
+ * A procedure: yields calls, returns its result. May be dropped between any two calls (a crash, an
+ * interruption).
+ */
 // biome-ignore lint/suspicious/noExplicitAny: the answer's type belongs to the call, which `call` restores
 export type Procedure<T> = Generator<Call, T, any>;
 

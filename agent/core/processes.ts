@@ -1,6 +1,7 @@
 /**
- * The concurrent processes of one agent, each a procedure: the watcher takes Consul's word in, the keeper renews, the
- * guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes are answered beside it.
+ * The concurrent processes of one agent, each a procedure: the watcher takes Consul's word in, the keeper
+ * renews, the guard fences at the deadline whatever else hangs, main observes, decides and acts, and votes
+ * are answered beside it.
  */
 import { act } from './act.ts';
 import type { Action, Result } from './actions.ts';
@@ -43,7 +44,10 @@ export function processes(n: NodeContext, hooks: Hooks) {
   };
 }
 
-/** Takes in every change below `cloudify/cluster/`; an unchanged cluster answers at the latest after a retry period. */
+/**
+ * Takes in every change below `cloudify/cluster/`; an unchanged cluster answers at the latest after a retry
+ * period.
+ */
 function* watcher(n: NodeContext): Procedure<void> {
   for (;;) {
     const before = n.lease.index;
@@ -102,13 +106,16 @@ function* lastRenewal(n: NodeContext): Procedure<void> {
   if ((yield* renewWith(n, [])) === 'ok') yield* extend(n);
 }
 
-/** The fencing deadline, apart from the loop: when the right ends, nothing that main is waiting for matters. */
+/**
+ * The fencing deadline, apart from the loop: when the right ends, nothing that main is waiting for matters.
+ */
 function* guard(n: NodeContext): Procedure<void> {
   for (;;) {
     const right = n.lease.right;
     const left = remaining(n.lease, n.now());
     if (!n.holding.deposed && (right === null || left > 0)) {
-      // A machine that was frozen learns that it was replaced before its own clock says that the time is over.
+      // A machine that was frozen learns that it was replaced before its own clock says that the time is
+      // over.
       const look = n.policy.retryPeriod / 4;
       yield* call('time', 'sleep', right === null ? look : Math.max(1, Math.min(look, left)));
       continue;
@@ -192,7 +199,9 @@ function* carryOut(n: NodeContext, action: Action, hooks: Hooks): Procedure<Resu
   return { ok: true };
 }
 
-/** Run a procedure until the guard voids it. What is in flight then ends on its own; nothing more is begun. */
+/**
+ * Run a procedure until the guard voids it. What is in flight then ends on its own; nothing more is begun.
+ */
 function* untilInterrupted<T>(n: NodeContext, procedure: Procedure<T>): Procedure<T | null> {
   let step = procedure.next();
   while (!step.done) {

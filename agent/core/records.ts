@@ -1,7 +1,8 @@
 /**
- * The values under `cloudify/cluster/` in Consul (CONTRACTS 4), as the core reads and writes them. Each carries a
- * `schema` number; agent/consul/records.ts holds the valibot schemas that check them on the way in.
+ * The values under `cloudify/cluster/` in Consul (CONTRACTS 4), as the core reads and writes them. Each
+ * carries a `schema` number; agent/consul/records.ts holds the valibot schemas that check them on the way in.
  */
+import type { ConfigRecord } from './config_record.ts';
 import type { Fork } from './postgres.ts';
 
 /** LSNs travel as decimal strings: JSON has no 64 bit integers. */
@@ -11,18 +12,24 @@ export type LeaseRecord = {
   schema: 1;
   /** The next master; '' when the lease was released (free at once, no waiting). */
   holder: string;
-  /** Boot id and nonce of the holding agent; '' in a handover, until the target has renewed (PROTOCOL B.1, B.2). */
+  /**
+   * Boot id and nonce of the holding agent; '' in a handover, until the target has renewed (PROTOCOL B.1,
+   * B.2).
+   */
   instance: string;
   epoch: number;
   seq: number;
   reason: string;
   /** Who held it before, when it was handed over or released. */
   from: string | null;
-  /** A confirmed clean stop of `from`: whoever has replayed past `lsn` on `timeline` needs no votes (PROTOCOL D.8). */
+  /**
+   * A confirmed clean stop of `from`: whoever has replayed past `lsn` on `timeline` needs no votes (PROTOCOL
+   * D.8).
+   */
   clean: { timeline: number; lsn: LsnText } | null;
   /**
-   * Where the holder's data stood when it took the lease: nobody whose own data is no prefix of that follows it before `sync`
-   * tells its branch (PROTOCOL D.6). Left out by a founder, and by agents that know none.
+   * Where the holder's data stood when it took the lease: nobody whose own data is no prefix of that follows
+   * it before `sync` tells its branch (PROTOCOL D.6). Left out by a founder, and by agents that know none.
    */
   stood?: Stood | undefined;
   /** In a handover or release: how long clients had been shut out already, for the measured downtime. */
@@ -71,24 +78,30 @@ export type NodeRecord = {
   /** Syncthing's device id; left out where no files are replicated. */
   deviceId?: string | undefined;
   /**
-   * The membership's name in its certificates, and a fingerprint; left out in a plain cluster. `services`: they have a name per
-   * service from the beginning, and none has the membership's alone.
+   * The membership's name in its certificates, and a fingerprint; left out in a plain cluster. `services`:
+   * they have a name per service from the beginning, and none has the membership's alone.
    */
   certificate?: { name: string; fingerprint: string; services?: boolean | undefined } | undefined;
   /** It is being removed: no voter any more, and its key goes next. */
   leaving?: boolean | undefined;
   /** Hash of what this node proves itself with to its peers. */
   proof?: string | undefined;
-  /** Folders, services, ports and versions, as this node has them; checked where it is read (member_settings.ts). Left out by older agents. */
+  /**
+   * Folders, services, ports and versions, as this node has them; checked where it is read
+   * (member_settings.ts). Left out by older agents.
+   */
   settings?: unknown;
-  /** Which roots it trusts and shows, once it uses them; checked where it is read (security/authority.ts). Left out by older agents. */
+  /**
+   * Which roots it trusts and shows, once it uses them; checked where it is read (security/authority.ts).
+   * Left out by older agents.
+   */
   authority?: unknown;
 };
 
 /**
- * A manager that is being admitted: its record before it is a node. Firewalls and databases let it in already. It ends
- * `lifeMs` after `at`, which the joiner moves on while it works; left out by earlier versions. 0: it is being removed, and let in
- * nowhere any more.
+ * A manager that is being admitted: its record before it is a node. Firewalls and databases let it in
+ * already. It ends `lifeMs` after `at`, which the joiner moves on while it works; left out by earlier
+ * versions. 0: it is being removed, and let in nowhere any more.
  */
 export type JoiningRecord = { schema: 1; at: string; node: NodeRecord; lifeMs?: number | undefined };
 
@@ -98,12 +111,17 @@ export type StateRecord = {
   clone: string;
   timeline: number;
   lsn: LsnText;
-  /** Must this node's data be wiped or rewound before it can follow? It may only be once it is no voter (PROTOCOL D.5). */
+  /**
+   * Must this node's data be wiped or rewound before it can follow? It may only be once it is no voter
+   * (PROTOCOL D.5).
+   */
   wants: 'nothing' | 'rewind' | 'reclone';
   failing: string[];
   /** It failed as active not long ago: no automatic handover goes to it, a requested one does. */
   cooldown: boolean;
-  /** What a promotion here would still have to make first; left out: nothing, or not known (an older agent). */
+  /**
+   * What a promotion here would still have to make first; left out: nothing, or not known (an older agent).
+   */
   unready?: string[] | undefined;
   /** `warning` is left out where nothing is to be looked at, and by agents that do not tell it yet. */
   checks: Record<string, { ok: boolean; output: string; warning?: boolean }>;
@@ -116,11 +134,14 @@ export type StateRecord = {
   agentVersion: string;
   at: string;
   /**
-   * It lets certificates in that have a name per service; its own PostgreSQL shows one with the name that all its services share,
-   * or with its own. Left out by agents that know no such names, and in a plain cluster.
+   * It lets certificates in that have a name per service; its own PostgreSQL shows one with the name that all
+   * its services share, or with its own. Left out by agents that know no such names, and in a plain cluster.
    */
   certificates?: 'shared' | 'own' | undefined;
-  /** Its agent signs what it writes of members and checks what it reads; left out by agents that do not, and in a plain cluster. */
+  /**
+   * Its agent signs what it writes of members and checks what it reads; left out by agents that do not, and
+   * in a plain cluster.
+   */
   signs?: boolean | undefined;
   /** The lease times of its own file, where they are not those that it goes by. */
   fileTimes?:
@@ -156,36 +177,19 @@ export type HistoryRecord = {
   reason: string;
   kind: 'start' | 'switchover' | 'failover' | 'recover';
   at: string;
-  /** Reserved for the promotion under this epoch before it happens, so that no two promotions share a number (PROTOCOL E.1). */
+  /**
+   * Reserved for the promotion under this epoch before it happens, so that no two promotions share a number
+   * (PROTOCOL E.1).
+   */
   timeline: number;
   lsn: LsnText | null;
   fork: { tli: number; lsn: LsnText }[];
   opened: string | null;
   downtimeMs: number | null;
-  /** What the new active lacked of the replicated files when it was promoted; left out where there are none. */
+  /**
+   * What the new active lacked of the replicated files when it was promoted; left out where there are none.
+   */
   files?: { needItems: number; needBytes: number } | undefined;
-};
-
-export type ConfigRecord = {
-  schema: 1;
-  version: number;
-  paused: boolean;
-  pausedUntil: number | null;
-  synchronousMode: 'quorum' | 'strict' | 'off';
-  /** The lease's times, a ClusterLease; whatever is there is checked where it is taken (lease_times.ts). Left out: each node's file. */
-  lease?: unknown;
-};
-
-/** `lease` in the `config` key, as the agent writes it. Milliseconds. */
-export type ClusterLease = {
-  retryPeriod: number;
-  renewDeadline: number;
-  leaseDuration: number;
-  fencingTime: number;
-  /** One more with each change. */
-  version: number;
-  by: string;
-  at: string;
 };
 
 export type Kv<T> = { value: T; index: number };
@@ -206,24 +210,11 @@ export type View = {
   removed: string[];
   history: HistoryRecord[];
   /**
-   * Keys whose values are not understood, each with why (a newer version, a write that broke off, somebody's hand). What is
-   * above then holds what was last understood, as far as this process knows it; a member stays one. Left out: all are.
+   * Keys whose values are not understood, each with why (a newer version, a write that broke off, somebody's
+   * hand). What is above then holds what was last understood, as far as this process knows it; a member stays
+   * one. Left out: all are.
    */
   unreadable?: Record<string, string>;
-};
-
-/** The agent's own durable memory, in its state folder. */
-export type Durable = {
-  /** Changes before the first byte of a basebackup or rewind is written (PROTOCOL D). */
-  clone: string;
-  clusterId: string | null;
-  incarnation: number;
-  /** The last vote: cut from everything but a higher epoch, or the same holder once its index has moved (PROTOCOL D.1). */
-  vote: { index: number; epoch: number; holder: string } | null;
-  /** A rewind or basebackup that was begun and has not ended: the data directory cannot be trusted. */
-  rebuilding: 'rewind' | 'reclone' | null;
-  /** The operator wants this database copied again, and it was not yet. */
-  wants?: 'reclone' | undefined;
 };
 
 export function lsnText(lsn: bigint): LsnText {

@@ -4,7 +4,10 @@ import type { Facts } from './facts.ts';
 /** The node's role as the diagram draws it. */
 export type RuleRole = 'any' | 'joining' | 'standby' | 'candidate' | 'holder' | 'active' | 'fenced';
 
-/** One row of the table: first match wins, in the order of the ids. Data: no rule changes what a later one reads. */
+/**
+ * One row of the table: first match wins, in the order of the ids. Data: no rule changes what a later one
+ * reads.
+ */
 export type Rule = {
   id: number;
   /** What is the case, in the words of the operator. */
@@ -35,7 +38,10 @@ export const elsewhere = (f: Facts): boolean =>
 export const actsActive = (f: Facts): boolean => mayBePrimary(f) || f.services.running.length > 0;
 /** `sync` names this node under the epoch that it holds: its data is the cluster's. */
 export const syncIsOurs = (f: Facts): boolean => f.sync?.leader === true && f.sync.epoch === f.lease.epoch;
-/** When votes are asked for: late enough for the voters' own clocks, early enough to have them when the lease has run out. */
+/**
+ * When votes are asked for: late enough for the voters' own clocks, early enough to have them when the lease
+ * has run out.
+ */
 export const voteAfter = (f: Facts): number =>
   Math.max(f.policy.renewDeadline + 100, f.policy.leaseDuration - 1000);
 /** Does the lease call for a challenge? */

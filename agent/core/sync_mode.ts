@@ -1,11 +1,14 @@
-/** How commits are confirmed: the cluster's setting, in its `config` key, whatever this node's own file says. */
+/**
+ * How commits are confirmed: the cluster's setting, in its `config` key, whatever this node's own file says.
+ */
 import type { Owning } from './node.ts';
 import type { View } from './records.ts';
 import { isUnreadable } from './unreadable.ts';
 
 /**
- * Takes the cluster's mode over. Where it cannot be read and never was, it may be any: the strictest loosens nothing that another
- * promised, and an own file that says less would acknowledge, or elect, by less than the cluster asks for.
+ * Takes the cluster's mode over. Where it cannot be read and never was, it may be any: the strictest loosens
+ * nothing that another promised, and an own file that says less would acknowledge, or elect, by less than the
+ * cluster asks for.
  */
 export function takeMode(n: Owning<'policy' | 'modeKnown'>, view: View): void {
   const known = view.config?.value.synchronousMode;

@@ -16,7 +16,10 @@ export type RequestFacts = {
   waiting: string | null;
 };
 
-/** Why a node cannot take over, as any node can tell from the view alone; the active looks closer before it acts. */
+/**
+ * Why a node cannot take over, as any node can tell from the view alone; the active looks closer before it
+ * acts.
+ */
 export function unfitnessSeen(view: View, node: string): string | null {
   const member = view.nodes[node];
   const state = view.states[node];
@@ -50,8 +53,8 @@ function senderOf(n: NodeContext, pg: PgFacts, node: string): WalSender | undefi
 }
 
 /**
- * What a node lacks of the files, for the order among candidates: 0 is complete, or has none to replicate. Unknown comes
- * last; it never keeps anybody from anything.
+ * What a node lacks of the files, for the order among candidates: 0 is complete, or has none to replicate.
+ * Unknown comes last; it never keeps anybody from anything.
  */
 export function filesLacking(state: StateRecord | undefined): number {
   const files = state?.files;
@@ -95,8 +98,9 @@ export function requestOf(n: NodeContext, pg: PgFacts): RequestFacts | null {
 }
 
 /**
- * What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile. A standby
- * that does not stream right now may have been started a moment ago, so this is waited for and no reason to refuse at once.
+ * What a planned change waits for: the target's database and files. Nobody's clients are shut out meanwhile.
+ * A standby that does not stream right now may have been started a moment ago, so this is waited for and no
+ * reason to refuse at once.
  */
 function notReady(n: NodeContext, pg: PgFacts, target: string): string | null {
   if (!streams(n, pg, target)) return 'it is not streaming';

@@ -1,4 +1,7 @@
-/** What a value that is not understood means for decisions. It is that record's problem, and nothing is concluded from it. Pure. */
+/**
+ * What a value that is not understood means for decisions. It is that record's problem, and nothing is
+ * concluded from it. Pure.
+ */
 import type { NodeRecord, View } from './records.ts';
 
 /** Without these nobody can tell who may be active, or whose data counts. */

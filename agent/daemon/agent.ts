@@ -1,4 +1,7 @@
-/** The agent of one machine: in no cluster yet, or in one. Start and join (agent/membership/) turn the one into the other. */
+/**
+ * The agent of one machine: in no cluster yet, or in one. Start and join (agent/membership/) turn the one
+ * into the other.
+ */
 import type { JoinOptions, LogLine, Operation, StartOptions } from '../api/types.ts';
 import type { Config, ConfigInput, NodeConfig } from '../config/index.ts';
 import type { Position } from '../core/postgres.ts';

@@ -1,4 +1,7 @@
-/** The agent behind its HTTP side: reads, and requests filed for the core. Implements AgentApi (agent/api/types.ts). */
+/**
+ * The agent behind its HTTP side: reads, and requests filed for the core. Implements AgentApi
+ * (agent/api/types.ts).
+ */
 import process from 'node:process';
 import type { AgentApi } from '../api/types.ts';
 import type { Agent } from './agent.ts';

@@ -1,4 +1,7 @@
-/** Follows a new authority on every member, and drives it on the active: a look now and then, and often while one is under way. */
+/**
+ * Follows a new authority on every member, and drives it on the active: a look now and then, and often while
+ * one is under way.
+ */
 
 import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';

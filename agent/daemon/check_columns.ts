@@ -12,7 +12,10 @@ export const COLUMN_CHECKS = {
   filesync: ['filesync'],
 } as const satisfies Record<CheckColumn, readonly string[]>;
 
-/** The columns in which a check warns, by a node's own word; nothing when there is none, as in rows of agents of before. */
+/**
+ * The columns in which a check warns, by a node's own word; nothing when there is none, as in rows of agents
+ * of before.
+ */
 export function warningsOf(state: StateRecord | undefined): Pick<NodeRow, 'warnings'> {
   const warns = (name: string) => state?.checks[name]?.warning === true;
   const columns = Object.keys(COLUMN_CHECKS) as CheckColumn[];

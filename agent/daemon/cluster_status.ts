@@ -1,4 +1,6 @@
-/** What the agent says of the whole cluster: rows for the API, the command line and the page. Pure readers. */
+/**
+ * What the agent says of the whole cluster: rows for the API, the command line and the page. Pure readers.
+ */
 
 import type { ClusterStatus, NodeRow } from '../api/types.ts';
 import { confirmedBy } from '../core/postgres.ts';
@@ -146,13 +148,19 @@ function wordOf({ node, last }: Member, name: string): StateRecord | undefined {
   return now === null ? node.view?.states[name] : stateOf(node, now.facts, now.decision);
 }
 
-/** By the writer's clock against ours: for people, and to tell the long dead. null: nothing was said, or not when. */
+/**
+ * By the writer's clock against ours: for people, and to tell the long dead. null: nothing was said, or not
+ * when.
+ */
 function ageOf(node: Member['node'], state: StateRecord | undefined): number | null {
   const at = Date.parse(state?.at ?? '');
   return Number.isNaN(at) ? null : Math.max(0, node.wall().getTime() - at);
 }
 
-/** None of them failed, and not all are without a result: those of an agent that has only just started are not known. */
+/**
+ * None of them failed, and not all are without a result: those of an agent that has only just started are not
+ * known.
+ */
 const wellSaid = (state: StateRecord | undefined, names: readonly string[]): boolean => {
   const said = names.flatMap((name) => state?.checks[name] ?? []);
   return said.length > 0 && said.every(({ ok }) => ok);

@@ -1,4 +1,7 @@
-/** The member that this agent runs, or the refusal of what needs one; and the refusals that its requests share. */
+/**
+ * The member that this agent runs, or the refusal of what needs one; and the refusals that its requests
+ * share.
+ */
 import { AgentError, notInCluster, removedFromCluster } from '../errors.ts';
 import type { Members } from '../membership/members.ts';
 import type { Member } from '../node/member.ts';

@@ -1,6 +1,7 @@
 /**
- * Is the configuration in force? The agent read agent.yaml when it started, its lease helper when that started, and root rendered
- * units, rules and sudo's permissions from it at `agent install`. Each leaves hashes; here they are held against the file.
+ * Is the configuration in force? The agent read agent.yaml when it started, its lease helper when that
+ * started, and root rendered units, rules and sudo's permissions from it at `agent install`. Each leaves
+ * hashes; here they are held against the file.
  */
 import { statSync } from 'node:fs';
 import type { ConfigurationReport } from '../api/settings.ts';
@@ -27,7 +28,10 @@ type Problem = ConfigurationReport['problems'][number];
 export type InForce = {
   /** Costs a look at three files while none of them changes. */
   report(): ConfigurationReport;
-  /** Throws operator `configuration_not_in_force` while the agent runs with another configuration than the file's. */
+  /**
+   * Throws operator `configuration_not_in_force` while the agent runs with another configuration than the
+   * file's.
+   */
   refuse(): void;
 };
 
@@ -37,7 +41,10 @@ const listed = (names: readonly string[]): string =>
     ? `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`
     : names.join(', ');
 
-/** Tells `install`, which runs as root, by what this agent runs. One that cannot be written keeps nobody from running. */
+/**
+ * Tells `install`, which runs as root, by what this agent runs. One that cannot be written keeps nobody from
+ * running.
+ */
 export function noteRunning(config: Config, failed: (why: string) => void): void {
   try {
     writeAtomically(agentNote(config), noteText(printsOf(config)), GROUP_READABLE);
@@ -57,7 +64,9 @@ const signature = (path: string): string => {
 
 const INSTALL = "run 'agent install' as root: it changes what differs and restarts what read another file";
 
-/** `running`: the configuration that this process read at its start, from `path`. `installed`: install's note. */
+/**
+ * `running`: the configuration that this process read at its start, from `path`. `installed`: install's note.
+ */
 export function inForce(path: string, running: Config, installed: string = INSTALLED_FILE): InForce {
   const systemd = running.driver === 'systemd';
   const again = systemd ? INSTALL : 'restart the agent: that changes no role';

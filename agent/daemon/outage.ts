@@ -30,7 +30,10 @@ export function quorumOf(members: readonly Seen[] | null, consulAnswers: boolean
 
 export const consulAnswers = (n: NodeContext): boolean => n.now() - n.viewAt <= n.policy.renewDeadline;
 
-/** While Consul is silent: has this node, asked by the holder, agreed that it stays active, and does that still hold? */
+/**
+ * While Consul is silent: has this node, asked by the holder, agreed that it stays active, and does that
+ * still hold?
+ */
 const hasAgreed = (n: NodeContext): boolean => {
   const { record, firstSeen } = n.lease;
   if (record === null || record.holder === n.name || firstSeen <= n.viewAt) return false;

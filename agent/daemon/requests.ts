@@ -1,4 +1,6 @@
-/** What people ask of the cluster: filed in Consul for the core, or done by the active's side of membership. */
+/**
+ * What people ask of the cluster: filed in Consul for the core, or done by the active's side of membership.
+ */
 import type { AgentApi } from '../api/types.ts';
 import { isPaused } from '../core/facts.ts';
 import type { View } from '../core/records.ts';

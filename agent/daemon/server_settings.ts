@@ -1,6 +1,7 @@
 /**
- * Does the server still take its settings? A line that it does not take, in agent.yaml or in the manager's own files, is found when the
- * server is started or told of a change: at a failover. So it is looked for while nothing depends on it, and said in the status.
+ * Does the server still take its settings? A line that it does not take, in agent.yaml or in the manager's
+ * own files, is found when the server is started or told of a change: at a failover. So it is looked for
+ * while nothing depends on it, and said in the status.
  */
 import type { ConfigurationReport } from '../api/settings.ts';
 import type { Logger } from '../log/log.ts';
@@ -11,7 +12,9 @@ import type { Postgres } from '../roles/postgres/port.ts';
 const TIMES = { first: 5_000, well: 300_000, wrong: 30_000 };
 
 export interface SettingsWatch {
-  /** The report, with what the server does not take. What could not be tried changes nothing that is known. */
+  /**
+   * The report, with what the server does not take. What could not be tried changes nothing that is known.
+   */
   report(of: ConfigurationReport): ConfigurationReport;
   stop(): void;
 }

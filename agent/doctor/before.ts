@@ -1,4 +1,7 @@
-/** A machine that install has not prepared yet: what it lacks, in the order in which it is mended. Changes nothing. */
+/**
+ * A machine that install has not prepared yet: what it lacks, in the order in which it is mended. Changes
+ * nothing.
+ */
 import { existsSync } from 'node:fs';
 import { parseConfig } from '../config/load.ts';
 import type { Config } from '../config/resolve.ts';

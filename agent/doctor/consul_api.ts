@@ -3,7 +3,10 @@ import type { NodeConfig } from '../config/resolve.ts';
 import { type Finding, warn } from './finding.ts';
 import type { Use } from './ports.ts';
 
-/** Is a token shown, or might one be, to a Consul that proves nothing? `portUse` looks who listens. Nothing found: nothing wrong. */
+/**
+ * Is a token shown, or might one be, to a Consul that proves nothing? `portUse` looks who listens. Nothing
+ * found: nothing wrong.
+ */
 export async function consulApi(
   config: NodeConfig,
   portUse: (host: string, port: number) => Promise<Use>,

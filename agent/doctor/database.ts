@@ -31,8 +31,8 @@ function canRead(config: Config): boolean {
 }
 
 /**
- * The data directory, if there is one that this user may read. Before start and join it is looked at as `cluster start` looks at it;
- * `member`: undefined where this user may not know it.
+ * The data directory, if there is one that this user may read. Before start and join it is looked at as
+ * `cluster start` looks at it; `member`: undefined where this user may not know it.
  */
 export async function database(config: Config, member: boolean | undefined = false): Promise<Finding[]> {
   const dir = config.postgres.data_dir;

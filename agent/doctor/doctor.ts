@@ -27,8 +27,8 @@ function notSeen(thrown: unknown): Finding {
 }
 
 /**
- * Looks at this machine with the eyes of a configuration; changes nothing. Takes a few seconds at most; never rejects. `file`: what
- * agent.yaml says, where start or join was told a name and an address besides.
+ * Looks at this machine with the eyes of a configuration; changes nothing. Takes a few seconds at most; never
+ * rejects. `file`: what agent.yaml says, where start or join was told a name and an address besides.
  */
 export async function doctor(config: Config, file: Config = config): Promise<Finding[]> {
   const all: Promise<Finding[]>[] = [
@@ -53,7 +53,9 @@ export async function doctor(config: Config, file: Config = config): Promise<Fin
   );
 }
 
-/** A member's database is the agent's already; one that cannot be told is not looked at as one that is to be. */
+/**
+ * A member's database is the agent's already; one that cannot be told is not looked at as one that is to be.
+ */
 function isMember(config: Config): boolean | undefined {
   try {
     return membershipStore(config).load() !== undefined;
@@ -73,8 +75,8 @@ function asMember(config: Config): Config {
 }
 
 /**
- * The same from a file, whose own problems are findings too; with these, the machine is not looked at. Before install it is
- * looked at with what install would write.
+ * The same from a file, whose own problems are findings too; with these, the machine is not looked at. Before
+ * install it is looked at with what install would write.
  */
 export async function doctorFile(path: string): Promise<Finding[]> {
   try {

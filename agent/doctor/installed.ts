@@ -60,7 +60,10 @@ async function plan(config: Config): Promise<Finding[]> {
   return [...findings, warn('install_hidden', hidden, 'run this as root')];
 }
 
-/** Calls root as the agent does. What sudo allows besides is for people, and for an agent that no systemd runs. */
+/**
+ * Calls root as the agent does. What sudo allows besides is for people, and for an agent that no systemd
+ * runs.
+ */
 async function rootSocket(): Promise<Finding> {
   const id = 'trampoline_socket';
   const path = ROOT_SOCKETS.agent;
@@ -128,7 +131,9 @@ function ownUser({ user, paths }: Config): Finding {
 
 const RABBITMQ_ENV = '/etc/rabbitmq/rabbitmq-env.conf';
 
-/** Its files lie below its node's name, which is the host's unless it is set: another VM's would begin empty. */
+/**
+ * Its files lie below its node's name, which is the host's unless it is set: another VM's would begin empty.
+ */
 function rabbitmq(config: Config): Finding[] {
   if (!config.services.some(({ unit }) => unit?.startsWith('rabbitmq'))) return [];
   let name: string | undefined;

@@ -1,4 +1,7 @@
-/** The manager's own database settings and rules: what a cluster would not keep of them, or its server would not take. */
+/**
+ * The manager's own database settings and rules: what a cluster would not keep of them, or its server would
+ * not take.
+ */
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/resolve.ts';
 import { clusterConf } from '../roles/postgres/conf.ts';

@@ -1,4 +1,7 @@
-/** Would PostgreSQL start with what agent.yaml and the manager's own files say? Its own program reads them; nothing changes. */
+/**
+ * Would PostgreSQL start with what agent.yaml and the manager's own files say? Its own program reads them;
+ * nothing changes.
+ */
 import { accessSync, constants, lstatSync } from 'node:fs';
 import process from 'node:process';
 import type { Config } from '../config/resolve.ts';
@@ -39,7 +42,8 @@ const readable = (path: string): boolean => {
 };
 
 /**
- * All that is to be said of settings, each fault once: what the server does not take of the manager's own, both readers find.
+ * All that is to be said of settings, each fault once: what the server does not take of the manager's own,
+ * both readers find.
  */
 export async function settings(config: Config): Promise<Finding[]> {
   const [tried, own] = await Promise.all([serverSettings(config), ownSettings(config)]);
@@ -50,7 +54,10 @@ export async function settings(config: Config): Promise<Finding[]> {
   ];
 }
 
-/** Nothing where there is no server: that is said elsewhere. `own`: it is the manager's own settings that are wrong. */
+/**
+ * Nothing where there is no server: that is said elsewhere. `own`: it is the manager's own settings that are
+ * wrong.
+ */
 export async function serverSettings(config: Config): Promise<(Finding & { own?: true })[]> {
   const binDir = postgresBinDir(config);
   if (binDir === undefined || !isExecutable(`${binDir}/postgres`)) return [];

@@ -1,4 +1,6 @@
-/** The agent's HTTP interface as a web-standard application: no sockets, no runtime. Listening is server.ts. */
+/**
+ * The agent's HTTP interface as a web-standard application: no sockets, no runtime. Listening is server.ts.
+ */
 import { Hono } from 'hono';
 import type { AgentApi } from '../api/types.ts';
 import type { Logger } from '../log/log.ts';

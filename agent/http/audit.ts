@@ -25,7 +25,10 @@ const REPEATED = new Set(['/api/v1/peer/keep', '/api/v1/peer/failsafe']);
 const LONGEST = 120;
 /** Refusals that are the same are written once in this time, in ms, and then with how many there were. */
 const WINDOW = 60_000;
-/** Different ones in that time that have lines of their own: a flood shall not push everything else out of the log. */
+/**
+ * Different ones in that time that have lines of their own: a flood shall not push everything else out of the
+ * log.
+ */
 const FEW = 30;
 /** All others share one line in this time, ms. */
 const TOGETHER = 1_000;
@@ -59,7 +62,10 @@ export interface Refusals {
   turn(): void;
 }
 
-/** Writes refusals, bounded: at most FEW, as many repeats of them, and a line a second for all others. What is held back is counted. */
+/**
+ * Writes refusals, bounded: at most FEW, as many repeats of them, and a line a second for all others. What is
+ * held back is counted.
+ */
 export function refusals(write: (line: string) => void, now: () => number): Refusals {
   let began = Number.NEGATIVE_INFINITY;
   let seen = new Map<string, { entry: AuditEntry; more: number }>();

@@ -1,7 +1,7 @@
 /**
- * Who may do what: the Unix socket's administrators, peers, and people. In a cluster with TLS a peer shows a certificate of
- * the cluster's authority and, because that alone would also do for a node that was removed, a token of its own whose hash its
- * record has. In a plain cluster all of them share one secret.
+ * Who may do what: the Unix socket's administrators, peers, and people. In a cluster with TLS a peer shows a
+ * certificate of the cluster's authority and, because that alone would also do for a node that was removed, a
+ * token of its own whose hash its record has. In a plain cluster all of them share one secret.
  */
 import { createHash } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
@@ -18,7 +18,9 @@ export interface Access {
   readonly openReads: boolean;
   /** May a joining manager ask for admission? With TLS it may, and its join token is what counts. */
   readonly openAdmission: boolean;
-  /** Plain clusters: what peers show; null until this node is in a cluster, and then nobody is let in by it. */
+  /**
+   * Plain clusters: what peers show; null until this node is in a cluster, and then nobody is let in by it.
+   */
   readonly secret: () => string | null;
   /** Clusters with TLS. */
   readonly mutual?: Mutual;
@@ -57,7 +59,9 @@ export function peerOf(c: Context): { node: string; proof: string } | undefined 
   return { node, proof: createHash('sha256').update(token).digest('hex') };
 }
 
-/** Throws unless a member calls. With `joining`, who will be one may call as well: its own call says what for. */
+/**
+ * Throws unless a member calls. With `joining`, who will be one may call as well: its own call says what for.
+ */
 function requirePeer(c: Context, { secret, mutual }: Access, joining: boolean): void {
   if (mutual === undefined) {
     const bearer = bearerOf(c, secret());

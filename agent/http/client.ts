@@ -1,6 +1,6 @@
 /**
- * The command line's way to an agent: node:http over its Unix socket, or TCP. Loads nothing but node:http, because every
- * command pays for it.
+ * The command line's way to an agent: node:http over its Unix socket, or TCP. Loads nothing but node:http,
+ * because every command pays for it.
  */
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { AgentError, type ErrorClass } from '../errors.ts';
@@ -25,7 +25,10 @@ export interface ClientOptions {
 }
 
 export interface HttpClient {
-  /** The reply's JSON. Rejects with the AgentError the agent sent, or `agent_not_running`, `no_answer`, `bad_answer`. */
+  /**
+   * The reply's JSON. Rejects with the AgentError the agent sent, or `agent_not_running`, `no_answer`,
+   * `bad_answer`.
+   */
   call<T>(call: Call): Promise<T>;
   /** Opens a stream of server-sent events; see client_events.ts. */
   open(path: string, signal: AbortSignal): Promise<IncomingMessage>;

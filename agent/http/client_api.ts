@@ -1,13 +1,12 @@
 /** The agent's API by name, as the command line calls it. Shapes are those of agent/api/. */
 
+import type { LeaseChange, LeaseReport } from '../api/lease.ts';
 import type {
   AgentApi,
   AgentStatus,
   AuthorityStatus,
   ClusterStatus,
   JoinOptions,
-  LeaseChange,
-  LeaseReport,
   LogLine,
   NodeChange,
   NodeRow,

@@ -9,5 +9,7 @@ export const incomingOf = (c: Context): Incoming | undefined =>
 /** Undefined in tests without a socket, and on a Unix socket. */
 export const addressOf = (c: Context): string | undefined => incomingOf(c)?.socket?.remoteAddress;
 
-/** Did TLS accept a certificate of the client? False for a plain connection, and for a request without one. */
+/**
+ * Did TLS accept a certificate of the client? False for a plain connection, and for a request without one.
+ */
 export const certified = (c: Context): boolean => incomingOf(c)?.socket?.authorized === true;

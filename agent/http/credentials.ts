@@ -45,15 +45,24 @@ export interface CredentialOptions {
   readonly users: readonly User[];
   readonly tokens: readonly ApiToken[];
   readonly now?: () => number;
-  /** A user whose hash in the configuration was made when less was recommended, told once, at a right password. */
+  /**
+   * A user whose hash in the configuration was made when less was recommended, told once, at a right
+   * password.
+   */
   readonly onCheap?: (name: string) => void;
   /** How one password is looked at. */
   readonly verify?: typeof verifyPassword;
 }
 
-/** A password that was right counts without a new look for this long, in ms: a page asks often, and scrypt is dear. */
+/**
+ * A password that was right counts without a new look for this long, in ms: a page asks often, and scrypt is
+ * dear.
+ */
 const REMEMBER = 60_000;
-/** Wrong bearer tokens of one address: nobody guesses one, so this only keeps the log readable. A right one is never slowed. */
+/**
+ * Wrong bearer tokens of one address: nobody guesses one, so this only keeps the log readable. A right one is
+ * never slowed.
+ */
 const BEARERS = { free: 5, most: 60_000 };
 
 const ok = ({ name, role }: { name: string; role: UserRole }): LoginVerdict => ({ kind: 'ok', name, role });

@@ -1,4 +1,7 @@
-/** What holds for every request before anybody looks at what it asks: how much, how long, how many, and from where. */
+/**
+ * What holds for every request before anybody looks at what it asks: how much, how long, how many, and from
+ * where.
+ */
 import { Buffer } from 'node:buffer';
 import type { Context, MiddlewareHandler } from 'hono';
 import { AgentError } from '../errors.ts';
@@ -6,10 +9,16 @@ import { addressOf, certified, incomingOf } from './connection.ts';
 
 /** Milliseconds for a body to come in whole. */
 const BODY_DEADLINE = 10_000;
-/** Before anybody has shown who they are: an admission, with its three requests for certificates, is the largest. */
+/**
+ * Before anybody has shown who they are: an admission, with its three requests for certificates, is the
+ * largest.
+ */
 const STRANGERS = 16 * 1024;
 const KNOWN = 1024 * 1024;
-/** Requests under way at once, in all and of one address. The Unix socket has no such bound, and peers a share of their own. */
+/**
+ * Requests under way at once, in all and of one address. The Unix socket has no such bound, and peers a share
+ * of their own.
+ */
 const AT_ONCE = 128;
 const OF_ONE = 32;
 const PEERS = 64;
@@ -21,7 +30,10 @@ const refused = (code: string, message: string, hint?: string): AgentError =>
 
 const tooLarge = (limit: number) => refused('too_large', `the body is over ${limit} bytes`);
 
-/** Calls between agents, an admission by nobody in particular among them, are small; people show who they are first. */
+/**
+ * Calls between agents, an admission by nobody in particular among them, are small; people show who they are
+ * first.
+ */
 const limitOf = (c: Context): number => (c.req.path.startsWith('/api/v1/peer/') ? STRANGERS : KNOWN);
 
 /** Nothing that is answered here is to be kept, guessed at, framed or sent on. */
@@ -34,7 +46,10 @@ const headers: MiddlewareHandler = async (c, next) => {
   if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
 };
 
-/** A page of somebody else cannot make a browser that knows a password change anything: such requests are of other kinds. */
+/**
+ * A page of somebody else cannot make a browser that knows a password change anything: such requests are of
+ * other kinds.
+ */
 const sameSite: MiddlewareHandler = async (c, next) => {
   if (!READS.has(c.req.method)) {
     const site = c.req.header('sec-fetch-site');
@@ -70,7 +85,8 @@ function crowd(): MiddlewareHandler {
   return async (c, next) => {
     const address = addressOf(c);
     if (address === undefined) return await next();
-    // Who asks for health costs nothing, and must be answered whatever else goes on; who shows a certificate is no stranger.
+    // Who asks for health costs nothing, and must be answered whatever else goes on; who shows a certificate
+    // is no stranger.
     if (c.req.path.startsWith('/health/')) return await next();
     const peer = c.req.path.startsWith('/api/v1/peer/') && certified(c);
     const own = of.get(address) ?? 0;
@@ -101,8 +117,9 @@ const announced: MiddlewareHandler = async (c, next) => {
 export const guards = (): MiddlewareHandler[] => [headers, crowd(), sameSite, announced];
 
 /**
- * The body's text: read once it is wanted, so behind whoever asks for a password, with a bound on bytes and time however it comes.
- * One that does not come in whole in time ends its connection. Throws usage `too_slow`, `too_large`.
+ * The body's text: read once it is wanted, so behind whoever asks for a password, with a bound on bytes and
+ * time however it comes. One that does not come in whole in time ends its connection. Throws usage
+ * `too_slow`, `too_large`.
  */
 export async function bodyText(c: Context, deadline = BODY_DEADLINE): Promise<string> {
   const limit = limitOf(c);

@@ -1,4 +1,7 @@
-/** One application on one address: plain, or HTTPS that asks every client for a certificate and lets the application judge. */
+/**
+ * One application on one address: plain, or HTTPS that asks every client for a certificate and lets the
+ * application judge.
+ */
 import { createServer } from 'node:https';
 import { connect, type ListenOptions } from 'node:net';
 import { createAdaptorServer, type ServerType } from '@hono/node-server';
@@ -40,8 +43,8 @@ export function cannotListen(where: string, cause: unknown): AgentError {
 }
 
 /**
- * With `tls`, a client without a certificate, or with one that does not hold, is connected all the same (people and load balancers
- * have none): `socket.authorized` tells the application, on Bun and Deno alike.
+ * With `tls`, a client without a certificate, or with one that does not hold, is connected all the same
+ * (people and load balancers have none): `socket.authorized` tells the application, on Bun and Deno alike.
  */
 export function listen(app: Hono, where: ListenOptions, name: string, tls?: ServerTls): Promise<ServerType> {
   const server =

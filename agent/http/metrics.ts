@@ -1,4 +1,6 @@
-/** `/metrics` in the text format of Prometheus. From memory and the API's own view; nothing is counted here. */
+/**
+ * `/metrics` in the text format of Prometheus. From memory and the API's own view; nothing is counted here.
+ */
 import { Hono } from 'hono';
 import type { AgentApi, AgentStatus, ClusterStatus, Health } from '../api/types.ts';
 

@@ -1,4 +1,7 @@
-/** Passwords are looked at one at a time in this process: each takes 128 MB and a core. Known users go before strangers. */
+/**
+ * Passwords are looked at one at a time in this process: each takes 128 MB and a core. Known users go before
+ * strangers.
+ */
 
 /** Waiting in each line. Past that, one is told to come back, and the agent keeps its time. */
 const WAITING = 8;

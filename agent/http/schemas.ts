@@ -1,4 +1,6 @@
-/** What request bodies must look like. Whatever else comes is refused with the path and what would be right. */
+/**
+ * What request bodies must look like. Whatever else comes is refused with the path and what would be right.
+ */
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { choice, flag, integer, nodeName, number, port, positiveDuration, text } from '../config/fields.ts';

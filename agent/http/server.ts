@@ -1,4 +1,7 @@
-/** Listening: the same application on the Unix socket (administrators) and on TCP (peers, load balancers, readers). */
+/**
+ * Listening: the same application on the Unix socket (administrators) and on TCP (peers, load balancers,
+ * readers).
+ */
 import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
 import type { ServerType } from '@hono/node-server';
 import { pemBlocks } from '../platform/tls/bundle.ts';
@@ -9,9 +12,15 @@ import { cannotListen, listen, type ServerTls, somebodyListens, stop } from './l
 export interface HttpOptions extends Omit<AppOptions, 'access'> {
   /** Plain clusters: what peers show each other; null until the node is in a cluster. */
   readonly secret: () => string | null;
-  /** Reads and admission over TCP without the secret: only where every node is on this machine (`api.tls: false`). */
+  /**
+   * Reads and admission over TCP without the secret: only where every node is on this machine
+   * (`api.tls: false`).
+   */
   readonly open: boolean;
-  /** HTTPS over TCP, with these PEM texts: asked at `listenTcp` and `renew`. Left out: plain (`api.tls: false`). */
+  /**
+   * HTTPS over TCP, with these PEM texts: asked at `listenTcp` and `renew`. Left out: plain
+   * (`api.tls: false`).
+   */
   readonly tls?: () => Promise<ServerTls>;
   /** With `tls`: people over TCP. Left out: nobody. */
   readonly people?: Credentials;
@@ -19,11 +28,14 @@ export interface HttpOptions extends Omit<AppOptions, 'access'> {
 
 export interface HttpServer {
   /**
-   * Mode 0660, `gid` its group if given. A socket that nobody listens on is replaced. Rejects with `address_in_use` when
-   * another agent answers there.
+   * Mode 0660, `gid` its group if given. A socket that nobody listens on is replaced. Rejects with
+   * `address_in_use` when another agent answers there.
    */
   listenSocket(path: string, gid?: number): Promise<void>;
-  /** Rejects with `address_in_use` or `cannot_listen`. A second call with the same address does nothing but `renew`. */
+  /**
+   * Rejects with `address_in_use` or `cannot_listen`. A second call with the same address does nothing but
+   * `renew`.
+   */
   listenTcp(host: string, port: number): Promise<void>;
   /** Takes up new certificates: new connections show them, those that are open go on. May be repeated. */
   renew(): Promise<void>;
@@ -65,7 +77,10 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
   const sockets: ServerType[] = [];
   type Listening = { host: string; port: number; server: ServerType; shows: string | null; ca: string };
   const tcp = new Map<string, Listening>();
-  /** Replaced by one with newer certificates; their open connections go on while every root is trusted that was. */
+  /**
+   * Replaced by one with newer certificates; their open connections go on while every root is trusted that
+   * was.
+   */
   const old: ServerType[] = [];
 
   async function openTcp(host: string, port: number): Promise<void> {
@@ -76,11 +91,13 @@ export function createHttpServer({ secret, open, tls, people, ...options }: Http
     const before = tcp.get(name);
     if (before?.shows === shows) return;
     if (before !== undefined) {
-      // A moment without a listener: clients try again, and peers count it as no answer. Bun cannot change a context in use.
+      // A moment without a listener: clients try again, and peers count it as no answer. Bun cannot change a
+      // context in use.
       before.server.close();
       if ('closeIdleConnections' in before.server) before.server.closeIdleConnections();
       old.push(before.server);
-      // Who is connected by a certificate of a root that is trusted no more would go on for as long as it asks.
+      // Who is connected by a certificate of a root that is trusted no more would go on for as long as it
+      // asks.
       if (pemBlocks(before.ca).some((root) => !ca.includes(root))) await Promise.all(old.splice(0).map(stop));
     }
     tcp.set(name, { host, port, server: await listen(onTcp, { host, port }, name, material), shows, ca });

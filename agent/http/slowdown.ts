@@ -1,7 +1,8 @@
 /**
- * Slows down who guesses passwords: each failure of an address, and of a name, makes the next try wait longer, up to a bound.
- * Who logged in from an address lately is known there, and waits for the failures of that name from that address alone: strangers,
- * however many and on whatever name, make no known user wait. Pure but for the clock; nothing is kept over a restart.
+ * Slows down who guesses passwords: each failure of an address, and of a name, makes the next try wait
+ * longer, up to a bound. Who logged in from an address lately is known there, and waits for the failures of
+ * that name from that address alone: strangers, however many and on whatever name, make no known user wait.
+ * Pure but for the clock; nothing is kept over a restart.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { isIPv6 } from 'node:net';
@@ -16,7 +17,10 @@ export interface Try {
 }
 
 export interface Slowdown {
-  /** Counted as wrong until its end is known, so that many at once are no way around. `wait`: ms until the next may come. */
+  /**
+   * Counted as wrong until its end is known, so that many at once are no way around. `wait`: ms until the
+   * next may come.
+   */
   begin(from: string, name: string): Try | { readonly wait: number };
   /** A right password without a look (remembered): the name is known from there. */
   seen(from: string, name: string): void;
@@ -36,7 +40,9 @@ const PAIR: Rule = { free: 5, most: 60_000 };
 const FORGET = 15 * 60_000;
 /** "Lately", for who is known where. */
 const KNOWN_FOR = 7 * 86_400_000;
-/** Entries of each table. A look takes so long that a flood makes fewer than this before they are forgotten. */
+/**
+ * Entries of each table. A look takes so long that a flood makes fewer than this before they are forgotten.
+ */
 const ROOM = 4096;
 const KNOWN_ROOM = 1024;
 

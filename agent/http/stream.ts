@@ -3,7 +3,10 @@ import type { Context } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import type { AgentApi, LogLine } from '../api/types.ts';
 
-/** Lines waiting for a reader that does not read; past that the reader is let go rather than the agent fed upon. */
+/**
+ * Lines waiting for a reader that does not read; past that the reader is let go rather than the agent fed
+ * upon.
+ */
 const QUEUE_LIMIT = 10_000;
 /** A comment line, so that a dead reader is noticed. Milliseconds. */
 const KEEPALIVE = 15_000;

@@ -50,8 +50,8 @@ export function renderTmpfiles(config: Config): string {
 }
 
 /**
- * The agent (log.file_limit) and the trampoline turn their own logs over. The server's is systemd's open file: it is copied
- * and cut.
+ * The agent (log.file_limit) and the trampoline turn their own logs over. The server's is systemd's open
+ * file: it is copied and cut.
  */
 export function renderLogrotate(): string {
   const common = ['weekly', 'rotate 8', 'maxsize 50M', 'compress', 'missingok', 'notifempty'];
@@ -62,7 +62,10 @@ export function renderLogrotate(): string {
   );
 }
 
-/** The environment is the caller's choice, and BUN_BE_BUN or LD_PRELOAD in it would be a program of the caller's. */
+/**
+ * The environment is the caller's choice, and BUN_BE_BUN or LD_PRELOAD in it would be a program of the
+ * caller's.
+ */
 const DEFAULTS = [
   'env_reset',
   '!setenv',

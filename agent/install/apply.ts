@@ -11,7 +11,9 @@ const verbOf = (what: string): string =>
   (['enable', 'disable', 'restart', 'start'] as const).find((verb) => what.startsWith(`is to be ${verb}`)) ??
   '';
 
-/** Stops at the first that fails; what was done stays, and the next run does the rest. `did` hears of each. */
+/**
+ * Stops at the first that fails; what was done stays, and the next run does the rest. `did` hears of each.
+ */
 export async function applyChanges(
   changes: readonly Change[],
   hand: Hand,

@@ -1,7 +1,8 @@
 /**
- * The distribution's settings for a database that it never heard of: a node that joined empty has data, and nothing in
- * /etc/postgresql that its unit could start it with. As Debian makes them for a new cluster, but without pg_createcluster: where
- * that fails halfway, it drops the cluster, and this data with it. Whatever is there is left as it is.
+ * The distribution's settings for a database that it never heard of: a node that joined empty has data, and
+ * nothing in /etc/postgresql that its unit could start it with. As Debian makes them for a new cluster, but
+ * without pg_createcluster: where that fails halfway, it drops the cluster, and this data with it. Whatever
+ * is there is left as it is.
  */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
@@ -12,7 +13,9 @@ import type { Machine, Sight } from './machine.ts';
 import type { WantedFile } from './wanted.ts';
 
 const ETC = '/etc/postgresql';
-/** Root's own, for as long as it takes: what lies in /etc/postgresql is written by its owner (PROTOCOL H.1). */
+/**
+ * Root's own, for as long as it takes: what lies in /etc/postgresql is written by its owner (PROTOCOL H.1).
+ */
 const STAGE = '/run/cloudify-settings';
 const MAIN = 'postgresql.conf';
 
@@ -26,7 +29,8 @@ export interface Lacking {
 /** Undefined: nothing is lacking, or this is not where Debian keeps its data. */
 export function settingsLacking(config: Config, sight: Pick<Sight, 'look'>): Lacking | undefined {
   const { data_dir, original_config: own } = config.postgres;
-  // It has settings of its own elsewhere, and what starts it with them: a second way would start a second server.
+  // It has settings of its own elsewhere, and what starts it with them: a second way would start a second
+  // server.
   if (own !== undefined && sight.look(own) !== undefined) return undefined;
   const [, version, name] = /^\/var\/lib\/postgresql\/(\d+)\/(\w[\w.-]*)$/.exec(data_dir) ?? [];
   if (version === undefined || name === undefined) return undefined;
@@ -76,7 +80,10 @@ const SMALL: Readonly<Record<string, string>> = {
   environment: '',
 };
 
-/** May be repeated; the file that says that it is done is written last. Resolves to the folder. Throws `no_samples`. */
+/**
+ * May be repeated; the file that says that it is done is written last. Resolves to the folder. Throws
+ * `no_samples`.
+ */
 export async function writeSettings(config: Config, machine: Machine): Promise<string> {
   const lacking = settingsLacking(config, machine);
   if (lacking === undefined) return '';

@@ -39,7 +39,9 @@ export function findPostgres(sight: Sight): Found | undefined {
 
 const quoted = (path: string): string => JSON.stringify(path);
 
-/** What the manager's own settings say, as its server reads them. Nothing where this user may not read them. */
+/**
+ * What the manager's own settings say, as its server reads them. Nothing where this user may not read them.
+ */
 function entriesOf(sight: Sight, { dataDir, originalConfig }: Found): ConfEntry[] {
   const files = {
     read(path: string): string | undefined {
@@ -55,7 +57,10 @@ function entriesOf(sight: Sight, { dataDir, originalConfig }: Found): ConfEntry[
   return [conf, join(dataDir, AUTO)].flatMap((file) => readConf(file, files));
 }
 
-/** Of this database. host_ip is not known yet: what is listened on besides all addresses is left for start to name. */
+/**
+ * Of this database. host_ip is not known yet: what is listened on besides all addresses is left for start to
+ * name.
+ */
 function keptOf(sight: Sight, found: Found): Kept[] {
   const entries = entriesOf(sight, found);
   const { port, socket_dir: socketDir } = parseConfig('').postgres;
@@ -74,7 +79,10 @@ const keptLines = ({ line, entry: { name, value, file, line: number } }: Kept, m
   oneLine(`  ${mark}${line}`),
 ];
 
-/** Text of agent.yaml. What this version could not use of the manager's own settings stands there as a comment. */
+/**
+ * Text of agent.yaml. What this version could not use of the manager's own settings stands there as a
+ * comment.
+ */
 export function defaultConfig(sight: Sight): string {
   const found = findPostgres(sight);
   if (found === undefined) return rendered(['# postgres:', '#   data_dir: /var/lib/postgresql/15/main']);

@@ -1,4 +1,6 @@
-/** What a machine lacks of a plan: each change in words, with the wanted thing that makes it. Changes nothing. */
+/**
+ * What a machine lacks of a plan: each change in words, with the wanted thing that makes it. Changes nothing.
+ */
 import { differing, parseNote } from '../config/prints.ts';
 import type { Sight, UnitSeen } from './machine.ts';
 import type { Ownership, Plan, Wanted, WantedFile, WantedUnit } from './wanted.ts';
@@ -77,7 +79,10 @@ function wrong(sight: Sight, wanted: Exclude<Wanted, WantedUnit>): readonly [str
   }
 }
 
-/** What of its configuration a process read otherwise. Its note may be anybody's whose process it is: it is compared, and nothing else. */
+/**
+ * What of its configuration a process read otherwise. Its note may be anybody's whose process it is: it is
+ * compared, and nothing else.
+ */
 function readOtherwise(sight: Sight, { reads }: WantedUnit): string[] {
   if (reads === undefined || sight.look(reads.note)?.type !== 'file') return [];
   let text: string | undefined;

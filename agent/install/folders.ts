@@ -1,4 +1,7 @@
-/** Folders with their owners, those of /run among them. Setgid where one user writes what another's group reads. */
+/**
+ * Folders with their owners, those of /run among them. Setgid where one user writes what another's group
+ * reads.
+ */
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { ROOT_SOCKETS } from '../platform/paths.ts';
@@ -33,7 +36,8 @@ export function folders(config: Config): WantedFolder[] {
     folder(consul.data_dir, consulOwner, user, 0o2750),
     // The agent writes configuration and certificate, Syncthing its index. It shuts its home at each start.
     { ...folder(config.files.home_dir, user, syncthingOwner, 0o2770), orMode: 0o700 },
-    // Copies of databases, written by the server's user and the agent's. Consul's and Syncthing's users are in neither's group.
+    // Copies of databases, written by the server's user and the agent's. Consul's and Syncthing's users are
+    // in neither's group.
     folder(paths.diverged_dir, POSTGRES_USER, user, 0o2770),
     folder(dirname(paths.log_file), user, group, 0o2750),
     folder(ROOT_STATE_DIR, 'root', 'root', 0o700),

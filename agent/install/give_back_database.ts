@@ -1,7 +1,8 @@
 /**
- * The cluster's traces taken out of a database, so that the distribution's own unit can run it with the manager's own
- * settings: a standby is promoted, for without that it would go on writing the timeline of the cluster it leaves. The
- * server runs for a moment, as its own user, where nobody can reach it: no TCP, a socket in a folder of its own.
+ * The cluster's traces taken out of a database, so that the distribution's own unit can run it with the
+ * manager's own settings: a standby is promoted, for without that it would go on writing the timeline of the
+ * cluster it leaves. The server runs for a moment, as its own user, where nobody can reach it: no TCP, a
+ * socket in a folder of its own.
  */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
@@ -30,8 +31,9 @@ const connectTo = (database: string): string => {
 const setting = (name: string, value: string): string => `-c ${quoted(`${name}=${value}`)}`;
 
 /**
- * SQL that is right to repeat. Slots without their limit (cluster.conf) would keep WAL for ever. The role's rights (pg_rewind's
- * functions) go with it; where another database gave it some, it stays, but nobody can be it any more.
+ * SQL that is right to repeat. Slots without their limit (cluster.conf) would keep WAL for ever. The role's
+ * rights (pg_rewind's functions) go with it; where another database gave it some, it stays, but nobody can be
+ * it any more.
  */
 export const cleaning = (replicationUser: string): string =>
   [
@@ -56,7 +58,10 @@ export const isStandby = (config: Config, machine: Machine): boolean =>
 export const givingBack =
   'umask 077; cat -- "$2" "$1" >"$2.back" && sync -- "$2.back" && mv -- "$2.back" "$2" && rm -- "$1"';
 
-/** What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL H.1). */
+/**
+ * What was set with ALTER SYSTEM before the cluster. As the owner: root follows no link in there (PROTOCOL
+ * H.1).
+ */
 async function giveBackSettings(config: Config, machine: Machine, as: readonly string[]): Promise<void> {
   const taken = takenFile({ dataDir: config.postgres.data_dir });
   if (machine.look(taken) === undefined) return;

@@ -43,7 +43,9 @@ function configuration(sight: Sight, from: string | undefined): { text: string; 
   return { text, config: parseConfig(text, CONFIG_FILE) };
 }
 
-/** The configuration this machine runs with; what install would write where there is none. Throws ConfigError. */
+/**
+ * The configuration this machine runs with; what install would write where there is none. Throws ConfigError.
+ */
 export const presentConfig = (sight: Sight): Config => configuration(sight, undefined).config;
 
 export function installPlan(sight: Sight, options: InstallOptions = {}): { config: Config; plan: Plan } {

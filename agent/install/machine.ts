@@ -25,14 +25,19 @@ export interface UnitSeen {
 export interface Sight {
   group(name: string): { readonly members: readonly string[] } | undefined;
   user(name: string): { readonly group: string; readonly home: string } | undefined;
-  /** Of the path itself, not of what a link points to. Undefined: not there, or not to be seen by this user. */
+  /**
+   * Of the path itself, not of what a link points to. Undefined: not there, or not to be seen by this user.
+   */
   look(path: string): Seen | undefined;
   /** Undefined: not there. Throws `unreadable` where this user may not read. */
   read(path: string): string | undefined;
   list(path: string): readonly string[];
   /** Are they equal, byte for byte? */
   same(a: string, b: string): boolean;
-  /** Why that user is not the agent's alone (tenants.ts); empty when it is. `executable`: what runs it is ours. */
+  /**
+   * Why that user is not the agent's alone (tenants.ts); empty when it is. `executable`: what runs it is
+   * ours.
+   */
   tenants(user: string, executable: string): readonly string[];
   units(names: readonly string[]): Promise<ReadonlyMap<string, UnitSeen>>;
 }
@@ -41,7 +46,9 @@ export interface Sight {
 export interface Hand {
   /** Makes one thing so. Not for units: these are systemctl's. */
   make(wanted: Exclude<Wanted, { kind: 'unit' }>): Promise<void>;
-  /** Removes a file or a link; a folder only when it is empty, or with `whole`. Nothing there: nothing to do. */
+  /**
+   * Removes a file or a link; a folder only when it is empty, or with `whole`. Nothing there: nothing to do.
+   */
   remove(path: string, whole?: boolean): Promise<void>;
   /** Moves a folder into one of root's own that is made for it. What is mounted there stays, empty. */
   setAside(path: string, into: string): Promise<void>;

@@ -1,4 +1,7 @@
-/** Which users and groups install made: those that were there before are the manager's, and uninstall leaves them. */
+/**
+ * Which users and groups install made: those that were there before are the manager's, and uninstall leaves
+ * them.
+ */
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { ROOT_STATE_DIR } from '../trampoline/names.ts';

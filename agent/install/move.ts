@@ -1,6 +1,6 @@
 /**
- * What belonged to the users of an earlier install, given to those of this one. May be repeated; interrupted, the next run does
- * the rest.
+ * What belonged to the users of an earlier install, given to those of this one. May be repeated; interrupted,
+ * the next run does the rest.
  */
 import { UNITS } from '../trampoline/names.ts';
 import type { Hand, Sight } from './machine.ts';
@@ -11,8 +11,9 @@ import type { WantedMove } from './wanted.ts';
 const PATIENCE = 600_000;
 
 /**
- * The agent stops first, so that nothing comes back; then what it runs. chown goes down by open folders and follows no link, and only
- * what is the earlier user's changes hands: a link that somebody lays there meanwhile gives nothing else away.
+ * The agent stops first, so that nothing comes back; then what it runs. chown goes down by open folders and
+ * follows no link, and only what is the earlier user's changes hands: a link that somebody lays there
+ * meanwhile gives nothing else away.
  */
 export async function moveUsers(
   { users, group, folders }: WantedMove,

@@ -3,7 +3,10 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { UNITS } from '../trampoline/names.ts';
 
-/** Calls as root over a Unix socket: for each caller a socket, and the service that systemd starts for each call. */
+/**
+ * Calls as root over a Unix socket: for each caller a socket, and the service that systemd starts for each
+ * call.
+ */
 export const ROOT_CALLS = {
   agent: 'cloudify-root-agent',
   postgres: 'cloudify-root-postgres',
@@ -27,7 +30,10 @@ export const LOGROTATE = '/etc/logrotate.d/cloudify';
 export const CONFIG_FILE = '/etc/cloudify/agent.yaml';
 /** Install's note of the configuration that it rendered units, rules and sudo's permissions from. */
 export const INSTALLED_FILE = '/etc/cloudify/installed.json';
-/** The lock of iptables where it is not nft's: made beforehand, for the lease's helper may write nothing else in /run. */
+/**
+ * The lock of iptables where it is not nft's: made beforehand, for the lease's helper may write nothing else
+ * in /run.
+ */
 export const XTABLES_LOCK = '/run/xtables.lock';
 export const POSTGRES_RUN_DIR = '/run/cloudify-postgres';
 

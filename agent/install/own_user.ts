@@ -1,6 +1,6 @@
 /**
- * A user that is the agent's alone. Cloudify's own workers run as cfyuser, and with them every plugin: there the agent gets another,
- * and what the old one had is moved.
+ * A user that is the agent's alone. Cloudify's own workers run as cfyuser, and with them every plugin: there
+ * the agent gets another, and what the old one had is moved.
  */
 import { dirname, join } from 'node:path';
 import { type Config, parseConfig } from '../config/index.ts';
@@ -32,7 +32,10 @@ export interface OwnUser {
   readonly why?: string;
 }
 
-/** The configuration with a user that is the agent's alone: the file's, where it is. Throws operator `user_shared`. */
+/**
+ * The configuration with a user that is the agent's alone: the file's, where it is. Throws operator
+ * `user_shared`.
+ */
 export function withOwnUser(sight: Sight, text: string, config: Config, path: string): OwnUser {
   const reasons = sight.tenants(config.user, config.paths.executable);
   if (reasons.length === 0) return { text, config };
@@ -64,7 +67,10 @@ function parsed(text: string, path: string): Config | undefined {
 export const sharedUser = (message: string, hint: string): AgentError =>
   new AgentError({ class: 'operator', code: 'user_shared', message, hint });
 
-/** What an earlier install made for another user; undefined: nothing. Its policy says which: root's own file, written after the move. */
+/**
+ * What an earlier install made for another user; undefined: nothing. Its policy says which: root's own file,
+ * written after the move.
+ */
 export function moveOf(sight: Sight, config: Config): WantedMove | undefined {
   const policy = parsePolicy(sight.read(POLICY_FILE) ?? '');
   if (policy === undefined || policy.agentUser === config.user) return undefined;

@@ -69,7 +69,10 @@ export function unitFiles(config: Config): WantedFile[] {
   return texts.flatMap(([name, text]) => (text === undefined ? [] : [rootFile(join(UNIT_DIR, name), text)]));
 }
 
-/** The agent reads all of it when it starts, the lease's helper its part; PostgreSQL's helper reads it anew for each agent. */
+/**
+ * The agent reads all of it when it starts, the lease's helper its part; PostgreSQL's helper reads it anew
+ * for each agent.
+ */
 function readsOf(config: Config, unit: string): Pick<WantedUnit, 'reads'> {
   if (unit === UNITS.agent) return { reads: { note: agentNote(config), prints: printsOf(config) } };
   if (unit === UNITS.lease) return { reads: { note: leaseNote(config), prints: leasePrints(config) } };

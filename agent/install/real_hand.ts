@@ -43,7 +43,10 @@ function ids({ owner, group }: Ownership): [uid: number, gid: number] {
   });
 }
 
-/** Some lie in folders of other users: what is opened without following links is what is given away (PROTOCOL H.1). */
+/**
+ * Some lie in folders of other users: what is opened without following links is what is given away (PROTOCOL
+ * H.1).
+ */
 function makeFolder(wanted: WantedFolder): void {
   const [uid, gid] = ids(wanted);
   try {

@@ -78,7 +78,10 @@ function processes(executable: string, uid: number): Running[] {
   });
 }
 
-/** Why that user is not the agent's alone. As root all of it is seen, as the agent all but passwords and tables of cron. */
+/**
+ * Why that user is not the agent's alone. As root all of it is seen, as the agent all but passwords and
+ * tables of cron.
+ */
 export function realTenants(user: string, executable: string): string[] {
   const passwd = readIfPossible('/etc/passwd') ?? '';
   const uid = Number(

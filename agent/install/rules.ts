@@ -1,4 +1,7 @@
-/** What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at boot. */
+/**
+ * What other parts render: the trampoline's policy, the firewall's rules and the unit that applies them at
+ * boot.
+ */
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { deadlineFile, HOOKS } from '../roles/firewall/names.ts';
@@ -16,7 +19,10 @@ export interface ClusterRules {
   readonly bootUnit: string | undefined;
 }
 
-/** The rules are there even with the firewall off: the trampoline says so instead of failing for want of a file. */
+/**
+ * The rules are there even with the firewall off: the trampoline says so instead of failing for want of a
+ * file.
+ */
 export function clusterRules(config: Config): ClusterRules {
   const rules = firewallFiles(config).map(({ name, content }) =>
     rootFile(join(config.paths.firewall_dir, name), content),
@@ -43,8 +49,9 @@ async function present(machine: Machine): Promise<string[]> {
 }
 
 /**
- * Our chains, what jumps to them, and our sets; nothing else of the machine's rules. The helper is stopped by then, and the
- * deadline it left goes too: the next one would find it passed, shut the ports and stop the services.
+ * Our chains, what jumps to them, and our sets; nothing else of the machine's rules. The helper is stopped by
+ * then, and the deadline it left goes too: the next one would find it passed, shut the ports and stop the
+ * services.
  */
 export function removeRules(config: Config, machine: Machine): Step {
   const deadline = deadlineFile(config.firewall.lease_socket);

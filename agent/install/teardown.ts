@@ -1,4 +1,6 @@
-/** `agent teardown`: the manager as a stand-alone one again, with its data and the distribution's own units. */
+/**
+ * `agent teardown`: the manager as a stand-alone one again, with its data and the distribution's own units.
+ */
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { agentFiles } from '../platform/paths.ts';
@@ -152,7 +154,10 @@ export function teardownSteps(config: Config, machine: Machine, options: Teardow
   ];
 }
 
-/** A program that ends by its signal with another code than systemd expects leaves its unit failed: nobody is to look for a fault. */
+/**
+ * A program that ends by its signal with another code than systemd expects leaves its unit failed: nobody is
+ * to look for a fault.
+ */
 function forgetFailed(machine: Machine): Step {
   const failed = async () => {
     const all = Object.values(UNITS);

@@ -1,6 +1,7 @@
 /**
- * Who else is the agent's user. Whoever is it owns the cluster: sudo's one rule, the agent's socket, the authority's key. So nothing
- * else may run as it, log in as it, or be in its group. Pure; what is looked at is in real_tenants.ts.
+ * Who else is the agent's user. Whoever is it owns the cluster: sudo's one rule, the agent's socket, the
+ * authority's key. So nothing else may run as it, log in as it, or be in its group. Pure; what is looked at
+ * is in real_tenants.ts.
  */
 import { type Group, parseGroup, parsePasswd, type User } from './accounts.ts';
 

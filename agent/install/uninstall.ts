@@ -1,4 +1,7 @@
-/** `agent uninstall`: takes away what install made. Never the database; the configuration and what is kept only with `purge`. */
+/**
+ * `agent uninstall`: takes away what install made. Never the database; the configuration and what is kept
+ * only with `purge`.
+ */
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { AgentError } from '../errors.ts';
@@ -77,7 +80,8 @@ function files(config: Config, machine: Machine, purge: boolean): Step {
       const found = there();
       for (const path of found) await machine.remove(path);
       await machine.run(['systemctl', 'daemon-reload']);
-      // One that failed is remembered without its file; those that did not are no names any more, and said so.
+      // One that failed is remembered without its file; those that did not are no names any more, and said
+      // so.
       await machine.run(['systemctl', 'reset-failed', '--', ...Object.values(UNITS)]).catch(() => {});
       return found.join(', ');
     },

@@ -33,11 +33,16 @@ export interface WantedUnit {
   readonly enabled: boolean;
   /** True: runs, and from the present executable and unit file. Left out: whatever it does is right. */
   readonly running?: true;
-  /** With running: by this configuration, as it notes itself at its start. What leaves no note is left alone. */
+  /**
+   * With running: by this configuration, as it notes itself at its start. What leaves no note is left alone.
+   */
   readonly reads?: { readonly note: string; readonly prints: Prints };
 }
 
-/** What belongs to earlier users and groups becomes that of others; the earlier ones leave `group`. Our units are stopped for it. */
+/**
+ * What belongs to earlier users and groups becomes that of others; the earlier ones leave `group`. Our units
+ * are stopped for it.
+ */
 export interface WantedMove {
   readonly kind: 'move';
   readonly group: string;

@@ -1,6 +1,7 @@
 /**
- * The connections of clients, ended aloud. A gate that shuts swallows a server's last word, and a client that only waits sends nothing
- * that could be refused: without this it waits for ever. Members' connections to the database stay: the last WAL goes there.
+ * The connections of clients, ended aloud. A gate that shuts swallows a server's last word, and a client that
+ * only waits sends nothing that could be refused: without this it waits for ever. Members' connections to the
+ * database stay: the last WAL goes there.
  */
 
 import { isIP } from 'node:net';
@@ -13,7 +14,10 @@ import type { IpsetPipe } from './ipset_pipe.ts';
 const LIMIT = 1000;
 const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
-/** Addresses in the sets of members, as `ipset list` of both prints them; undefined unless both are there and understood. Pure. */
+/**
+ * Addresses in the sets of members, as `ipset list` of both prints them; undefined unless both are there and
+ * understood. Pure.
+ */
 export function parseMembers(output: string): string[] | undefined {
   const lists = [...output.matchAll(/^Members:\n((?:[0-9a-fA-F.:]+\n)*)/gm)].map(([, lines]) => lines ?? '');
   if (lists.length !== 2) return undefined;
@@ -22,8 +26,8 @@ export function parseMembers(output: string): string[] | undefined {
 }
 
 /**
- * Sockets of this machine's servers on `ports`, as an `ss` filter; on the database's, not those of `members`. Members unknown: none
- * on the database's. Pure.
+ * Sockets of this machine's servers on `ports`, as an `ss` filter; on the database's, not those of `members`.
+ * Members unknown: none on the database's. Pure.
  */
 export function socketFilter(
   ports: readonly number[],
@@ -86,8 +90,8 @@ export function createConnections(parts: ConnectionParts) {
 
   return {
     /**
-     * To be called once the ports are shut, or others take their place. Resolves when they are ended; whether they are is looked at
-     * after that. Never rejects.
+     * To be called once the ports are shut, or others take their place. Resolves when they are ended; whether
+     * they are is looked at after that. Never rejects.
      */
     async end(): Promise<void> {
       try {

@@ -1,4 +1,7 @@
-/** The entries of the lease set: written in one batch, then read back. What counts is what the kernel says is there. */
+/**
+ * The entries of the lease set: written in one batch, then read back. What counts is what the kernel says is
+ * there.
+ */
 import { SET_LEASE } from '../trampoline/names.ts';
 import type { IpsetPipe } from './ipset_pipe.ts';
 
@@ -13,7 +16,10 @@ export function parseEntries(output: string): Map<number, number> | undefined {
 }
 
 export function createEntries(ports: readonly number[], pipe: IpsetPipe) {
-  /** After an error (sets that were not there yet) an `ipset -` fails at everything: a new one is asked once more. */
+  /**
+   * After an error (sets that were not there yet) an `ipset -` fails at everything: a new one is asked once
+   * more.
+   */
   async function ask(commands: readonly string[]) {
     const first = await pipe.send([...commands, LIST]);
     const entries = parseEntries(first);

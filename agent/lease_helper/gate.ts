@@ -1,6 +1,6 @@
 /**
- * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel itself when
- * nobody moves it. One order at a time. At the deadline what is local is ended too.
+ * The kernel lease: client ports are open until a deadline that is moved by renewals, and shut by the kernel
+ * itself when nobody moves it. One order at a time. At the deadline what is local is ended too.
  */
 
 import { messageOf } from '../errors.ts';
@@ -10,7 +10,7 @@ import { setAgainAt, timeoutFor } from './timeouts.ts';
 
 /** Clocks are read at two ends, in hundredths. */
 const SLACK = 0.05;
-/** Clients are reset before their server is killed, which leaves nobody to speak for it; the killing waits no longer, seconds. */
+/** Clients are reset before their server is killed, while it can speak for itself. At most so long, s. */
 const CUTTING = 0.3;
 /** After a restart: whoever holds the lease tells it again by then, seconds. */
 const GRACE = 0.3;
@@ -48,8 +48,8 @@ class LeaseGate {
   }
 
   /**
-   * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed. May be moved again,
-   * up to the file's. A deadline that runs already was right when it was told, and runs on.
+   * The cluster's own deadline where it is shorter than that of root's file: beyond it nothing is believed.
+   * May be moved again, up to the file's. A deadline that runs already was right when told, and runs on.
    */
   limit(seconds: number): Promise<Reply> {
     return this.#answered(async () => {
@@ -74,8 +74,8 @@ class LeaseGate {
   }
 
   /**
-   * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed meanwhile is
-   * expired, a moment ago: unless the lease's holder is heard at once; longer ago: at once. Without one, whatever is open is shut.
+   * Goes on from what an earlier process left. A deadline that still runs goes on running; one that passed
+   * meanwhile is expired, unless it was a moment ago and the holder is heard at once. Without one: shut.
    */
   resume(left: number | null): Promise<void> {
     return this.#inTurn(async () => {
@@ -97,7 +97,7 @@ class LeaseGate {
     return this.#deadline;
   }
 
-  /** False while one order has been at work for more than `seconds`: nobody else's is heard, and no deadline is kept. */
+  /** False while one order is at work for over `seconds`: nobody else's is heard, no deadline is kept. */
   serves(seconds: number): boolean {
     return this.#working === null || this.#hands.now() - this.#working <= seconds;
   }

@@ -23,5 +23,8 @@ export interface GateHands {
   say(level: 'info' | 'warn' | 'error', line: string): void;
 }
 
-/** ok: open until the deadline. closed: shut now. limit: the one in force. failed: not known to be as asked; the kernel's timeouts hold. */
+/**
+ * ok: open until the deadline. closed: shut now. limit: the one in force. failed: not known to be as asked;
+ * the kernel's timeouts hold.
+ */
 export type Reply = 'ok' | 'closed' | `limit ${string}` | `refused: ${string}` | `failed: ${string}`;

@@ -1,7 +1,7 @@
 /**
- * One long-lived `ipset -` that only this process writes to, with nothing but set names, ports and whole seconds: a tenth of
- * the cost of starting ipset each time (docs/decisions/kernel-lease.md). Its output is line-buffered, so that it tells when
- * it is done.
+ * One long-lived `ipset -` that only this process writes to, with nothing but set names, ports and whole
+ * seconds: a tenth of the cost of starting ipset each time (docs/decisions/kernel-lease.md). Its output is
+ * line-buffered, so that it tells when it is done.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 

@@ -1,6 +1,6 @@
 /**
- * What no port leads to: local clients of a writable server over its Unix socket, and active-only services. At the deadline
- * they are ended by systemd, whatever the agent does or does not.
+ * What no port leads to: local clients of a writable server over its Unix socket, and active-only services.
+ * At the deadline they are ended by systemd, whatever the agent does or does not.
  */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,8 +14,8 @@ export interface LocalParts {
 }
 
 /**
- * Could a server on this data directory be writable? Only standby.signal says no; what cannot be told counts as yes. A
- * server that is just being promoted removes the file before it accepts the first write.
+ * Could a server on this data directory be writable? Only standby.signal says no; what cannot be told counts
+ * as yes. A server that is just being promoted removes the file before it accepts the first write.
  */
 export function mayWrite(dataDir: string): boolean {
   try {
@@ -44,7 +44,10 @@ export async function endLocal(parts: LocalParts, say: (line: string) => void): 
   ]);
 }
 
-/** Its whole group at once and not to be refused: acknowledged commits are on disk, and a hung server hears nothing milder. */
+/**
+ * Its whole group at once and not to be refused: acknowledged commits are on disk, and a hung server hears
+ * nothing milder.
+ */
 async function endServer({ postgresUnit, dataDir }: LocalParts): Promise<void> {
   if (!mayWrite(dataDir)) return;
   await systemctl('kill', '--kill-who=all', '--signal=SIGKILL', '--', postgresUnit);

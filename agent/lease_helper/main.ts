@@ -1,6 +1,7 @@
 /**
- * `agent helper lease`: the root process that holds the kernel lease. It has its own unit, outlives the agent, and does one
- * thing: client ports are open until the deadline it was told last, and not a moment longer.
+ * `agent helper lease`: the root process that holds the kernel lease. It has its own unit, outlives the
+ * agent, and does one thing: client ports are open until the deadline it was told last, and not a moment
+ * longer.
  */
 import { chmodSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
@@ -25,7 +26,9 @@ import { listen, serve } from './server.ts';
 
 /** Somebody else's firewall program may throw our hooks out; looked at this often, ms. */
 const HOOKS_EVERY = 30_000;
-/** An order takes milliseconds, and a second or two where the rules are replaced on a busy machine, seconds. */
+/**
+ * An order takes milliseconds, and a second or two where the rules are replaced on a busy machine, seconds.
+ */
 const STUCK = 10;
 /** /proc/uptime is rounded down. */
 const TICK = 0.01;
@@ -47,7 +50,10 @@ export const localParts = (config: Config): LocalParts => ({
   units: unitsToStop(config),
 });
 
-/** Runs until SIGTERM or SIGINT. What is open then stays so until its deadline; the next process goes on from there. */
+/**
+ * Runs until SIGTERM or SIGINT. What is open then stays so until its deadline; the next process goes on from
+ * there.
+ */
 export async function runLeaseHelper(configPath: string): Promise<number> {
   refuseForeign(configPath);
   const { config } = loadConfig(configPath);
@@ -87,7 +93,8 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const server = serve(gate, say);
   await gate.resume(marker.read()).catch(failing('shutting what an earlier process left open'));
   await listen(server, socket, groupId(config.user));
-  // After it listens: the folder is there. What cannot be told is said to be unknown; the lease is held all the same.
+  // After it listens: the folder is there. What cannot be told is said to be unknown; the lease is held all
+  // the same.
   try {
     writeAtomically(leaseNote(config), noteText(leasePrints(config)));
     // The agent reads it, whatever umask the unit sets; nobody else enters the folder.
@@ -99,8 +106,8 @@ export async function runLeaseHelper(configPath: string): Promise<number> {
   const watch = setInterval(() => {
     if (gate.deadline !== null) rules.hook();
   }, HOOKS_EVERY);
-  // Signs of life come from this loop and while orders are carried out alone: a helper that is frozen or stuck is killed, and the next one
-  // ends what is left of a lease that ran out.
+  // Signs of life come from this loop and while orders are carried out alone: a helper that is frozen or
+  // stuck is killed, and the next one ends what is left of a lease that ran out.
   const notifier = startNotify({ healthy: () => server.listening && gate.serves(STUCK) });
   await new Promise<void>((done) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done());

@@ -1,4 +1,7 @@
-/** The deadline that runs, for the next process after this one: a file on a tmpfs, so that no boot finds an old one. */
+/**
+ * The deadline that runs, for the next process after this one: a file on a tmpfs, so that no boot finds an
+ * old one.
+ */
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { errno, PRIVATE } from '../platform/files.ts';
 

@@ -27,8 +27,8 @@ export function parseOrder(line: string): Order | undefined {
 }
 
 /**
- * Cuts a stream into lines. `undefined` once it can no longer become an order: longer than one, or not plain ASCII; the
- * connection is to be closed then.
+ * Cuts a stream into lines. `undefined` once it can no longer become an order: longer than one, or not plain
+ * ASCII; the connection is to be closed then.
  */
 export function lineCutter(): (chunk: Uint8Array) => string[] | undefined {
   let rest = '';

@@ -35,9 +35,9 @@ export function createRules(dir: string, say: GateHands['say']) {
     apply,
     hook,
     /**
-     * Rules that go by the lease, and refuse aloud without it: those of a standby. The active's drop in silence, which costs a
-     * client that knocks too early the second until it knocks again; they come once the ports are open. If somebody
-     * else applied the fenced ones meanwhile, clients wait that much longer.
+     * Rules that go by the lease, and refuse aloud without it: those of a standby. The active's drop in
+     * silence, which costs a client that knocks too early the second until it knocks again; they come once
+     * the ports are open. If somebody else applied the fenced ones meanwhile, clients wait that much longer.
      */
     async opening(): Promise<void> {
       if (known !== 'standby' && known !== 'active') await apply('standby');

@@ -22,7 +22,8 @@ function carryOut(gate: Orders, order: Order): Promise<Reply> {
 type Say = (level: 'info' | 'warn' | 'error', line: string) => void;
 
 export function serve(gate: Orders, say: Say): Server {
-  // What lies unread on an older connection was given up there: opened by it, ports would stay open after a close.
+  // What lies unread on an older connection was given up there: opened by it, ports would stay open after a
+  // close.
   let newest = 0;
   let last = 0;
   const server = createServer((socket) => {
@@ -66,7 +67,10 @@ function attend(socket: Socket, gate: Orders, say: Say, current: () => boolean):
   });
 }
 
-/** Listens on `path`, mode 0660, for root and `gid` alone. What an earlier process left there is replaced: there is one helper. */
+/**
+ * Listens on `path`, mode 0660, for root and `gid` alone. What an earlier process left there is replaced:
+ * there is one helper.
+ */
 export function listen(server: Server, path: string, gid: number | undefined): Promise<void> {
   rmSync(path, { force: true });
   const before = process.umask(0o117);

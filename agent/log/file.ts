@@ -15,8 +15,8 @@ export interface FileReporter extends Reporter {
 }
 
 /**
- * Appends to a file, never blocking: lines wait in memory while a write is under way. The file may be moved away by log
- * rotation (it is made anew), and is moved to NAME.1 by itself once it has `limit` bytes.
+ * Appends to a file, never blocking: lines wait in memory while a write is under way. The file may be moved
+ * away by log rotation (it is made anew), and is moved to NAME.1 by itself once it has `limit` bytes.
  */
 export function fileReporter(path: string, limit = Number.POSITIVE_INFINITY): FileReporter {
   let pending: string[] = [];

@@ -1,4 +1,7 @@
-/** Which managers may come in: what the active checks before it reserves a name and an address (PROTOCOL F.4). Pure. */
+/**
+ * Which managers may come in: what the active checks before it reserves a name and an address (PROTOCOL F.4).
+ * Pure.
+ */
 
 import type { AdmitRequest } from '../api/types.ts';
 import type { Policy } from '../core/policy.ts';

@@ -26,7 +26,10 @@ async function requireVote(
   throw transient('not_voting', `Consul does not count the vote of ${name} yet`);
 }
 
-/** Its vote counts, and then its token may write what members write. May be repeated. Throws transient `not_voting`, `consul_unknown`. */
+/**
+ * Its vote counts, and then its token may write what members write. May be repeated. Throws transient
+ * `not_voting`, `consul_unknown`.
+ */
 export async function readyToEnter(parts: Parts, name: string, record: NodeRecord): Promise<void> {
   await requireVote(parts, name, record);
   await letWrite(parts, name);

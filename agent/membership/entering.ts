@@ -106,18 +106,21 @@ export function enteringOf(
 
     async resume(parts: Parts, membership: Membership): Promise<void> {
       const { config, consul } = parts;
-      // Before anything else: a lease that this node holds is renewed by this, and nothing below is needed for that.
+      // Before anything else: a lease that this node holds is renewed by this, and nothing below is needed
+      // for that.
       await core.run(parts, membership);
       if (config.consul.mode !== 'external') {
         if (consul.hasData()) {
-          // Every node's firewall begins with no peers: when all were off, nobody would ever hear of the others.
+          // Every node's firewall begins with no peers: when all were off, nobody would ever hear of the
+          // others.
           await parts
             .reach(membership.consulServers)
             .catch((thrown: unknown) => log.error('the members are not let in yet:', thrown));
           await catchUpGossip(parts, membership);
           await consul.start({ bootstrap: false, join: membership.consulServers });
         } else {
-          // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others' servers are asked.
+          // PROTOCOL F.6: its blank vote could elect a server without the committed lease. The others'
+          // servers are asked.
           log.error(
             `the data of Consul is gone: Consul is not started. Remove ${config.node_name} and join it again`,
           );

@@ -1,4 +1,7 @@
-/** At `cluster start`: the authority, this node's certificates and secrets. Before Consul, which starts with them (PROTOCOL F.1). */
+/**
+ * At `cluster start`: the authority, this node's certificates and secrets. Before Consul, which starts with
+ * them (PROTOCOL F.1).
+ */
 import { randomBytes } from 'node:crypto';
 import type { NodeConfig } from '../config/index.ts';
 import { createCa } from '../platform/tls/ca.ts';
@@ -7,8 +10,8 @@ import { issueOwn, namesOf, newCommonName } from '../security/certificates.ts';
 import { loadSecurity, newSecrets, SERVICES, type Security, securityStore } from '../security/store.ts';
 
 /**
- * Makes what is missing and keeps what is there, so that an interrupted start goes on with what Consul may already have been
- * started with. Undefined in a plain cluster (`api.tls: false`).
+ * Makes what is missing and keeps what is there, so that an interrupted start goes on with what Consul may
+ * already have been started with. Undefined in a plain cluster (`api.tls: false`).
  */
 export async function foundSecurity(config: NodeConfig): Promise<Security | undefined> {
   if (!config.api.tls) return undefined;

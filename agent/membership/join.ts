@@ -1,7 +1,8 @@
 /**
- * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F.3: admission, the database, Consul, and only
- * then its key. Anything that fails before that leaves the machine as it was found: `UNDO` takes away what the steps made,
- * here after a failure, and in the next agent after a crash, which finds the mark of the join.
+ * `cluster join`: an empty manager becomes a standby, in the order of PROTOCOL F.3: admission, the database,
+ * Consul, and only then its key. Anything that fails before that leaves the machine as it was found: `UNDO`
+ * takes away what the steps made, here after a failure, and in the next agent after a crash, which finds the
+ * mark of the join.
  */
 import type { Admission, AdmitRequest } from '../api/types.ts';
 import type { Logger } from '../log/log.ts';
@@ -144,7 +145,10 @@ type UndoStep = {
   run(o: Undo): Promise<void> | void;
 };
 
-/** Each may be repeated, also where the join never came so far. One that fails ends the undoing, and the mark stays. */
+/**
+ * Each may be repeated, also where the join never came so far. One that fails ends the undoing, and the mark
+ * stays.
+ */
 export const UNDO: readonly UndoStep[] = [
   { of: 'entering the cluster', what: 'the core ends', run: ({ core }) => core.end() },
   {

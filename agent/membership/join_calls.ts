@@ -73,8 +73,8 @@ export function keepAlive({ parts, addresses, calls, admission, refused, ended }
 }
 
 /**
- * Asked again while the outcome is not known: once the key is written this clone may become a voter, and undoing the join
- * would wipe what a vote counts on.
+ * Asked again while the outcome is not known: once the key is written this clone may become a voter, and
+ * undoing the join would wipe what a vote counts on.
  */
 export async function enrolSurely<T>(
   addresses: readonly string[],

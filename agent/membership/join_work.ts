@@ -27,8 +27,8 @@ export async function copyDatabase(
 }
 
 /**
- * Receive-only, until the copy is complete; while it comes closer it is waited for. What is missing then goes on beside, and is
- * a fact in every decision.
+ * Receive-only, until the copy is complete; while it comes closer it is waited for. What is missing then goes
+ * on beside, and is a fact in every decision.
  */
 export async function copyFiles(
   { parts: { files }, time }: JoinParts,
@@ -70,7 +70,9 @@ export async function waitFollowing({ core, time }: JoinParts, report: Report): 
   }
 }
 
-/** Wiped once: the mark remembers that, so that a database which somebody makes here afterwards is left alone. */
+/**
+ * Wiped once: the mark remembers that, so that a database which somebody makes here afterwards is left alone.
+ */
 export async function wipeCopy({ parts: { pg }, kept, log }: Undo): Promise<void> {
   const mark = kept.joining.load();
   if (mark === undefined || mark.wiped) return;

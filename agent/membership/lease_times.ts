@@ -1,11 +1,15 @@
-/** The cluster's lease times: what a founder writes, what a change makes of them, and what is said of them. Pure. */
+/**
+ * The cluster's lease times: what a founder writes, what a change makes of them, and what is said of them.
+ * Pure.
+ */
 
-import type { LeaseChange, LeaseReport } from '../api/types.ts';
+import type { LeaseChange, LeaseReport } from '../api/lease.ts';
 import { effectiveLease, LEASE_PRESETS, type NodeConfig } from '../config/index.ts';
+import type { ClusterLease, ConfigRecord } from '../core/config_record.ts';
 import { clusterTimes, sameTimes, timesProblem, timesText } from '../core/lease_times.ts';
 import type { NodeContext } from '../core/node.ts';
 import { type LeaseTimes, timesOf } from '../core/policy.ts';
-import type { ClusterLease, ConfigRecord, View } from '../core/records.ts';
+import type { View } from '../core/records.ts';
 import { isOlder } from '../version.ts';
 import { refuse } from './admit.ts';
 
@@ -64,7 +68,10 @@ function changed({ preset, multiplier, ...explicit }: LeaseChange, current: Leas
   return { ...base, ...Object.fromEntries(given) };
 }
 
-/** An agent that does not know the times of the cluster goes by its file: as long as there is one, they stay as they are. */
+/**
+ * An agent that does not know the times of the cluster goes by its file: as long as there is one, they stay
+ * as they are.
+ */
 function refuseOlder(view: View, own: string): void {
   const versions = Object.keys(view.nodes).map((name) => ({
     name,

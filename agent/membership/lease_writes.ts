@@ -1,4 +1,6 @@
-/** What the active writes of members: each a transaction under its lease (PROTOCOL B.6), one after the other. */
+/**
+ * What the active writes of members: each a transaction under its lease (PROTOCOL B.6), one after the other.
+ */
 import { renewWith } from '../core/lease.ts';
 import type { TxnOp } from '../core/ports.ts';
 import type { View } from '../core/records.ts';
@@ -12,9 +14,15 @@ import { createSerial } from '../platform/serial.ts';
 const SEEN = 2000;
 
 export interface LeaseWrites {
-  /** Throws transient `consul_unknown` when it was not confirmed. This node's view has it when it returns, by `seen`. */
+  /**
+   * Throws transient `consul_unknown` when it was not confirmed. This node's view has it when it returns, by
+   * `seen`.
+   */
   write(ops: TxnOp[], seen: (view: View) => boolean): Promise<void>;
-  /** A reservation that is kept alive must not come back behind the record it became: one body at a time, in order. */
+  /**
+   * A reservation that is kept alive must not come back behind the record it became: one body at a time, in
+   * order.
+   */
   inTurn<T>(body: () => Promise<T>): Promise<T>;
 }
 

@@ -1,4 +1,7 @@
-/** The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain cluster. */
+/**
+ * The active's side of tokens and certificates when a manager comes in or goes. Nothing of it in a plain
+ * cluster.
+ */
 
 import type { AdmitRequest, Enrolled } from '../api/types.ts';
 import type { ConsulKv } from '../consul/port.ts';
@@ -34,7 +37,10 @@ export interface Secured {
   readonly answer: { readonly security?: SecurityAdmission };
 }
 
-/** The token comes first: who shows none learns nothing of names, addresses, versions and settings. Throws as `JoinTokens.check`. */
+/**
+ * The token comes first: who shows none learns nothing of names, addresses, versions and settings. Throws as
+ * `JoinTokens.check`.
+ */
 export async function checkToken(parts: Parts, at: Written, request: AdmitRequest): Promise<void> {
   if (parts.security.current() === undefined) return;
   if (request.security === undefined) throw tokenMissing();
@@ -71,7 +77,10 @@ export async function admitSecured(
   return { record: { certificate, proof }, lifeMs, answer: { security: { ...admission, ...demanded } } };
 }
 
-/** The token that let this node in is spent for good. A failure leaves it to its time: the name is taken by now. */
+/**
+ * The token that let this node in is spent for good. A failure leaves it to its time: the name is taken by
+ * now.
+ */
 export async function spendToken(parts: Parts, at: Written, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
   await tokensOf(parts, at)
@@ -87,8 +96,8 @@ export function memberSecrets(parts: Parts): Enrolled {
 }
 
 /**
- * Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. With TLS a record without one is of
- * a member of whom nothing can be read: nobody is that.
+ * Is the caller the one whose record this is? Always, in a plain cluster, which has no proofs. With TLS a
+ * record without one is of a member of whom nothing can be read: nobody is that.
  */
 export const isThatNode = (
   parts: Pick<Parts, 'config'>,
@@ -98,7 +107,10 @@ export const isThatNode = (
 ): boolean =>
   record.proof === undefined ? !parts.config.api.tls : caller?.node === name && caller.proof === record.proof;
 
-/** Before it is a member: its token may write what members write. May be repeated. Throws transient `consul_unknown`. */
+/**
+ * Before it is a member: its token may write what members write. May be repeated. Throws transient
+ * `consul_unknown`.
+ */
 export async function letWrite(parts: Parts, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
   const done = await parts.consul.admin().acl.setNodePolicy(node, parts.config.consul.prefix);
@@ -117,7 +129,9 @@ export async function revokeToken(parts: Parts, node: string): Promise<void> {
     throw transient('consul_unknown', `its Consul token may still be good: ${revoked.cause.code}`);
 }
 
-/** A removed node's Consul token and the gossip key it knows are worth nothing afterwards. May be repeated. */
+/**
+ * A removed node's Consul token and the gossip key it knows are worth nothing afterwards. May be repeated.
+ */
 export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise<void> {
   if (parts.security.current() === undefined) return;
   const admin = parts.consul.admin();
@@ -137,8 +151,9 @@ export async function shutOut(parts: Parts, kv: ConsulKv, node: string): Promise
 }
 
 /**
- * The management token that a removed node knows is worth nothing afterwards. Once its server hears nothing any more, of gossip or of
- * Raft. May be repeated. Nothing while a member is of a version that would not learn the new one: it could admit nobody.
+ * The management token that a removed node knows is worth nothing afterwards. Once its server hears nothing
+ * any more, of gossip or of Raft. May be repeated. Nothing while a member is of a version that would not
+ * learn the new one: it could admit nobody.
  */
 export async function newManagementToken(parts: Parts, kv: ConsulKv, view: View | null): Promise<boolean> {
   if (parts.security.current() === undefined) return true;

@@ -1,13 +1,7 @@
 /** The active's side of membership: admitting, enrolling, changing and removing nodes (PROTOCOL F). */
 import { isDeepStrictEqual } from 'node:util';
-import type {
-  Admission,
-  AdmitRequest,
-  Enrolled,
-  LeaseChange,
-  LeaseReport,
-  NodeChange,
-} from '../api/types.ts';
+import type { LeaseChange, LeaseReport } from '../api/lease.ts';
+import type { Admission, AdmitRequest, Enrolled, NodeChange } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';
 import { AgentError, noSuchNode } from '../errors.ts';
 import type { Member } from '../node/member.ts';
@@ -140,7 +134,10 @@ class ActiveSide {
     });
   }
 
-  /** The joiner is still at work: its reservation lives on. Throws operator `not_admitted` when it has ended or was removed. */
+  /**
+   * The joiner is still at work: its reservation lives on. Throws operator `not_admitted` when it has ended
+   * or was removed.
+   */
   keep(name: string, caller?: { node: string; proof: string }): Promise<void> {
     return this.#writes.inTurn(async () => {
       this.#requireActive();
@@ -156,8 +153,8 @@ class ActiveSide {
   }
 
   /**
-   * On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. One that fails holds up no
-   * other, and is tried again the next time; its error is thrown at the end.
+   * On the active: reservations that have ended are removed, one after the other. Does nothing elsewhere. One
+   * that fails holds up no other, and is tried again the next time; its error is thrown at the end.
    */
   async sweep(): Promise<void> {
     const failed: unknown[] = [];

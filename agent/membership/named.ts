@@ -15,7 +15,9 @@ import { AgentError, usageError } from '../errors.ts';
 import { sharedUser } from '../install/own_user.ts';
 import { realTenants } from '../install/real_tenants.ts';
 
-/** What units, firewall, lease and the database's own user go by: they read agent.yaml alone, which is root's. */
+/**
+ * What units, firewall, lease and the database's own user go by: they read agent.yaml alone, which is root's.
+ */
 const FILE_ONLY = [
   'driver',
   'user',
@@ -30,7 +32,10 @@ const FILE_ONLY = [
 /** Read by the agent itself. */
 const AGENTS_OWN: readonly string[] = ['primary_start_timeout', 'restart_window', 'stop_timeout', 'rewind'];
 
-/** `input` is the file as written, `config` what it means. Throws ConfigError, usage, or `node_not_named` (operator). */
+/**
+ * `input` is the file as written, `config` what it means. Throws ConfigError, usage, or `node_not_named`
+ * (operator).
+ */
 export function namedConfig(input: ConfigInput, config: Config, options: StartOptions): NodeConfig {
   const over = {
     ...options.options,

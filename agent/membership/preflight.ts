@@ -1,4 +1,7 @@
-/** Before `start` and `join` change anything: what `agent doctor` says of the database stands in the way of them, too. */
+/**
+ * Before `start` and `join` change anything: what `agent doctor` says of the database stands in the way of
+ * them, too.
+ */
 
 import { join } from 'node:path';
 import type { Admission } from '../api/types.ts';
@@ -40,8 +43,8 @@ export async function refuseOtherVersion(config: NodeConfig, admission: Admissio
 }
 
 /**
- * A server opens no database whose locale its machine lacks. What cannot be tried is no reason to refuse: an active of before says
- * nothing of its own, either.
+ * A server opens no database whose locale its machine lacks. What cannot be tried is no reason to refuse: an
+ * active of before says nothing of its own, either.
  */
 export async function refuseMissingLocales(
   pg: Pick<Postgres, 'missingLocales'>,
@@ -59,7 +62,9 @@ export async function refuseMissingLocales(
   });
 }
 
-/** The answer of the active with the version of its data, and what that is sorted by: who joins compares it. */
+/**
+ * The answer of the active with the version of its data, and what that is sorted by: who joins compares it.
+ */
 export async function withData<T extends object>(
   pg: Pick<Postgres, 'inspect'>,
   answer: T,
@@ -89,7 +94,10 @@ export async function refuseUnlessEmpty({ config, pg }: Pick<Parts, 'config' | '
   });
 }
 
-/** Throws operator `settings_refused`, which names file and key, or transient `settings_not_tried`. Changes nothing. */
+/**
+ * Throws operator `settings_refused`, which names file and key, or transient `settings_not_tried`. Changes
+ * nothing.
+ */
 export async function refuseSettings(pg: Pick<Postgres, 'rehearse'>): Promise<void> {
   const tried = await pg.rehearse();
   if (tried.kind === 'done') return;
@@ -108,7 +116,10 @@ export async function refuseSettings(pg: Pick<Postgres, 'rehearse'>): Promise<vo
   });
 }
 
-/** With the data there is more to be seen: what libraries say, and settings that came with it. Throws transient `basebackup_failed` too. */
+/**
+ * With the data there is more to be seen: what libraries say, and settings that came with it. Throws
+ * transient `basebackup_failed` too.
+ */
 export async function refuseCopy(done: Outcome, pg: Pick<Postgres, 'rehearse'>): Promise<void> {
   if (done.kind === 'done') return await refuseSettings(pg);
   throw new AgentError({

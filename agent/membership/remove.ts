@@ -1,7 +1,8 @@
 /**
- * `cluster nodes remove`, on the active, in the order of PROTOCOL F.5: out of the voters, the key and a tombstone, then Raft, keys
- * and the slot. Every step finds what an interrupted one left, so the command can be run again. Of a reservation the key is
- * ended first and goes last: the sweep goes on with one that was interrupted.
+ * `cluster nodes remove`, on the active, in the order of PROTOCOL F.5: out of the voters, the key and a
+ * tombstone, then Raft, keys and the slot. Every step finds what an interrupted one left, so the command can
+ * be run again. Of a reservation the key is ended first and goes last: the sweep goes on with one that was
+ * interrupted.
  */
 
 import type { JoiningRecord } from '../core/records.ts';
@@ -46,7 +47,8 @@ export const REMOVE: readonly ScriptStep<Removing>[] = [
     again: 'who is in Raft no more is not taken out',
     async run({ parts, name }) {
       await outOfConsul(parts, (server) => server.node === name);
-      // With a gossip key it waits until the server is not heard: a live one would be struck off the list, and hear the new key.
+      // With a gossip key it waits until the server is not heard: a live one would be struck off the list,
+      // and hear the new key.
       if (parts.security.current() === undefined)
         await parts.consul.admin().catalog.forceLeave(name, { prune: true });
       await parts.consul.admin().kv.delete(`${parts.config.consul.prefix}/state/${name}`);
@@ -97,7 +99,8 @@ async function outOfCluster(removing: Removing): Promise<void> {
   if (record === undefined) {
     const held = node.view?.joining?.[name];
     if (held === undefined) return;
-    // Ended for whoever is active, but there until all else is done: nothing but its key names what it was given.
+    // Ended for whoever is active, but there until all else is done: nothing but its key names what it was
+    // given.
     if (held.lifeMs !== 0) await endReservation(removing, held);
     return await revokeToken(parts, name);
   }
@@ -163,8 +166,9 @@ async function newKeys(
 }
 
 /**
- * Takes servers out of Raft. PROTOCOL F.6: an empty server never starts under an address that Raft still lists, since its
- * blank vote could elect one that lacks a committed lease; so a manager that joins (again) is taken out before.
+ * Takes servers out of Raft. PROTOCOL F.6: an empty server never starts under an address that Raft still
+ * lists, since its blank vote could elect one that lacks a committed lease; so a manager that joins (again)
+ * is taken out before.
  */
 export async function outOfConsul(
   { consul }: Parts,
@@ -180,7 +184,10 @@ export async function outOfConsul(
   }
 }
 
-/** Throws operator `not_found`, `node_is_active` or `no_majority` when `name` may not be removed, transient `consul_unknown`. */
+/**
+ * Throws operator `not_found`, `node_is_active` or `no_majority` when `name` may not be removed, transient
+ * `consul_unknown`.
+ */
 export async function refuseRemoval({ node, consul }: Member, name: string): Promise<void> {
   const nodes = node.view?.nodes ?? {};
   const known = nodes[name] ?? node.view?.joining?.[name];

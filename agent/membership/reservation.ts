@@ -1,4 +1,7 @@
-/** How long a reservation lives, and keeping one's own alive while a join goes on: a basebackup may take hours. */
+/**
+ * How long a reservation lives, and keeping one's own alive while a join goes on: a basebackup may take
+ * hours.
+ */
 import type { JoiningRecord } from '../core/records.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
@@ -39,8 +42,8 @@ export const notAdmitted = (name: string): AgentError =>
   });
 
 /**
- * Keeps the reservation alive until `done` aborts. Resolves with the refusal once the cluster says that there is none; silence,
- * and an active of a version that does not know the call, change nothing.
+ * Keeps the reservation alive until `done` aborts. Resolves with the refusal once the cluster says that there
+ * is none; silence, and an active of a version that does not know the call, change nothing.
  */
 export async function keepReserved(
   addresses: readonly string[],
@@ -64,7 +67,10 @@ export async function keepReserved(
 /** Reservations are looked at this often, ms. */
 export const SWEEP = 10_000;
 
-/** Runs `body` again and again, never beside itself, until aborted; says what failed when it is another thing than before. */
+/**
+ * Runs `body` again and again, never beside itself, until aborted; says what failed when it is another thing
+ * than before.
+ */
 export function every(ms: number, body: () => Promise<void>, log: Pick<Logger, 'warn'>): AbortController {
   const end = new AbortController();
   void (async () => {

@@ -1,4 +1,7 @@
-/** A procedure as data: its steps in order, so that it is read from top to bottom and a test can interrupt it after each. */
+/**
+ * A procedure as data: its steps in order, so that it is read from top to bottom and a test can interrupt it
+ * after each.
+ */
 import type { Report, Steps } from './tracker.ts';
 
 export type ScriptStep<T> = {

@@ -1,10 +1,11 @@
 /**
- * `cluster start`: this manager founds a cluster with the database it has. Nothing is undone: every step may be repeated, an
- * interrupted start is begun again by the same command, and its data is never written anew.
+ * `cluster start`: this manager founds a cluster with the database it has. Nothing is undone: every step may
+ * be repeated, an interrupted start is begun again by the same command, and its data is never written anew.
  */
 
 import type { ConsulKv } from '../consul/port.ts';
-import type { ClusterRecord, ConfigRecord } from '../core/records.ts';
+import type { ConfigRecord } from '../core/config_record.ts';
+import type { ClusterRecord } from '../core/records.ts';
 import { AgentError } from '../errors.ts';
 import type { Parts } from '../node/parts.ts';
 import { device, nodeRecordOf } from '../node/self_description.ts';

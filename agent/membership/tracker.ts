@@ -1,4 +1,7 @@
-/** Long operations that an operator waits for: steps with times, one operation at a time, the last few remembered. */
+/**
+ * Long operations that an operator waits for: steps with times, one operation at a time, the last few
+ * remembered.
+ */
 
 import type { Operation, Step } from '../api/types.ts';
 import { AgentError, asAgentError } from '../errors.ts';

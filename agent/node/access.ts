@@ -1,4 +1,7 @@
-/** The security of a join, or of a start: how the cluster is spoken to, what is asked for, and what is written down. */
+/**
+ * The security of a join, or of a start: how the cluster is spoken to, what is asked for, and what is written
+ * down.
+ */
 
 import type { Admission, AdmitRequest, Enrolled } from '../api/types.ts';
 import { AgentError } from '../errors.ts';
@@ -42,7 +45,10 @@ export const managementAccess = ({ config, security }: Own) => ({
 export interface JoinSecurity {
   readonly calls: CallTls | undefined;
   readonly request: Pick<AdmitRequest, 'security'>;
-  /** Writes what the active answered. Throws operator `admission_wrong`, and `plain_cluster` when it uses no TLS. */
+  /**
+   * Writes what the active answered. Throws operator `admission_wrong`, and `plain_cluster` when it uses no
+   * TLS.
+   */
   accept(admission: Admission): void;
 }
 
@@ -68,7 +74,9 @@ export async function joinSecurity(own: Own, token: string | undefined): Promise
   };
 }
 
-/** What came with the enrolment; nothing in a plain cluster. Idempotent. Throws operator `admission_wrong`. */
+/**
+ * What came with the enrolment; nothing in a plain cluster. Idempotent. Throws operator `admission_wrong`.
+ */
 export function takeEnrolment({ config, security }: Own, enrolled: Enrolled): void {
   if (enrolled.security === undefined || !config.api.tls) return;
   acceptEnrolment(config, enrolled.security);

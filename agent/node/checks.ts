@@ -9,7 +9,9 @@ import type { Files } from '../roles/files/port.ts';
 import { expiries } from '../security/renew.ts';
 import type { Member } from './member.ts';
 
-/** While main does one of these, services are on their way up or down: no result is better than a wrong one. */
+/**
+ * While main does one of these, services are on their way up or down: no result is better than a wrong one.
+ */
 const CHANGING = new Set([
   'promote',
   'finish_promotion',
@@ -42,7 +44,8 @@ export function checksOf(config: NodeConfig, member: Member, files: Files, log: 
       activeHost: () => node.view?.nodes[node.lease.record?.holder ?? '']?.hostIp || null,
       fence: () => node.fence.state,
       services: () =>
-        // Started beside main, in order, each within its own time: in the first try none of them is missing yet.
+        // Started beside main, in order, each within its own time: in the first try none of them is missing
+        // yet.
         (node.services.starting && node.services.repairs <= 1) ||
         (node.main.acting !== null && CHANGING.has(node.main.acting))
           ? 'changing'

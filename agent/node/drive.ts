@@ -1,6 +1,6 @@
 /**
- * Drives the core's procedures against the real world: each yielded call goes to the port it names, its answer goes
- * back in. The only place where the core's generators meet promises.
+ * Drives the core's procedures against the real world: each yielded call goes to the port it names, its
+ * answer goes back in. The only place where the core's generators meet promises.
  */
 
 import type { Call, LockName, Ports, Procedure } from '../core/ports.ts';
@@ -12,7 +12,10 @@ export type RealPorts = { [P in keyof Ports]: { [M in keyof Ports[P]]: Answer<Po
 
 type AnyMethod = (...args: unknown[]) => unknown;
 
-/** Runs a procedure to its end. Aborted, it is dropped between two calls (its `finally` blocks run) and undefined is returned. */
+/**
+ * Runs a procedure to its end. Aborted, it is dropped between two calls (its `finally` blocks run) and
+ * undefined is returned.
+ */
 export async function drive<T>(
   procedure: Procedure<T>,
   ports: RealPorts,
@@ -55,7 +58,10 @@ export async function supervise(
   }
 }
 
-/** The named locks of one node. `unlock` is synchronous, so that a dropped procedure can free its own in `finally`. */
+/**
+ * The named locks of one node. `unlock` is synchronous, so that a dropped procedure can free its own in
+ * `finally`.
+ */
 export function createLocks() {
   const queues = new Map<LockName, (() => void)[]>();
   return {

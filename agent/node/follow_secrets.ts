@@ -1,4 +1,6 @@
-/** What each node does every ten seconds for the secrets that all members share. Nothing in a plain cluster. */
+/**
+ * What each node does every ten seconds for the secrets that all members share. Nothing in a plain cluster.
+ */
 import type { ConsulKv } from '../consul/port.ts';
 import type { NodeContext } from '../core/node.ts';
 import { followGossip, gossipPartsOf } from './gossip.ts';

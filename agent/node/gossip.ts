@@ -1,6 +1,7 @@
 /**
- * The gossip key after a node was removed: the key `gossip` in Consul has it, every member's file follows, and the running
- * servers are told by the active. Who was away reads it from the others' servers before its own starts (PROTOCOL F.7).
+ * The gossip key after a node was removed: the key `gossip` in Consul has it, every member's file follows,
+ * and the running servers are told by the active. Who was away reads it from the others' servers before its
+ * own starts (PROTOCOL F.7).
  */
 import * as v from 'valibot';
 import { memberConsulUrl } from '../config/index.ts';
@@ -34,7 +35,10 @@ function keyIn(text: string): string | undefined {
   }
 }
 
-/** Takes the cluster's key into this node's files. True when it was another one. Nothing while Consul has none that can be read. */
+/**
+ * Takes the cluster's key into this node's files. True when it was another one. Nothing while Consul has none
+ * that can be read.
+ */
 export async function followGossip({
   kv,
   prefix,
@@ -55,7 +59,9 @@ export async function followGossip({
   return true;
 }
 
-/** The same before this node's Consul is started, asked of the others' servers. Nothing in a plain cluster. */
+/**
+ * The same before this node's Consul is started, asked of the others' servers. Nothing in a plain cluster.
+ */
 export async function catchUpGossip(parts: Parts, { consulServers }: { consulServers: readonly string[] }) {
   const { config } = parts;
   const others = consulServers.filter((host) => host !== config.host_ip);
@@ -78,8 +84,8 @@ export const gossipPartsOf = (parts: Parts, kv: ConsulKv): GossipParts => ({
 const PATIENCE = 45_000;
 
 /**
- * A new key for everybody but the removed node, on the active. The key in Consul comes first, so that a member that is away
- * finds it. Throws transient `gossip_not_rotated`: the command can be run again.
+ * A new key for everybody but the removed node, on the active. The key in Consul comes first, so that a
+ * member that is away finds it. Throws transient `gossip_not_rotated`: the command can be run again.
  */
 export async function rotateGossip(parts: GossipParts, admin: Pick<ConsulAdmin, 'keyring'>): Promise<void> {
   const key = newGossipKey();

@@ -1,4 +1,7 @@
-/** What a member does beside the decisions (housekeeping.ts), with the real parts, and the Consul clients it does it by. */
+/**
+ * What a member does beside the decisions (housekeeping.ts), with the real parts, and the Consul clients it
+ * does it by.
+ */
 import { type ConsulClient, createConsulClient } from '../consul/client.ts';
 import type { NodeContext } from '../core/node.ts';
 import { systemClock } from '../platform/clock.ts';

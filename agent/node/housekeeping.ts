@@ -1,6 +1,6 @@
 /**
- * What follows the list of members beside the decisions, on every node: whom the firewall, PostgreSQL and Syncthing let in,
- * replication slots for all, and which Consul servers are asked.
+ * What follows the list of members beside the decisions, on every node: whom the firewall, PostgreSQL and
+ * Syncthing let in, replication slots for all, and which Consul servers are asked.
  */
 
 import type { NodeConfig } from '../config/index.ts';
@@ -31,7 +31,10 @@ export type HousekeepingParts = {
   clients: readonly ConsulClient[];
   /** Each is told the list when it has changed, and again until it succeeded. */
   doors: readonly { name: string; letIn(admitted: Admitted): Promise<void> }[];
-  /** The addresses of all members have changed: kept for the next start, when those of the join may all be gone. */
+  /**
+   * The addresses of all members have changed: kept for the next start, when those of the join may all be
+   * gone.
+   */
   remember?: (hosts: readonly string[]) => void;
   /** Done once this node has seen its own tombstone, and again until it succeeded. */
   whenRemoved?: () => Promise<void>;
@@ -178,7 +181,8 @@ class Housekeeping {
   async #slots(): Promise<void> {
     const others = Object.keys(this.#all()).filter((name) => name !== this.#given.node.name);
     if (!this.#given.node.db.facts?.accepting || others.length === 0) return;
-    // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL for ever.
+    // The active alone holds slots for managers that are still joining; a removed node's slot would keep WAL
+    // for ever.
     const standby = this.#given.node.db.facts.role === 'standby';
     await this.#given.pg.ensureSlots(others, 2000, standby).catch(() => {});
     if (!standby) return;
@@ -186,7 +190,9 @@ class Housekeeping {
     await this.#given.pg.advanceSlots(2000).catch(() => {});
   }
 
-  /** A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow. */
+  /**
+   * A cluster of before, or somebody's hand, may have left the role more than it needs. The standbys follow.
+   */
   async #role(): Promise<void> {
     if (
       this.#given.node.fence.state !== 'open' ||

@@ -1,6 +1,7 @@
 /**
- * Consul's management token after a node was removed: with it one makes and takes away others' tokens. The key `management` in
- * Consul has it, sealed with the authority's key, which every member holds and nobody else: a reservation reads all keys, too.
+ * Consul's management token after a node was removed: with it one makes and takes away others' tokens. The
+ * key `management` in Consul has it, sealed with the authority's key, which every member holds and nobody
+ * else: a reservation reads all keys, too.
  */
 import { Buffer } from 'node:buffer';
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
@@ -65,8 +66,8 @@ function unsealHere({ caKey, otherCaKeys }: ManagementParts, sealed: string): st
 }
 
 /**
- * On the active, once every member holds the key that signs: what was sealed with the one before is sealed with that one. True when
- * it is so, or there is none; to be called again else.
+ * On the active, once every member holds the key that signs: what was sealed with the one before is sealed
+ * with that one. True when it is so, or there is none; to be called again else.
  */
 export async function resealManagement(parts: ManagementParts, to: Pick<ConsulKv, 'put'>): Promise<boolean> {
   const key = `${parts.prefix}management`;
@@ -80,7 +81,10 @@ export async function resealManagement(parts: ManagementParts, to: Pick<ConsulKv
   return (await to.put(key, value, { cas: got.entry.modifyIndex })).kind === 'ok';
 }
 
-/** Takes the cluster's token into this node's files. True when it was another one. Nothing while Consul does not answer. */
+/**
+ * Takes the cluster's token into this node's files. True when it was another one. Nothing while Consul does
+ * not answer.
+ */
 export async function followManagement(parts: ManagementParts): Promise<boolean> {
   const { kv, prefix, store, security, configure, caKey } = parts;
   const secrets = store.secrets();
@@ -98,15 +102,17 @@ export async function followManagement(parts: ManagementParts): Promise<boolean>
 }
 
 /**
- * A new token for everybody but the removed node, on the active. It is good before anybody is told, and told before the old one
- * ends, so that a break between two leaves every member with one that is good. May be repeated. `admin`: asked at each use, with
- * the token of then; `kv`: where it may be written. Throws transient `management_not_rotated`.
+ * A new token for everybody but the removed node, on the active. It is good before anybody is told, and told
+ * before the old one ends, so that a break between two leaves every member with one that is good. May be
+ * repeated. `admin`: asked at each use, with the token of then; `kv`: where it may be written. Throws
+ * transient `management_not_rotated`.
  */
 export async function rotateManagement(
   parts: ManagementParts,
   admin: () => Pick<ConsulAdmin, 'acl'> & { readonly kv: Pick<ConsulKv, 'put'> },
 ): Promise<void> {
-  // On condition of what was there: of two that do this at once one fails, and the token that is told is never one that was ended.
+  // On condition of what was there: of two that do this at once one fails, and the token that is told is
+  // never one that was ended.
   const before = await parts.kv.get(`${parts.prefix}management`, { consistency: 'consistent' });
   if (before.kind === 'unknown') throw failed('Consul does not answer');
   const cas = before.kind === 'ok' ? before.entry.modifyIndex : 0;
@@ -125,9 +131,9 @@ export async function rotateManagement(
 }
 
 /**
- * On the active, again and again: a server that was elected with an earlier token in its memory makes that one anew, until it is
- * started again. Those alone, or it would end what a rotation has just made. Nothing before the first removal: then the token is
- * the founder's.
+ * On the active, again and again: a server that was elected with an earlier token in its memory makes that
+ * one anew, until it is started again. Those alone, or it would end what a rotation has just made. Nothing
+ * before the first removal: then the token is the founder's.
  */
 export async function endOldManagement(
   parts: ManagementParts,

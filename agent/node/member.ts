@@ -1,13 +1,14 @@
 import type { ConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import type { Decision } from '../core/decide.ts';
+import type { Durable } from '../core/durable.ts';
 import type { Facts } from '../core/facts.ts';
 import { isMine } from '../core/lease_view.ts';
 import { machineShutsDown } from '../core/memory/main.ts';
 import { createContext, type NodeContext } from '../core/node.ts';
 import type { FailsafeRequest, VoteReply, VoteRequest } from '../core/ports.ts';
 import { processes } from '../core/processes.ts';
-import { type Durable, standbyName } from '../core/records.ts';
+import { standbyName } from '../core/records.ts';
 import type { Log } from '../log/log.ts';
 import { createPeers, type Peers } from '../peers/peers.ts';
 import { sleep, systemClock, until } from '../platform/clock.ts';
@@ -47,8 +48,8 @@ export type Member = {
   answerFailsafe(request: FailsafeRequest): boolean;
   onDecision(callback: (decision: Decision, facts: Facts) => void): void;
   /**
-   * The machine shuts down: hand over to a fit standby, or release the lease, for at most `ms`. True once another may be
-   * active: at once on a standby. Call it before `close`; there is no way back.
+   * The machine shuts down: hand over to a fit standby, or release the lease, for at most `ms`. True once
+   * another may be active: at once on a standby. Call it before `close`; there is no way back.
    */
   shutdown(ms: number): Promise<boolean>;
   /** Ends the processes. The lease, PostgreSQL and Consul stay as they are. */
@@ -184,8 +185,8 @@ function runProcesses(
 ): Promise<unknown> {
   const begin = (what: string, process: Parameters<typeof supervise>[0]) =>
     supervise(process, ports, signal, crashed(log, what));
-  // A lease that this node holds is renewed before anything else: what renews it waits for nobody. The watcher only reads: `close` does
-  // not wait for its standing query either.
+  // A lease that this node holds is renewed before anything else: what renews it waits for nobody. The
+  // watcher only reads: `close` does not wait for its standing query either.
   void begin('consul-watcher', core.watcher);
   return Promise.all([
     begin('the lease keeper', core.keeper),

@@ -1,6 +1,7 @@
 /**
- * What must be the same on every member, or is worth knowing when it is not: folders, services, ports and versions. Each node tells
- * its own in `nodes/NAME`, and whoever is asked for the cluster's status says where they differ. Pure.
+ * What must be the same on every member, or is worth knowing when it is not: folders, services, ports and
+ * versions. Each node tells its own in `nodes/NAME`, and whoever is asked for the cluster's status says where
+ * they differ. Pure.
  */
 import * as v from 'valibot';
 import type { Config } from '../config/index.ts';
@@ -63,7 +64,10 @@ const without = (some: readonly string[], others: readonly string[]): string[] =
 
 const shown = (entries: readonly string[]): string => (entries.length === 0 ? 'none' : entries.join('; '));
 
-/** Whose settings the others' are held against: the active's, whose data and files count; else the first's that tells any. */
+/**
+ * Whose settings the others' are held against: the active's, whose data and files count; else the first's
+ * that tells any.
+ */
 export function referenceOf(
   nodes: Readonly<Record<string, NodeRecord>>,
   active: string | null,
@@ -93,7 +97,10 @@ export function differencesOf(
   });
 }
 
-/** Are this node's folders known to be the active's? Otherwise something is not replicated, whatever its own check says. */
+/**
+ * Are this node's folders known to be the active's? Otherwise something is not replicated, whatever its own
+ * check says.
+ */
 export function sameFolders(
   nodes: Readonly<Record<string, NodeRecord>>,
   name: string,

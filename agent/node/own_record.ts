@@ -1,6 +1,7 @@
 /**
- * A node keeps true what its record in Consul says of itself: a join writes it once, and then files are switched on, programs are
- * upgraded, certificates renewed. Only what nobody else decides about it; options and membership are the active's to write.
+ * A node keeps true what its record in Consul says of itself: a join writes it once, and then files are
+ * switched on, programs are upgraded, certificates renewed. Only what nobody else decides about it; options
+ * and membership are the active's to write.
  */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -49,8 +50,9 @@ export async function versionsOf(config: NodeConfig): Promise<Versions> {
 }
 
 /**
- * A function to call again and again: writes the record anew when what it says of this node is not so, by compare-and-set, and only
- * one that is there: a node that was removed does not come back by it. Whether the record is true now.
+ * A function to call again and again: writes the record anew when what it says of this node is not so, by
+ * compare-and-set, and only one that is there: a node that was removed does not come back by it. Whether the
+ * record is true now.
  */
 export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordParts): () => Promise<boolean> {
   const { config, files, security, pg } = parts;
@@ -69,7 +71,8 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
     sorting ??= await sortingOf(pg);
     const { options: _, ...own } = nodeRecordOf(config);
     const { certificate, proof } = security.current() ?? {};
-    // By the record the others let its database in: told once its server shows the new one, or they would shut it out.
+    // By the record the others let its database in: told once its server shows the new one, or they would
+    // shut it out.
     const shown = certificate?.services === true ? 'own' : 'shared';
     return {
       ...own,
@@ -124,7 +127,10 @@ export function ownRecord({ parts, kv, records, view, name, say }: OwnRecordPart
 
 const SORTING = 'collations of ';
 
-/** The libraries that sort: rows that one of another version sorted may not be found. Undefined where no server answers. */
+/**
+ * The libraries that sort: rows that one of another version sorted may not be found. Undefined where no
+ * server answers.
+ */
 async function sortingOf(pg: Pick<Postgres, 'inspect'>): Promise<Versions | undefined> {
   const { collations } = await pg.inspect().catch(() => ({ collations: undefined }));
   if (collations === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** The core's policy as this node's configuration has it. What the cluster has in Consul (the lease's times) goes before it. */
+/**
+ * The core's policy as this node's configuration has it. What the cluster has in Consul (the lease's times)
+ * goes before it.
+ */
 import { effectiveLease, type NodeConfig } from '../config/index.ts';
 import { worstCaseOf } from '../core/lease_times.ts';
 import { defaultPolicy, type Policy } from '../core/policy.ts';

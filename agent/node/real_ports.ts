@@ -130,14 +130,17 @@ export function realPorts(o: RealParts): RealPorts {
     },
     time: {
       nap: (ms) => nap.nap(ms),
-      // An agent that stops is not waited for while it sleeps: nobody renews the lease until the next one does.
+      // An agent that stops is not waited for while it sleeps: nobody renews the lease until the next one
+      // does.
       sleep: (ms) => sleep(ms, o.signal).then(() => {}),
       lock: (name) => locks.lock(name),
     },
   };
 }
 
-/** Sends the newest of what it is given, one at a time: a role change does not wait for what is said about it. */
+/**
+ * Sends the newest of what it is given, one at a time: a role change does not wait for what is said about it.
+ */
 function latestOnly(send: (text: string) => Promise<unknown>) {
   let waiting: string | null = null;
   let sending = false;

@@ -1,12 +1,16 @@
 /**
- * On a node that was removed: its Consul server ends, or it would hear the new gossip key and come back as a member. Not before
- * Raft has let it go: until then its vote counts, and stopping it could cost the others their majority.
+ * On a node that was removed: its Consul server ends, or it would hear the new gossip key and come back as a
+ * member. Not before Raft has let it go: until then its vote counts, and stopping it could cost the others
+ * their majority.
  */
 import { consulBind, hostPort } from '../config/index.ts';
 import type { ConsulCatalog } from '../consul/port.ts';
 import type { Parts } from './parts.ts';
 
-/** The token is revoked after Raft has let the node go; just after an election Consul denies good ones, too. Milliseconds. */
+/**
+ * The token is revoked after Raft has let the node go; just after an election Consul denies good ones, too.
+ * Milliseconds.
+ */
 const DENIED_FOR = 5000;
 
 /** Resolves once the server is stopped; rejects while it must go on, to be called again. */

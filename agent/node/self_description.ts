@@ -1,4 +1,7 @@
-/** What a node writes of itself into its record: at its start or join, and again whenever it is not so any more. */
+/**
+ * What a node writes of itself into its record: at its start or join, and again whenever it is not so any
+ * more.
+ */
 import type { NodeConfig } from '../config/index.ts';
 import type { NodeRecord } from '../core/records.ts';
 import type { Files } from '../roles/files/port.ts';

@@ -1,6 +1,7 @@
 /**
- * What the active does every ten seconds for signed records: those of a cluster of before are signed, and then signatures are demanded;
- * those that an earlier authority signed are signed anew. What does not count is not signed by anybody but the node whose record it is.
+ * What the active does every ten seconds for signed records: those of a cluster of before are signed, and
+ * then signatures are demanded; those that an earlier authority signed are signed anew. What does not count
+ * is not signed by anybody but the node whose record it is.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ConsulKv } from '../consul/port.ts';
@@ -27,7 +28,10 @@ export interface SigningParts {
 
 type Due = { readonly place: 'nodes' | 'joining'; readonly name: string; readonly record: object };
 
-/** The records that are to be signed; null: not yet, since a member's agent would not sign, or is not known to. */
+/**
+ * The records that are to be signed; null: not yet, since a member's agent would not sign, or is not known
+ * to.
+ */
 export function due(records: SignedRecords, view: View): Due[] | null {
   const bad = Object.keys(view.unreadable ?? {});
   const inFolder = (key: string) => key.startsWith('nodes/') || key.startsWith('joining/');
@@ -65,7 +69,9 @@ export async function keepSigned({ records, view, kv, prefix, now, write }: Sign
   if (ops.length > 0) await write(ops);
 }
 
-/** Those of a version before, or the records that were theirs could be put back. False: not known to be done. */
+/**
+ * Those of a version before, or the records that were theirs could be put back. False: not known to be done.
+ */
 async function signTombstones({
   records,
   view,

@@ -1,4 +1,7 @@
-/** The answer to an admission, before it is written into the settings of Consul, PostgreSQL and the firewall here. */
+/**
+ * The answer to an admission, before it is written into the settings of Consul, PostgreSQL and the firewall
+ * here.
+ */
 import * as v from 'valibot';
 import type { Admission } from '../api/types.ts';
 import { integer, nodeName, port } from '../config/fields.ts';
@@ -22,8 +25,8 @@ const address = memberAddress();
 const name = nodeName();
 
 /**
- * The addresses and members of it that are some: of a member whose record the active cannot read, it knows nothing but the name.
- * Throws fatal `bad_admission`.
+ * The addresses and members of it that are some: of a member whose record the active cannot read, it knows
+ * nothing but the name. Throws fatal `bad_admission`.
  */
 export function checkedAdmission(reply: unknown): Admission {
   const checked = v.safeParse(answer, reply);

@@ -1,4 +1,7 @@
-/** A joining manager's calls to a cluster it is not in yet. A node that is not the active names it; the caller is sent on. */
+/**
+ * A joining manager's calls to a cluster it is not in yet. A node that is not the active names it; the caller
+ * is sent on.
+ */
 
 import type { Admission, AdmitRequest, Enrolled } from '../api/types.ts';
 import { hostPort } from '../config/index.ts';

@@ -49,7 +49,10 @@ export function stateToWire(state: PeerState | null) {
   return state === null ? null : { ...state, replayed: state.replayed.toString() };
 }
 
-/** `self` undefined: a plain cluster, whose peers show the `secret`. Connections are kept, so that a vote costs a round trip. */
+/**
+ * `self` undefined: a plain cluster, whose peers show the `secret`. Connections are kept, so that a vote
+ * costs a round trip.
+ */
 export function createPeers(
   addressOf: (node: string) => PeerAddress | undefined,
   secret: () => string,
@@ -104,7 +107,8 @@ export function createPeers(
             replies[node] = reply;
             missing -= 1;
             if (missing === 0) done();
-            // The last one is usually the former active, frozen or gone: its silence costs this much, not all of `ms`.
+            // The last one is usually the former active, frozen or gone: its silence costs this much, not all
+            // of `ms`.
             else if (missing === 1) setTimeout(done, STRAGGLER);
           });
         }

@@ -1,7 +1,7 @@
 /**
- * The cluster's authority, as a node shows it to somebody who has only its fingerprint. The connection is not verified: what comes
- * is public, and counts for nothing unless its fingerprint is the one in the token. (On Bun a client cannot see the
- * certificate of the connection itself.)
+ * The cluster's authority, as a node shows it to somebody who has only its fingerprint. The connection is not
+ * verified: what comes is public, and counts for nothing unless its fingerprint is the one in the token. (On
+ * Bun a client cannot see the certificate of the connection itself.)
  */
 import { request } from 'node:https';
 import { AgentError } from '../errors.ts';

@@ -1,4 +1,7 @@
-/** CLOCK_BOOTTIME in seconds: the one clock that processes on a machine share, and that goes on while it sleeps. */
+/**
+ * CLOCK_BOOTTIME in seconds: the one clock that processes on a machine share, and that goes on while it
+ * sleeps.
+ */
 import { readFileSync } from 'node:fs';
 
 /** Hundredths of a second, rounded down: never later than it is. Throws where /proc does not say. */

@@ -14,7 +14,9 @@ export const systemClock: Clock = {
 /** Waiting, for what is tested on virtual time. */
 export type Time = Pick<Clock, 'now'> & { sleep(ms: number, signal?: AbortSignal): Promise<unknown> };
 
-/** Resolves after `ms`, or at once when `signal` aborts: true if the time passed, false if it was cut short. */
+/**
+ * Resolves after `ms`, or at once when `signal` aborts: true if the time passed, false if it was cut short.
+ */
 export function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return Promise.resolve(false);
   return new Promise((done) => {
@@ -50,7 +52,9 @@ export class Timeout extends Error {
   override name = 'Timeout';
 }
 
-/** `work`, or a Timeout naming `what` after `ms`. The work itself goes on: the caller drops what it hangs on. */
+/**
+ * `work`, or a Timeout naming `what` after `ms`. The work itself goes on: the caller drops what it hangs on.
+ */
 export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -76,8 +80,8 @@ export type Patience = {
 };
 
 /**
- * Asks `condition` every `every` ms until it gives something other than undefined, null or false; undefined when the time is
- * over or `signal` aborts. The condition is asked at least once.
+ * Asks `condition` every `every` ms until it gives something other than undefined, null or false; undefined
+ * when the time is over or `signal` aborts. The condition is asked at least once.
  */
 export async function until<T>(
   condition: () => T | Promise<T>,

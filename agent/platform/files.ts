@@ -29,7 +29,10 @@ function writeAll(fd: number, content: string | Uint8Array): void {
   while (done < data.length) done += writeSync(fd, data, done, data.length - done);
 }
 
-/** Replaces a file in one step, but leaves it to the kernel when it reaches the disk: for what a reboot voids anyway. */
+/**
+ * Replaces a file in one step, but leaves it to the kernel when it reaches the disk: for what a reboot voids
+ * anyway.
+ */
 export function writeAtomically(path: string, content: string | Uint8Array, mode = GROUP_READABLE): void {
   replace(path, content, mode, false);
 }
@@ -45,8 +48,9 @@ export function syncDir(dir: string): void {
 }
 
 /**
- * Replaces a file so that, whatever happens, either the old or the new content is there, and the new once this
- * returns, also after a power cut. Synchronous on purpose: what follows may depend on it (a vote, a clone id).
+ * Replaces a file so that, whatever happens, either the old or the new content is there, and the new once
+ * this returns, also after a power cut. Synchronous on purpose: what follows may depend on it (a vote, a
+ * clone id).
  */
 export function writeDurably(path: string, content: string | Uint8Array, mode = GROUP_READABLE): void {
   replace(path, content, mode, true);
@@ -90,8 +94,8 @@ export const writeJson = (path: string, value: unknown, mode = GROUP_READABLE): 
   writeDurably(path, `${JSON.stringify(value, null, 2)}\n`, mode);
 
 /**
- * Reads a JSON file: undefined when there is none. Throws `file_damaged` (operator) when it is not what `schema` says:
- * a state that cannot be read is unknown, and must not pass for absent.
+ * Reads a JSON file: undefined when there is none. Throws `file_damaged` (operator) when it is not what
+ * `schema` says: a state that cannot be read is unknown, and must not pass for absent.
  */
 export function readJson<S extends v.GenericSchema>(path: string, schema: S): v.InferOutput<S> | undefined {
   let text: string;
@@ -135,18 +139,25 @@ export function removeDurably(path: string): void {
   syncDir(dirname(path));
 }
 
-/** Makes a folder, and those above that are missing. Their mode is this one whatever the umask; what is there already keeps its own. */
+/**
+ * Makes a folder, and those above that are missing. Their mode is this one whatever the umask; what is there
+ * already keeps its own.
+ */
 export function makeDir(path: string, mode = 0o750): void {
   const first = mkdirSync(path, { recursive: true, mode });
   if (first === undefined) return;
   for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) {
     const got = statSync(made).mode;
-    // Only where the umask took something: to who is not in a folder's group, a chmod costs the bit by which it gives that on.
+    // Only where the umask took something: to who is not in a folder's group, a chmod costs the bit by which
+    // it gives that on.
     if ((got & 0o777) !== mode) chmodSync(made, mode | (got & 0o2000));
   }
 }
 
-/** Opens a file to write at its end. A new one has this mode whatever the umask; one that is there keeps its own. */
+/**
+ * Opens a file to write at its end. A new one has this mode whatever the umask; one that is there keeps its
+ * own.
+ */
 export function openToAppend(path: string, mode: number): number {
   try {
     const made = openSync(path, 'ax', mode);

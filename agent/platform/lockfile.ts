@@ -27,7 +27,8 @@ const parseOwner = (text: string): Owner | undefined => {
 const lives = (owner: Owner): boolean => owner.boot_id === bootId() && alive(owner.pid, owner.start_time);
 
 /**
- * One holder per folder and name, for as long as its process lives; there is nothing to clean up after a crash.
+ * One holder per folder and name, for as long as its process lives; there is nothing to clean up after a
+ * crash.
  *
  * The lock is the file NAME.N with the highest N whose owner is alive. Taking over from a dead owner means
  * *linking* a complete file as NAME.(N+1), which only one of several can do; nobody removes a file that may

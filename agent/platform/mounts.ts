@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Where something is mounted, as this process sees it: real paths. A bind mount of the same filesystem is there, too. */
+/**
+ * Where something is mounted, as this process sees it: real paths. A bind mount of the same filesystem is
+ * there, too.
+ */
 export function mountPoints(): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')

@@ -3,14 +3,17 @@ import process from 'node:process';
 import { type RunOptions, type RunResult, run } from './process.ts';
 
 export interface Notifier {
-  /** Says that a stop is under way, and ends the watchdog's signs of life. Resolves also when systemd cannot be told. */
+  /**
+   * Says that a stop is under way, and ends the watchdog's signs of life. Resolves also when systemd cannot
+   * be told.
+   */
   stopping(): Promise<void>;
 }
 
 export interface NotifyOptions {
   /**
-   * Asked for each sign of life: false lets systemd's watchdog end this process. So it must be true exactly while the main loop
-   * and the lease keeper go round.
+   * Asked for each sign of life: false lets systemd's watchdog end this process. So it must be true exactly
+   * while the main loop and the lease keeper go round.
    */
   readonly healthy: () => boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -31,9 +34,9 @@ const interval = (ms: number, tick: () => void): (() => void) => {
 };
 
 /**
- * Says READY=1 now and WATCHDOG=1 three times per watchdog time, through the program systemd-notify (the unit needs
- * NotifyAccess=all), because node has no Unix datagrams. Measured on Debian 12: 5.4 ms of CPU per call, which with
- * WatchdogSec=10 is 0.16 % of a core. Does nothing where no systemd asked for it.
+ * Says READY=1 now and WATCHDOG=1 three times per watchdog time, through the program systemd-notify (the unit
+ * needs NotifyAccess=all), because node has no Unix datagrams. Measured on Debian 12: 5.4 ms of CPU per call,
+ * which with WatchdogSec=10 is 0.16 % of a core. Does nothing where no systemd asked for it.
  */
 export function startNotify(options: NotifyOptions): Notifier {
   const { healthy, env = process.env, pid = process.pid, every = interval } = options;

@@ -29,8 +29,8 @@ export function agentFiles(config: Places) {
 }
 
 /**
- * Where systemd listens for calls as root, one socket for each user that may call: its folder lets in that user alone, and install
- * makes it. No folder: nobody listens, and root is asked through sudo.
+ * Where systemd listens for calls as root, one socket for each user that may call: its folder lets in that
+ * user alone, and install makes it. No folder: nobody listens, and root is asked through sudo.
  */
 export const ROOT_SOCKETS = {
   agent: '/run/cloudify-root-agent/call.sock',
@@ -107,8 +107,8 @@ export function dataVersion(dataDir: string): number | undefined {
 }
 
 /**
- * The folder of PostgreSQL's programs: as configured, else of the data directory's version, else the newest installed, else the
- * home of the `postgres` that PATH has. Undefined when there is none.
+ * The folder of PostgreSQL's programs: as configured, else of the data directory's version, else the newest
+ * installed, else the home of the `postgres` that PATH has. Undefined when there is none.
  */
 export function postgresBinDir(config: PostgresHome): string | undefined {
   if (config.postgres.bin_dir !== undefined) return config.postgres.bin_dir;

@@ -95,8 +95,9 @@ export function run(command: string, args: readonly string[], options: RunOption
 }
 
 /**
- * Like `run`, but anything except exit code 0 rejects (transient) with its last error lines in the message: `command_failed`,
- * `command_killed` by a signal of somebody else's, `command_too_slow` after the deadline, `command_cancelled`.
+ * Like `run`, but anything except exit code 0 rejects (transient) with its last error lines in the message:
+ * `command_failed`, `command_killed` by a signal of somebody else's, `command_too_slow` after the deadline,
+ * `command_cancelled`.
  */
 export async function runOk(
   command: string,

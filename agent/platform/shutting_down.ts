@@ -10,8 +10,8 @@ const DEADLINE = 1000;
 const NO_LOGIN = '/run/nologin';
 
 /**
- * True when systemd says that the machine is stopping. Where it cannot be asked any more (D-Bus stops early), what it leaves
- * behind says so. False where there is no systemd. Never throws.
+ * True when systemd says that the machine is stopping. Where it cannot be asked any more (D-Bus stops early),
+ * what it leaves behind says so. False where there is no systemd. Never throws.
  */
 export async function machineStops(start: Start = run, exists = existsSync): Promise<boolean> {
   try {

@@ -1,4 +1,7 @@
-/** Certificates and secrets of a manager that joins: what it asks with, what the active answers, and what it writes down. */
+/**
+ * Certificates and secrets of a manager that joins: what it asks with, what the active answers, and what it
+ * writes down.
+ */
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { NodeConfig } from '../config/index.ts';
@@ -26,7 +29,10 @@ export interface SecurityAdmission {
   readonly ca: { readonly certificate: string; readonly others?: readonly string[] };
   readonly certificates: PerService<string>;
   readonly gossipKey: string;
-  /** Records without the authority's signature count for nothing there (signed_records.ts). Left out by earlier versions. */
+  /**
+   * Records without the authority's signature count for nothing there (signed_records.ts). Left out by
+   * earlier versions.
+   */
   readonly signed?: boolean;
 }
 
@@ -85,8 +91,8 @@ export interface AdmitParts {
 }
 
 /**
- * On the active: takes the token, signs, and makes the node's Consul token. `certificate` and `proof` go into the node's record.
- * Throws as `JoinTokens.use`, operator `token_missing`, usage `bad_request`.
+ * On the active: takes the token, signs, and makes the node's Consul token. `certificate` and `proof` go into
+ * the node's record. Throws as `JoinTokens.use`, operator `token_missing`, usage `bad_request`.
  */
 export async function admitSecurity(
   parts: AdmitParts,
@@ -130,7 +136,10 @@ export async function admitSecurity(
   };
 }
 
-/** On the joiner: checks that the answer fits what was asked, then writes it all. Throws operator `admission_wrong`. */
+/**
+ * On the joiner: checks that the answer fits what was asked, then writes it all. Throws operator
+ * `admission_wrong`.
+ */
 export function acceptAdmission(
   config: NodeConfig,
   join: JoinSecrets,
@@ -158,7 +167,10 @@ export function acceptAdmission(
   return loaded;
 }
 
-/** On a node that was enrolled: writes what makes it a full member. Idempotent. Throws operator `admission_wrong`. */
+/**
+ * On a node that was enrolled: writes what makes it a full member. Idempotent. Throws operator
+ * `admission_wrong`.
+ */
 export function acceptEnrolment(config: NodeConfig, { caKey, managementToken }: MemberSecrets): void {
   const store = securityStore(config);
   const [roots, secrets] = [store.roots(), store.secrets()];

@@ -1,10 +1,10 @@
 /**
- * A new certificate authority for a cluster that lives. Pure: what is written down, what one node has to do next, and when the
- * cluster may go on. Nothing is remembered but the record in Consul, what each node has in its files, and what each says of
- * itself; so whoever breaks off anywhere goes on by asking again.
+ * A new certificate authority for a cluster that lives. Pure: what is written down, what one node has to do
+ * next, and when the cluster may go on. Nothing is remembered but the record in Consul, what each node has in
+ * its files, and what each says of itself; so whoever breaks off anywhere goes on by asking again.
  *
- * `trust`: every node trusts both roots and holds both keys. `renew`: every node makes its certificates anew, from the new root.
- * `drop`: the old root is trusted nowhere, and its key is gone.
+ * `trust`: every node trusts both roots and holds both keys. `renew`: every node makes its certificates anew,
+ * from the new root. `drop`: the old root is trusted nowhere, and its key is gone.
  */
 import * as v from 'valibot';
 import { hash, shortText } from '../config/member.ts';
@@ -25,7 +25,10 @@ export const authorityRecord = v.looseObject({
   certificate: v.pipe(v.string(), v.maxLength(8192)),
   /** The old authority's word for it (roots.ts). */
   vouched: base64(512),
-  /** The new key, for each member alone: sealed for the public key whose hash is `to` (sealing.ts). Empty once it is through. */
+  /**
+   * The new key, for each member alone: sealed for the public key whose hash is `to` (sealing.ts). Empty once
+   * it is through.
+   */
   sealed: v.record(v.string(), v.object({ to: hash(), box: base64(2048) })),
   /** Stay in `trust` until somebody asks to go on. */
   hold: v.optional(v.boolean()),
@@ -61,19 +64,24 @@ export interface Held {
   readonly keys: readonly string[];
   /** Whose key signs here; '' on a node that is not enrolled. */
   readonly signing: string;
-  /** Where each certificate comes from; null where it comes from none of the roots, or its key does not fit. */
+  /**
+   * Where each certificate comes from; null where it comes from none of the roots, or its key does not fit.
+   */
   readonly issuers: readonly (string | null)[];
   /** Does everything on this node use what is in its files? */
   readonly inUse: boolean;
 }
 
 /**
- * `trust`: add the root. `key`: unseal the new key. `sign`: let the new one sign here. `certify`: new certificates. `drop`: the
- * other roots. `forget`: the other keys. `apply`: tell what uses them.
+ * `trust`: add the root. `key`: unseal the new key. `sign`: let the new one sign here. `certify`: new
+ * certificates. `drop`: the other roots. `forget`: the other keys. `apply`: tell what uses them.
  */
 export type Step = 'trust' | 'key' | 'sign' | 'certify' | 'drop' | 'forget' | 'apply';
 
-/** What this node does next; null: nothing, for this phase. Each step may be repeated, and broken off anywhere. */
+/**
+ * What this node does next; null: nothing, for this phase. Each step may be repeated, and broken off
+ * anywhere.
+ */
 export function nextStep({ phase, old }: Pick<AuthorityRecord, 'phase' | 'old'>, held: Held): Step | null {
   const { fresh, roots, keys, signing, issuers, inUse } = held;
   const apply = inUse ? null : 'apply';
@@ -131,7 +139,10 @@ function lacks(phase: Phase, fresh: string, { joining, leaving, report }: Author
   return same(keys, fresh) ? null : 'has not destroyed the old key yet';
 }
 
-/** Who is not where this phase is to bring everybody; none: the next one may begin, or after `drop` it is done. */
+/**
+ * Who is not where this phase is to bring everybody; none: the next one may begin, or after `drop` it is
+ * done.
+ */
 export const waitsFor = (phase: Phase, fresh: string, members: readonly AuthorityMember[]): Wait[] =>
   members.flatMap((member) => {
     const why = lacks(phase, fresh, member);
@@ -149,8 +160,8 @@ function silentOf(version: string, { name, version: its }: AuthorityMember): Wai
 }
 
 /**
- * Whom one is not begun over: who would not take part, and who is not through the last one. `current`: the root that counts;
- * `version`: of the agent here.
+ * Whom one is not begun over: who would not take part, and who is not through the last one. `current`: the
+ * root that counts; `version`: of the agent here.
  */
 export const notReady = (current: string, members: readonly AuthorityMember[], version: string): Wait[] =>
   members.flatMap((member) => {

@@ -1,6 +1,7 @@
 /**
- * The cluster's part in a new authority (authority.ts): it is begun by any member, once; the new key is sealed for who lacks it by any
- * that holds it; and the active moves from phase to phase. Each writes the key `authority` on condition of what it read there.
+ * The cluster's part in a new authority (authority.ts): it is begun by any member, once; the new key is
+ * sealed for who lacks it by any that holds it; and the active moves from phase to phase. Each writes the key
+ * `authority` on condition of what it read there.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
@@ -65,7 +66,10 @@ function parsed(text: string): unknown {
   }
 }
 
-/** All members and who is joining, as Consul has them now. One whose record cannot be read, or does not count, says nothing. Throws transient `consul_unknown`. */
+/**
+ * All members and who is joining, as Consul has them now. One whose record cannot be read, or does not count,
+ * says nothing. Throws transient `consul_unknown`.
+ */
 export async function membersNow({ kv, prefix, gate }: DriveParts): Promise<AuthorityMember[]> {
   const all: AuthorityMember[] = [];
   for (const [folder, schema] of [
@@ -134,8 +138,9 @@ export interface Begin {
 }
 
 /**
- * Begins a new authority, or goes on with the one that is under way. Throws operator `authority_not_ready` with who is not (transient:
- * they have only just joined), transient `not_enrolled`, `consul_unknown`, `authority_changed`.
+ * Begins a new authority, or goes on with the one that is under way. Throws operator `authority_not_ready`
+ * with who is not (transient: they have only just joined), transient `not_enrolled`, `consul_unknown`,
+ * `authority_changed`.
  */
 export async function beginAuthority(
   parts: DriveParts,
@@ -188,7 +193,10 @@ const changed = () =>
     "look at 'agent cluster certificates'",
   );
 
-/** On every member that holds the new key: boxes for those that joined, or whose own key is another by now. True when it wrote. */
+/**
+ * On every member that holds the new key: boxes for those that joined, or whose own key is another by now.
+ * True when it wrote.
+ */
 export async function sealForOthers(
   parts: DriveParts,
   { record, index }: Authority,
@@ -204,8 +212,8 @@ export async function sealForOthers(
 }
 
 /**
- * On the active. `resealed`: asked before the old key may go; true when nothing is sealed with it any more. Resolves with the phase
- * that was begun, or null.
+ * On the active. `resealed`: asked before the old key may go; true when nothing is sealed with it any more.
+ * Resolves with the phase that was begun, or null.
  */
 export async function advanceAuthority(
   parts: DriveParts,

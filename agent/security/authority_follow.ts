@@ -1,4 +1,7 @@
-/** One node's part in a new authority (authority.ts): what is next for it, from the record and from its own files, and doing it. */
+/**
+ * One node's part in a new authority (authority.ts): what is next for it, from the record and from its own
+ * files, and doing it.
+ */
 import type { NodeConfig } from '../config/index.ts';
 import { keyFits } from '../platform/tls/read.ts';
 import { type AuthorityRecord, type Held, nextStep, type Step, wantedRoots } from './authority.ts';
@@ -112,8 +115,8 @@ const doing: Record<Step, Doing> = {
 };
 
 /**
- * Does what this node has to do in the record's phase, all of it or as far as it gets. Idempotent; broken off anywhere it is begun
- * again. Throws what writing files throws.
+ * Does what this node has to do in the record's phase, all of it or as far as it gets. Idempotent; broken off
+ * anywhere it is begun again. Throws what writing files throws.
  */
 export async function followAuthority(record: AuthorityRecord, parts: FollowParts): Promise<Followed> {
   const store = securityStore(parts.config);

@@ -1,4 +1,7 @@
-/** Before the old root is dropped: what counts by the authority's signature is signed by the new one, or nobody would be a member. */
+/**
+ * Before the old root is dropped: what counts by the authority's signature is signed by the new one, or
+ * nobody would be a member.
+ */
 import type { ConsulKv } from '../consul/port.ts';
 import type { NodeRecord } from '../core/records.ts';
 import { signatureIn } from './signature.ts';
@@ -16,8 +19,9 @@ export interface SignedAnewParts {
 }
 
 /**
- * On a node that signs with the new root. Signs join tokens itself; members and the active sign records again and again
- * (own_record.ts, sign_members.ts). True once all are; false: not yet, or not known. What counts for nothing holds nothing up.
+ * On a node that signs with the new root. Signs join tokens itself; members and the active sign records again
+ * and again (own_record.ts, sign_members.ts). True once all are; false: not yet, or not known. What counts
+ * for nothing holds nothing up.
  */
 export async function signedAnew({ kv, prefix, records, now }: SignedAnewParts): Promise<boolean> {
   if (!(await joinTokens({ kv, prefix, now, records }).signAll())) return false;

@@ -19,8 +19,9 @@ export interface NodeNames {
 export type PerService<T> = Record<ServiceName, T>;
 
 /**
- * A name for each membership: a node that was removed and joins again is somebody else, and its earlier certificate, which
- * still verifies, is nobody's. With that of a service before it, it has room in a certificate.
+ * A name for each membership: a node that was removed and joins again is somebody else, and its earlier
+ * certificate, which still verifies, is nobody's. With that of a service before it, it has room in a
+ * certificate.
  */
 export const newCommonName = (node: string): string =>
   `${nameInCertificates(node)}.${randomBytes(6).toString('hex')}`;

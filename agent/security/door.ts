@@ -1,4 +1,7 @@
-/** PostgreSQL lets in by certificate who is a member, or is joining: the names in their records, and no other name. */
+/**
+ * PostgreSQL lets in by certificate who is a member, or is joining: the names in their records, and no other
+ * name.
+ */
 import { AgentError } from '../errors.ts';
 import type { Postgres } from '../roles/postgres/port.ts';
 import type { LiveSecurity } from './live.ts';
@@ -8,9 +11,9 @@ import { type AdmittedNode, replicationNames } from './names.ts';
 const turns = new WeakMap<object, Promise<unknown>>();
 
 /**
- * Gives PostgreSQL this node's certificate and the names. Nothing in a plain cluster. One after the other: a renewal and a changed list
- * come at once when members get names of their own, and of two at once PostgreSQL takes the later and calls the earlier failed. Throws
- * transient `certificates_not_set`.
+ * Gives PostgreSQL this node's certificate and the names. Nothing in a plain cluster. One after the other: a
+ * renewal and a changed list come at once when members get names of their own, and of two at once PostgreSQL
+ * takes the later and calls the earlier failed. Throws transient `certificates_not_set`.
  */
 export function certifyPostgres(
   pg: Pick<Postgres, 'setCertificates'>,

@@ -1,4 +1,6 @@
-/** The text of a join token, as it is shown once and given to the joiner: `ID.SECRET.FINGERPRINT` (tokens.ts). */
+/**
+ * The text of a join token, as it is shown once and given to the joiner: `ID.SECRET.FINGERPRINT` (tokens.ts).
+ */
 import { Buffer } from 'node:buffer';
 import { AgentError } from '../errors.ts';
 

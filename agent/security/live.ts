@@ -1,4 +1,7 @@
-/** The node's security as its parts ask for it at every call: read once, and again when its files were written. */
+/**
+ * The node's security as its parts ask for it at every call: read once, and again when its files were
+ * written.
+ */
 import type { NodeConfig } from '../config/index.ts';
 import type { StateRecord } from '../core/records.ts';
 import { readCertificate } from '../platform/tls/read.ts';

@@ -1,11 +1,12 @@
 /**
- * One common name per service: `postgres.m2.3f9a...`, `consul.m2.3f9a...`. What follows the service is the membership's name, new at
- * each join, as the node's record has it. Before there were these, all certificates of a node had the membership's name alone, so
- * Consul's key opened PostgreSQL.
+ * One common name per service: `postgres.m2.3f9a...`, `consul.m2.3f9a...`. What follows the service is the
+ * membership's name, new at each join, as the node's record has it. Before there were these, all certificates
+ * of a node had the membership's name alone, so Consul's key opened PostgreSQL.
  *
- * How a cluster of before gets there: each agent says in `state/NAME` that it lets the new names in. Once every member says so,
- * each renews its own certificates under the new names, says that its PostgreSQL uses them, and from then on its old name is
- * nobody's. A member that is away, or was not upgraded, holds up the renewals and nothing else.
+ * How a cluster of before gets there: each agent says in `state/NAME` that it lets the new names in. Once
+ * every member says so, each renews its own certificates under the new names, says that its PostgreSQL uses
+ * them, and from then on its old name is nobody's. A member that is away, or was not upgraded, holds up the
+ * renewals and nothing else.
  */
 import type { NodeContext } from '../core/node.ts';
 import type { NodeRecord, StateRecord, View } from '../core/records.ts';
@@ -49,7 +50,10 @@ export function everybodyKnows(view: Pick<View, 'nodes' | 'states'> | null | und
   return members.length > 0 && members.every((name) => view?.states[name]?.certificates !== undefined);
 }
 
-/** Should this node renew now, to have the new names? Not while its database is copied, by a connection with the old one. */
+/**
+ * Should this node renew now, to have the new names? Not while its database is copied, by a connection with
+ * the old one.
+ */
 export function renamingDue(
   node: Pick<NodeContext, 'view' | 'copy'> | undefined,
   security: Pick<LiveSecurity, 'current' | 'inPostgres'> | undefined,

@@ -1,4 +1,7 @@
-/** New keys and certificates for this node, before the old ones end or by command. The membership's name stays. */
+/**
+ * New keys and certificates for this node, before the old ones end or by command. The membership's name
+ * stays.
+ */
 import type { NodeConfig } from '../config/index.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
@@ -32,8 +35,8 @@ export function expiries(config: NodeConfig): Expiry[] {
 }
 
 /**
- * Should this node renew by itself? A third of the certificates' life before they end, so that a failure can be mended; and at
- * once where they begin in the future: the clock was wrong when they were made.
+ * Should this node renew by itself? A third of the certificates' life before they end, so that a failure can
+ * be mended; and at once where they begin in the future: the clock was wrong when they were made.
  */
 export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): boolean =>
   expiries(config).some(
@@ -42,9 +45,10 @@ export const renewalDue = (config: NodeConfig, now: number, days = NODE_DAYS): b
   );
 
 /**
- * Before a node that was off for long starts anything: with certificates that are over it would ask the others in vain, and so with
- * one whose key is already the next one's, where a renewal broke off between the two files. False when they
- * still hold, or when it may not sign. The files alone: a Consul that runs has to be told.
+ * Before a node that was off for long starts anything: with certificates that are over it would ask the
+ * others in vain, and so with one whose key is already the next one's, where a renewal broke off between the
+ * two files. False when they still hold, or when it may not sign. The files alone: a Consul that runs has to
+ * be told.
  */
 export async function renewExpired(config: NodeConfig, now: number): Promise<boolean> {
   const over = expiries(config).some(({ what, notAfter }) => what !== 'ca' && notAfter <= now);
@@ -55,8 +59,9 @@ export async function renewExpired(config: NodeConfig, now: number): Promise<boo
 }
 
 /**
- * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's own is in use once the
- * caller has told its parts (`applyRenewal`). Throws operator `no_certificates` in a plain cluster.
+ * Makes and writes them, each under its service's own name when it had that or with `ownNames`; the agent's
+ * own is in use once the caller has told its parts (`applyRenewal`). Throws operator `no_certificates` in a
+ * plain cluster.
  */
 export async function renewCertificates(
   config: NodeConfig,
@@ -96,7 +101,10 @@ export interface CertificateUsers {
   readonly postgres: (security: Security) => Promise<void>;
 }
 
-/** Resolves with what failed, by name; the rest uses the new certificates. The old ones stay valid until they end. */
+/**
+ * Resolves with what failed, by name; the rest uses the new certificates. The old ones stay valid until they
+ * end.
+ */
 export async function applyRenewal(security: Security, users: CertificateUsers): Promise<string[]> {
   const failed: string[] = [];
   for (const [name, apply] of [

@@ -1,6 +1,7 @@
 /**
- * The roots that a node trusts, as a list in one place. There is one, but while the cluster's authority is renewed
- * (authority.ts): then there are two, and the node's own certificates come from either. The first is the one that signs here.
+ * The roots that a node trusts, as a list in one place. There is one, but while the cluster's authority is
+ * renewed (authority.ts): then there are two, and the node's own certificates come from either. The first is
+ * the one that signs here.
  */
 import { Buffer } from 'node:buffer';
 import { createHash, createPublicKey, sign, verify, X509Certificate } from 'node:crypto';
@@ -20,7 +21,10 @@ export const rootOf = (certificate: string): Root => ({
   certificate,
 });
 
-/** Of the texts of `ca.pem` and `ca.key`. The key says which root signs: it is replaced in one step, and the list after it. */
+/**
+ * Of the texts of `ca.pem` and `ca.key`. The key says which root signs: it is replaced in one step, and the
+ * list after it.
+ */
 export function rootsOf(certificates: string, key: string): Root[] {
   const all = new Map(pemBlocks(certificates).map((one) => [fingerprintOf(one), rootOf(one)]));
   const signing = [...all.values()].find(({ certificate }) => key !== '' && keyFits(certificate, key));
@@ -37,14 +41,19 @@ export const issuerOf = (certificate: string, roots: readonly Root[]): Root | un
 export const rootOfKey = (key: string, roots: readonly Root[]): Root | undefined =>
   roots.find(({ certificate }) => keyFits(certificate, key));
 
-/** The fingerprint of the root whose key it is; of a root that is none of these the hash of its public key. */
+/**
+ * The fingerprint of the root whose key it is; of a root that is none of these the hash of its public key.
+ */
 export const nameOfKey = (key: string, roots: readonly Root[]): string =>
   rootOfKey(key, roots)?.fingerprint ??
   createHash('sha256')
     .update(createPublicKey(key).export({ type: 'spki', format: 'der' }))
     .digest('hex');
 
-/** What else than a root with this purpose could be signed by an authority's key begins otherwise: a certificate is DER. */
+/**
+ * What else than a root with this purpose could be signed by an authority's key begins otherwise: a
+ * certificate is DER.
+ */
 const statement = (certificate: string): Buffer =>
   Buffer.from(`cloudify: trust this root as you trust me\n${fingerprintOf(certificate)}`);
 

@@ -1,6 +1,7 @@
 /**
- * A secret for one member, that goes through Consul where others read: sealed for the public key of the member's own
- * certificate. Not with the authority's key, as the management token is: whoever stole that one is why there is a new one.
+ * A secret for one member, that goes through Consul where others read: sealed for the public key of the
+ * member's own certificate. Not with the authority's key, as the management token is: whoever stole that one
+ * is why there is a new one.
  */
 import { Buffer } from 'node:buffer';
 import { createCipheriv, createDecipheriv, createPublicKey, hkdfSync, randomBytes } from 'node:crypto';

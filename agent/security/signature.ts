@@ -1,6 +1,7 @@
 /**
- * Signatures of the cluster's authority on what stands in Consul about members. Whoever writes into Consul, but has not the authority's
- * key, makes nobody a member by it. Signed is what opens a door; what a node tells of itself beside that is not.
+ * Signatures of the cluster's authority on what stands in Consul about members. Whoever writes into Consul,
+ * but has not the authority's key, makes nobody a member by it. Signed is what opens a door; what a node
+ * tells of itself beside that is not.
  */
 import { Buffer } from 'node:buffer';
 import {
@@ -99,7 +100,10 @@ export const isSignedBy = (keys: readonly KeyObject[], statement: Statement, tex
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** The keys of all authorities that are trusted now; each text may hold several certificates. What is none is passed over. */
+/**
+ * The keys of all authorities that are trusted now; each text may hold several certificates. What is none is
+ * passed over.
+ */
 export const keysOf = (certificates: readonly string[]): KeyObject[] =>
   certificates
     .flatMap((text) => text.match(CERTIFICATE) ?? [])

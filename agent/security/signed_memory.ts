@@ -1,4 +1,7 @@
-/** What an agent has seen of signed records, kept on its own disk: whoever writes into Consul does not make it forget. */
+/**
+ * What an agent has seen of signed records, kept on its own disk: whoever writes into Consul does not make it
+ * forget.
+ */
 import * as v from 'valibot';
 import type { Config } from '../config/index.ts';
 import { readJson, writeJson } from '../platform/files.ts';

@@ -1,9 +1,11 @@
 /**
- * Only what the cluster's authority has signed makes a member: the records of nodes, reservations and join tokens. Every reader checks
- * (as the gate of `viewOf`, and at each look at a token), and whoever writes one signs it: all members hold the key.
+ * Only what the cluster's authority has signed makes a member: the records of nodes, reservations and join
+ * tokens. Every reader checks (as the gate of `viewOf`, and at each look at a token), and whoever writes one
+ * signs it: all members hold the key.
  *
- * A cluster of before has no signatures. They are demanded once the key `signed` is there, itself signed, which the active writes when
- * every member knows of it (sign_members.ts). Each agent remembers that on its own disk, so taking the key away changes nothing.
+ * A cluster of before has no signatures. They are demanded once the key `signed` is there, itself signed,
+ * which the active writes when every member knows of it (sign_members.ts). Each agent remembers that on its
+ * own disk, so taking the key away changes nothing.
  */
 import type { KeyObject } from 'node:crypto';
 import type { NodeConfig } from '../config/index.ts';
@@ -42,7 +44,10 @@ export interface SignedRecords extends Gate {
   demanded(): boolean;
   /** The record with its signature; as it is on a node without the authority's key. */
   sign<P extends Place>(place: P, name: string, record: Records[P]): Records[P];
-  /** Is it signed with the key that this node signs with? True on a node that has none: it could not do better. */
+  /**
+   * Is it signed with the key that this node signs with? True on a node that has none: it could not do
+   * better.
+   */
   isOurs<P extends Place>(place: P, name: string, record: Records[P]): boolean;
   /** Why it counts for nothing, and what to do; undefined: it counts. */
   refusal<P extends Place>(place: P, name: string, record: Records[P]): string | undefined;

@@ -1,6 +1,7 @@
 /**
- * What a member of a cluster with TLS holds in `ssl_dir`: the cluster's authority and its key, a certificate per service, and
- * its secrets. Written durably, each file in one step; keys before the certificates that need them.
+ * What a member of a cluster with TLS holds in `ssl_dir`: the cluster's authority and its key, a certificate
+ * per service, and its secrets. Written durably, each file in one step; keys before the certificates that
+ * need them.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
@@ -91,7 +92,10 @@ export function securityStore(config: Config) {
   ];
   return {
     files,
-    /** The one that signs. `key` is empty until this node is enrolled: who is admitted only may check, and sign nothing. */
+    /**
+     * The one that signs. `key` is empty until this node is enrolled: who is admitted only may check, and
+     * sign nothing.
+     */
     ca(): Ca | undefined {
       const [signing] = roots();
       return signing === undefined ? undefined : { certificate: signing.certificate, key: signingKey() };
@@ -135,7 +139,10 @@ export function securityStore(config: Config) {
       makeDir(join(files.secrets, '..'), 0o700);
       writeJson(files.secrets, secrets, PRIVATE);
     },
-    /** For a start or join that is undone, and for a node that was removed. The folders stay: install made them. */
+    /**
+     * For a start or join that is undone, and for a node that was removed. The folders stay: install made
+     * them.
+     */
     forget(): void {
       const pairs = SERVICES.map((service) => files.pair(service));
       for (const path of [
@@ -165,7 +172,10 @@ export interface Security {
   readonly postgres: { readonly caPem: string; readonly certPem: string; readonly keyPem: string };
   /** As `nodes/NAME` has it. */
   readonly certificate: NonNullable<NodeRecord['certificate']>;
-  /** Of each of its certificates the root it comes from, as fingerprints; null: from none of them, or its key is another's. */
+  /**
+   * Of each of its certificates the root it comes from, as fingerprints; null: from none of them, or its key
+   * is another's.
+   */
   readonly issuers: readonly (string | null)[];
   /** Another one for other roots or certificates. */
   readonly stamp: string;

@@ -1,6 +1,7 @@
 /**
- * Join tokens. One lets one manager in, once, until it expires: `ID.SECRET.FINGERPRINT`. Consul's key `tokens/ID` has the hash of
- * the secret and who used it; the fingerprint is the cluster authority's, by which the joiner knows whom it talks to.
+ * Join tokens. One lets one manager in, once, until it expires: `ID.SECRET.FINGERPRINT`. Consul's key
+ * `tokens/ID` has the hash of the secret and who used it; the fingerprint is the cluster authority's, by
+ * which the joiner knows whom it talks to.
  */
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
@@ -36,14 +37,17 @@ export interface TokenRow {
   readonly usedBy: string | null;
 }
 
-/** Who wants to use a token. `key` is the hash of the request for its certificate: the same joiner shows the same. */
+/** Who wants to use a token. `key`: hash of its certificate request, which the same joiner shows again. */
 export interface Joiner {
   readonly node: string;
   readonly hostIp: string;
   readonly key: string;
 }
 
-/** For this long after its first use the same joiner may use its token again, in milliseconds: an interrupted join. */
+/**
+ * For this long after its first use the same joiner may use its token again, in milliseconds: an interrupted
+ * join.
+ */
 export const REPEAT = 15 * 60_000;
 
 const ID = /^[a-f0-9]{8}$/;
@@ -111,14 +115,18 @@ class Tokens {
     return true;
   }
 
-  /** Whoever cannot show a token is told nothing else. Takes nothing. Throws `token_invalid` (operator), `consul_unknown`. */
+  /**
+   * Whoever cannot show a token is told nothing else. Takes nothing. Throws `token_invalid` (operator),
+   * `consul_unknown`.
+   */
   async check(token: Pick<ParsedToken, 'id' | 'secret'>): Promise<void> {
     await this.#known(token);
   }
 
   /**
-   * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again within `REPEAT`,
-   * until it has entered. Resolves with the life it was made with, ms. Throws `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
+   * Takes the token for this joiner by compare-and-set: of two, one gets it. The same joiner gets it again
+   * within `REPEAT`, until it has entered. Resolves with the life it was made with, ms. Throws
+   * `token_invalid`, `token_expired`, `token_used` (operator), `consul_unknown` (transient).
    */
   async use(token: Pick<ParsedToken, 'id' | 'secret'>, joiner: Joiner): Promise<number> {
     for (;;) {

@@ -1,9 +1,12 @@
-/** Who this agent is: its instance, its durable memory, and its membership in a cluster. Files in the state folder. */
+/**
+ * Who this agent is: its instance, its durable memory, and its membership in a cluster. Files in the state
+ * folder.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/index.ts';
-import type { Durable } from '../core/records.ts';
+import type { Durable } from '../core/durable.ts';
 import { readJson, removeDurably, writeJson } from '../platform/files.ts';
 import { agentFiles } from '../platform/paths.ts';
 import { bootId } from '../platform/process.ts';
@@ -13,8 +16,8 @@ const PRIVATE = 0o600;
 const instanceSchema = v.object({ boot: v.string(), nonce: v.string() });
 
 /**
- * Boot id and nonce (PROTOCOL B.2). The nonce lives in the run folder and counts for this boot only: a restarted agent is
- * the same instance, a rebooted or copied machine another.
+ * Boot id and nonce (PROTOCOL B.2). The nonce lives in the run folder and counts for this boot only: a
+ * restarted agent is the same instance, a rebooted or copied machine another.
  */
 export function instanceOf(config: Config): string {
   const path = join(config.paths.run_dir, 'instance.json');

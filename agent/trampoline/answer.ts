@@ -1,6 +1,7 @@
 /**
- * The trampoline behind a Unix socket, for callers that cannot gain privileges by a program (NoNewPrivileges), and so not by sudo. systemd
- * starts it anew for each connection, which is its standard input and output. Who calls is known by the socket: nobody else may open it.
+ * The trampoline behind a Unix socket, for callers that cannot gain privileges by a program
+ * (NoNewPrivileges), and so not by sudo. systemd starts it anew for each connection, which is its standard
+ * input and output. Who calls is known by the socket: nobody else may open it.
  */
 
 import { Buffer } from 'node:buffer';
@@ -32,8 +33,8 @@ export interface AnswerParts {
 }
 
 /**
- * Greets, takes one request, carries it out as `caller` and says how it went: `{"code", "stdout", "stderr"}` in one line. What is
- * begun is carried to its end, whether or not anybody still listens. Never throws.
+ * Greets, takes one request, carries it out as `caller` and says how it went: `{"code", "stdout", "stderr"}`
+ * in one line. What is begun is carried to its end, whether or not anybody still listens. Never throws.
  */
 export async function answerOne(caller: string, parts: AnswerParts): Promise<void> {
   const { root, write } = parts;

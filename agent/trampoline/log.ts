@@ -18,8 +18,9 @@ const LARGEST = 16 * 1024 * 1024;
 const LONGEST = 2_000;
 
 /**
- * Writes one line of JSON, so that no argument can pass for a line of its own; refusals go to the system's log as well. A log that
- * cannot be written stops nothing: a full disk must not keep a service from being stopped.
+ * Writes one line of JSON, so that no argument can pass for a line of its own; refusals go to the system's
+ * log as well. A log that cannot be written stops nothing: a full disk must not keep a service from being
+ * stopped.
  */
 export function note(entry: Readonly<Record<string, unknown>>, run: Root['run']): void {
   const line = JSON.stringify(entry).slice(0, LONGEST);

@@ -1,6 +1,6 @@
 /**
- * Names of units, users, places and sets that root's side and the agent share. They are here because the trampoline loads
- * nothing from outside its folder.
+ * Names of units, users, places and sets that root's side and the agent share. They are here because the
+ * trampoline loads nothing from outside its folder.
  */
 
 export const UNITS = {
@@ -22,7 +22,10 @@ export const syncthingUser = ({ user }: { readonly user: string }): string => `$
 
 /** What the trampoline may do here. */
 export const POLICY_FILE = '/etc/cloudify/trampoline.json';
-/** What the trampoline keeps. Not in /etc: that is read-only where the agent's unit is sandboxed, and so for whatever it calls. */
+/**
+ * What the trampoline keeps. Not in /etc: that is read-only where the agent's unit is sandboxed, and so for
+ * whatever it calls.
+ */
 export const ROOT_STATE_DIR = '/var/lib/cloudify-root';
 /** How `units take` found the units. */
 export const UNITS_TAKEN_FILE = `${ROOT_STATE_DIR}/units-taken.json`;
@@ -32,8 +35,9 @@ export const POSTGRES_LOG_DIR = '/var/log/cloudify-postgres';
 export const POSTGRES_LOG = `${POSTGRES_LOG_DIR}/postgresql.log`;
 
 /**
- * active: client ports pass while their lease entry lives; without it packets are dropped, so that a short lapse only
- * delays. standby: the same, but refused at once, so that clients move on. fenced: refused whatever the lease says.
+ * active: client ports pass while their lease entry lives; without it packets are dropped, so that a short
+ * lapse only delays. standby: the same, but refused at once, so that clients move on. fenced: refused
+ * whatever the lease says.
  */
 export const FIREWALL_ROLES = ['active', 'standby', 'fenced'] as const;
 export type FirewallRole = (typeof FIREWALL_ROLES)[number];

@@ -31,7 +31,9 @@ export const STATUS = [
   ...['ExecMainStatus', 'StateChangeTimestampMonotonic', 'ControlGroup', 'Slice', 'Job'],
 ].join(',');
 
-/** Jobs are filed, not waited for: the caller watches the unit itself, and nothing of root's can hang on it. */
+/**
+ * Jobs are filed, not waited for: the caller watches the unit itself, and nothing of root's can hang on it.
+ */
 function service(action: string, unit: string, root: Root): Failure {
   const systemctl = (...args: string[]) => root.run('systemctl', [...args, '--', unit]);
   switch (action) {
@@ -67,7 +69,10 @@ function firewall(dir: string, role: FirewallRole, root: Root): Failure {
   return failures.length === 0 ? undefined : failures.join('; ');
 }
 
-/** The sets that the rules name, where the boot has not made them. Those that are there stay untouched: filling one empties it first. */
+/**
+ * The sets that the rules name, where the boot has not made them. Those that are there stay untouched:
+ * filling one empties it first.
+ */
 function firewallSets(dir: string, root: Root): Failure {
   if (root.run('ipset', ['list', '-name', SET_CLIENT]).code === 0) return undefined;
   return failureOf(root.run('ipset', ['restore', '-exist'], { input: root.read(`${dir}/sets`) }));
@@ -91,7 +96,9 @@ function exchange(set: string, family: string, addresses: readonly string[]): st
   ];
 }
 
-/** As the owner, not as root: whatever links lie in there lead nowhere that its owner could not reach anyway. */
+/**
+ * As the owner, not as root: whatever links lie in there lead nowhere that its owner could not reach anyway.
+ */
 function wipe(unit: string, dir: string, user: string, root: Root): Failure {
   const state = root.run('systemctl', ['is-active', '--', unit]).stdout.trim();
   if (state !== 'inactive' && state !== 'failed') throw new Refusal(`${unit} is ${state || 'unknown'}`);

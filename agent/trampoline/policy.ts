@@ -1,6 +1,6 @@
 /**
- * What the trampoline may do on this machine: trampoline.json, which root renders from agent.yaml at install. The agent.yaml
- * itself is not read as root: others may write it.
+ * What the trampoline may do on this machine: trampoline.json, which root renders from agent.yaml at install.
+ * The agent.yaml itself is not read as root: others may write it.
  */
 import type { Config } from '../config/index.ts';
 import { consulUser, POSTGRES_USER, syncthingUser, UNITS } from './names.ts';

@@ -22,7 +22,10 @@ export interface Request {
   readonly call: readonly string[];
 }
 
-/** The words of a line (without its end) that is in time. Throws a Refusal for everything else, `Late` for one that is not. `now`: CLOCK_BOOTTIME, s. */
+/**
+ * The words of a line (without its end) that is in time. Throws a Refusal for everything else, `Late` for one
+ * that is not. `now`: CLOCK_BOOTTIME, s.
+ */
 export function callOf(line: string, now: number): readonly string[] {
   let value: unknown;
   try {

@@ -1,4 +1,6 @@
-/** Root's hands: everything outside that a call touches, so that tests can put something else in its place. */
+/**
+ * Root's hands: everything outside that a call touches, so that tests can put something else in its place.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeSync } from 'node:fs';
 import process from 'node:process';

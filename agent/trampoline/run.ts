@@ -1,4 +1,7 @@
-/** The trampoline: the only place where root acts for the agent, by sudo or over a socket (answer.ts). Loads nothing but what lies in this folder. */
+/**
+ * The trampoline: the only place where root acts for the agent, by sudo or over a socket (answer.ts). Loads
+ * nothing but what lies in this folder.
+ */
 
 import { type Command, commandOf, Refusal } from './command.ts';
 import { messageOf } from './failure.ts';
@@ -11,7 +14,9 @@ const DONE = 0;
 export const FAILED = 1;
 export const REFUSED = 2;
 
-/** Carries out one call. 0: done. 1: it was tried and failed. 2: refused, and nothing was done. Never throws. */
+/**
+ * Carries out one call. 0: done. 1: it was tried and failed. 2: refused, and nothing was done. Never throws.
+ */
 export function runTrampoline(argv: readonly string[], root: Root = realRoot()): number {
   const began = performance.now();
   const caller = callerOf(root);
@@ -42,7 +47,10 @@ function policyFrom(root: Root): RootPolicy {
   return policy;
 }
 
-/** sudo sets SUDO_USER, whatever the caller's environment held; answer.ts by the socket. Without it, nobody but root itself can be here. */
+/**
+ * sudo sets SUDO_USER, whatever the caller's environment held; answer.ts by the socket. Without it, nobody
+ * but root itself can be here.
+ */
 const callerOf = (root: Root): string => root.env.SUDO_USER ?? 'root';
 
 /** A call for the log: nobody can fill it with one. */

@@ -11,8 +11,8 @@ function ownedByRoot(path: string, stats: Stats): void {
 }
 
 /**
- * Every folder from / down to `dir`: a real folder of root's that nobody else can change. With that, nothing below can be
- * exchanged between this look and what follows it.
+ * Every folder from / down to `dir`: a real folder of root's that nobody else can change. With that, nothing
+ * below can be exchanged between this look and what follows it.
  */
 export function trustFolder(dir: string): void {
   const parts = dir.split('/').filter(Boolean);
@@ -47,7 +47,9 @@ export function readTrusted(path: string): string {
 
 const FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const;
 
-/** The full path of a program in a folder of the system; never by PATH. Undefined when it is not installed. */
+/**
+ * The full path of a program in a folder of the system; never by PATH. Undefined when it is not installed.
+ */
 export function programPath(name: string): string | undefined {
   for (const folder of FOLDERS) {
     const path = `${folder}/${name}`;

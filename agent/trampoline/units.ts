@@ -47,8 +47,8 @@ function each(units: readonly string[], act: (unit: string) => Failure): Failure
 const joined = (...failures: Failure[]): Failure => failures.filter(Boolean).join('; ') || undefined;
 
 /**
- * Masks and stops the distribution's units, disables the manager's own (they go on running) and enables the boot's firewall. May be
- * repeated.
+ * Masks and stops the distribution's units, disables the manager's own (they go on running) and enables the
+ * boot's firewall. May be repeated.
  */
 export function takeUnits(policy: RootPolicy, root: Root): Failure {
   const before = found(policy, root);

@@ -55,7 +55,10 @@ export function authorityText(status: AuthorityStatus): string {
 const over = ({ phase, hold, waits }: AuthorityStatus): boolean =>
   phase === 'done' || (hold && phase === 'trust' && waits.length === 0);
 
-/** Asks for a new authority. Waits while the only thing in its way is a member that has just joined, and says so on standard error. */
+/**
+ * Asks for a new authority. Waits while the only thing in its way is a member that has just joined, and says
+ * so on standard error.
+ */
 export async function beginAuthority(
   agent: AgentClient,
   hold: boolean,
@@ -78,7 +81,10 @@ export async function beginAuthority(
   }
 }
 
-/** Says each change on standard error. Throws transient `still_going` after `timeoutMs`, with whom it waits for. */
+/**
+ * Says each change on standard error. Throws transient `still_going` after `timeoutMs`, with whom it waits
+ * for.
+ */
 export async function waitForAuthority(
   agent: AgentClient,
   begun: AuthorityStatus,

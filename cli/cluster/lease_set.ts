@@ -1,4 +1,4 @@
-import type { LeaseChange } from '../../agent/api/types.ts';
+import type { LeaseChange } from '../../agent/api/lease.ts';
 import { usageError } from '../../agent/errors.ts';
 import { command, durationOption } from '../common/command.ts';
 import { timesText } from '../common/format.ts';

@@ -1,4 +1,4 @@
-import type { LeaseReport } from '../../agent/api/types.ts';
+import type { LeaseReport } from '../../agent/api/lease.ts';
 import { command } from '../common/command.ts';
 import { duration, time, timesText } from '../common/format.ts';
 import { facts } from '../common/table.ts';

@@ -25,7 +25,10 @@ async function nap(terminal: Terminal, ms: number, signal: AbortSignal): Promise
 const listText = ({ outage, nodes }: ClusterStatus, colored: boolean): string =>
   `${outage == null ? '' : `${outageText(outage)}\n`}${nodesTable(nodes, colored)}`;
 
-/** Draws the table anew each second until interrupted; an agent that is away for a while is said, and waited for. */
+/**
+ * Draws the table anew each second until interrupted; an agent that is away for a while is said, and waited
+ * for.
+ */
 async function watch(client: AgentClient, terminal: Terminal, json: boolean): Promise<void> {
   const signal = terminal.interrupted();
   if (terminal.tty && !json) terminal.out('\u001b[2J');

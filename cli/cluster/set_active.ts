@@ -10,7 +10,10 @@ import { requireCluster } from './require.ts';
 const POLL = 100;
 /** Milliseconds. */
 const STANDS = 1000;
-/** A request that is gone without its target being active has this long to show that it was obeyed. Milliseconds. */
+/**
+ * A request that is gone without its target being active has this long to show that it was obeyed.
+ * Milliseconds.
+ */
 const SETTLE = 10_000;
 /** The new active writes what the change cost just after it opened. */
 const HISTORY_WAIT = 2000;
@@ -57,7 +60,10 @@ function waitsFor(
   return row === undefined || row.silent || row.reason === '' ? undefined : `${target}: ${row.reason}`;
 }
 
-/** Each reason once, as soon as it stands for a while: those of a quick switchover are no news. Numbers that move are the same reason. */
+/**
+ * Each reason once, as soon as it stands for a while: those of a quick switchover are no news. Numbers that
+ * move are the same reason.
+ */
 function waitingPrinter(terminal: Terminal) {
   let last = '';
   let since = terminal.now();

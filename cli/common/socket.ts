@@ -15,9 +15,9 @@ export const configPath = (args: { config?: unknown }, env: Env): string =>
   set(args.config) ?? set(env.AGENT_CONFIG) ?? DEFAULT_CONFIG;
 
 /**
- * --socket, else what --config says, else $AGENT_SOCKET, else what $AGENT_CONFIG or the default configuration says. Reading
- * and checking a configuration takes longer than the rest of a short command, so a text that names neither key is
- * not parsed. Throws what loadConfig throws.
+ * --socket, else what --config says, else $AGENT_SOCKET, else what $AGENT_CONFIG or the default configuration
+ * says. Reading and checking a configuration takes longer than the rest of a short command, so a text that
+ * names neither key is not parsed. Throws what loadConfig throws.
  */
 export async function findSocket(args: { config?: unknown; socket?: unknown }, env: Env): Promise<string> {
   const named = set(args.socket) ?? (set(args.config) === undefined ? set(env.AGENT_SOCKET) : undefined);

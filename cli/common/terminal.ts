@@ -33,7 +33,10 @@ export interface ProcessTerminal extends Terminal {
 export function processTerminal(): ProcessTerminal {
   const { stdout, stderr, env } = process;
   let lost: NodeJS.ErrnoException | undefined;
-  /** An answer that nobody got is none, whatever the command did: a script that keeps it must not take it for one. */
+  /**
+   * An answer that nobody got is none, whatever the command did: a script that keeps it must not take it for
+   * one.
+   */
   const failed = (error: NodeJS.ErrnoException | null | undefined): void => {
     if (error == null || lost !== undefined) return;
     lost = error;

@@ -38,7 +38,10 @@ export function answers(node: DevNode): Promise<boolean> {
   });
 }
 
-/** Starts `agent run` as a daemon of its own session; nothing when it runs. Resolves with its pid once it answers. */
+/**
+ * Starts `agent run` as a daemon of its own session; nothing when it runs. Resolves with its pid once it
+ * answers.
+ */
 export async function startAgent(node: DevNode, program: readonly string[], user: DevUser): Promise<number> {
   const running = runningAgent(node);
   if (running) return running.pid;
@@ -105,7 +108,10 @@ export function postmaster(node: DevNode): { pid: number; startTime: number } | 
   }
 }
 
-/** Ends everything of a node whose agent has ended: PostgreSQL by a fast shutdown, the rest politely, then by force. */
+/**
+ * Ends everything of a node whose agent has ended: PostgreSQL by a fast shutdown, the rest politely, then by
+ * force.
+ */
 export async function stopRest(node: DevNode, patience = 10_000): Promise<void> {
   const server = postmaster(node);
   if (server) {

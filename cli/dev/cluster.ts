@@ -64,8 +64,8 @@ function makeNodeDirs(node: DevNode, user: DevUser): void {
 }
 
 /**
- * Makes the folders: a manager with an existing database first, empty managers after it. May be repeated; what is
- * there stays, configurations are written anew.
+ * Makes the folders: a manager with an existing database first, empty managers after it. May be repeated;
+ * what is there stays, configurations are written anew.
  */
 export async function prepare(options: PrepareOptions): Promise<DevCluster> {
   const { dir } = options;
@@ -90,7 +90,10 @@ export async function prepare(options: PrepareOptions): Promise<DevCluster> {
   return { dir, settings, nodes, user };
 }
 
-/** Runs `agent ARGS...` against a node's socket, as an operator on that manager would. Resolves with whatever exit code. */
+/**
+ * Runs `agent ARGS...` against a node's socket, as an operator on that manager would. Resolves with whatever
+ * exit code.
+ */
 export function agentOn(
   { settings, user }: DevCluster,
   node: DevNode,

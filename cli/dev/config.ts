@@ -4,7 +4,9 @@ import { type ConfigInput, makeConfig, merge } from '../../agent/config/index.ts
 import { writeAtomically } from '../../agent/platform/files.ts';
 import { CLIENT, type DevNode, type DevSettings, PORTS } from './layout.ts';
 
-/** Only the one client role, and only in its own database: other users of this machine can reach loopback too. */
+/**
+ * Only the one client role, and only in its own database: other users of this machine can reach loopback too.
+ */
 export const CLIENT_RULE = `host ${CLIENT.database} ${CLIENT.user} 127.0.0.0/8 trust`;
 
 /** agent.yaml of one dev node: everything in its folder, children instead of units, no root. */

@@ -8,8 +8,8 @@ import { nodeProcesses } from './processes.ts';
 import type { Say } from './up.ts';
 
 /**
- * Ends the agents first, so that none of them answers the end of another, then everything they had started, found by
- * pid. Resolves when nothing is left. The data stays unless `purge`.
+ * Ends the agents first, so that none of them answers the end of another, then everything they had started,
+ * found by pid. Resolves when nothing is left. The data stays unless `purge`.
  */
 export async function down(cluster: DevCluster, { purge }: { purge: boolean }, say: Say): Promise<void> {
   const { nodes, dir } = cluster;

@@ -33,8 +33,8 @@ const rows = [
 ];
 
 /**
- * The data directory of a manager that was there before it was clustered: a database with rows in it. Nothing of the agent is
- * in its configuration. Does nothing when the directory exists.
+ * The data directory of a manager that was there before it was clustered: a database with rows in it. Nothing
+ * of the agent is in its configuration. Does nothing when the directory exists.
  */
 export async function makeExistingDatabase(node: DevNode, user: DevUser, binDir: string): Promise<void> {
   if (existsSync(join(node.pgData, 'PG_VERSION'))) return;

@@ -28,8 +28,8 @@ export function signalProcess(
 }
 
 /**
- * Every living process of a node, oldest first: what carries its mark, what works in its folder (PostgreSQL writes over
- * its environment), and their descendants.
+ * Every living process of a node, oldest first: what carries its mark, what works in its folder (PostgreSQL
+ * writes over its environment), and their descendants.
  */
 export function nodeProcesses(node: DevNode): ProcessStat[] {
   const found = new Map<number, ProcessStat>();
@@ -44,7 +44,10 @@ export function nodeProcesses(node: DevNode): ProcessStat[] {
   return [...found.values()].sort((a, b) => a.startTime - b.startTime || a.pid - b.pid);
 }
 
-/** Ends everything of a node at once, as a power cut would. Resolves when nothing is left; rejects if something stays. */
+/**
+ * Ends everything of a node at once, as a power cut would. Resolves when nothing is left; rejects if
+ * something stays.
+ */
 export async function killNode(node: DevNode, timeout = 10_000): Promise<void> {
   const gone = await until(
     () => {

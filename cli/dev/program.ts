@@ -84,8 +84,8 @@ function runtimeBinary(runtime: Runtime, source: string): string {
 }
 
 /**
- * Program and leading arguments that stand for `agent` in this cluster, readable for its user: the running executable, or
- * the source under a runtime. `executable` names another build.
+ * Program and leading arguments that stand for `agent` in this cluster, readable for its user: the running
+ * executable, or the source under a runtime. `executable` names another build.
  */
 export async function agentProgram(
   user: DevUser,

@@ -79,8 +79,8 @@ async function becomeWhole(nodes: readonly DevNode[]): Promise<void> {
 }
 
 /**
- * Brings the cluster up from whatever state it is in: folders, agents, `cluster start` on the first manager, `cluster join`
- * on the others. Does nothing that is done already.
+ * Brings the cluster up from whatever state it is in: folders, agents, `cluster start` on the first manager,
+ * `cluster join` on the others. Does nothing that is done already.
  */
 export async function up(options: PrepareOptions, say: Say): Promise<DevCluster> {
   const cluster = await prepare(options);

@@ -3,7 +3,9 @@ import process from 'node:process';
 import { AgentError } from '../../agent/errors.ts';
 import { which } from '../../agent/platform/paths.ts';
 
-/** Whom the dev cluster runs as. PostgreSQL refuses root, so root lends it to the user that its package made. */
+/**
+ * Whom the dev cluster runs as. PostgreSQL refuses root, so root lends it to the user that its package made.
+ */
 export interface DevUser {
   readonly name: string;
   readonly uid: number;
@@ -45,7 +47,9 @@ export function devUser(): DevUser {
   return { name: ROOTS_USER, uid: Number(found[2]), gid: Number(found[3]), self: false };
 }
 
-/** The command line that runs `command` as this user. setpriv ends in an exec: the pid is the program's own. */
+/**
+ * The command line that runs `command` as this user. setpriv ends in an exec: the pid is the program's own.
+ */
 export function asUser(user: DevUser, command: readonly string[]): [string, ...string[]] {
   const [program = '', ...args] = command;
   if (user.self) return [program, ...args];

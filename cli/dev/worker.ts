@@ -6,8 +6,8 @@ import { command } from '../common/command.ts';
 import { CLIENT, PORTS } from './layout.ts';
 
 /**
- * The demo's mgmtworker: writes a row a second through the manager's own address, as any client does, so that a fence
- * shuts it out like the others. Runs until SIGTERM; a lost connection is made anew.
+ * The demo's mgmtworker: writes a row a second through the manager's own address, as any client does, so that
+ * a fence shuts it out like the others. Runs until SIGTERM; a lost connection is made anew.
  */
 export async function runWorker(host: string, node: string): Promise<void> {
   const ending = new AbortController();
@@ -36,7 +36,8 @@ export async function runWorker(host: string, node: string): Promise<void> {
     }
     await sleep(1000, ending.signal);
   }
-  // A commit that waits for a standby must not keep the manager from stopping, nor a switchover from going on.
+  // A commit that waits for a standby must not keep the manager from stopping, nor a switchover from going
+  // on.
   await sql.end({ timeout: 0 });
 }
 

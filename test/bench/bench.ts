@@ -1,8 +1,10 @@
 /**
- * `npm run bench`: the numbers of one machine. Downtime is the longest gap between two acknowledged writes anywhere, with one
- * client per manager writing a row every 20 ms. Prints a table, and writes .bench/results.json.
+ * `npm run bench`: the numbers of one machine. Downtime is the longest gap between two acknowledged writes
+ * anywhere, with one client per manager writing a row every 20 ms. Prints a table, and writes
+ * .bench/results.json.
  *
- * --lab: on three VMs instead (lab.ts). --runs N (5), --rest SECONDS (30), --only switchover,postmaster,manager,manager-fast,rest,cli
+ * --lab: on three VMs instead (lab.ts). --runs N (5), --rest SECONDS (30), --only
+ * switchover,postmaster,manager,manager-fast,rest,cli
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -54,7 +56,8 @@ interface UnderLoad {
 }
 
 async function loaded(t: TestCluster, names: readonly (readonly [string, EventName])[]): Promise<UnderLoad> {
-  // At the full pace the clients' own attempts at fenced standbys would take a fifth of this machine's two cores.
+  // At the full pace the clients' own attempts at fenced standbys would take a fifth of this machine's two
+  // cores.
   const ledger = t.ledger({ refusedEvery: 100 });
   try {
     const series: Series[] = [];

@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- --lab`: the numbers on three VMs, with broker, worker, certificates and firewall, written from outside. The
- * same table as without it, beside what the peers did on the same VMs.
+ * `npm run bench -- --lab`: the numbers on three VMs, with broker, worker, certificates and firewall, written
+ * from outside. The same table as without it, beside what the peers did on the same VMs.
  *
- * --runs N (5), --rest SECONDS (30), --only switchover,postmaster,unstartable,hung,powercut,cutoff,agent,consul,fast,rest,cli
+ * --runs N (5), --rest SECONDS (30), --only
+ * switchover,postmaster,unstartable,hung,powercut,cutoff,agent,consul,fast,rest,cli
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

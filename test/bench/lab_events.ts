@@ -1,4 +1,7 @@
-/** What the benchmark does to the lab's VMs. Each leaves a settled cluster behind and gives the downtime in ms. */
+/**
+ * What the benchmark does to the lab's VMs. Each leaves a settled cluster behind and gives the downtime in
+ * ms.
+ */
 import type { Cluster } from '../lab/cluster.ts';
 import { until } from '../lab/host.ts';
 import { cutOffActive, lose, powerCutActive, switchover, underLoad } from '../lab/steps.ts';

@@ -1,8 +1,13 @@
-/** What the agent's processes cost on the lab's VMs while nothing happens, and how long commands take there. */
+/**
+ * What the agent's processes cost on the lab's VMs while nothing happens, and how long commands take there.
+ */
 import type { Cluster } from '../lab/cluster.ts';
 import type { AtRest } from './measure.ts';
 
-/** Of each unit's main process: user and system time in ticks, resident and private memory in kB, and its share of what is shared. */
+/**
+ * Of each unit's main process: user and system time in ticks, resident and private memory in kB, and its
+ * share of what is shared.
+ */
 const LOOK = `for unit in cloudify-agent cloudify-postgres-helper cloudify-lease; do
   pid=$(systemctl show -p MainPID --value $unit)
   cut -d')' -f2 /proc/$pid/stat | awk '{printf "%d ", $12+$13+$14+$15}'

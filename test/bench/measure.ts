@@ -68,7 +68,9 @@ export async function atRest(nodes: readonly DevNode[], ms: number): Promise<AtR
   }));
 }
 
-/** Milliseconds from start to end of a command, `runs` times, one after the other. Rejects if it fails once. */
+/**
+ * Milliseconds from start to end of a command, `runs` times, one after the other. Rejects if it fails once.
+ */
 export async function latencies(command: readonly string[], runs: number): Promise<number[]> {
   const [program = '', ...args] = command;
   const times: number[] = [];

@@ -21,7 +21,9 @@ interface Goal {
   readonly title: string;
   /** The largest value that reaches it, in the unit of the row. */
   readonly target: number;
-  /** What Patroni 4.1.4 did on the same kind of machine: at its defaults, and with the lowest times it allows. */
+  /**
+   * What Patroni 4.1.4 did on the same kind of machine: at its defaults, and with the lowest times it allows.
+   */
   readonly peer: string;
 }
 

@@ -20,8 +20,8 @@ const switchover: Event = async (t, ledger) => {
 };
 
 /**
- * A second death within a minute is answered by a failover, by design. A restarted agent has forgotten the first one (its
- * restart touches nothing), so that each of these is a first one.
+ * A second death within a minute is answered by a failover, by design. A restarted agent has forgotten the
+ * first one (its restart touches nothing), so that each of these is a first one.
  */
 const postmaster: Event = async (t, ledger) => {
   const active = await t.settled();

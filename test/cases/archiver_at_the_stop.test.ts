@@ -1,6 +1,8 @@
 /**
- * Input: `archive_mode=on` and an `archive_command` that hangs, that hears no signal, or that fails; a clean stop, as in a switchover.
- * Right: it ends once the shutdown checkpoint is on disk and at the standbys; what was not archived is, by the archiver of the next start.
+ * Input: `archive_mode=on` and an `archive_command` that hangs, that hears no signal, or that fails; a clean
+ *        stop, as in a switchover.
+ * Right: it ends once the shutdown checkpoint is on disk and at the standbys; what was not archived is, by
+ *        the archiver of the next start.
  * Source: reports of switchovers that take as long as the archive is away.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

@@ -1,5 +1,6 @@
 /**
- * Input: `update_process_title=off`; a client at the password prompt, or one that has said nothing yet; then a fence by pg_hba.
+ * Input: `update_process_title=off`; a client at the password prompt, or one that has said nothing yet; then
+ *        a fence by pg_hba.
  * Right: nobody who was connecting gets in behind the fence, and no other process of the server is ended.
  * Source: reports of sessions that outlive a change of pg_hba.conf.
  */

@@ -1,6 +1,8 @@
 /**
- * Input: on the active a file whose name is Latin-1, one whose name is decomposed Unicode, and a folder named in Latin-1.
- * Right: named and counted as missing: in the facts, the check and the status; a switchover says them and does not go through.
+ * Input: on the active a file whose name is Latin-1, one whose name is decomposed Unicode, and a folder named
+ *        in Latin-1.
+ * Right: named and counted as missing: in the facts, the check and the status; a switchover says them and
+ *        does not go through.
  * Source: reports on replicated files that were "complete" and lacked every file with an old name.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';

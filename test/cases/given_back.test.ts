@@ -1,6 +1,8 @@
 /**
- * Input: a database with settings of its own in its files and by ALTER SYSTEM, also of those that the agent manages; start, then teardown.
- * Right: pg_settings and every configuration file are as they were, and nothing of the cluster's is left in the database.
+ * Input: a database with settings of its own in its files and by ALTER SYSTEM, also of those that the agent
+ *        manages; start, then teardown.
+ * Right: pg_settings and every configuration file are as they were, and nothing of the cluster's is left in
+ *        the database.
  * Source: reports of databases that lost their administrator's settings to the tool that clustered them.
  */
 import { expect, test } from 'bun:test';
@@ -13,7 +15,10 @@ const root = join(import.meta.dirname, '..', '..');
 /** Root, and leave to mount: teardown works in /run. */
 const able = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0;
 
-/** The driver's side, as the server's user: adopted, opened to clients, with all that a cluster makes in it, and stopped. */
+/**
+ * The driver's side, as the server's user: adopted, opened to clients, with all that a cluster makes in it,
+ * and stopped.
+ */
 const clustered = `
 import { createPostgres, pgDefaults } from '${root}/agent/roles/postgres/index.ts';
 import { directStarter } from '${root}/test/fixtures/postgres.ts';

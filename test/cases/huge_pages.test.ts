@@ -1,6 +1,8 @@
 /**
- * Input: `huge_pages = on` in the manager's postgresql.conf or in agent.yaml, on a machine with enough of them, and on one with fewer.
- * Right: with enough they are used, on the active and on a copy; with fewer nothing is changed, and it is said how many are needed.
+ * Input: `huge_pages = on` in the manager's postgresql.conf or in agent.yaml, on a machine with enough of
+ *        them, and on one with fewer.
+ * Right: with enough they are used, on the active and on a copy; with fewer nothing is changed, and it is
+ *        said how many are needed.
  * Source: reports of a database that did not start any more on the machine that took over.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

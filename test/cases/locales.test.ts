@@ -1,7 +1,10 @@
 /**
- * Input: databases sorted by de_DE.UTF-8 and by ICU; a manager that joins and lacks that locale; one whose library sorts by another version.
- * Right: a copy sorts as its active does; who lacks the locale is refused before anything is copied, with its name; another version is warned of.
- * Source: reports of standbys that were promoted and opened no database, and of indexes that missed rows after a change of the system.
+ * Input: databases sorted by de_DE.UTF-8 and by ICU; a manager that joins and lacks that locale; one whose
+ *        library sorts by another version.
+ * Right: a copy sorts as its active does; who lacks the locale is refused before anything is copied, with its
+ *        name; another version is warned of.
+ * Source: reports of standbys that were promoted and opened no database, and of indexes that missed rows
+ *        after a change of the system.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

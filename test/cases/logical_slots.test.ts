@@ -1,7 +1,10 @@
 /**
- * Input: wal_level = logical by ALTER SYSTEM, a logical slot and more slots allowed than the agent needs; then start, join, switch over.
- * Right: the server starts, the slot is there, and every member can decode once it is the primary; what does not go along is said before.
- * Source: reports of databases that stayed down after an adoption, with a logical slot that the new settings did not allow.
+ * Input: wal_level = logical by ALTER SYSTEM, a logical slot and more slots allowed than the agent needs;
+ *        then start, join, switch over.
+ * Right: the server starts, the slot is there, and every member can decode once it is the primary; what does
+ *        not go along is said before.
+ * Source: reports of databases that stayed down after an adoption, with a logical slot that the new settings
+ *        did not allow.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

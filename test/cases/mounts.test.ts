@@ -1,7 +1,9 @@
 /**
- * Input: a joiner whose data directory is a mount point, or a link, or holds a pg_wal that is a mount or a link, or lies where
- *        its user may write nothing else; one that is too small; one with a lost+found. Then reinit and rewind there.
- * Right: contents are exchanged, mounts and links stay, and what cannot work is refused before anything is copied.
+ * Input: a joiner whose data directory is a mount point, or a link, or holds a pg_wal that is a mount or a
+ *        link, or lies where its user may write nothing else; one that is too small; one with a lost+found.
+ *        Then reinit and rewind there.
+ * Right: contents are exchanged, mounts and links stay, and what cannot work is refused before anything is
+ *        copied.
  * Source: reports on clones that copied everything and then failed with EBUSY, or filled the root filesystem.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

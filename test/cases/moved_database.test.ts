@@ -1,7 +1,8 @@
 /**
- * Input: a manager whose database is on port 5433, listens on '*', and has its socket in another folder than the agent's; or has
- *   max_connections = 8.
- * Right: `doctor` and `start` refuse before anything changes, and name the line and what to set in agent.yaml; nothing is moved in silence.
+ * Input: a manager whose database is on port 5433, listens on '*', and has its socket in another folder than
+ *        the agent's; or has max_connections = 8.
+ * Right: `doctor` and `start` refuse before anything changes, and name the line and what to set in
+ *        agent.yaml; nothing is moved in silence.
  * Source: reports of applications that lost their database when it was put under a cluster manager.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

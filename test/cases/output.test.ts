@@ -1,6 +1,7 @@
 /**
  * Input: `agent cluster status >/dev/full`, as of a script that keeps the answer on a disk that is full.
- * Right: the exit code is not 0, and standard error says why; a reader that has seen enough (`| head`) is no error.
+ * Right: the exit code is not 0, and standard error says why; a reader that has seen enough (`| head`) is no
+ *        error.
  * Source: reports of status scripts that took an empty answer for a good one.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';

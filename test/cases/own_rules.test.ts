@@ -1,8 +1,11 @@
 /**
- * Input: a database without the distribution's layout, its pg_hba.conf in the data directory or where `hba_file` says (in postgresql.conf
- *   or by ALTER SYSTEM), with lists of names in files beside it and maps in pg_ident.conf.
- * Right: while the manager is active, these rules are in force, behind the agent's own; fenced, none of them is.
- * Source: reports on cluster managers that write pg_hba.conf anew and lock the application out, or let everybody in.
+ * Input: a database without the distribution's layout, its pg_hba.conf in the data directory or where
+ *        `hba_file` says (in postgresql.conf or by ALTER SYSTEM), with lists of names in files beside it and
+ *        maps in pg_ident.conf.
+ * Right: while the manager is active, these rules are in force, behind the agent's own; fenced, none of them
+ *        is.
+ * Source: reports on cluster managers that write pg_hba.conf anew and lock the application out, or let
+ *        everybody in.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

@@ -1,7 +1,10 @@
 /**
- * Input: `postgres.parameters` with `shared_buffers: lots`, a library that is not there, `max_connections` below the reserved ones; 0640; 300 connections.
- * Right: refused with file and key before anything changes, also in a running cluster; what is taken is what the server shows.
- * Source: reports of managers whose database did not start any more, or could not be reloaded, after a setting was changed.
+ * Input: `postgres.parameters` with `shared_buffers: lots`, a library that is not there, `max_connections`
+ *        below the reserved ones; 0640; 300 connections.
+ * Right: refused with file and key before anything changes, also in a running cluster; what is taken is what
+ *        the server shows.
+ * Source: reports of managers whose database did not start any more, or could not be reloaded, after a
+ *        setting was changed.
  */
 import { afterAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

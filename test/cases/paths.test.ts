@@ -1,6 +1,8 @@
 /**
- * Input: a database, its state and its socket in folders like `it's a "small" one, (1) #2`; a comma in `postgres.socket_dir`.
- * Right: refused by the configuration before anything changes, or everything works: start, copy, replication by password file, rewind's settings.
+ * Input: a database, its state and its socket in folders like `it's a "small" one, (1) #2`; a comma in
+ *        `postgres.socket_dir`.
+ * Right: refused by the configuration before anything changes, or everything works: start, copy, replication
+ *        by password file, rewind's settings.
  * Source: reports of managers whose folders were named by people.
  */
 import { afterAll, expect, test } from 'bun:test';

@@ -1,8 +1,11 @@
 /**
- * Input: start on a restored backup with recovery.signal and a target; on a streaming standby of another primary; on a primary that others
- *   stream from; on data that is half a copy, damaged, of another version, or lacks the agent's database.
- * Right: refused before anything changes, with what is wrong, where, and the mend; `agent doctor` says the same before.
- * Source: reports of restored rows and signal files lost by an adoption, and of two primaries on one timeline.
+ * Input: start on a restored backup with recovery.signal and a target; on a streaming standby of another
+ *        primary; on a primary that others stream from; on data that is half a copy, damaged, of another
+ *        version, or lacks the agent's database.
+ * Right: refused before anything changes, with what is wrong, where, and the mend; `agent doctor` says the
+ *        same before.
+ * Source: reports of restored rows and signal files lost by an adoption, and of two primaries on one
+ *        timeline.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

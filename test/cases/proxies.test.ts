@@ -1,6 +1,8 @@
 /**
- * Input: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and their lower-case names in the environment of the agent; PGSERVICE and the like.
- * Right: no call to members, Consul or Syncthing goes by the proxy; the manager's own services are given the variables.
+ * Input: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and their lower-case names in the environment of the agent;
+ *        PGSERVICE and the like.
+ * Right: no call to members, Consul or Syncthing goes by the proxy; the manager's own services are given the
+ *        variables.
  * Source: reports on agents on machines behind a company's proxy, whose tokens were in the proxy's log.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';

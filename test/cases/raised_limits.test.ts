@@ -1,7 +1,9 @@
 /**
  * Input: `postgres.max_connections` raised on the active first, with its standbys running.
- * Right: a standby that has less stops replaying for good and could not be promoted: it is started again with as much, by itself.
- * Source: reports of clusters that no longer failed over after max_connections was raised on the primary alone.
+ * Right: a standby that has less stops replaying for good and could not be promoted: it is started again with
+ *        as much, by itself.
+ * Source: reports of clusters that no longer failed over after max_connections was raised on the primary
+ *        alone.
  */
 import { afterAll, expect, test } from 'bun:test';
 import { createPostgres } from '../../agent/roles/postgres/index.ts';

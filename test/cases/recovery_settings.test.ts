@@ -1,8 +1,10 @@
 /**
- * Input: recovery_target = 'immediate', recovery_target_action = 'promote', restore_command = 'sleep 1; false' left in
- *   postgresql.conf or set with ALTER SYSTEM; then join, switch over, tear down.
- * Right: what joins stays a standby, no archive is asked for streaming or a promotion, and teardown gives the settings back.
- * Source: reports of standbys that became primaries by themselves, and of failovers that waited for an archive.
+ * Input: recovery_target = 'immediate', recovery_target_action = 'promote', restore_command = 'sleep 1;
+ *        false' left in postgresql.conf or set with ALTER SYSTEM; then join, switch over, tear down.
+ * Right: what joins stays a standby, no archive is asked for streaming or a promotion, and teardown gives the
+ *        settings back.
+ * Source: reports of standbys that became primaries by themselves, and of failovers that waited for an
+ *        archive.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

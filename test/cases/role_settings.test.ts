@@ -1,7 +1,9 @@
 /**
- * Input: `alter role postgres set default_transaction_read_only = on`, a statement_timeout of 1 ms, an idle timeout, another role, serializable
- *   transactions, a library that is gone; and an event trigger that raises.
- * Right: the agent's own sessions set what they need for themselves: open, facts, checks, slots, roles, copies and rewinds as without them.
+ * Input: `alter role postgres set default_transaction_read_only = on`, a statement_timeout of 1 ms, an idle
+ *        timeout, another role, serializable transactions, a library that is gone; and an event trigger that
+ *        raises.
+ * Right: the agent's own sessions set what they need for themselves: open, facts, checks, slots, roles,
+ *        copies and rewinds as without them.
  * Source: reports of agents that could not work in a database whose administrator had made his own role safe.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

@@ -1,6 +1,7 @@
 /**
  * Input: rules for clients with a password in them (`ldapbindpasswd`), and `agent doctor` as root.
- * Right: they are tried, the wrong line is named, and meanwhile nobody but root and the server's group can look into the folder.
+ * Right: they are tried, the wrong line is named, and meanwhile nobody but root and the server's group can
+ *        look into the folder.
  * Source: reports on tools that leave secrets in /tmp for a moment.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';

@@ -1,8 +1,9 @@
 /**
- * Input: `client_hba` with a misspelt method; the manager's own pg_hba.conf with an `@file` that is not there; a map with a word missing;
- *   a line in postgresql.conf that is none. The server leaves out the whole file at a reload, and says so in its log alone.
- * Right: `doctor` and `start` name file and line while the manager still runs as ever; an active that cannot open says the same, stays shut
- *   and opens once the line is right.
+ * Input: `client_hba` with a misspelt method; the manager's own pg_hba.conf with an `@file` that is not
+ *        there; a map with a word missing; a line in postgresql.conf that is none. The server leaves out the
+ *        whole file at a reload, and says so in its log alone.
+ * Right: `doctor` and `start` name file and line while the manager still runs as ever; an active that cannot
+ *        open says the same, stays shut and opens once the line is right.
  * Source: reports of clusters that are healthy by all they say, and let no client in.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

@@ -1,9 +1,11 @@
 /**
- * Input: one database with all at once: pg_stat_statements and auto_explain preloaded, no checksums, LATIN1, 1,000 tables, unlogged
- *        ones, a prepared transaction, a data directory and a pg_wal and a postgresql.conf that are links.
- *        An in-place tablespace comes while it runs; others: tablespaces.test.ts.
+ * Input: one database with all at once: pg_stat_statements and auto_explain preloaded, no checksums, LATIN1,
+ *        1,000 tables, unlogged ones, a prepared transaction, a data directory and a pg_wal and a
+ *        postgresql.conf that are links. An in-place tablespace comes while it runs; others:
+ *        tablespaces.test.ts.
  * Right: start, join, switchover, rewind, reinit and teardown go through, and everything is there after each.
- * Source: reports on clusters whose second manager lacked an extension, a setting or an encoding when it took over.
+ * Source: reports on clusters whose second manager lacked an extension, a setting or an encoding when it took
+ *        over.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
@@ -92,7 +94,10 @@ function makeDatabase(): void {
   });
 }
 
-/** With the database's own settings, as the manager's own unit would run it, reachable by a socket in `dir` alone. */
+/**
+ * With the database's own settings, as the manager's own unit would run it, reachable by a socket in `dir`
+ * alone.
+ */
 function plainly<T>(data: string, work: () => T): T {
   const options = `-c listen_addresses='' -c unix_socket_directories='${dir}' -c fsync=off`;
   as('pg_ctl', ['-D', data, '-w', '-s', '-l', join(dir, 'n1', 'plain.log'), '-o', options, 'start']);

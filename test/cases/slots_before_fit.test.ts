@@ -1,6 +1,7 @@
 /**
  * Input: three nodes; `set-active n3` right after n3 joined, and `set-active n1` right after `reinit n1`.
- * Right: the new active has a slot for each other member before it is waited for, and never opens without a standby that confirms.
+ * Right: the new active has a slot for each other member before it is waited for, and never opens without a
+ *        standby that confirms.
  * Source: reports on cluster managers that make their slots by a timer.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
@@ -22,7 +23,10 @@ const others = (name: string) => t.nodes.map((node) => node.name).filter((node) 
 const slotsOn = (name: string) =>
   t.sql(name, "SELECT coalesce(string_agg(slot_name, ' ' ORDER BY slot_name), '') FROM pg_replication_slots");
 
-/** As soon as it is fit. What every agent and every server ever logged counts: a state asked for now and then would miss it. */
+/**
+ * As soon as it is fit. What every agent and every server ever logged counts: a state asked for now and then
+ * would miss it.
+ */
 async function takesOver(target: string): Promise<void> {
   const from = await t.activeName();
   const id = await t.startSwitch(from, target);

@@ -1,7 +1,9 @@
 /**
- * Input: a database that does not start (damaged, or max_connections = 8), whose messages are in Russian, or go to the files of
- *   logging_collector as text, csvlog or jsonlog; one without the database that the agent logs in to.
- * Right: the failed start has the server's own reason, whatever the language and the place, and is not tried several times a second.
+ * Input: a database that does not start (damaged, or max_connections = 8), whose messages are in Russian, or
+ *        go to the files of logging_collector as text, csvlog or jsonlog; one without the database that the
+ *        agent logs in to.
+ * Right: the failed start has the server's own reason, whatever the language and the place, and is not tried
+ *        several times a second.
  * Source: reports with nothing but "the server did not start", and logs filled by the tries.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

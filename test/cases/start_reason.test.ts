@@ -1,6 +1,7 @@
 /**
  * Input: `cluster start` on a database that cannot be opened, as it lacks the one that the agent logs in to.
- * Right: the command ends within seconds, with the last failure as its reason, and the agent's status has it too.
+ * Right: the command ends within seconds, with the last failure as its reason, and the agent's status has it
+ *        too.
  * Source: reports of commands that said "opening the database" until they gave up.
  */
 import { expect, test } from 'bun:test';

@@ -1,5 +1,6 @@
 /**
- * Input: a logical replication slot whose subscriber is connected and reads nothing; a clean stop, as in a switchover.
+ * Input: a logical replication slot whose subscriber is connected and reads nothing; a clean stop, as in a
+ *        switchover.
  * Right: it ends cleanly without the subscriber, whose slot keeps what it has not confirmed.
  * Source: reports of primaries that cannot be stopped because of a change data capture.
  */

@@ -1,9 +1,11 @@
 /**
- * Input: a database with tablespaces (a mount point, a folder that is not there yet, an in-place one); more of them made later, one where the
- *        standby's user may make the folder and one where not; folders that are somebody else's, or another server's on this machine.
- * Right: a join, reinit, rewind and wipe take them along, mount points stay, nobody else's file is touched; a standby that lacks a folder
- *        makes it and goes on, or says which, and what to do.
- * Source: reports on standbys that died of CREATE TABLESPACE for good, and on copies that wrote into the primary's own folders.
+ * Input: a database with tablespaces (a mount point, a folder that is not there yet, an in-place one); more
+ *        of them made later, one where the standby's user may make the folder and one where not; folders that
+ *        are somebody else's, or another server's on this machine.
+ * Right: a join, reinit, rewind and wipe take them along, mount points stay, nobody else's file is touched; a
+ *        standby that lacks a folder makes it and goes on, or says which, and what to do.
+ * Source: reports on standbys that died of CREATE TABLESPACE for good, and on copies that wrote into the
+ *        primary's own folders.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
@@ -53,8 +55,8 @@ const none = new AbortController().signal;
 const quiet = () => {};
 
 /**
- * Two machines in small: the active runs in one mount namespace, all else in another, and below `disks` each of them has filesystems of its
- * own under the same names.
+ * Two machines in small: the active runs in one mount namespace, all else in another, and below `disks` each
+ * of them has filesystems of its own under the same names.
  */
 const PREPARE = `set -e
 cd "$1"
@@ -282,7 +284,8 @@ if (world === undefined) {
       insert();
       expect(await s.pg.stop('fast', 30_000, true)).toMatchObject({ kind: 'stopped' });
       const rewound = await s.pg.rewind(upstream, quiet, none);
-      // Up to 15 at least, pg_rewind takes an in-place tablespace for a link, and gives up before it writes: then it is copied.
+      // Up to 15 at least, pg_rewind takes an in-place tablespace for a link, and gives up before it writes:
+      // then it is copied.
       if (rewound.kind !== 'done') {
         expect(rewound.why).toContain('is of different type');
         expect(await s.pg.basebackup(upstream, quiet, none)).toEqual(own);
@@ -477,7 +480,10 @@ if (world === undefined) {
       await exchange(o, place, onStep);
     }
 
-    /** Runs `work` from the same beginning, ended at its first step, at its second, and so on, until it comes through. */
+    /**
+     * Runs `work` from the same beginning, ended at its first step, at its second, and so on, until it comes
+     * through.
+     */
     async function atEachStep(
       work: (onStep: () => void) => Promise<void>,
       after: (through: boolean) => Promise<void>,

@@ -1,7 +1,8 @@
 /**
- * Input: a line in the manager's postgresql.conf that the server does not take: of a setting that stays, of one that the cluster sets
- *   itself, and beside a wrong postgres.parameters.
- * Right: `agent doctor` and what `agent cluster start` looks at before say each fault once, with file, line and the server's words.
+ * Input: a line in the manager's postgresql.conf that the server does not take: of a setting that stays, of
+ *        one that the cluster sets itself, and beside a wrong postgres.parameters.
+ * Right: `agent doctor` and what `agent cluster start` looks at before say each fault once, with file, line
+ *        and the server's words.
  * Source: reports of one typing error that was listed as three different problems.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';

@@ -1,7 +1,9 @@
 /**
  * Input: `umask 077; agent dev up` as root, and `umask 000`.
- * Right: both work, and every file and folder that the agent makes has the same mode in both, none of them writable by everybody.
- * Source: reports on tools that could not read their own configuration on machines hardened with another umask.
+ * Right: both work, and every file and folder that the agent makes has the same mode in both, none of them
+ *        writable by everybody.
+ * Source: reports on tools that could not read their own configuration on machines hardened with another
+ *        umask.
  */
 import { expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

@@ -8,7 +8,8 @@ import { sleep } from '../../agent/platform/clock.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'agent-clock-'));
 afterAll(() => {
-  // Those that hang lead groups of their own. They are killed two seconds after they were given up, if this process lives that long.
+  // Those that hang lead groups of their own. They are killed two seconds after they were given up, if this
+  // process lives that long.
   for (const name of ['a', 'b', 'c']) {
     try {
       process.kill(-Number(readFileSync(join(dir, name), 'utf8')), 'SIGKILL');

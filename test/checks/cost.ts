@@ -1,7 +1,7 @@
 /**
  * Processor time and memory of the check-runner at rest, against real PostgreSQL and Consul:
- * `bun test/checks/cost.ts [SECONDS [WARM-UP SECONDS]]`. Prints milliseconds of CPU per second; 1 ms/s is 0.1 % of
- * a core. Compiling the code costs about 1 ms/s in the first minute.
+ * `bun test/checks/cost.ts [SECONDS [WARM-UP SECONDS]]`. Prints milliseconds of CPU per second; 1 ms/s is 0.1
+ * % of a core. Compiling the code costs about 1 ms/s in the first minute.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** A plain PostgreSQL server, driven by signals and SQL alone: what the checks look at, without the agent's driver. */
+/**
+ * A plain PostgreSQL server, driven by signals and SQL alone: what the checks look at, without the agent's
+ * driver.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

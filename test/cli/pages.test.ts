@@ -34,7 +34,9 @@ function callsIn(content: string): { words: string; sure: boolean }[] {
   ];
 }
 
-/** What is wrong with a call; undefined: nothing. A line of a block whose first word is no command is no call. */
+/**
+ * What is wrong with a call; undefined: nothing. A line of a block whose first word is no command is no call.
+ */
 async function wrongWith({ words, sure }: { words: string; sure: boolean }): Promise<string | undefined> {
   let command: CommandDef = tree;
   let path = 'agent';

@@ -1,4 +1,7 @@
-/** What docs/contracts.md says in its tables of checks, exit codes and calls is what the code has, no more and no less. */
+/**
+ * What docs/contracts.md says in its tables of checks, exit codes and calls is what the code has, no more and
+ * no less.
+ */
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +12,10 @@ import { cfyRoutes } from '../../agent/http/cfy.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/contracts.md'), 'utf8');
 
-/** The rows of the first table below a heading that begins with `heading` whose first line holds `column`, cell by cell. */
+/**
+ * The rows of the first table below a heading that begins with `heading` whose first line holds `column`,
+ * cell by cell.
+ */
 function rowsBelow(heading: string, column: string): string[][] {
   const section = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? '';
   const table = section.split('\n\n').find((block) => block.startsWith(`| ${column} |`)) ?? '';

@@ -121,7 +121,8 @@ test('Consul is asked at home first, then at its peers', () => {
     'http://10.0.0.2:8500',
     'http://[fd00::2]:8500',
   ]);
-  // With tokens its own server has to show its certificate as well; one that somebody else runs is asked as configured.
+  // With tokens its own server has to show its certificate as well; one that somebody else runs is asked as
+  // configured.
   const secured = { peers: ['10.0.0.2:8501'], https_port: 18_501 };
   expect(urls('10.0.0.1', true, secured)).toEqual(['https://10.0.0.1:18501', 'https://10.0.0.2:8501']);
   expect(urls('10.0.0.1', true, { ...secured, mode: 'external' })[0]).toBe('http://127.0.0.1:8500');

@@ -1,4 +1,7 @@
-/** Asks one Consul server with a token, on any runtime: `asks.ts URL CA_FILE TOKEN`. Prints what became of a read and a write. */
+/**
+ * Asks one Consul server with a token, on any runtime: `asks.ts URL CA_FILE TOKEN`. Prints what became of a
+ * read and a write.
+ */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { createConsulClient } from '../../agent/consul/client.ts';

@@ -1,4 +1,7 @@
-/** Records that somebody else wrote: what ends up in rules, settings and connection strings is checked as it was at the door. */
+/**
+ * Records that somebody else wrote: what ends up in rules, settings and connection strings is checked as it
+ * was at the door.
+ */
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, makeConfig } from '../../agent/config/index.ts';
 import type { KvEntry } from '../../agent/consul/port.ts';

@@ -1,4 +1,6 @@
-/** Answers that Consul does not give, or gives in trouble. What it does give: test/contract/consul.test.ts. */
+/**
+ * Answers that Consul does not give, or gives in trouble. What it does give: test/contract/consul.test.ts.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { createConsulClient } from '../../agent/consul/client.ts';
 import type { ConsulKv } from '../../agent/consul/port.ts';

@@ -1,6 +1,7 @@
 /**
- * The client's outcomes over a bad connection, as a program for any runtime: portable.test.ts runs it on Deno and Node. Prints
- * one line per outcome and ends by itself, which it only does if no timer or connection is left behind.
+ * The client's outcomes over a bad connection, as a program for any runtime: portable.test.ts runs it on Deno
+ * and Node. Prints one line per outcome and ends by itself, which it only does if no timer or connection is
+ * left behind.
  */
 import process from 'node:process';
 import { createConsulClient } from '../../agent/consul/client.ts';

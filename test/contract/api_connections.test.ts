@@ -1,4 +1,7 @@
-/** Bare connections to the agent's port are bounded by the kernel, per address and in all: over our real rules, in namespaces. */
+/**
+ * Bare connections to the agent's port are bounded by the kernel, per address and in all: over our real
+ * rules, in namespaces.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';

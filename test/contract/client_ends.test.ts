@@ -1,6 +1,6 @@
 /**
- * A client that only waits, and has no keep-alive, learns that its server is no longer the active: over real rules, real sets, the real lease
- * helper and a real database, in namespaces.
+ * A client that only waits, and has no keep-alive, learns that its server is no longer the active: over real
+ * rules, real sets, the real lease helper and a real database, in namespaces.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

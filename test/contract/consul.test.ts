@@ -1,4 +1,7 @@
-/** What the agent relies on of Consul's keys and values, held to by the real one and by the fake of the other tests. */
+/**
+ * What the agent relies on of Consul's keys and values, held to by the real one and by the fake of the other
+ * tests.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { Absent, ConsulKv, Listed, Present, Unknown } from '../../agent/consul/port.ts';
 import { type Client, harnesses } from './consul_harness.ts';

@@ -1,4 +1,7 @@
-/** Three real servers: what a client gets when the leader dies, when no leader is left, and when one of them hangs. */
+/**
+ * Three real servers: what a client gets when the leader dies, when no leader is left, and when one of them
+ * hangs.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** The node's own Consul is down, and somebody else has its ports: nothing of the node's tokens ever reaches him. */
+/**
+ * The node's own Consul is down, and somebody else has its ports: nothing of the node's tokens ever reaches
+ * him.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

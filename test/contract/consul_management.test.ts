@@ -1,4 +1,7 @@
-/** The management token on real servers: after a removal the old one opens nothing, and every member has the new one. */
+/**
+ * The management token on real servers: after a removal the old one opens nothing, and every member has the
+ * new one.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -200,7 +200,8 @@ test('a server with a certificate of another authority, or with another gossip k
 
   await consul.writeCertificate(STRANGER, other);
   const foreign = await consul.launch(STRANGER, consul.security(STRANGER), false);
-  // Gossip takes it, and the leader writes it down: it has that key. But nobody can talk to it, so it never votes or learns.
+  // Gossip takes it, and the leader writes it down: it has that key. But nobody can talk to it, so it never
+  // votes or learns.
   await until(async () => (await members()).includes(STRANGER), { timeout: 60_000 });
   const voted = await until(
     async () => (await raft()).some((s) => s.address === `${STRANGER}:8300` && s.voter),

@@ -1,4 +1,7 @@
-/** Whoever stole a member's tokens for Consul, and not the authority's key, writes what it likes on a real server: it gets nothing. */
+/**
+ * Whoever stole a member's tokens for Consul, and not the authority's key, writes what it likes on a real
+ * server: it gets nothing.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** What teardown writes for Debian is what Debian's own tools start a database with: in a namespace of mounts, with their own paths. */
+/**
+ * What teardown writes for Debian is what Debian's own tools start a database with: in a namespace of mounts,
+ * with their own paths.
+ */
 import { expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

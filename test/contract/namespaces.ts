@@ -1,6 +1,6 @@
 /**
- * A manager's network in small: a namespace of the server with our rules, sets and lease helper, one of a client and one of a member, joined by
- * cables. For root. Everything ends with `end`.
+ * A manager's network in small: a namespace of the server with our rules, sets and lease helper, one of a
+ * client and one of a member, joined by cables. For root. Everything ends with `end`.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

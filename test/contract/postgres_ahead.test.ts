@@ -1,6 +1,7 @@
 /**
- * A standby that is ahead of where its primary's branch forked (PROTOCOL D.4, D.6): PostgreSQL serves it up to the fork all the
- * same, and takes the end of its foreign tail for a confirmation. Shown here, and that the driver lets it be told apart.
+ * A standby that is ahead of where its primary's branch forked (PROTOCOL D.4, D.6): PostgreSQL serves it up
+ * to the fork all the same, and takes the end of its foreign tail for a confirmation. Shown here, and that
+ * the driver lets it be told apart.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { towardsHolder } from '../../agent/core/branch.ts';

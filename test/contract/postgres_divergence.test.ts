@@ -1,4 +1,7 @@
-/** Timelines and divergence on real servers (PROTOCOL E): numbers reserved, branches compared, what is lost saved, rewound. */
+/**
+ * Timelines and divergence on real servers (PROTOCOL E): numbers reserved, branches compared, what is lost
+ * saved, rewound.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** The driver's contract once more through the helper's wire: what a VM's agent has (agent/roles/postgres_helper). */
+/**
+ * The driver's contract once more through the helper's wire: what a VM's agent has
+ * (agent/roles/postgres_helper).
+ */
 import { join } from 'node:path';
 import { passesThroughTheHelper } from '../fixtures/postgres.ts';
 

@@ -1,4 +1,7 @@
-/** The helper as a process beside a real server: killed, frozen, and left alone by its agent in the middle of a copy. */
+/**
+ * The helper as a process beside a real server: killed, frozen, and left alone by its agent in the middle of
+ * a copy.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';

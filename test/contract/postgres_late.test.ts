@@ -1,6 +1,6 @@
 /**
- * Calls that were given up and go on, on real servers: what was asked for later stands. A file that does not answer is a FIFO
- * that nobody has written to yet.
+ * Calls that were given up and go on, on real servers: what was asked for later stands. A file that does not
+ * answer is a FIFO that nobody has written to yet.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';

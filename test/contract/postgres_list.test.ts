@@ -1,4 +1,7 @@
-/** The voter list of a server that was written before its start (PROTOCOL D.4): in effect without another checkpoint. */
+/**
+ * The voter list of a server that was written before its start (PROTOCOL D.4): in effect without another
+ * checkpoint.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import {
   asServerUser,

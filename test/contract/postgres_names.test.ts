@@ -1,4 +1,7 @@
-/** On real servers: of a node's keys only PostgreSQL's opens PostgreSQL, and what it opens is replication and nothing else. */
+/**
+ * On real servers: of a node's keys only PostgreSQL's opens PostgreSQL, and what it opens is replication and
+ * nothing else.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -50,7 +53,10 @@ if (asServerUser(import.meta.path)) {
         members: names,
       });
 
-    /** What a statement of the replication role says on `a`, made with this key; '' is a success without a row. */
+    /**
+     * What a statement of the replication role says on `a`, made with this key; '' is a success without a
+     * row.
+     */
     function knock(pair: Pair, database: string, statement: string): string {
       const at = join(group.dir, 'knock');
       for (const [file, text] of [

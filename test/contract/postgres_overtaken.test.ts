@@ -1,4 +1,7 @@
-/** Stops that come while a start is under way, on real servers: 'stopped' is never said of one that comes up after it. */
+/**
+ * Stops that come while a start is under way, on real servers: 'stopped' is never said of one that comes up
+ * after it.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +20,9 @@ const done = { kind: 'done' } as const;
 const overtaken = { kind: 'failed', why: expect.stringContaining('stop was requested') };
 const stopped = { kind: 'stopped' };
 
-/** Starts are filed at once and have a process when the test says so, as with a service manager that is slow. */
+/**
+ * Starts are filed at once and have a process when the test says so, as with a service manager that is slow.
+ */
 class SlowStarter {
   readonly #own: Starter;
   #job: { command: string[]; begun(): void } | null = null;

@@ -1,4 +1,7 @@
-/** Replication on real servers: votes and quorum commit (PROTOCOL A, D), switchover, and following without a restart. */
+/**
+ * Replication on real servers: votes and quorum commit (PROTOCOL A, D), switchover, and following without a
+ * restart.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { parseLsn } from '../../agent/core/lsn.ts';
 import type { Position } from '../../agent/core/postgres.ts';
@@ -178,7 +181,8 @@ if (asServerUser(import.meta.path)) {
     });
 
     test('a clean stop hands everything over: the standby has replayed the shutdown checkpoint', async () => {
-      // A list change ends the walsenders; who is not back by the time of the stop does not get the checkpoint.
+      // A list change ends the walsenders; who is not back by the time of the stop does not get the
+      // checkpoint.
       await eventually('both stream', 30_000, async () => {
         const senders = (await a.pg.replication(500))?.senders ?? [];
         return senders.filter((s) => s.state === 'streaming').length === 2;

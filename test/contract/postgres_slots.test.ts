@@ -1,4 +1,6 @@
-/** One slot per standby: a half-open walsender and its reconnection are one standby, not two (PROTOCOL D.10). */
+/**
+ * One slot per standby: a half-open walsender and its reconnection are one standby, not two (PROTOCOL D.10).
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -37,7 +39,10 @@ if (asServerUser(import.meta.path)) {
     };
     const senders = async (name: string) =>
       (await a.sql(`select pid, state from pg_stat_replication where application_name = '${name}'`)).length;
-    /** A second connection under b's name, as b's own after a restart of its machine: it writes and confirms WAL. */
+    /**
+     * A second connection under b's name, as b's own after a restart of its machine: it writes and confirms
+     * WAL.
+     */
     const secondOfB = (slot: string | null) => {
       const dir = join(group.dir, `second${receivers.length}`);
       mkdirSync(dir);

@@ -1,4 +1,7 @@
-/** Replication by certificate on real servers: members come in, everybody else does not, and a removed one goes out. */
+/**
+ * Replication by certificate on real servers: members come in, everybody else does not, and a removed one
+ * goes out.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';

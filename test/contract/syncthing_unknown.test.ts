@@ -60,7 +60,8 @@ when('members that become known while Syncthing does not answer are told to it o
   if (pid === undefined) throw new Error('no Syncthing runs');
   process.kill(pid, 'SIGSTOP');
   try {
-    // Longer than it takes to see that there is no answer, shorter than any other question to it waits for one.
+    // Longer than it takes to see that there is no answer, shorter than any other question to it waits for
+    // one.
     await Promise.race([introduce([one, two]), Bun.sleep(1_500)]);
   } finally {
     process.kill(pid, 'SIGCONT');

@@ -1,11 +1,12 @@
 /** Builders for the core's data: a healthy base, and what the test changes. */
+
+import type { Durable } from '../../agent/core/durable.ts';
 import type { Facts } from '../../agent/core/facts.ts';
 import { createContext, type NodeContext } from '../../agent/core/node.ts';
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
 import { NO_FILES, type Vote } from '../../agent/core/ports.ts';
 import type { PgFacts } from '../../agent/core/postgres.ts';
 import type {
-  Durable,
   HistoryRecord,
   LeaseRecord,
   NodeRecord,

@@ -1,4 +1,7 @@
-/** docs/database.md names every setting that the agent manages and every finding that its look at a database may have, and no others. */
+/**
+ * docs/database.md names every setting that the agent manages and every finding that its look at a database
+ * may have, and no others.
+ */
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

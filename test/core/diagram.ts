@@ -1,4 +1,7 @@
-/** The rules as people read them: a table, and the states that they lead from and to. Pure; docs/rules.md is made of it. */
+/**
+ * The rules as people read them: a table, and the states that they lead from and to. Pure; docs/rules.md is
+ * made of it.
+ */
 import type { Rule, RuleRole } from '../../agent/core/rule.ts';
 
 /** What each state of the diagram means, in the order in which a node usually passes through them. */
@@ -19,7 +22,10 @@ export function ruleTable(rules: Rule[]): string {
   return ['| rule | situation | state | does |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-/** Mermaid. Rules between the same two states share an arrow; those that change no state are left to the table. */
+/**
+ * Mermaid. Rules between the same two states share an arrow; those that change no state are left to the
+ * table.
+ */
 export function stateDiagram(rules: Rule[]): string {
   const arrows = new Map<string, number[]>();
   for (const rule of rules) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { ConfigRecord } from '../../agent/core/config_record.ts';
 import { factsOf } from '../../agent/core/facts.ts';
 import { acceptOffer, giveAway, receive, renewWith, takeOver } from '../../agent/core/lease.ts';
 import { clusterTimes, timesProblem } from '../../agent/core/lease_times.ts';
@@ -6,7 +7,6 @@ import type { NodeContext } from '../../agent/core/node.ts';
 import { defaultPolicy, timesOf } from '../../agent/core/policy.ts';
 import { askFailsafe } from '../../agent/core/procedures/failsafe.ts';
 import { answerVote } from '../../agent/core/procedures/vote.ts';
-import type { ConfigRecord } from '../../agent/core/records.ts';
 import { leaseRecord, type NodeOver, node, pgFacts } from './build.ts';
 import { Stage } from './stage.ts';
 

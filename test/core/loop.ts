@@ -1,4 +1,7 @@
-/** Several processes of one node side by side, on the same virtual time: what the agent's runtime does for real. */
+/**
+ * Several processes of one node side by side, on the same virtual time: what the agent's runtime does for
+ * real.
+ */
 import { receive } from '../../agent/core/lease.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import type { Call, LockName, Procedure } from '../../agent/core/ports.ts';

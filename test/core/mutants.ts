@@ -1,6 +1,6 @@
 /**
- * The numbered points of the protocol (docs/lease.md, docs/replication.md), each as the change that takes it out of
- * agent/core. mutants.test.ts makes the change in a copy and expects the named test file to fail.
+ * The numbered points of the protocol (docs/lease.md, docs/replication.md), each as the change that takes it
+ * out of agent/core. mutants.test.ts makes the change in a copy and expects the named test file to fail.
  */
 export type Mutant = { point: string; file: string; from: string; to: string; test: string };
 

@@ -44,7 +44,9 @@ test('two processes share nothing', () => {
   expect(shared.map(([name]) => name)).toEqual(['policy']);
 });
 
-/** Never run: the compiler is what is tried here. Each line that it let pass would fail the stage of types. */
+/**
+ * Never run: the compiler is what is tried here. Each line that it let pass would fail the stage of types.
+ */
 export function refused(n: NodeContext): void {
   // @ts-expect-error: owned by lease.ts
   n.view = null;

@@ -1,6 +1,7 @@
 /**
- * A stage for one procedure: answers its calls from a script on virtual time, and keeps every call in order. Consul is a
- * small store with real compare-and-set; everything else answers "done" unless the test says otherwise.
+ * A stage for one procedure: answers its calls from a script on virtual time, and keeps every call in order.
+ * Consul is a small store with real compare-and-set; everything else answers "done" unless the test says
+ * otherwise.
  */
 import { receive } from '../../agent/core/lease.ts';
 import type { LogEvent, NodeContext } from '../../agent/core/node.ts';

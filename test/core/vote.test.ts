@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test';
+import type { Durable } from '../../agent/core/durable.ts';
 import type { NodeContext } from '../../agent/core/node.ts';
 import type { Call } from '../../agent/core/ports.ts';
 import type { PgFacts, Position, Upstream } from '../../agent/core/postgres.ts';
 import { answerVote, follow, gatherVotes, mayFollow } from '../../agent/core/procedures/vote.ts';
-import type { Durable, LeaseRecord } from '../../agent/core/records.ts';
+import type { LeaseRecord } from '../../agent/core/records.ts';
 import {
   durable,
   hostOf,

@@ -1,4 +1,7 @@
-/** Each call of the API that is refused, before it has changed anything: in Consul, on other nodes, in memory or on the disk. */
+/**
+ * Each call of the API that is refused, before it has changed anything: in Consul, on other nodes, in memory
+ * or on the disk.
+ */
 import { afterAll, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

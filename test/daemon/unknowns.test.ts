@@ -100,7 +100,10 @@ function anything(seed: number) {
   return { member, n, alive, last };
 }
 
-/** Its word, and is it of now? By the rules in words: own, or written less than two heartbeats ago to a Consul that answers. */
+/**
+ * Its word, and is it of now? By the rules in words: own, or written less than two heartbeats ago to a Consul
+ * that answers.
+ */
 function heard({ n, last, alive }: ReturnType<typeof anything>, name: string) {
   const answers = n.now() - n.viewAt <= n.policy.renewDeadline;
   const state = n.view?.states[name];

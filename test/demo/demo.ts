@@ -1,7 +1,8 @@
 /**
- * `npm run demo`: three managers on this machine, each with a real Consul and a real PostgreSQL, through a switchover, a
- * killed postmaster, a killed manager and its return, with writers on every manager all the while. Ends by itself and leaves
- * nothing behind; exits 1 if an acknowledged write was lost or two managers ever accepted writes at once.
+ * `npm run demo`: three managers on this machine, each with a real Consul and a real PostgreSQL, through a
+ * switchover, a killed postmaster, a killed manager and its return, with writers on every manager all the
+ * while. Ends by itself and leaves nothing behind; exits 1 if an acknowledged write was lost or two managers
+ * ever accepted writes at once.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

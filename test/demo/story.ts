@@ -16,7 +16,10 @@ import { heading, say, seconds, table } from './text.ts';
 /** The clients go on writing for this long after each step, ms. */
 const PAUSE = 1500;
 
-/** The demo's steps: each says what it does, does it, and shows the cluster and the account of writes after it. */
+/**
+ * The demo's steps: each says what it does, does it, and shows the cluster and the account of writes after
+ * it.
+ */
 export class Story {
   readonly #t: TestCluster;
   readonly #ledger: Ledger;
@@ -36,7 +39,10 @@ export class Story {
     heading(`${this.#number}. ${text}`);
   }
 
-  /** Cluster and account as they are now, after the clients wrote for a moment; `names` are the managers that run. */
+  /**
+   * Cluster and account as they are now, after the clients wrote for a moment; `names` are the managers that
+   * run.
+   */
   async #show(step: string, downtime?: number, names?: string[]): Promise<void> {
     await this.#ledger.acknowledgedAfter((await this.#ledger.mark()) + PAUSE, 30_000);
     await this.#t.healthy(15_000, names);

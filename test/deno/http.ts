@@ -1,6 +1,7 @@
 /**
- * The HTTP application, its listeners and the command line's client on this runtime: `deno run -A test/deno/http.ts`. Exits 0 when
- * all is as on Bun. The same checks in full are test/http and test/cli.
+ * The HTTP application, its listeners and the command line's client on this runtime:
+ * `deno run -A test/deno/http.ts`. Exits 0 when all is as on Bun. The same checks in full are test/http and
+ * test/cli.
  */
 import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';

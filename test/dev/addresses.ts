@@ -12,8 +12,8 @@ function isFree(host: string, port: number): Promise<boolean> {
 }
 
 /**
- * The first loopback address, from `from` on in steps of ten, where `count` managers find their ports free: another dev
- * cluster may be running, somebody's own or a test's.
+ * The first loopback address, from `from` on in steps of ten, where `count` managers find their ports free:
+ * another dev cluster may be running, somebody's own or a test's.
  */
 export async function freeAddress(from = 21, count = 3): Promise<string> {
   for (let last = from; last + count < 255; last += 10) {

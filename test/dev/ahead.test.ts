@@ -3,8 +3,9 @@ import { expectNothingLost, underLoad } from './failover.scenario.ts';
 import { eventually, TestCluster } from './harness.ts';
 
 /**
- * Strict, one voter: the agent of the active stands still, its PostgreSQL goes on, and ends up ahead of the voter that takes
- * over (PROTOCOL D.6). Its PostgreSQL would be served up to the fork, and its tail be taken for confirmations.
+ * Strict, one voter: the agent of the active stands still, its PostgreSQL goes on, and ends up ahead of the
+ * voter that takes over (PROTOCOL D.6). Its PostgreSQL would be served up to the fork, and its tail be taken
+ * for confirmations.
  */
 let t: TestCluster;
 
@@ -38,7 +39,8 @@ test('a former active ahead of its successor confirms nothing that it does not h
     t.signalAgent(from, 'SIGCONT');
     await ledger.acknowledgedAfter(promoted, 120_000);
     const active = await t.settled(120_000, [from, to]);
-    // Where a rewind takes long, the new active gives the lease back meanwhile, and the rewound one may have it: without its tail.
+    // Where a rewind takes long, the new active gives the lease back meanwhile, and the rewound one may have
+    // it: without its tail.
     if (active === to) expect(await t.sql(from, 'SELECT pg_is_in_recovery()')).toBe('t');
     for (const name of [from, to]) expect(await t.sql(name, 'SELECT count(*) FROM tail')).toBe('0');
     await expectNothingLost(ledger, active);

@@ -4,7 +4,10 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { expectNothingLost } from './failover.scenario.ts';
 import type { TestCluster } from './harness.ts';
 
-/** Faults at random, from a seed, on a running cluster. Timing is the machine's, so a seed repeats the plan, not the run. */
+/**
+ * Faults at random, from a seed, on a running cluster. Timing is the machine's, so a seed repeats the plan,
+ * not the run.
+ */
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -91,7 +94,10 @@ async function round(
   await sleep(random() * 1500);
 }
 
-/** Rounds for `ms`; then nothing acknowledged may be missing, and never two nodes have written. Returns how many. */
+/**
+ * Rounds for `ms`; then nothing acknowledged may be missing, and never two nodes have written. Returns how
+ * many.
+ */
 export async function chaos(
   t: TestCluster,
   seed: number,

@@ -12,7 +12,10 @@ import { eventually, TestCluster } from './harness.ts';
 let t: TestCluster;
 let spare: TestCluster;
 
-/** Two managers that are in no cluster: n1 has a database of its own, n2 is empty and carries a name that is taken. */
+/**
+ * Two managers that are in no cluster: n1 has a database of its own, n2 is empty and carries a name that is
+ * taken.
+ */
 async function makeSpare(): Promise<TestCluster> {
   const dir = mkdtempSync(join(tmpdir(), 'agent-test-'));
   const made = new TestCluster(await prepare({ dir, nodes: 2, first: await freeAddress(), runtime: 'bun' }));

@@ -12,14 +12,19 @@ export async function underLoad(ledger: Ledger): Promise<number> {
   return ledger.mark();
 }
 
-/** Nothing acknowledged is missing on `active`, and no two nodes ever acknowledged at once. Ends the ledger's writing. */
+/**
+ * Nothing acknowledged is missing on `active`, and no two nodes ever acknowledged at once. Ends the ledger's
+ * writing.
+ */
 export async function expectNothingLost(ledger: Ledger, active: string): Promise<void> {
   await ledger.stopWriting();
   expect(await ledger.balance(active)).toMatchObject({ lost: [], phantoms: [] });
   expect(await ledger.overlaps()).toEqual([]);
 }
 
-/** Kills the active's postmaster. It is started again in place: no role change, whose downtime is returned. */
+/**
+ * Kills the active's postmaster. It is started again in place: no role change, whose downtime is returned.
+ */
 export async function postmasterKilled(t: TestCluster, ledger: Ledger): Promise<number> {
   const active = await t.settled();
   const epoch = (await t.status())?.epoch;
@@ -62,8 +67,8 @@ export async function managerKilled(t: TestCluster, ledger: Ledger): Promise<Fai
 }
 
 /**
- * Rows on the active that no standby has: its walsenders are stopped, so that what is committed locally never leaves the
- * machine. The caller must kill the manager next.
+ * Rows on the active that no standby has: its walsenders are stopped, so that what is committed locally never
+ * leaves the machine. The caller must kill the manager next.
  */
 export async function divergedWrites(t: TestCluster, active: string, rows: number): Promise<void> {
   const senders = await t.sql(active, 'SELECT pid FROM pg_stat_replication');

@@ -10,7 +10,8 @@ import { eventually, TestCluster } from './harness.ts';
 let t: TestCluster;
 
 beforeAll(async () => {
-  // The flood and its target share this machine, which may be busy otherwise: what is looked at is that renewals go on beside it.
+  // The flood and its target share this machine, which may be busy otherwise: what is looked at is that
+  // renewals go on beside it.
   t = await TestCluster.up({
     options: { lease: { retry_period: '1s', renew_deadline: '20s', lease_duration: '30s' } },
   });

@@ -18,7 +18,10 @@ import { freeAddress } from './addresses.ts';
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Asks until it gets something other than undefined or false; rejects after `timeout` ms with what was waited for. */
+/**
+ * Asks until it gets something other than undefined or false; rejects after `timeout` ms with what was waited
+ * for.
+ */
 export async function eventually<T>(
   what: string,
   timeout: number,
@@ -35,7 +38,10 @@ export async function eventually<T>(
   }
 }
 
-/** `consul version`: an agent asks its programs now and then what they are. One that is gone is nothing either. */
+/**
+ * `consul version`: an agent asks its programs now and then what they are. One that is gone is nothing
+ * either.
+ */
 function isQuestion(pid: number): boolean {
   try {
     return /\0(--)?version\0/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
@@ -108,7 +114,8 @@ export class TestCluster {
   }
 
   /**
-   * Waits until `names` (default: all) are online, one of them active, the others streaming and voting. Returns the active.
+   * Waits until `names` (default: all) are online, one of them active, the others streaming and voting.
+   * Returns the active.
    */
   async settled(timeout = 60_000, names = this.nodes.map(({ name }) => name)): Promise<string> {
     let last: ClusterStatus | undefined;
@@ -132,7 +139,10 @@ export class TestCluster {
     }
   }
 
-  /** Waits until every check of `names` passes on the last word of each; false when one does not within `timeout`. */
+  /**
+   * Waits until every check of `names` passes on the last word of each; false when one does not within
+   * `timeout`.
+   */
   async healthy(timeout = 20_000, names = this.nodes.map(({ name }) => name)): Promise<boolean> {
     const fine = async () =>
       (await this.status())?.nodes
@@ -162,7 +172,10 @@ export class TestCluster {
     });
   }
 
-  /** As soon as `target` is fit: a check of it may fail still, just after its database was started. Returns the request's id. */
+  /**
+   * As soon as `target` is fit: a check of it may fail still, just after its database was started. Returns
+   * the request's id.
+   */
   async startSwitch(from: string, target: string, timeout = 60_000): Promise<string> {
     const { id } = await eventually(`${target} is fit`, timeout, () =>
       this.api(from)

@@ -9,7 +9,9 @@ import { down } from '../../cli/dev/down.ts';
 import { nodeProcesses } from '../../cli/dev/processes.ts';
 import { freeAddress } from './addresses.ts';
 
-/** The agent is started, agent.yaml is edited, and a cluster is started: with what the agent had read before. */
+/**
+ * The agent is started, agent.yaml is edited, and a cluster is started: with what the agent had read before.
+ */
 let cluster: DevCluster | undefined;
 afterEach(async () => {
   if (cluster !== undefined) await down(cluster, { purge: true }, () => {});

@@ -1,4 +1,7 @@
-/** A real cluster whose lease times are changed while it serves, with a file on one node that says something else. */
+/**
+ * A real cluster whose lease times are changed while it serves, with a file on one node that says something
+ * else.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';

@@ -56,7 +56,10 @@ test('a switchover that waits says for what, while it does and when the time is 
   }
 }, 180_000);
 
-/** The one start in place that it gets. Null: the role went on by itself meanwhile, as on a slow machine it may. */
+/**
+ * The one start in place that it gets. Null: the role went on by itself meanwhile, as on a slow machine it
+ * may.
+ */
 async function startedInPlace(from: string): Promise<string | null> {
   const first = t.postmasterPid(from);
   t.killPostmaster(from);

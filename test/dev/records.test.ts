@@ -4,7 +4,10 @@ import { PORTS } from '../../cli/dev/layout.ts';
 import { expectNothingLost, underLoad } from './failover.scenario.ts';
 import { eventually, TestCluster } from './harness.ts';
 
-/** Values of version N + 1, and half-written ones, in each key of a living cluster: named, and nothing else happens. */
+/**
+ * Values of version N + 1, and half-written ones, in each key of a living cluster: named, and nothing else
+ * happens.
+ */
 let t: TestCluster;
 
 beforeAll(async () => {

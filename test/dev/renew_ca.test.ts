@@ -1,4 +1,7 @@
-/** A new certificate authority for a cluster that is written to all the while: nothing is restarted, and the old one opens no door. */
+/**
+ * A new certificate authority for a cluster that is written to all the while: nothing is restarted, and the
+ * old one opens no door.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -56,7 +59,8 @@ beforeAll(async () => {
   }
   await t.settled(60_000);
   await t.clientSql(`${LEDGER_TABLE}; GRANT ALL ON ledger TO ${CLIENT.user}`);
-  // Each says so in its record, ten seconds after it was entered at the latest; until then a new authority is refused.
+  // Each says so in its record, ten seconds after it was entered at the latest; until then a new authority is
+  // refused.
   await eventually(
     'every member says which roots it trusts',
     60_000,
@@ -228,7 +232,8 @@ test('with --hold it stays where both are trusted, and whoever is active later g
     expect([on, await doors(await stolen(ca), on)]).toEqual([on, SHUT]);
     expect([on, await doors(pairsOf('n2'), on)]).toEqual([on, OPEN]);
   }
-  // The management token was kept readable on the way: whoever is active takes a member out with it, and makes it anew.
+  // The management token was kept readable on the way: whoever is active takes a member out with it, and
+  // makes it anew.
   await t.settled(90_000);
   const now = await t.activeName();
   const gone = t.nodes.map(({ name }) => name).find((name) => name !== now) as string;

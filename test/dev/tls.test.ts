@@ -1,4 +1,7 @@
-/** Three managers with TLS, tokens and ACLs, as on machines of their own: who comes in, who is kept out, and what renewal costs. */
+/**
+ * Three managers with TLS, tokens and ACLs, as on machines of their own: who comes in, who is kept out, and
+ * what renewal costs.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { chownSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -129,7 +132,8 @@ test('certificates are renewed on every node without a role change, a restart or
     expect(t.nodes.map(({ name }) => t.pids(name, 'consul'))).toEqual(consuls);
     expect((await t.status())?.epoch).toBe(1);
     console.log(`downtime: ${((await ledger.downtime(since)).ms).toFixed(0)} ms`);
-    // Connections that were open keep what they began with: new ones show that the new certificates fit together.
+    // Connections that were open keep what they began with: new ones show that the new certificates fit
+    // together.
     await t.sql('n1', 'select pg_terminate_backend(pid) from pg_stat_replication');
     await eventually(
       'the standbys are back',

@@ -1,5 +1,8 @@
-/** An agent's API by hand: a three-manager cluster in memory, every call recorded, every answer replaceable. */
+/**
+ * An agent's API by hand: a three-manager cluster in memory, every call recorded, every answer replaceable.
+ */
 
+import type { LeaseReport } from '../../agent/api/lease.ts';
 import type {
   Admission,
   AgentApi,
@@ -7,7 +10,6 @@ import type {
   AuthorityStatus,
   ClusterStatus,
   Health,
-  LeaseReport,
   LogLine,
   NodeRow,
   Operation,

@@ -1,4 +1,6 @@
-/** Consul in memory for tests: the agent's interfaces on a shared store, with faults on demand and no timers. */
+/**
+ * Consul in memory for tests: the agent's interfaces on a shared store, with faults on demand and no timers.
+ */
 import type {
   Absent,
   CallOptions,
@@ -104,7 +106,10 @@ class FakeKv implements ConsulKv {
     return short(await this.txn([op], options));
   }
 
-  /** A blocking query stands until the index is greater, the caller cancels, or the server becomes unreachable. */
+  /**
+   * A blocking query stands until the index is greater, the caller cancels, or the server becomes
+   * unreachable.
+   */
   async #read<T extends { readonly meta: ReadMeta }>(
     options: ReadOptions,
     look: () => T,

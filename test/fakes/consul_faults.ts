@@ -1,4 +1,6 @@
-/** What may happen to one client's calls. Each `next...` holds for one call, in the order they were asked for. */
+/**
+ * What may happen to one client's calls. Each `next...` holds for one call, in the order they were asked for.
+ */
 import type { CallOptions, ConsulFailure, Unknown } from '../../agent/consul/port.ts';
 
 export function unknown(code: ConsulFailure['code'], maybeApplied: boolean): Unknown {

@@ -1,7 +1,7 @@
 /**
- * What a Consul cluster keeps, in memory: one Raft index for everything, ModifyIndex and CreateIndex per key, the table's own
- * index, and deletions that are remembered for prefixes. Observed on Consul 1.8; test/contract/consul.test.ts holds the
- * real one and this one to the same.
+ * What a Consul cluster keeps, in memory: one Raft index for everything, ModifyIndex and CreateIndex per key,
+ * the table's own index, and deletions that are remembered for prefixes. Observed on Consul 1.8;
+ * test/contract/consul.test.ts holds the real one and this one to the same.
  */
 import type { KvEntry, TxnConflict, TxnOk, TxnOp } from '../../agent/consul/port.ts';
 

@@ -1,7 +1,10 @@
 import type { LiveSecurity } from '../../agent/security/live.ts';
 import type { Secrets, SecurityStore } from '../../agent/security/store.ts';
 
-/** A node's secrets kept in memory, and a security that has no certificates, for what follows the cluster's shared secrets. */
+/**
+ * A node's secrets kept in memory, and a security that has no certificates, for what follows the cluster's
+ * shared secrets.
+ */
 export function secretsInMemory(first: Secrets, saved: () => void = () => {}) {
   let secrets = first;
   const store: Pick<SecurityStore, 'secrets' | 'saveSecrets'> = {

@@ -1,6 +1,6 @@
 /**
- * Every route, every string field, hostile strings. A Consul that records what it is asked must be asked for nothing but keys of
- * ours, and nothing that it says may come out in a reply.
+ * Every route, every string field, hostile strings. A Consul that records what it is asked must be asked for
+ * nothing but keys of ours, and nothing that it says may come out in a reply.
  */
 
 import { describe, expect, test } from 'bun:test';

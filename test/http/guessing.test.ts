@@ -161,7 +161,10 @@ describe('a flood of strangers, over TLS from hundreds of addresses', () => {
   let flooding = true;
   const log = testLog();
   const counts = new Map<number, number>();
-  /** At an eighth of the cost, still far dearer than a connection: who is looked at when is what counts here, and there are many. */
+  /**
+   * At an eighth of the cost, still far dearer than a connection: who is looked at when is what counts here,
+   * and there are many.
+   */
   const cheaper = (text: string) => text.replace(/^scrypt:131072:/, 'scrypt:16384:');
   const hash = oldHash('correct horse').replace(/^scrypt:16384:/, 'scrypt:131072:');
   const known: User = { name: 'ann', password_hash: hash, role: 'admin' };
@@ -242,7 +245,8 @@ describe('a flood of strangers, over TLS from hundreds of addresses', () => {
     expect(statuses).toEqual(Array(20).fill(200));
     expect(counts.get(200)).toBeUndefined();
     expect((counts.get(429) ?? 0) + (counts.get(503) ?? 0)).toBeGreaterThan(20);
-    // Who was refused is named, in bounded room: which of the refusals finds a line depends on how fast the machine is.
+    // Who was refused is named, in bounded room: which of the refusals finds a line depends on how fast the
+    // machine is.
     const named = /from="127\.0\.6[4-7]\.\d+" .*outcome="(401|429|503)/;
     expect(log.messages().some((line) => named.test(line))).toBe(true);
   }, 600_000);

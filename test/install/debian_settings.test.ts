@@ -1,4 +1,7 @@
-/** The distribution's settings for a node that joined empty: written where they lack, and never over what is there. */
+/**
+ * The distribution's settings for a node that joined empty: written where they lack, and never over what is
+ * there.
+ */
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { parseConfig } from '../../agent/config/index.ts';
 import { mainConf, settingsLacking, writeSettings } from '../../agent/install/debian_settings.ts';

@@ -1,4 +1,7 @@
-/** A machine in memory: accounts, paths with owners, units. Programs are the few that install, teardown and uninstall run. */
+/**
+ * A machine in memory: accounts, paths with owners, units. Programs are the few that install, teardown and
+ * uninstall run.
+ */
 import { dirname } from 'node:path';
 import type { Machine, Seen, UnitSeen } from '../../agent/install/machine.ts';
 

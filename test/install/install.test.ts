@@ -367,7 +367,10 @@ describe("a user that is not the agent's alone", () => {
   const REASON = 'cloudify-mgmtworker.service runs as it';
   const told = (text: string) => text.split('\n').find((line) => /^user\s*:/.test(line));
   const POSTGRES = 'cloudify-postgresql.service';
-  /** An installed manager whose cfyuser turns out to be somebody else's too; a file of each user below its folders. */
+  /**
+   * An installed manager whose cfyuser turns out to be somebody else's too; a file of each user below its
+   * folders.
+   */
   async function shared(): Promise<void> {
     await run();
     machine.shared.set('cfyuser', [REASON]);

@@ -1,4 +1,7 @@
-/** Paths with anything in them are refused, or reach every unit, sudo's rules and tmpfiles as the one path that they are. */
+/**
+ * Paths with anything in them are refused, or reach every unit, sudo's rules and tmpfiles as the one path
+ * that they are.
+ */
 import { afterAll, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -9,7 +9,10 @@ import type { Machine } from './machine.ts';
 const root = dirname(dirname(import.meta.dirname));
 export const AGENT = '/opt/cloudify/agent';
 
-/** Builds into the lab's own folder, so that builds of others do not matter. AGENT_BINARY names a ready one instead. */
+/**
+ * Builds into the lab's own folder, so that builds of others do not matter. AGENT_BINARY names a ready one
+ * instead.
+ */
 export async function buildAgent(lab: Lab): Promise<string> {
   const ready = process.env.AGENT_BINARY;
   if (ready) return ready;
@@ -19,7 +22,9 @@ export async function buildAgent(lab: Lab): Promise<string> {
   return join(outdir, 'agent');
 }
 
-/** What an operator does: copies the one file to the machine, writes agent.yaml, and calls `agent install`. */
+/**
+ * What an operator does: copies the one file to the machine, writes agent.yaml, and calls `agent install`.
+ */
 export async function installAgent(vm: Machine, binary: string, yaml: string): Promise<string> {
   await vm.copyIn(binary, AGENT);
   await vm.writeFile('/etc/cloudify/agent.yaml', yaml);

@@ -1,7 +1,7 @@
 /**
- * One cgroup per VM on the machine that carries the lab: each VM's systemd sees its own as the top of the tree, and
- * everything in a VM can be frozen, starved or killed at once. Both cgroup versions; in version 1 the `memory` and `cpuset`
- * hierarchies are left alone.
+ * One cgroup per VM on the machine that carries the lab: each VM's systemd sees its own as the top of the
+ * tree, and everything in a VM can be frozen, starved or killed at once. Both cgroup versions; in version 1
+ * the `memory` and `cpuset` hierarchies are left alone.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,10 @@ export function makeCgroup(machine: string): string[] {
   });
 }
 
-/** The file to write a pid into for a command that is to share the fate of the VM, or undefined without a freezer. */
+/**
+ * The file to write a pid into for a command that is to share the fate of the VM, or undefined without a
+ * freezer.
+ */
 export function fateOf(machine: string): string | undefined {
   const folder = join(unified() ? TOP : join(TOP, 'freezer'), machine, unified() ? 'lab' : '');
   if (!existsSync(folder)) return undefined;

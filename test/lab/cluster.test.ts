@@ -1,6 +1,7 @@
 /**
- * Three managers on VMs, made into a cluster as an operator does it, then everything that can befall the active, under load from
- * outside. One boot; the events follow each other, and one ledger keeps the account of all.
+ * Three managers on VMs, made into a cluster as an operator does it, then everything that can befall the
+ * active, under load from outside. One boot; the events follow each other, and one ledger keeps the account
+ * of all.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -124,7 +125,8 @@ describe.skipIf(reasons.length > 0)('a cluster on VMs', () => {
   event(
     'after all that no acknowledged write is lost, and no two managers ever accepted writes at once',
     async () => {
-      // A Consul server that comes back may cost its leader, and the active its lease: then another one is read.
+      // A Consul server that comes back may cost its leader, and the active its lease: then another one is
+      // read.
       await cluster.settled(90_000);
       const { acknowledged, lost, phantoms, overlaps } = await account(cluster, ledger);
       expect({ lost, phantoms, overlaps }).toEqual({ lost: [], phantoms: [], overlaps: 0 });

@@ -52,7 +52,10 @@ export class Cluster {
     return JSON.parse(await this.agent(id, [...args, '--json'], timeout)) as T;
   }
 
-  /** What the VMs that are awake say of the cluster: the newest epoch, as one that is cut off knows only the past. */
+  /**
+   * What the VMs that are awake say of the cluster: the newest epoch, as one that is cut off knows only the
+   * past.
+   */
   async status(): Promise<ClusterStatus | undefined> {
     const asked = [...this.#members].map((id) => this.lab.node(id)).filter(({ awake }) => awake);
     const told = await Promise.all(
@@ -141,7 +144,10 @@ export class Cluster {
     });
   }
 
-  /** Puts operations into the active's broker, once that is there, and waits until its worker has written them into the database. */
+  /**
+   * Puts operations into the active's broker, once that is there, and waits until its worker has written them
+   * into the database.
+   */
   async work(prefix: string, count: number, timeout = 60_000): Promise<void> {
     const publish = ['python3', '/opt/manager/publish.py', prefix, String(count)];
     const sql = `SELECT count(*) FROM operations WHERE id LIKE '${prefix}-%'`;

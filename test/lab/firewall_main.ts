@@ -1,4 +1,7 @@
-/** `npm run lab -- firewall`: rules and kernel lease on a real machine. Exit code 1 if anything is not as it must be. */
+/**
+ * `npm run lab -- firewall`: rules and kernel lease on a real machine. Exit code 1 if anything is not as it
+ * must be.
+ */
 import process from 'node:process';
 import { Bench, DATABASE_PORT } from './firewall/bench.ts';
 import { createLab, openLab } from './lab.ts';

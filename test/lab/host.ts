@@ -71,7 +71,10 @@ export const cacheDir = (): string =>
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Polls until `look` gives something other than undefined, false or null. Throws after `timeout` ms, naming `what`. */
+/**
+ * Polls until `look` gives something other than undefined, false or null. Throws after `timeout` ms, naming
+ * `what`.
+ */
 export async function until<T>(
   what: string,
   timeout: number,

@@ -45,7 +45,10 @@ export async function wrongModes(vm: Machine): Promise<string[]> {
   return MODES.filter((line) => !seen.includes(line));
 }
 
-/** Everything that install, uninstall or teardown could change, as text: owners, modes, contents, accounts, units. */
+/**
+ * Everything that install, uninstall or teardown could change, as text: owners, modes, contents, accounts,
+ * units.
+ */
 export const fingerprint = (vm: Machine): Promise<string> =>
   vm.must(
     `find /etc /opt /usr/lib/systemd /var/lib -xdev \\( -path /var/lib/postgresql/15 -o -path /var/lib/systemd -o -path /var/lib/logrotate -o -path /var/lib/rabbitmq \\) -prune -o \\
@@ -55,7 +58,10 @@ export const fingerprint = (vm: Machine): Promise<string> =>
      systemctl list-unit-files --no-legend --no-pager | sort`,
   );
 
-/** As a version left it that called root through sudo alone: units that may gain privileges, no sockets. The agent runs so. */
+/**
+ * As a version left it that called root through sudo alone: units that may gain privileges, no sockets. The
+ * agent runs so.
+ */
 export const asBeforeSockets = (vm: Machine): Promise<string> =>
   vm.must(
     `cd /etc/systemd/system

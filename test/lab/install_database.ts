@@ -1,4 +1,7 @@
-/** A manager's database put under cluster settings, as start and join leave it, for teardown to take out again. */
+/**
+ * A manager's database put under cluster settings, as start and join leave it, for teardown to take out
+ * again.
+ */
 import { makeConfig } from '../../agent/config/index.ts';
 import { initialSettings, renderClusterConf, renderMainConf } from '../../agent/roles/postgres/conf.ts';
 import { type PgOptions, pgDefaults } from '../../agent/roles/postgres/options.ts';
@@ -34,7 +37,10 @@ export const rules = (vm: Machine): Promise<string> =>
     .must('(iptables -S; ip6tables -S; ipset list -n) | grep -ci cloudify; iptables -S | grep -c "dport 9 "')
     .catch((error) => String(error));
 
-/** Membership, settings that wait for a standby, a slot, the cluster's role and table; the server runs under our unit. */
+/**
+ * Membership, settings that wait for a standby, a slot, the cluster's role and table; the server runs under
+ * our unit.
+ */
 export async function putInCluster(vm: Machine): Promise<void> {
   const membership = {
     ...{

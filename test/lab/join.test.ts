@@ -1,6 +1,7 @@
 /**
- * Start and join, interrupted in each of their steps. A start goes on with the same command; a join that was not entered is
- * undone by the next agent and leaves the machine as it was found; one that may have been entered goes on by itself.
+ * Start and join, interrupted in each of their steps. A start goes on with the same command; a join that was
+ * not entered is undone by the next agent and leaves the machine as it was found; one that may have been
+ * entered goes on by itself.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { AgentStatus, ClusterStatus } from '../../agent/api/types.ts';

@@ -93,7 +93,10 @@ export class Lab {
   }
 }
 
-/** Makes the lab's folder with its owner in it at once: one without an owner is taken away by whoever tidies up beside. */
+/**
+ * Makes the lab's folder with its owner in it at once: one without an owner is taken away by whoever tidies
+ * up beside.
+ */
 function claim(paths: LabPaths): void {
   const folder = join(cacheDir(), 'claims', `${paths.name}.${process.pid}`);
   rmSync(folder, { recursive: true, force: true });

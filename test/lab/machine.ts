@@ -128,7 +128,10 @@ export class Machine {
     await this.ready(timeout);
   }
 
-  /** Everything in it ends at once, unasked, in silence; its disk stays. (The host's page cache stays as well: nothing unsynced is lost.) */
+  /**
+   * Everything in it ends at once, unasked, in silence; its disk stays. (The host's page cache stays as well:
+   * nothing unsynced is lost.)
+   */
   async powerCut(): Promise<void> {
     const [init, nspawn] = [this.init, this.#nspawn];
     await silence(this.place);

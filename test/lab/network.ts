@@ -1,6 +1,6 @@
 /**
- * The lab's wires: a bridge in a namespace of its own, one namespace per VM and one for clients. Cuts are made on the
- * bridge, outside the VMs, so that they never mix with rules that the agent sets inside.
+ * The lab's wires: a bridge in a namespace of its own, one namespace per VM and one for clients. Cuts are
+ * made on the bridge, outside the VMs, so that they never mix with rules that the agent sets inside.
  */
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,14 +56,20 @@ export async function plug(node: NodePlace): Promise<void> {
   await must(['ip', '-n', node.bridge, 'link', 'set', node.port, 'master', 'br0']);
 }
 
-/** The VM's network as a boot finds it: no rule, set or connection of its former life. A cut-off VM stays cut off. */
+/**
+ * The VM's network as a boot finds it: no rule, set or connection of its former life. A cut-off VM stays cut
+ * off.
+ */
 export async function freshPort(node: NodePlace): Promise<void> {
   dropPort(node);
   await addPort(node);
   if (!existsSync(cable(node))) await plug(node);
 }
 
-/** Silence at once, before anything in the VM ends: a dead machine sends no last packets and refuses no connection. */
+/**
+ * Silence at once, before anything in the VM ends: a dead machine sends no last packets and refuses no
+ * connection.
+ */
 export async function silence(node: NodePlace): Promise<void> {
   await must(['ip', '-n', node.bridge, 'link', 'set', node.port, 'nomaster']);
 }

@@ -1,6 +1,7 @@
 /**
- * `npm run lab -- postgres`: the PostgreSQL helper with its real units on two VMs, called as the agent's user calls it: a cluster
- * of the distribution's is adopted, copied by certificate, promoted, and its postmaster killed.
+ * `npm run lab -- postgres`: the PostgreSQL helper with its real units on two VMs, called as the agent's user
+ * calls it: a cluster of the distribution's is adopted, copied by certificate, promoted, and its postmaster
+ * killed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,6 @@
-/** Can the lab run on this machine? Tried for real: containers often have the programs but not the permission. */
+/**
+ * Can the lab run on this machine? Tried for real: containers often have the programs but not the permission.
+ */
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

@@ -1,4 +1,7 @@
-/** Takes a lab away, whole or half-made, from what is found on the machine: also one whose maker was killed. Synchronous. */
+/**
+ * Takes a lab away, whole or half-made, from what is found on the machine: also one whose maker was killed.
+ * Synchronous.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';

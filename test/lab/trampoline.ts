@@ -1,6 +1,7 @@
 /**
- * The trampoline attacked on a VM: as cfyuser and as postgres, through the real sudo with the sudoers file that install writes.
- * What must hold: nothing but the listed calls does anything, and every refusal is logged.
+ * The trampoline attacked on a VM: as cfyuser and as postgres, through the real sudo with the sudoers file
+ * that install writes. What must hold: nothing but the listed calls does anything, and every refusal is
+ * logged.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';

@@ -37,7 +37,10 @@ async function layTraps(): Promise<void> {
   await node.writeFile(`${EVIL}/rules`, '*filter\n-A INPUT -j DROP\nCOMMIT\n', '0644', 'cfyuser');
 }
 
-/** Without sudo's cleaning the environment does take the executable over: else the attacks above would show nothing. */
+/**
+ * Without sudo's cleaning the environment does take the executable over: else the attacks above would show
+ * nothing.
+ */
 async function theTrapsAreReal(): Promise<void> {
   const { stdout } = await node.exec(['/opt/cloudify/agent', '--version'], {
     user: 'cfyuser',

@@ -1,4 +1,7 @@
-/** The trampoline over its sockets, attacked and used on a VM: units as install writes them, a real systemd behind them. */
+/**
+ * The trampoline over its sockets, attacked and used on a VM: units as install writes them, a real systemd
+ * behind them.
+ */
 import { join } from 'node:path';
 import { makeConfig } from '../../agent/config/index.ts';
 import { ROOT_CALL_SOCKETS, UNIT_DIR } from '../../agent/install/names.ts';

@@ -2,7 +2,9 @@
 import type { Wait } from './waiter.ts';
 import type { Attempt } from './writer.ts';
 
-/** Shorter than any two role changes in a row: to lose the active role and get it back takes two switchovers. */
+/**
+ * Shorter than any two role changes in a row: to lose the active role and get it back takes two switchovers.
+ */
 export const OVERLAP_WINDOW = 250;
 
 /** Acknowledged attempts in the order of their answers. */
@@ -16,8 +18,9 @@ export interface Gap {
 }
 
 /**
- * The longest time without an acknowledged write anywhere, between `from` and `to`. The last one before `from` and the first
- * one after `to` bound it, so that a mark set during an outage does not shorten it. Infinite when none came after.
+ * The longest time without an acknowledged write anywhere, between `from` and `to`. The last one before
+ * `from` and the first one after `to` bound it, so that a mark set during an outage does not shorten it.
+ * Infinite when none came after.
  */
 export function longestGap(attempts: readonly Attempt[], from: number, to = Number.POSITIVE_INFINITY): Gap {
   const times = acknowledged(attempts).map(({ answered }) => answered);
@@ -43,8 +46,8 @@ export interface Overlap {
 }
 
 /**
- * Moments with two writable nodes: a write acknowledged by one node that lies wholly between two acknowledgements of
- * another so near to each other that the role cannot have gone there and back.
+ * Moments with two writable nodes: a write acknowledged by one node that lies wholly between two
+ * acknowledgements of another so near to each other that the role cannot have gone there and back.
  */
 export function overlaps(attempts: readonly Attempt[]): Overlap[] {
   const all = acknowledged(attempts);
@@ -117,7 +120,10 @@ export function balance(attempts: readonly Attempt[], tokens: ReadonlySet<string
   };
 }
 
-/** Clients that wait still on a node after another one has acknowledged a write that was sent after they began: nobody told them. */
+/**
+ * Clients that wait still on a node after another one has acknowledged a write that was sent after they
+ * began: nobody told them.
+ */
 export const hung = (waits: readonly Wait[], attempts: readonly Attempt[]): Wait[] =>
   waits.filter(
     (wait) =>

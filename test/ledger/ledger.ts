@@ -27,8 +27,9 @@ export interface LedgerOptions {
   /** Milliseconds between two writes of one writer. */
   readonly every?: number;
   /**
-   * While some node acknowledges writes, between two attempts to connect to one that refuses; default `every`. Each costs
-   * the server a process: at the full pace two fenced standbys spend 0.4 of a core on them.
+   * While some node acknowledges writes, between two attempts to connect to one that refuses; default
+   * `every`. Each costs the server a process: at the full pace two fenced standbys spend 0.4 of a core on
+   * them.
    */
   readonly refusedEvery?: number;
   readonly connectTimeout?: number;
@@ -99,7 +100,10 @@ export class Ledger {
     return this.#refusals;
   }
 
-  /** Waits until a write sent after `since` is acknowledged (by `node`, if given). Returns when on the ledger's clock. */
+  /**
+   * Waits until a write sent after `since` is acknowledged (by `node`, if given). Returns when on the
+   * ledger's clock.
+   */
   async acknowledgedAfter(since: number, timeout: number, node?: string): Promise<number> {
     const deadline = performance.now() + timeout;
     for (;;) {
@@ -146,8 +150,9 @@ export class Ledger {
   }
 
   /**
-   * Clients that wait on a node that has not been the active since they began. Looks again until there is none, for `timeout` ms. One
-   * of a machine that lost its power is never told: there is nobody left to do so.
+   * Clients that wait on a node that has not been the active since they began. Looks again until there is
+   * none, for `timeout` ms. One of a machine that lost its power is never told: there is nobody left to do
+   * so.
    */
   async hung(timeout = 30_000): Promise<Wait[]> {
     const deadline = performance.now() + timeout;

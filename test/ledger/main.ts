@@ -1,6 +1,7 @@
 /**
- * The ledger as a process of its own, so that what it measures does not share its event loop. Settings in the first
- * argument (JSON), commands as JSON lines on standard input, answers as JSON lines on standard output. Ends with its input.
+ * The ledger as a process of its own, so that what it measures does not share its event loop. Settings in the
+ * first argument (JSON), commands as JSON lines on standard input, answers as JSON lines on standard output.
+ * Ends with its input.
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';

@@ -1,6 +1,9 @@
 import { type Address, type Connection, connect } from './wire.ts';
 
-/** One client that only waits for an answer, without a time limit and without keep-alive. Times on this process's monotonic clock, ms. */
+/**
+ * One client that only waits for an answer, without a time limit and without keep-alive. Times on this
+ * process's monotonic clock, ms.
+ */
 export interface Wait {
   readonly node: string;
   readonly began: number;
@@ -13,7 +16,10 @@ const EVERY = 500;
 /** As long as a timer can be. */
 const FOR_EVER = 2 ** 31 - 1;
 
-/** Always one such client at `address`, as soon as somebody lets it in. Returns how to ask for all waits so far. */
+/**
+ * Always one such client at `address`, as soon as somebody lets it in. Returns how to ask for all waits so
+ * far.
+ */
 export function startWaiter(node: string, address: Address, connectTimeout: number): () => readonly Wait[] {
   const waits: Wait[] = [];
   const once = async (): Promise<void> => {

@@ -1,7 +1,8 @@
 /**
- * One client connection to PostgreSQL, as bare as the ledger needs it: trust authentication, one statement at a time.
- * Bare on purpose: a warning that comes before `INSERT 0 1` takes the acknowledgement back (the commit was not
- * waited for), and a pool that reconnects or retries by itself would blur which attempt was answered.
+ * One client connection to PostgreSQL, as bare as the ledger needs it: trust authentication, one statement at
+ * a time. Bare on purpose: a warning that comes before `INSERT 0 1` takes the acknowledgement back (the
+ * commit was not waited for), and a pool that reconnects or retries by itself would blur which attempt was
+ * answered.
  */
 import { Buffer } from 'node:buffer';
 import { Socket } from 'node:net';

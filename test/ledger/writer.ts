@@ -40,8 +40,8 @@ export interface Writer {
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
 /**
- * Tries to write a row every `every` ms, for ever and whatever happens: also to a standby, which refuses, and to a
- * dead server. Each node has its own, so that one that hangs holds up no other.
+ * Tries to write a row every `every` ms, for ever and whatever happens: also to a standby, which refuses, and
+ * to a dead server. Each node has its own, so that one that hangs holds up no other.
  */
 export function startWriter(options: WriterOptions, record: (attempt: Attempt) => void): Writer {
   const { node, address, run, every, refusedEvery, othersWrite } = options;

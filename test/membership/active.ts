@@ -1,4 +1,7 @@
-/** The active's side with nothing real about it: its lease and its keys in a store, and the Consul servers and slots of the cluster. */
+/**
+ * The active's side with nothing real about it: its lease and its keys in a store, and the Consul servers and
+ * slots of the cluster.
+ */
 import type { AdmitRequest } from '../../agent/api/types.ts';
 import { grant } from '../../agent/core/lease_times.ts';
 import type { Call, TxnOp } from '../../agent/core/ports.ts';

@@ -109,7 +109,8 @@ describe('interrupted at each call', () => {
         // What is not undone yet lets nothing new begin.
         if (m.look().mark) expect({ at, again }).toMatchObject({ at, again: { code: 'join_not_undone' } });
         await restart(m);
-        // Before its membership is forgotten it may be a member: it asks again, is refused, and nothing of it is wiped.
+        // Before its membership is forgotten it may be a member: it asks again, is refused, and nothing of it
+        // is wiped.
         if (call < from + 2 && m.look().membership !== undefined)
           expect({ at, ...m.look() }).toMatchObject({ at, database: SYSTEM, consul: 'voter' });
         else expect({ at, ...m.look() }).toEqual({ at, ...empty });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { makeConfig, type NodeConfig } from '../../agent/config/index.ts';
+import type { ClusterLease, ConfigRecord } from '../../agent/core/config_record.ts';
 import { receive } from '../../agent/core/lease.ts';
-import type { ClusterLease, ConfigRecord } from '../../agent/core/records.ts';
 import { foundersLease, leaseReport, withLease } from '../../agent/membership/lease_times.ts';
 import { isOlder } from '../../agent/version.ts';
 import { node, stateRecord } from '../core/build.ts';

@@ -1,4 +1,7 @@
-/** A manager with nothing real about it but the agent's files, and the cluster that it joins: what outlives a process of the agent. */
+/**
+ * A manager with nothing real about it but the agent's files, and the cluster that it joins: what outlives a
+ * process of the agent.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** The active's side of a manager that comes or goes: interrupted at each call, refused, and two things at once. */
+/**
+ * The active's side of a manager that comes or goes: interrupted at each call, refused, and two things at
+ * once.
+ */
 import { describe, expect, test } from 'bun:test';
 import type { NodeRecord } from '../../agent/core/records.ts';
 import { ActiveWorld, request } from './active.ts';

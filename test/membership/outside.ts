@@ -1,9 +1,12 @@
-/** Every call that leaves the agent, in order and by name; one of them can be made to go wrong, and the process with it. */
+/**
+ * Every call that leaves the agent, in order and by name; one of them can be made to go wrong, and the
+ * process with it.
+ */
 import { AgentError } from '../../agent/errors.ts';
 
 /**
- * `dies before`, `dies after`: the process ends, without the call or with it. `fails`: it did nothing and throws. `no reply`: it was
- * done, and the caller hears nothing but that. The process lives on after these.
+ * `dies before`, `dies after`: the process ends, without the call or with it. `fails`: it did nothing and
+ * throws. `no reply`: it was done, and the caller hears nothing but that. The process lives on after these.
  */
 export const MISHAPS = ['dies before', 'dies after', 'fails', 'no reply'] as const;
 export type Mishap = (typeof MISHAPS)[number];

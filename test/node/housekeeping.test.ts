@@ -1,4 +1,7 @@
-/** What goes on beside the decisions: nothing of it that fails holds up the rest, and all of it is tried again. */
+/**
+ * What goes on beside the decisions: nothing of it that fails holds up the rest, and all of it is tried
+ * again.
+ */
 import { describe, expect, test } from 'bun:test';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import type { JoiningRecord } from '../../agent/core/records.ts';

@@ -4,7 +4,9 @@ import process from 'node:process';
 import { until } from '../../agent/platform/clock.ts';
 import { acquireLock } from '../../agent/platform/lockfile.ts';
 
-/** One of six processes that want the same lock at the same moment; the winner keeps it until all have tried. */
+/**
+ * One of six processes that want the same lock at the same moment; the winner keeps it until all have tried.
+ */
 const dir = process.argv[2] ?? '.';
 const barrier = join(dir, 'ready');
 const arrived = () => readdirSync(dir).filter((name) => name.startsWith('ready-')).length;

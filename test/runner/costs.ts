@@ -21,8 +21,8 @@ export function slowest(costs: readonly Cost[], most: number): string {
 }
 
 /**
- * Files into so many parts of about equal length, by the seconds that are known of them; each part is in the order of `files`.
- * Parts without a file are left out.
+ * Files into so many parts of about equal length, by the seconds that are known of them; each part is in the
+ * order of `files`. Parts without a file are left out.
  */
 export function split(
   files: readonly string[],

@@ -1,4 +1,7 @@
-/** Preloaded into a `bun test` process of many files: writes what each of them took to the file that COSTS names. */
+/**
+ * Preloaded into a `bun test` process of many files: writes what each of them took to the file that COSTS
+ * names.
+ */
 import { afterAll, afterEach } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';

@@ -60,7 +60,8 @@ export function preparationOf(stage: Stage): Job[] {
 }
 
 /**
- * Empty for a suite without a file. Those known to take longest come first: begun last, they would end alone. `only`: these files of it.
+ * Empty for a suite without a file. Those known to take longest come first: begun last, they would end alone.
+ * `only`: these files of it.
  */
 export function jobsOf(stage: Stage, only?: ReadonlySet<string>): Job[] {
   if ('commands' in stage) return stage.commands.map((command) => commandJob(stage, command));

@@ -8,7 +8,10 @@ export type Ended = {
   output: string;
   /** From its start to its end. */
   seconds: number;
-  /** Of the processor: its own and that of every process it waited for. What went on without it is not counted. */
+  /**
+   * Of the processor: its own and that of every process it waited for. What went on without it is not
+   * counted.
+   */
   cpuSeconds: number;
   /** Processes it had started and left running; they were killed. */
   left: string[];
@@ -20,7 +23,10 @@ type Running = { child: Child; tag: string /** What is not shown yet. */; kept: 
 const running = new Set<Running>();
 let count = 0;
 
-/** Every process, in whatever group or session, that inherited the tag in its environment. Another's are never touched. */
+/**
+ * Every process, in whatever group or session, that inherited the tag in its environment. Another's are never
+ * touched.
+ */
 function withTag(tag: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -50,7 +56,10 @@ function kill(pid: number): void {
   }
 }
 
-/** Kills the group of the child, then what left the group but carries the tag. Returns the commands of the latter. */
+/**
+ * Kills the group of the child, then what left the group but carries the tag. Returns the commands of the
+ * latter.
+ */
 function sweep({ child, tag }: Running): string[] {
   kill(-child.pid);
   const left: string[] = [];
@@ -64,7 +73,9 @@ function sweep({ child, tag }: Running): string[] {
 
 export type RunOptions = {
   env?: Record<string, string>;
-  /** Shows what the command says only once it has ended, below this, so that several at a time can be read. */
+  /**
+   * Shows what the command says only once it has ended, below this, so that several at a time can be read.
+   */
   heading?: string;
 };
 

@@ -1,6 +1,6 @@
 /**
- * What the long test files take, as a run prints it at its end: only for the order in which they are begun, so it need not be exact.
- * A file that is not here is taken for a short one.
+ * What the long test files take, as a run prints it at its end: only for the order in which they are begun,
+ * so it need not be exact. A file that is not here is taken for a short one.
  */
 export const long: Record<string, number> = {
   'sim/seeds.test.ts': 165,

@@ -18,7 +18,10 @@ export type Command = {
 export type Suite = {
   /** Folders under test/; `*` is every test file that no other suite names. */
   folders: string[] | '*';
-  /** `each`: one process per file, so that a hang costs that file alone. A number: all files in so many processes. */
+  /**
+   * `each`: one process per file, so that a hang costs that file alone. A number: all files in so many
+   * processes.
+   */
   processes: 'each' | number;
   /** Each process in a network namespace of its own, where this machine allows that. */
   ownNetwork: boolean;
@@ -26,9 +29,14 @@ export type Suite = {
   limitSeconds: number;
   /** For one test within, unless the test says otherwise. */
   testLimitMs: number;
-  /** Why it cannot run on this machine; then it is left out aloud, counted neither as passed nor as failed. */
+  /**
+   * Why it cannot run on this machine; then it is left out aloud, counted neither as passed nor as failed.
+   */
   missing?: () => Promise<string[]>;
-  /** Done before its files are run, beside the stages that compute: its files would wait for each other to do it. */
+  /**
+   * Done before its files are run, beside the stages that compute: its files would wait for each other to do
+   * it.
+   */
   prepare?: Command;
   /** Takes away what a test that was killed has left; returns what it was. */
   tidy?: () => string[];
@@ -39,8 +47,9 @@ export type Stage = {
   /** For `--list`. */
   what: string;
   /**
-   * What it is short of. `cores`: it computes, and a test in it that waits too long fails. `spare`: it computes without a clock in its
-   * tests, so it gives way to all others (`nice`). `time`: it waits for servers. `machine`: it has whole machines in it.
+   * What it is short of. `cores`: it computes, and a test in it that waits too long fails. `spare`: it
+   * computes without a clock in its tests, so it gives way to all others (`nice`). `time`: it waits for
+   * servers. `machine`: it has whole machines in it.
    */
   uses: 'cores' | 'spare' | 'time' | 'machine';
   /** Left out of a whole run, where another stage does the same and more. */

@@ -19,7 +19,10 @@ export function bunSummary(output: string): Count | undefined {
   };
 }
 
-/** What one `bun test` process is worth: a crash, a time limit or an exit code nobody explains is a failure too. */
+/**
+ * What one `bun test` process is worth: a crash, a time limit or an exit code nobody explains is a failure
+ * too.
+ */
 export function judge(output: string, code: number | null, timedOut: boolean): Count {
   const count = bunSummary(output) ?? { passed: 0, failed: 1, skipped: 0 };
   const unexplained = (code !== 0 || timedOut) && count.failed === 0;

@@ -47,7 +47,10 @@ function tell({ stage, name, limitSeconds, tidy }: Job, count: Count, ended: End
   if (left.length > 0) loud(`${title}: left behind and taken away: ${left.join(', ')}`);
 }
 
-/** `alone`: in a network of its own, if the job asks for one. `beside`: others run too, so its output is shown once it has ended. */
+/**
+ * `alone`: in a network of its own, if the job asks for one. `beside`: others run too, so its output is shown
+ * once it has ended.
+ */
 export async function work(job: Job, { alone, beside }: { alone: boolean; beside: boolean }): Promise<void> {
   const missing = job.needs.filter((path) => !existsSync(path));
   if (missing.length > 0) {

@@ -1,4 +1,7 @@
-/** The phases of a new authority, without files: a cluster of small models that stop, lag and come back as they like. */
+/**
+ * The phases of a new authority, without files: a cluster of small models that stop, lag and come back as
+ * they like.
+ */
 import { describe, expect, test } from 'bun:test';
 import {
   type AuthorityMember,

@@ -1,4 +1,7 @@
-/** A node whose record somebody wrote over in Consul: it signs it anew, from its own files, and takes nothing over that opens a door. */
+/**
+ * A node whose record somebody wrote over in Consul: it signs it anew, from its own files, and takes nothing
+ * over that opens a door.
+ */
 import { beforeAll, beforeEach, expect, test } from 'bun:test';
 import { makeConfig, requireNode } from '../../agent/config/index.ts';
 import type { ConsulKv } from '../../agent/consul/port.ts';

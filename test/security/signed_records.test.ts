@@ -1,4 +1,7 @@
-/** What the authority has not signed counts for nothing, and nothing that it signed counts at another place or time. */
+/**
+ * What the authority has not signed counts for nothing, and nothing that it signed counts at another place or
+ * time.
+ */
 import { beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import type { ConsulKv } from '../../agent/consul/port.ts';
 import type { NodeRecord } from '../../agent/core/records.ts';

@@ -1,6 +1,7 @@
 /**
- * One life of one agent: runs the core's procedures against the node's modelled ports. Each yielded call is handed to
- * its port, and the answer resumes the procedure at a later virtual time. Between two calls everything is atomic.
+ * One life of one agent: runs the core's procedures against the node's modelled ports. Each yielded call is
+ * handed to its port, and the answer resumes the procedure at a later virtual time. Between two calls
+ * everything is atomic.
  */
 import type { NodeContext } from '../../agent/core/node.ts';
 import type { Call, LockName, Ports, Procedure } from '../../agent/core/ports.ts';
@@ -8,7 +9,9 @@ import type { Machine } from './machine.ts';
 import type { Timer } from './scheduler.ts';
 
 export type Reply = (answer: unknown) => void;
-/** How a modelled port takes calls: the arguments as the core gives them, the answer through `reply`, later. */
+/**
+ * How a modelled port takes calls: the arguments as the core gives them, the answer through `reply`, later.
+ */
 export type Handlers<P extends keyof Ports> = {
   [M in keyof Ports[P]]: (
     agent: Agent,
@@ -19,7 +22,10 @@ export type Handlers<P extends keyof Ports> = {
 export type PortTable = { [P in Exclude<keyof Ports, 'time'>]: Handlers<P> };
 type AnyHandler = (agent: Agent, reply: Reply, args: unknown) => unknown;
 
-/** What a tap wants done with a call: carry it out, carry out another one, or answer it without touching the world. */
+/**
+ * What a tap wants done with a call: carry it out, carry out another one, or answer it without touching the
+ * world.
+ */
 export type Verdict = { kind: 'pass' } | { kind: 'change'; call: Call } | { kind: 'answer'; answer: unknown };
 /** Sees every call before it is carried out; may freeze or kill the agent. */
 export type Tap = (agent: Agent, strand: Strand, call: Call) => Verdict | null;
@@ -93,7 +99,9 @@ export class Agent {
       else if (this.alive) this.parked.push(run);
   }
 
-  /** Something this process does `ms` from now: never when it was killed meanwhile, late when it was frozen. */
+  /**
+   * Something this process does `ms` from now: never when it was killed meanwhile, late when it was frozen.
+   */
   later(ms: number, run: () => void): Timer {
     return this.machine.later(ms, () => this.soon(run));
   }

@@ -1,4 +1,7 @@
-/** Storms aimed at the moments that general faults hardly ever meet: each is made for a sentence of the protocol. */
+/**
+ * Storms aimed at the moments that general faults hardly ever meet: each is made for a sentence of the
+ * protocol.
+ */
 import { NO_TROUBLE } from './consul_port.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster } from './faults.ts';
 import { lag } from './network_faults.ts';
@@ -7,7 +10,10 @@ import { frozen, lateWriter, loneConfirmer, lostWrite } from './targets.ts';
 import { aStandby, restlessStandbys, type Theme } from './theme.ts';
 import type { World } from './world.ts';
 
-/** The voter list is emptied and filled again; then the active and the quickest confirmer go beside a step of it. */
+/**
+ * The voter list is emptied and filled again; then the active and the quickest confirmer go beside a step of
+ * it.
+ */
 export const loneConfirmation: Theme = {
   name: 'lone confirmation',
   begin: (world, targets) => {
@@ -73,7 +79,9 @@ export const exposed: Theme = {
   },
 };
 
-/** Consul is lost to the active alone; one member agrees that it stays, and the only voter cannot be asked. */
+/**
+ * Consul is lost to the active alone; one member agrees that it stays, and the only voter cannot be asked.
+ */
 export const failsafe: Theme = {
   name: 'failsafe',
   begin: (world) => {
@@ -146,7 +154,9 @@ export const frozenBetween: Theme = {
   },
 };
 
-/** The agent of the active is frozen while its database works on; then voters are disturbed after their vote. */
+/**
+ * The agent of the active is frozen while its database works on; then voters are disturbed after their vote.
+ */
 export const frozenActive: Theme = {
   name: 'frozen active',
   begin: (world, targets) => {
@@ -165,7 +175,10 @@ export const frozenActive: Theme = {
   },
 };
 
-/** An active that is cut off with its agent frozen writes on and on; its successor dies before it can be told so. */
+/**
+ * An active that is cut off with its agent frozen writes on and on; its successor dies before it can be told
+ * so.
+ */
 export const foreignTail: Theme = {
   name: 'foreign tail',
   begin: (world) => {

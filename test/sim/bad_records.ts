@@ -1,9 +1,12 @@
 /**
- * Values in Consul that an agent does not understand: of a newer version, half written, or by somebody's hand. For some nodes
- * or for all, for a while. Whoever started meanwhile knows nothing of what stood there before.
+ * Values in Consul that an agent does not understand: of a newer version, half written, or by somebody's
+ * hand. For some nodes or for all, for a while. Whoever started meanwhile knows nothing of what stood there
+ * before.
  */
+
+import type { ConfigRecord } from '../../agent/core/config_record.ts';
 import type { TxnOp } from '../../agent/core/ports.ts';
-import type { ConfigRecord, Kv, View } from '../../agent/core/records.ts';
+import type { Kv, View } from '../../agent/core/records.ts';
 import { unknownNode } from '../../agent/core/unreadable.ts';
 import { cutPower, freezeAgent, killAgent, killPostmaster } from './faults.ts';
 import type { SimNode } from './sim_node.ts';
@@ -81,7 +84,10 @@ function touch(world: World, key: string): void {
   world.store.txn(ops, world.scheduler.now, 'operator');
 }
 
-/** How commits are confirmed is the cluster's, in its `config` key; what stands in a node's own file may differ. */
+/**
+ * How commits are confirmed is the cluster's, in its `config` key; what stands in a node's own file may
+ * differ.
+ */
 function otherModes(world: World): void {
   const { random, store, scheduler, options } = world;
   if (store.view.config === null) {

@@ -1,4 +1,7 @@
-/** How a run begins: a cluster that exists already and was switched off, or one manager that founds it and others that join. */
+/**
+ * How a run begins: a cluster that exists already and was switched off, or one manager that founds it and
+ * others that join.
+ */
 
 import type { TxnOp } from '../../agent/core/ports.ts';
 import type { ClusterRecord, LeaseRecord, NodeRecord, SyncRecord } from '../../agent/core/records.ts';

@@ -1,7 +1,7 @@
 /**
- * What lies in data directories. A branch is one life of a writable server after a promotion: two promotions that
- * both call themselves timeline 2 are two branches. A data directory is a branch and how far it has been flushed.
- * Positions are plain numbers in here and become bigints only towards the core.
+ * What lies in data directories. A branch is one life of a writable server after a promotion: two promotions
+ * that both call themselves timeline 2 are two branches. A data directory is a branch and how far it has been
+ * flushed. Positions are plain numbers in here and become bigints only towards the core.
  */
 import type { Fork } from '../../agent/core/postgres.ts';
 
@@ -16,11 +16,16 @@ export type Branch = {
   fork: number;
   /** End of what was ever written on it. */
   end: number;
-  /** Every write up to here was acknowledged to a client (acknowledgement of a write implies all before it). */
+  /**
+   * Every write up to here was acknowledged to a client (acknowledgement of a write implies all before it).
+   */
   acked: number;
   /** The last commit of a client on it, confirmed or not. */
   lastCommit: number;
-  /** Who wrote on it: another node that opens it as a primary without a promotion makes a branch of the same timeline. */
+  /**
+   * Who wrote on it: another node that opens it as a primary without a promotion makes a branch of the same
+   * timeline.
+   */
   writer: string;
   /** The timeline history as PostgreSQL's history file has it, oldest first. */
   history: Fork[];

@@ -1,12 +1,16 @@
-/** Storms about standbys that are ahead of whoever took over: they are served up to the fork, and seem to confirm. */
+/**
+ * Storms about standbys that are ahead of whoever took over: they are served up to the fork, and seem to
+ * confirm.
+ */
 import { freezeAgent, killAgent, killPostmaster } from './faults.ts';
 import type { SimNode } from './sim_node.ts';
 import type { Theme } from './theme.ts';
 import type { World } from './world.ts';
 
 /**
- * The agent of the active stands still while its database writes on, past what its successor will have; continued, it starts as
- * a standby of that successor, whose agent and database are gone soon after it let clients in.
+ * The agent of the active stands still while its database writes on, past what its successor will have;
+ * continued, it starts as a standby of that successor, whose agent and database are gone soon after it let
+ * clients in.
  */
 export const aheadOfTheFork: Theme = {
   name: 'ahead of the fork',

@@ -1,4 +1,7 @@
-/** Which mutation does the simulator catch, by which invariant, after how many seeds? `bun test/sim/breakage.ts [ID...]` */
+/**
+ * Which mutation does the simulator catch, by which invariant, after how many seeds?
+ * `bun test/sim/breakage.ts [ID...]`
+ */
 import process from 'node:process';
 import { loadBroken } from './mutate.ts';
 import type { Mutation } from './mutation.ts';

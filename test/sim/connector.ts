@@ -1,4 +1,7 @@
-/** Brings walreceivers together with their upstream: the retries of `wal_retrieve_retry_interval` = 100ms, without polling for what cannot be. */
+/**
+ * Brings walreceivers together with their upstream: the retries of `wal_retrieve_retry_interval` = 100ms,
+ * without polling for what cannot be.
+ */
 import { Link, refusal, sameHistory, servedUpTo, type Wire } from './link.ts';
 import type { Server } from './server.ts';
 

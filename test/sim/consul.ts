@@ -1,6 +1,6 @@
 /**
- * The modelled Consul state: linearizable, ModifyIndex per key, transactions that apply whole or not at all. Views are
- * shared and never changed in place, so that an old one can be served as a stale read.
+ * The modelled Consul state: linearizable, ModifyIndex per key, transactions that apply whole or not at all.
+ * Views are shared and never changed in place, so that an old one can be served as a stale read.
  */
 import type { TxnOp, TxnResult } from '../../agent/core/ports.ts';
 import type { HistoryRecord, View } from '../../agent/core/records.ts';

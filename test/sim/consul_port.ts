@@ -1,6 +1,6 @@
 /**
- * The core's `consul` and `state` ports: requests that get lost, answers that get lost, writes that arrive seconds after
- * the caller was told nothing, stale reads, and a cluster without a leader.
+ * The core's `consul` and `state` ports: requests that get lost, answers that get lost, writes that arrive
+ * seconds after the caller was told nothing, stale reads, and a cluster without a leader.
  */
 import type { TxnOp } from '../../agent/core/ports.ts';
 import type { Agent, Handlers, Reply } from './agent.ts';

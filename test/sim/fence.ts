@@ -1,6 +1,6 @@
 /**
- * How clients are shut out. `hba`: PostgreSQL's own (the dev cluster): nothing closes it but the agent. `kernel`: the
- * firewall's entry has a timeout, so it closes by itself whatever became of the agent.
+ * How clients are shut out. `hba`: PostgreSQL's own (the dev cluster): nothing closes it but the agent.
+ * `kernel`: the firewall's entry has a timeout, so it closes by itself whatever became of the agent.
  */
 import type { Agent, Handlers, Reply } from './agent.ts';
 import { change } from './late_calls.ts';

@@ -1,6 +1,6 @@
 /**
- * One manager's replicated files: how new its copy is, and who may change whose. The active's services write; a
- * receive-only copy catches up with the copy that leads, while the network lets it.
+ * One manager's replicated files: how new its copy is, and who may change whose. The active's services write;
+ * a receive-only copy catches up with the copy that leads, while the network lets it.
  */
 import type { FileFacts } from '../../agent/core/ports.ts';
 import { NO_FILES } from '../../agent/core/ports.ts';
@@ -14,7 +14,10 @@ export class Files {
   mode: 'sendonly' | 'receiveonly' = 'receiveonly';
   /** How many changes of the active's files this copy has. */
   version = 0;
-  /** True time since when it leads; a machine that comes back from a power cut leads on until it is told otherwise. */
+  /**
+   * True time since when it leads; a machine that comes back from a power cut leads on until it is told
+   * otherwise.
+   */
   ledSince = Number.NEGATIVE_INFINITY;
   /** Syncthing does not answer, and copies nothing. */
   hung = false;
@@ -69,7 +72,8 @@ function catchUp(world: World, node: SimNode): void {
   if (!files.enabled || files.hung || files.mode !== 'receiveonly' || !machine.on || machine.paused) return;
   const from = leader(world, node);
   if (from === null) return;
-  // What a copy has alone is reverted to the active's. A former active that still sends has nothing newer, and takes nothing back.
+  // What a copy has alone is reverted to the active's. A former active that still sends has nothing newer,
+  // and takes nothing back.
   files.version = from.open ? from.files.version : Math.max(files.version, from.files.version);
 }
 

@@ -1,6 +1,6 @@
 /**
- * What must hold at every moment (CONTRACTS 6), judged from outside with true time and complete knowledge. Violations are
- * collected, not thrown: the run stops after the event that caused one.
+ * What must hold at every moment (CONTRACTS 6), judged from outside with true time and complete knowledge.
+ * Violations are collected, not thrown: the run stops after the event that caused one.
  */
 import {
   type ActiveRecord,
@@ -67,12 +67,14 @@ export class Checker {
     }
     for (const other of world.nodes) {
       if (other === node || !other.open) continue;
-      // A machine that stood still together with its clock may even open again on a renewal of before (PROTOCOL C.4).
+      // A machine that stood still together with its clock may even open again on a renewal of before
+      // (PROTOCOL C.4).
       if (node.loose || other.loose || other.server.hung !== 'no' || this.wasBlind(other))
         world.stats.excusedTwoOpen += 1;
       else this.fail('two actives', `${node.name} opened while ${other.name} is open`);
     }
-    // A machine that thaws in the middle of opening reads old data for a moment; acknowledging is what it must not.
+    // A machine that thaws in the middle of opening reads old data for a moment; acknowledging is what it
+    // must not.
     if (node.loose) return;
     this.complete(node, 'opened');
     const leader = world.store.view.sync?.value.leader ?? 'nobody';
@@ -142,7 +144,8 @@ export class Checker {
     if (sync === undefined || node.server.data !== 'ok') return;
     if (sync.leader === node.name)
       this.fail('wiped the leader', `${node.name} is wiped, sync names it the leader`);
-    // Listed only after it received anything, it has confirmed nothing under that list: it will merely be missed.
+    // Listed only after it received anything, it has confirmed nothing under that list: it will merely be
+    // missed.
     const listed = sync.voters.find((v) => v.node === node.name && v.clone !== clone);
     const since =
       listed === undefined ? Number.POSITIVE_INFINITY : (this.listed.get(standbyName(listed)) ?? 0);
@@ -173,7 +176,9 @@ export class Checker {
     return this.world.scheduler.now - node.blindAt < this.waits(node, this.lease.record);
   }
 
-  /** How long a record stands before it may be replaced: what it says, whatever is in the challenger's file. */
+  /**
+   * How long a record stands before it may be replaced: what it says, whatever is in the challenger's file.
+   */
   private waits(node: SimNode, record: LeaseRecord | null): number {
     return record?.times?.leaseDuration ?? node.policy.leaseDuration;
   }

@@ -1,7 +1,7 @@
 /**
- * Calls that take effect late: files that do not answer hold back a change that gives something, its caller gives it up, and
- * when they answer it goes on, whatever became of who asked. What it may still write then is said by the claims of the real
- * driver, on the machine's clock.
+ * Calls that take effect late: files that do not answer hold back a change that gives something, its caller
+ * gives it up, and when they answer it goes on, whatever became of who asked. What it may still write then is
+ * said by the claims of the real driver, on the machine's clock.
  */
 import { type Claim, createClaims, type Matter } from '../../agent/roles/postgres/claims.ts';
 import type { Agent } from './agent.ts';
@@ -54,8 +54,8 @@ export class LateCalls {
 export type Later = (ms: number, run: () => void) => void;
 
 /**
- * A change in the driver's files after `latency`, or later when they do not answer; then it no longer belongs to the agent that
- * asked. `write` goes on with what outlives whom.
+ * A change in the driver's files after `latency`, or later when they do not answer; then it no longer belongs
+ * to the agent that asked. `write` goes on with what outlives whom.
  */
 export function change(
   desk: Pick<Desk, 'world' | 'node' | 'machine' | 'now'>,

@@ -10,7 +10,10 @@ export function holdFiles(world: World, node: SimNode, ms: number): void {
   node.late.hold(world.scheduler.now + ms);
 }
 
-/** Whoever follows hangs, and the active it would follow is frozen: its successor is voted for before the call goes on. */
+/**
+ * Whoever follows hangs, and the active it would follow is frozen: its successor is voted for before the call
+ * goes on.
+ */
 const hangAndFreeze = (world: World, node: SimNode): void => {
   const { random } = world;
   holdFiles(world, node, random.range(2500, 16_000));

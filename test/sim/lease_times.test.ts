@@ -1,4 +1,7 @@
-/** Lease times that differ from node to node, and the one fault that made two actives of it: the active is cut off. */
+/**
+ * Lease times that differ from node to node, and the one fault that made two actives of it: the active is cut
+ * off.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { defaultPolicy } from '../../agent/core/policy.ts';
 import type { LeaseRecord } from '../../agent/core/records.ts';
@@ -14,7 +17,9 @@ import { World } from './world.ts';
 
 const SEEDS = Array.from({ length: 30 }, (_, i) => i + 1);
 
-/** Three managers, one of them active; `factors`: check_ttl_multiplier of each one's file, the active's first. */
+/**
+ * Three managers, one of them active; `factors`: check_ttl_multiplier of each one's file, the active's first.
+ */
 function cluster(seed: number, core: Core, factors: number[], clusterFactor: number | null = null) {
   const world = new World({
     seed,

@@ -1,7 +1,11 @@
-/** Nodes whose files have other lease times, restarts with another file, and changes by command, with actives that are cut off. */
+/**
+ * Nodes whose files have other lease times, restarts with another file, and changes by command, with actives
+ * that are cut off.
+ */
+
+import type { ClusterLease, ConfigRecord } from '../../agent/core/config_record.ts';
 import { sameTimes, timesProblem, worstCaseOf } from '../../agent/core/lease_times.ts';
 import { timesOf } from '../../agent/core/policy.ts';
-import type { ClusterLease, ConfigRecord } from '../../agent/core/records.ts';
 import { NO_TROUBLE } from './consul_port.ts';
 import { cutPower, freezeAgent, killAgent } from './faults.ts';
 import { consulDown, isolate, oneWay, trouble } from './network_faults.ts';
@@ -32,7 +36,9 @@ export function otherFile(world: World, node: SimNode, factor: number, down: num
   killAgent(world, node, down);
 }
 
-/** As `agent cluster lease set` does: one write of the active, on condition that nobody has changed the key. */
+/**
+ * As `agent cluster lease set` does: one write of the active, on condition that nobody has changed the key.
+ */
 export function setTimes(world: World, factor: number): void {
   const { store, scheduler } = world;
   const times = timesOf({ ...world.options.policy, ...scaled(world, factor) });
@@ -54,7 +60,10 @@ export function setTimes(world: World, factor: number): void {
   store.txn([{ verb: 'set', key: 'config', value: config }], scheduler.now, 'operator');
 }
 
-/** Long times made short, and the active lost at the moment when it has just said so, or thinks that it has not. */
+/**
+ * Long times made short, and the active lost at the moment when it has just said so, or thinks that it has
+ * not.
+ */
 function squeeze(world: World): void {
   const { random, scheduler } = world;
   setTimes(world, 3);

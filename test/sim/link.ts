@@ -1,6 +1,6 @@
 /**
- * One streaming connection: a walsender on the upstream, a walreceiver on the standby. One chunk is under way at a
- * time; what is cut on the way waits until the network heals or one end gives up, each end on its own.
+ * One streaming connection: a walsender on the upstream, a walreceiver on the standby. One chunk is under way
+ * at a time; what is cut on the way waits until the network heals or one end gives up, each end on its own.
  */
 import { contains, segment } from './branch.ts';
 import type { Network } from './network.ts';
@@ -34,7 +34,9 @@ export class Link {
   /** A chunk or report that could not get through, to be tried again when the network changes. */
   private stuck: (() => void) | null = null;
 
-  /** `until`: the standby is ahead of where its timeline was left, and gets what lies before that, no more. */
+  /**
+   * `until`: the standby is ahead of where its timeline was left, and gets what lies before that, no more.
+   */
   constructor(wire: Wire, up: Server, down: Server, until: number | null = null) {
     this.wire = wire;
     this.up = up;
@@ -79,7 +81,9 @@ export class Link {
     else this.pump();
   }
 
-  /** The path broke while nothing was under way: keepalives go missing, and each end gives up in its own time. */
+  /**
+   * The path broke while nothing was under way: keepalives go missing, and each end gives up in its own time.
+   */
   silence(): void {
     if (this.stuck === null) this.stall(() => this.pump());
   }
@@ -114,7 +118,9 @@ export class Link {
     this.pump();
   }
 
-  /** `answers`: it acknowledges a chunk, so the next one may go; the first report of a connection does not. */
+  /**
+   * `answers`: it acknowledges a chunk, so the next one may go; the first report of a connection does not.
+   */
   private report(flushed = this.down.flushed, answers = true): void {
     const { network, scheduler } = this.wire;
     const from = this.down.machine.index;
@@ -174,9 +180,9 @@ export class Link {
 const SEGMENT = 16 * 1024 * 1024;
 
 /**
- * A standby that is ahead of where its timeline was left is served all the same while both lie in one WAL segment: up to there,
- * and every 100 ms anew. Its walsender streams for a moment, and what it reports as flushed is on a branch of its own (seen on
- * PostgreSQL 15). Where it was left; null when it is not served.
+ * A standby that is ahead of where its timeline was left is served all the same while both lie in one WAL
+ * segment: up to there, and every 100 ms anew. Its walsender streams for a moment, and what it reports as
+ * flushed is on a branch of its own (seen on PostgreSQL 15). Where it was left; null when it is not served.
  */
 export function servedUpTo(up: Server, down: Server): number | null {
   if (up.branch.tli <= down.branch.tli) return null;
@@ -185,7 +191,10 @@ export function servedUpTo(up: Server, down: Server): number | null {
   return Math.floor(part.end / SEGMENT) === Math.floor(down.flushed / SEGMENT) ? part.end : null;
 }
 
-/** Why a standby's request to stream is refused, by the numbers PostgreSQL itself goes by; null when it is served. */
+/**
+ * Why a standby's request to stream is refused, by the numbers PostgreSQL itself goes by; null when it is
+ * served.
+ */
 export function refusal(up: Server, down: Server): string | null {
   if (up.branch.tli < down.branch.tli) return 'upstream is on an older timeline';
   const part = segment(up.branch, up.flushed, down.branch.tli);

@@ -65,7 +65,10 @@ export function peersPort(world: World, node: SimNode): Handlers<'peers'> {
   const { network, scheduler } = world;
   const here = node.machine.index;
 
-  /** Send to `name`, let `serve` answer there, and bring the answer back; nothing comes when any leg is broken. */
+  /**
+   * Send to `name`, let `serve` answer there, and bring the answer back; nothing comes when any leg is
+   * broken.
+   */
   function ask(
     name: string,
     serve: (target: SimNode, answer: (value: unknown) => void) => void,

@@ -1,4 +1,7 @@
-/** One VM: its power, its clock, and whether the hypervisor lets it run. Everything local to it happens through `later`. */
+/**
+ * One VM: its power, its clock, and whether the hypervisor lets it run. Everything local to it happens
+ * through `later`.
+ */
 import type { Random } from './random.ts';
 import type { Scheduler, Timer } from './scheduler.ts';
 
@@ -31,7 +34,10 @@ export class Machine {
     return this.offset + at * this.rate;
   }
 
-  /** Run in `ms` of true time: dropped when the power was cut in between, late when the machine is paused then. */
+  /**
+   * Run in `ms` of true time: dropped when the power was cut in between, late when the machine is paused
+   * then.
+   */
   later(ms: number, run: () => void): Timer {
     const boot = this.boot;
     return this.scheduler.after(ms, () => {

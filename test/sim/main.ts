@@ -1,4 +1,7 @@
-/** `npm run sim -- --seeds N --seed S [--nodes N] [--minutes M] [--theme NAME] [--jobs N] [--keep]`, or `--seed S --trace`. */
+/**
+ * `npm run sim -- --seeds N --seed S [--nodes N] [--minutes M] [--theme NAME] [--jobs N] [--keep]`, or
+ * `--seed S --trace`.
+ */
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { parseArgs } from 'node:util';

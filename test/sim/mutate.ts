@@ -1,6 +1,6 @@
 /**
- * Broken cores. A mutation is a small edit of the core's source; the edited copy is written beside the real one's
- * reach, in the machine's temporary folder, and loaded from there. The real files are never touched.
+ * Broken cores. A mutation is a small edit of the core's source; the edited copy is written beside the real
+ * one's reach, in the machine's temporary folder, and loaded from there. The real files are never touched.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -11,7 +11,10 @@ export type Mutation = {
   /** The storm in which it shows, when general faults hardly ever meet it. */
   theme?: string;
   nodes?: number;
-  /** The seed to begin with, where it shows in few of them: a change of the core may move it, and then all that follow are tried. */
+  /**
+   * The seed to begin with, where it shows in few of them: a change of the core may move it, and then all
+   * that follow are tried.
+   */
   from?: number;
   /** Changes of this matter are written whatever was asked for since, and however late: a broken driver. */
   unclaimed?: Matter;

@@ -1,6 +1,7 @@
 /**
- * What happens without one of the protocol's sentences. Each entry takes one out; the simulator must then find a broken
- * invariant. The points are those of the protocol's text: B lease, D votes and quorum, E timelines, 6 of the design.
+ * What happens without one of the protocol's sentences. Each entry takes one out; the simulator must then
+ * find a broken invariant. The points are those of the protocol's text: B lease, D votes and quorum, E
+ * timelines, 6 of the design.
  */
 import { edit, type Mutation } from './mutation.ts';
 import { branchMutations } from './mutations_branch.ts';

@@ -1,4 +1,7 @@
-/** Branches compared before anybody follows or is listed (PROTOCOL D.3, D.4, D.6), one sentence taken out at a time. */
+/**
+ * Branches compared before anybody follows or is listed (PROTOCOL D.3, D.4, D.6), one sentence taken out at a
+ * time.
+ */
 import { edit, type Mutation } from './mutation.ts';
 
 /** A standby goes to the holder of the lease without a look at its own data, as PostgreSQL itself would. */

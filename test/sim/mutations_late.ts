@@ -1,4 +1,6 @@
-/** What calls that take effect late would do, were there nothing that makes them void. The core is whole here. */
+/**
+ * What calls that take effect late would do, were there nothing that makes them void. The core is whole here.
+ */
 import type { Mutation } from './mutation.ts';
 
 export const lateMutations: Mutation[] = [

@@ -1,7 +1,9 @@
 /** What an operator asks for. */
+
+import type { ConfigRecord } from '../../agent/core/config_record.ts';
 import { want } from '../../agent/core/memory/copy.ts';
 import type { TxnOp } from '../../agent/core/ports.ts';
-import type { ConfigRecord, RequestRecord } from '../../agent/core/records.ts';
+import type { RequestRecord } from '../../agent/core/records.ts';
 import type { SimNode } from './sim_node.ts';
 import type { World } from './world.ts';
 

@@ -1,4 +1,7 @@
-/** What every operation of the modelled `pg` port needs: whose server, and answers that come late or at the deadline. */
+/**
+ * What every operation of the modelled `pg` port needs: whose server, and answers that come late or at the
+ * deadline.
+ */
 import type { Outcome } from '../../agent/core/postgres.ts';
 import type { Agent, Reply } from './agent.ts';
 import type { Machine } from './machine.ts';

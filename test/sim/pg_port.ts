@@ -1,6 +1,6 @@
 /**
- * The core's `pg` port on the modelled server. What the agent does itself in several steps stops between them when the
- * agent dies; what it has already asked of the server (a promotion, a stop) goes on.
+ * The core's `pg` port on the modelled server. What the agent does itself in several steps stops between them
+ * when the agent dies; what it has already asked of the server (a promotion, a stop) goes on.
  */
 import type { Handlers } from './agent.ts';
 import { segment } from './branch.ts';

@@ -1,4 +1,6 @@
-/** The real core in a healthy cluster, and one thing that happens to it: how soon, and what does not happen. */
+/**
+ * The real core in a healthy cluster, and one thing that happens to it: how soon, and what does not happen.
+ */
 import { expect, test } from 'bun:test';
 import { machineShutsDown } from '../../agent/core/memory/main.ts';
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';

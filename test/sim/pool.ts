@@ -1,4 +1,7 @@
-/** Many seeds on several threads. Results come in any order; each seed's own run does not depend on the others. */
+/**
+ * Many seeds on several threads. Results come in any order; each seed's own run does not depend on the
+ * others.
+ */
 import { Worker } from 'node:worker_threads';
 import type { RunOptions, RunResult } from './run.ts';
 

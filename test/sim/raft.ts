@@ -1,6 +1,7 @@
 /**
- * Which node can have a Consul request answered. One server runs on each node (on the first one alone in a cluster of two);
- * a leader must be joined both ways with a majority, and a client may go to any server that reaches the leader.
+ * Which node can have a Consul request answered. One server runs on each node (on the first one alone in a
+ * cluster of two); a leader must be joined both ways with a majority, and a client may go to any server that
+ * reaches the leader.
  */
 import type { Network } from './network.ts';
 import type { Random } from './random.ts';

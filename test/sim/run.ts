@@ -1,4 +1,7 @@
-/** One seed from beginning to end: quiet times and storms in turn, and after each storm a bound to be open again. */
+/**
+ * One seed from beginning to end: quiet times and storms in turn, and after each storm a bound to be open
+ * again.
+ */
 import { defaultPolicy, type Policy } from '../../agent/core/policy.ts';
 import { votesNeeded } from '../../agent/core/records.ts';
 import type { Matter } from '../../agent/roles/postgres/claims.ts';
@@ -185,12 +188,16 @@ function leftToOperator(world: World): boolean {
   return sync.voters.length === 0 || living.length < votesNeeded(sync);
 }
 
-/** Strict mode: a new branch that every other copy has left, and none of them may be wiped while `sync` lists it (D.5, D.11). */
+/**
+ * Strict mode: a new branch that every other copy has left, and none of them may be wiped while `sync` lists
+ * it (D.5, D.11).
+ */
 function nobodyCanConfirm(world: World): boolean {
   if (world.options.policy.synchronousMode !== 'strict') return false;
   const best = world.nodes.reduce((a, b) => (b.server.branch.tli > a.server.branch.tli ? b : a)).server;
   const members = world.store.view.nodes;
-  // Rule 720: it has a newer timeline than `sync` says, and may not take the promoted one's word before `sync` names it.
+  // Rule 720: it has a newer timeline than `sync` says, and may not take the promoted one's word before
+  // `sync` names it.
   const waits = (node: SimNode) => node.agent?.context?.main.rule === 720;
   const able = world.nodes.filter((node) => {
     const { name, server, machine } = node;

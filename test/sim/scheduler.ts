@@ -1,6 +1,6 @@
 /**
- * Virtual time. Events run in order of their time, and in order of their scheduling where times are equal, so a run
- * depends on nothing but the seed. No promise and no real timer is involved.
+ * Virtual time. Events run in order of their time, and in order of their scheduling where times are equal, so
+ * a run depends on nothing but the seed. No promise and no real timer is involved.
  */
 export type Timer = { at: number; order: number; run: (() => void) | null };
 

@@ -1,6 +1,6 @@
 /**
- * One modelled PostgreSQL: a data directory, its configuration files, and the processes while there are any. What was
- * flushed survives everything; the processes, waiting commits and connections do not.
+ * One modelled PostgreSQL: a data directory, its configuration files, and the processes while there are any.
+ * What was flushed survives everything; the processes, waiting commits and connections do not.
  */
 import type { SyncList } from '../../agent/core/postgres.ts';
 import { type Branch, describe, type Forest, RECORD } from './branch.ts';
@@ -108,7 +108,10 @@ export class Server {
       : this.flushed;
   }
 
-  /** Fork the processes. `ready` is called once they accept connections. Nothing is called when they die before. */
+  /**
+   * Fork the processes. `ready` is called once they accept connections. Nothing is called when they die
+   * before.
+   */
   start(role: 'primary' | 'standby', recovery: number, replay: number, now: number, ready: () => void): void {
     const proc: Proc = {
       role,
@@ -147,7 +150,10 @@ export class Server {
     }
   }
 
-  /** Crash recovery ended: a checkpoint is written on the branch, which becomes another one if somebody else wrote on it. */
+  /**
+   * Crash recovery ended: a checkpoint is written on the branch, which becomes another one if somebody else
+   * wrote on it.
+   */
   private beginWriting(): void {
     if (this.branch.writer !== this.name || this.branch.end !== this.flushed) {
       this.branch = this.forest.sameTimeline(this.branch, this.flushed, this.name);

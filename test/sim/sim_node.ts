@@ -1,8 +1,12 @@
-/** One manager: its machine, its database, its fence, its services, what its agent keeps on disk, and the agent itself. */
+/**
+ * One manager: its machine, its database, its fence, its services, what its agent keeps on disk, and the
+ * agent itself.
+ */
+
+import type { Durable } from '../../agent/core/durable.ts';
 import { createContext, type NodeContext } from '../../agent/core/node.ts';
 import type { Policy } from '../../agent/core/policy.ts';
 import type { FailsafeRequest, Procedure, VoteReply, VoteRequest } from '../../agent/core/ports.ts';
-import type { Durable } from '../../agent/core/records.ts';
 import { Agent, type PortTable, type Tap } from './agent.ts';
 import { consulPort, NO_TROUBLE, statePort, type Trouble } from './consul_port.ts';
 import { Fence, type FenceMode, fencePort } from './fence.ts';
@@ -45,7 +49,10 @@ export class SimNode {
   instance = '';
   /** The agent comes back by itself (its supervisor); not while a fault keeps it down. */
   heldDown = false;
-  /** Frozen, paused, hung or without an agent while it was open: what it then leaves open is not the core's doing. */
+  /**
+   * Frozen, paused, hung or without an agent while it was open: what it then leaves open is not the core's
+   * doing.
+   */
   loose = false;
   /** True time of the last freeze, pause or kill. */
   disturbedAt = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * Faults between any two calls: some calls are made dangerous for a while, so that something happens just before one is
- * carried out, or at any time while it is.
+ * Faults between any two calls: some calls are made dangerous for a while, so that something happens just
+ * before one is carried out, or at any time while it is.
  */
 import type { Call } from '../../agent/core/ports.ts';
 import type { Strand, Tap } from './agent.ts';
@@ -77,7 +77,10 @@ export class Targets {
   };
 }
 
-/** Anything at all, to that node or another, and often to two at once: what only the second had confirmed is missed then. */
+/**
+ * Anything at all, to that node or another, and often to two at once: what only the second had confirmed is
+ * missed then.
+ */
 export const anything: Strike = (world, node) => {
   const { random } = world;
   const others = world.nodes.filter((n) => n !== node);
@@ -95,7 +98,9 @@ export const anything: Strike = (world, node) => {
   else pauseMachine(world, victim, random.skewed(500, 20_000), random.chance(0.5));
 };
 
-/** The active is gone for long, and so is the agent of whoever has confirmed most: its vote must be missed. */
+/**
+ * The active is gone for long, and so is the agent of whoever has confirmed most: its vote must be missed.
+ */
 export const loneConfirmer: Strike = (world, node) => {
   const { random } = world;
   const others = world.nodes.filter((n) => n !== node && n.agent !== null);

@@ -179,7 +179,10 @@ export class World {
     return `c${this.clones}`;
   }
 
-  /** The database began or ceased to answer: the agent notices its closed connection, the checks a little later. */
+  /**
+   * The database began or ceased to answer: the agent notices its closed connection, the checks a little
+   * later.
+   */
   private database(node: SimNode, up: boolean): void {
     const accepting = up && node.server.proc?.accepting === true && node.server.hung === 'no';
     if (accepting) node.sickSince = null;

@@ -1,4 +1,7 @@
-/** What a page or a comment points to is there: the contract that it cites, the page and the anchor that it links, the file that it names. */
+/**
+ * What a page or a comment points to is there: the contract that it cites, the page and the anchor that it
+ * links, the file that it names.
+ */
 import { describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

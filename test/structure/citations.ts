@@ -2,14 +2,20 @@
 import { posix } from 'node:path';
 import { code, text } from './files.ts';
 
-/** Which page a citation such as `PROTOCOL D.4` leads to. Its anchor is the point in lower case, with a hyphen: `d-4`. */
+/**
+ * Which page a citation such as `PROTOCOL D.4` leads to. Its anchor is the point in lower case, with a
+ * hyphen: `d-4`.
+ */
 export const CITED: Readonly<Record<string, string>> = {
   PROTOCOL: 'docs/protocol.md',
   CONTRACTS: 'docs/contracts.md',
   FAULTS: 'docs/faults.md',
 };
 
-/** Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its version. More go here. */
+/**
+ * Written like a citation, and none: a word of SQL and its number, a chain and a position, a protocol and its
+ * version. More go here.
+ */
 const NO_PAGE =
   /^(?:ANY|FIRST|CREATE|SELECT|INSERT|UPDATE|DELETE|LIMIT|LOGICAL|INPUT|OUTPUT|TLS|HTTP|SHA|RFC|PID|SEEDS)$/;
 
@@ -113,7 +119,10 @@ export function filesNamedIn(from: string, content: string = words(from)): Point
   return found;
 }
 
-/** The words in quotes by which a page names tests: in the last column of its tables, in italics, and after "covered by". */
+/**
+ * The words in quotes by which a page names tests: in the last column of its tables, in italics, and after
+ * "covered by".
+ */
 export function testsNamedIn(content: string): string[] {
   const plain = prose(content);
   const places = [

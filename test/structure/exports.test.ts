@@ -4,7 +4,10 @@ import { code, sources } from './files.ts';
 /** What a name is exported as, at the beginning of a line. */
 const EXPORT = /^export (?:async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm;
 
-/** Names that nothing of the product uses: neither another file, nor their own beside the line that makes them. */
+/**
+ * Names that nothing of the product uses: neither another file, nor their own beside the line that makes
+ * them.
+ */
 export function unusedIn(files: ReadonlyMap<string, string>): string[] {
   const uses = new Map<string, number>();
   for (const content of files.values())

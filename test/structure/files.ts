@@ -3,7 +3,10 @@ import { dirname, join } from 'node:path';
 
 export const root = dirname(dirname(import.meta.dirname));
 
-/** The TypeScript files under a folder of the repository, as paths from its top, sorted. That it exists, layout.test.ts says. */
+/**
+ * The TypeScript files under a folder of the repository, as paths from its top, sorted. That it exists,
+ * layout.test.ts says.
+ */
 export function sources(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

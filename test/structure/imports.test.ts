@@ -94,7 +94,8 @@ describe('import direction', () => {
   test('no file leads back to itself at run time', () => {
     const arrows = new Map<string, string[]>();
     for (const { from, to, typeOnly, late } of imports) {
-      // What is loaded when it is called closes no circle at the start: `agent completion` and the tree of commands.
+      // What is loaded when it is called closes no circle at the start: `agent completion` and the tree of
+      // commands.
       if (!typeOnly && !late && inHouse(to)) arrows.set(from, [...(arrows.get(from) ?? []), to]);
     }
     expect(circleOf(arrows)).toBeUndefined();

@@ -1,6 +1,7 @@
 /**
- * What agent.yaml takes, something goes by: each key of its own value is read outside agent/config. Found out by the compiler: with the keys
- * taken out of the type of the configuration, whatever reads one no longer compiles, and its message names key and section.
+ * What agent.yaml takes, something goes by: each key of its own value is read outside agent/config. Found out
+ * by the compiler: with the keys taken out of the type of the configuration, whatever reads one no longer
+ * compiles, and its message names key and section.
  */
 import { expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
@@ -10,7 +11,10 @@ import { join } from 'node:path';
 import { leaves } from '../../agent/config/leaves.ts';
 import { code, root, text } from './files.ts';
 
-/** Read by way of a function of agent/config, which is called outside it: the key's name stands in the function's file. */
+/**
+ * Read by way of a function of agent/config, which is called outside it: the key's name stands in the
+ * function's file.
+ */
 const THROUGH: readonly (readonly [keys: RegExp, name: string, file: string])[] = [
   [/^lease\.(?:retry_period|renew_deadline|lease_duration|fencing_time)$/, 'effectiveLease', 'lease'],
   // Which times it stands for: the schema itself lays them below the others.

@@ -1,6 +1,6 @@
 /**
- * Every text of the product that a person may read, in order of the files: docs/messages.md, so that a change of wording is a
- * diff to review. `npm run messages` writes it, messages.test.ts holds it.
+ * Every text of the product that a person may read, in order of the files: docs/messages.md, so that a change
+ * of wording is a diff to review. `npm run messages` writes it, messages.test.ts holds it.
  */
 import { sources, text } from './files.ts';
 
@@ -12,7 +12,9 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '
 /** Where a slash begins a regular expression and does not divide. */
 const BEFORE_REGEX = /(^|[(,=:[!&|?{};>+]|\breturn|\bcase)\s*$/;
 
-/** A reader of TypeScript that knows strings, templates, comments and regular expressions, and nothing else. */
+/**
+ * A reader of TypeScript that knows strings, templates, comments and regular expressions, and nothing else.
+ */
 export function literalsOf(source: string): Literal[] {
   const found: Literal[] = [];
   let at = 0;
@@ -107,7 +109,10 @@ export function literalsOf(source: string): Literal[] {
 const SQL =
   /^\s*\(?(union all |application_name )|^\s*(select|insert|update|delete|create|alter|drop|set|show|grant|revoke|begin|do|with|notify|check|copy)\b/i;
 
-/** Reads as words for people: three of them at least, or two with a blank between, and no query, path or option list. */
+/**
+ * Reads as words for people: three of them at least, or two with a blank between, and no query, path or
+ * option list.
+ */
 export function isProse(text: string): boolean {
   if (
     SQL.test(text) &&

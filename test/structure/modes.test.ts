@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test';
 import { code, sources } from './files.ts';
 
 /**
- * Who makes files and folders with node's own calls, where a mode is cut by the umask; each sets it afterwards, or makes what is its
- * owner's alone (0600, 0700), or is for copies that keep the modes they had.
+ * Who makes files and folders with node's own calls, where a mode is cut by the umask; each sets it
+ * afterwards, or makes what is its owner's alone (0600, 0700), or is for copies that keep the modes they had.
  */
 const MAKERS = [
   'agent/install/real_hand.ts',

@@ -6,7 +6,8 @@ const ways: { thing: string; pattern: RegExp; home: string[]; instead: string }[
   {
     thing: 'to wait a while',
     pattern: /new Promise\S*\(\s*\(\w+\) =>\s*\{?\s*setTimeout\(\w+,/,
-    // The command line reaches the agent through its API alone; its clock is the terminal's, which tests replace.
+    // The command line reaches the agent through its API alone; its clock is the terminal's, which tests
+    // replace.
     home: ['cli/common/terminal.ts'],
     instead: 'sleep of agent/platform/clock.ts',
   },

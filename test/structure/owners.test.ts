@@ -13,7 +13,10 @@ const part = `(?:${PARTS.join('|')})`;
 const step = '(?:[?!]?\\.\\w+|[?!]?\\.?\\[[^\\]]*\\])';
 const put = '(?:=(?![=>])|\\+\\+|--|(?:\\?\\?|\\|\\||&&|[-+*/%&|^]|\\*\\*|<<|>>>?)=)';
 const change = '\\.(?:push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete|clear)\\(';
-/** `n.part = `, `x.node.part.field.deeper += `, `delete n.part.field`, `n.part.list.push(`, `Object.assign(n.part, ` */
+/**
+ * `n.part = `, `x.node.part.field.deeper += `, `delete n.part.field`, `n.part.list.push(`,
+ * `Object.assign(n.part, `
+ */
 const whoever = '(?:\\b(?:n|node|context|self)[?!]?)';
 const writes = [
   new RegExp(`${whoever}\\.(${part})${step}*\\s*${put}`, 'g'),

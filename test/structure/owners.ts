@@ -1,6 +1,7 @@
 /**
- * Who writes what one agent remembers (agent/core/node.ts): each part and each value, and the files of agent/core that own it. All
- * others read. What is to be known of a field (what it says, when it is cleared) stands beside it, in the file of its part.
+ * Who writes what one agent remembers (agent/core/node.ts): each part and each value, and the files of
+ * agent/core that own it. All others read. What is to be known of a field (what it says, when it is cleared)
+ * stands beside it, in the file of its part.
  */
 export const owners: Record<string, readonly string[]> = {
   // Parts, each written by the functions beside its type.
@@ -24,8 +25,8 @@ export const owners: Record<string, readonly string[]> = {
 };
 
 /**
- * Which parts a procedure, or another file, may tell that something happened: it calls functions of their owners. Whoever adds an arrow
- * says so here.
+ * Which parts a procedure, or another file, may tell that something happened: it calls functions of their
+ * owners. Whoever adds an arrow says so here.
  */
 export const tellers: Record<string, readonly string[]> = {
   'act.ts': ['copy', 'failures', 'main', 'services'],

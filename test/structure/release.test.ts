@@ -1,4 +1,7 @@
-/** What a release is beside its executables: signed sums, a list of what is in them, and runtimes that are pinned. */
+/**
+ * What a release is beside its executables: signed sums, a list of what is in them, and runtimes that are
+ * pinned.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

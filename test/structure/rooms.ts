@@ -1,8 +1,9 @@
 /**
- * The rooms of the code and who may import whom, as data: from the ground up, so that a room may use those above its line in
- * this list and no other. `uses` are rooms whose values it may import, `types` those of which it may further import types.
- * `packages`: which modules from outside it may load. `only`: of a room it uses, these files alone.
- * docs/architecture.md says what each room is for; a test holds the two against each other.
+ * The rooms of the code and who may import whom, as data: from the ground up, so that a room may use those
+ * above its line in this list and no other. `uses` are rooms whose values it may import, `types` those of
+ * which it may further import types. `packages`: which modules from outside it may load. `only`: of a room it
+ * uses, these files alone. docs/architecture.md says what each room is for; a test holds the two against each
+ * other.
  */
 export type Room = {
   name: string;

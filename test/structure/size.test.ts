@@ -13,3 +13,16 @@ test(`no file of agent/ and cli/ is longer than ${limit} lines: past that it has
     .filter(({ file, lines }) => lines > limit && longer[file] === undefined);
   expect(long).toEqual([]);
 });
+
+test('a line of comment has at most 110 columns, as code has', () => {
+  const wide = ['agent', 'cli', 'test']
+    .flatMap(sources)
+    .flatMap((file) =>
+      text(file)
+        .split('\n')
+        .map((line, at) => ({ line, at: `${file}:${at + 1}` })),
+    )
+    .filter(({ line }) => /^\s*(\/\*\*|\*|\/\/) /.test(line) && line.length > 110)
+    .map(({ at }) => at);
+  expect(wide).toEqual([]);
+});

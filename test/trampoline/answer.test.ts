@@ -1,4 +1,7 @@
-/** A call that comes over a socket: whatever comes, one answer or none, and nothing run but what the policy allows. */
+/**
+ * A call that comes over a socket: whatever comes, one answer or none, and nothing run but what the policy
+ * allows.
+ */
 import { describe, expect, test } from 'bun:test';
 import { answerOne } from '../../agent/trampoline/answer.ts';
 import { callOf, LONGEST } from '../../agent/trampoline/request.ts';

@@ -26,7 +26,10 @@ const CREATE = `
     at timestamptz not null
   ) with (fillfactor = 20)`;
 
-/** Set for this role, or for all of them, it is no word on the server: clients that write say otherwise for themselves. */
+/**
+ * Set for this role, or for all of them, it is no word on the server: clients that write say otherwise for
+ * themselves.
+ */
 const WRITABLE = `
   select set_config(name, 'off', false) from pg_settings
   where name = 'default_transaction_read_only' and source in ('global', 'database', 'user', 'database user')`;
@@ -34,9 +37,9 @@ const WRITABLE = `
 const FILL = 'insert into cloudify_agent.heartbeat values (1, clock_timestamp()) on conflict do nothing';
 
 /**
- * A connection on which `beat` works; makes schema, table and row where they are missing. `onPid` is told the backend's
- * process id before anything is written. Statements that wait longer than `statementMs` for anything but the disk or a
- * standby are ended by the server itself.
+ * A connection on which `beat` works; makes schema, table and row where they are missing. `onPid` is told the
+ * backend's process id before anything is written. Statements that wait longer than `statementMs` for
+ * anything but the disk or a standby are ended by the server itself.
  */
 export async function openForWriting(
   target: PgTarget,
@@ -73,7 +76,9 @@ export async function openForWriting(
   }
 }
 
-/** Writes the row. Resolves once the commit is acknowledged, by the standbys too where those are waited for. */
+/**
+ * Writes the row. Resolves once the commit is acknowledged, by the standbys too where those are waited for.
+ */
 export async function beat(session: WireSession): Promise<void> {
   const { tag } = await session.query(
     'update cloudify_agent.heartbeat set at = clock_timestamp() where id = 1',
@@ -81,7 +86,10 @@ export async function beat(session: WireSession): Promise<void> {
   if (tag !== 'UPDATE 1') throw new Error(`the heartbeat row is missing (${tag})`);
 }
 
-/** What a backend of ours does, asked on a connection of its own. standby: its commit is on disk here and waits for one. */
+/**
+ * What a backend of ours does, asked on a connection of its own. standby: its commit is on disk here and
+ * waits for one.
+ */
 export async function backendState(
   target: PgTarget,
   pid: number,

@@ -1,6 +1,7 @@
 /**
- * The few messages of PostgreSQL's protocol (version 3) that a check needs. A library's connection costs several times
- * the processor time of this, every second; and a hung server needs a socket that can be destroyed.
+ * The few messages of PostgreSQL's protocol (version 3) that a check needs. A library's connection costs
+ * several times the processor time of this, every second; and a hung server needs a socket that can be
+ * destroyed.
  */
 import { Buffer } from 'node:buffer';
 

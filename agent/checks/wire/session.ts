@@ -57,8 +57,8 @@ export class WireSession {
   }
 
   /**
-   * A connection of its own for one statement; closed afterwards. Start, statement and end are sent in one piece. Throws
-   * ServerError or what the socket gave; an abort of `signal` ends it at once.
+   * A connection of its own for one statement; closed afterwards. Start, statement and end are sent in one
+   * piece. Throws ServerError or what the socket gave; an abort of `signal` ends it at once.
    */
   static async once(
     target: PgTarget,
@@ -148,7 +148,10 @@ export class WireSession {
     else if (type === 'Z' && --this.#readyLeft === 0) this.#settle();
   }
 
-  /** Before the first ready state an error is the end of the connection; afterwards one more ready state follows. */
+  /**
+   * Before the first ready state an error is the end of the connection; afterwards one more ready state
+   * follows.
+   */
   #fail(body: Buffer): void {
     this.#error = errorOf(body);
     if (this.#pid === 0) throw this.#error;

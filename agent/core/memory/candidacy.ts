@@ -1,8 +1,13 @@
-/** What entitles this node to take the lease and to promote, and what keeps it from asking. Written here alone. */
+/**
+ * What entitles this node to take the lease and to promote, and what keeps it from asking. Written here
+ * alone.
+ */
 import type { Vote } from '../ports.ts';
 import type { Lsn } from '../postgres.ts';
 
-/** The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind"). */
+/**
+ * The votes of one lease index; an entry that is missing did not answer (which is unknown, never "behind").
+ */
 export type Ballot = {
   index: number;
   syncIndex: number;
@@ -12,18 +17,29 @@ export type Ballot = {
   at: number;
 };
 
-/** Why this node may promote under `epoch`: won by votes, handed over after a clean stop, or the founder of the cluster. */
+/**
+ * Why this node may promote under `epoch`: won by votes, handed over after a clean stop, or the founder of
+ * the cluster.
+ */
 export type Mandate =
   | { kind: 'votes'; epoch: number; votes: Vote[] }
   | { kind: 'handover'; epoch: number; timeline: number; lsn: Lsn; from: string }
   | { kind: 'founder'; epoch: number };
 
 export type Candidacy = {
-  /** The last votes that were asked for; null: none, or none of our own. Spent by the takeover, void with a fence-down. */
+  /**
+   * The last votes that were asked for; null: none, or none of our own. Spent by the takeover, void with a
+   * fence-down.
+   */
   ballot: Ballot | null;
-  /** Given by taking or accepting the lease; used up by the promotion, void with a fence-down or a release. */
+  /**
+   * Given by taking or accepting the lease; used up by the promotion, void with a fence-down or a release.
+   */
   mandate: Mandate | null;
-  /** Do not challenge before this time (own clock): after a release, others go first. Only ever delays, for a bounded time. */
+  /**
+   * Do not challenge before this time (own clock): after a release, others go first. Only ever delays, for a
+   * bounded time.
+   */
   cooldownUntil: number;
 };
 

@@ -1,18 +1,24 @@
-/** Which copy of the data this node has, what it promised with it, and whether it must be replaced. Written here alone. */
-import type { Durable } from '../records.ts';
+/**
+ * Which copy of the data this node has, what it promised with it, and whether it must be replaced. Written
+ * here alone.
+ */
+import type { Durable } from '../durable.ts';
 
-/** The one long task (rewind, basebackup) that runs beside main, and from whom it reads; `began` by the own clock. */
+/**
+ * The one long task (rewind, basebackup) that runs beside main, and from whom it reads; `began` by the own
+ * clock.
+ */
 export type CopyTask = { what: 'rewind' | 'reclone'; from: string; began: number };
 
 export type CopyMemory = {
   /**
-   * What must survive a restart. Replaced as a whole: whoever changes it has it stored before anything rests on it, by the call that
-   * comes right after.
+   * What must survive a restart. Replaced as a whole: whoever changes it has it stored before anything rests
+   * on it, by the call that comes right after.
    */
   durable: Readonly<Durable>;
   /**
-   * What main or the operator found that the data needs. A rewind is void once the data was found to be a prefix of the holder's; a
-   * reclone ends with the copy alone. Begins with what was stored.
+   * What main or the operator found that the data needs. A rewind is void once the data was found to be a
+   * prefix of the holder's; a reclone ends with the copy alone. Begins with what was stored.
    */
   wants: 'nothing' | 'rewind' | 'reclone';
   /** null: none runs. */

@@ -6,22 +6,31 @@ export type DatabaseMemory = {
   facts: Readonly<PgFacts> | null;
   /** When main looked, own clock. */
   at: number;
-  /** History of the own timeline, as last read: with another timeline, or while there was none to read, again. */
+  /**
+   * History of the own timeline, as last read: with another timeline, or while there was none to read, again.
+   */
   history: readonly Fork[] | null;
   /** Where the own branch left the leader's, when it did. Found anew at each look of main. */
   fork: Fork | null;
   /** Did a standby stream when this active was last well? Stays as it was while it is not. */
   hadStandby: boolean;
-  /** Since when no voter streams, own clock; null while one does, or none is listed. Looked at by each step of the voters. */
+  /**
+   * Since when no voter streams, own clock; null while one does, or none is listed. Looked at by each step of
+   * the voters.
+   */
   lonelySince: number | null;
   /**
-   * For which members, and on which copy, the replication slots were last made sure of; null: not known. Cleared where they may have
-   * been lost: after a start in place, and when slots were dropped by an older list of members.
+   * For which members, and on which copy, the replication slots were last made sure of; null: not known.
+   * Cleared where they may have been lost: after a start in place, and when slots were dropped by an older
+   * list of members.
    */
   slotsMade: string | null;
   /** Whom the database was last told to follow, for the hooks. */
   followed: string | null;
-  /** The epoch under which the own branch was last found to be a prefix of the holder's; null: not compared since the start. */
+  /**
+   * The epoch under which the own branch was last found to be a prefix of the holder's; null: not compared
+   * since the start.
+   */
   comparedEpoch: number | null;
 };
 
@@ -75,7 +84,10 @@ export function slotsMayBeLost(db: DatabaseMemory): void {
   db.slotsMade = null;
 }
 
-/** It follows `holder`, of whose log its own is a prefix under `epoch`. True: it did not follow that node before. */
+/**
+ * It follows `holder`, of whose log its own is a prefix under `epoch`. True: it did not follow that node
+ * before.
+ */
 export function followNow(db: DatabaseMemory, holder: string, epoch: number): boolean {
   db.comparedEpoch = epoch;
   const isNew = db.followed !== holder;

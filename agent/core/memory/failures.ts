@@ -1,7 +1,13 @@
-/** What went wrong here, how often and since when: for leaving this node out, and for telling people. Written here alone. */
+/**
+ * What went wrong here, how often and since when: for leaving this node out, and for telling people. Written
+ * here alone.
+ */
 
 export type Failures = {
-  /** How often it failed as active, one soon after the other: each time it is left out longer. None again once it was well for long. */
+  /**
+   * How often it failed as active, one soon after the other: each time it is left out longer. None again once
+   * it was well for long.
+   */
   count: number;
   /** Until when this node, having failed as active, is no target of an automatic handover; own clock. */
   until: number;
@@ -10,8 +16,8 @@ export type Failures = {
   /** When the last failed start in place began; null when none failed since it was last open. */
   startFailedAt: number | null;
   /**
-   * What the last rule's action failed with, and since when it has been failing, own clock; null: it did not. Gone when another rule
-   * is decided, or something was carried out.
+   * What the last rule's action failed with, and since when it has been failing, own clock; null: it did not.
+   * Gone when another rule is decided, or something was carried out.
    */
   last: Readonly<{ rule: number; why: string; since: number }> | null;
 };
@@ -49,7 +55,10 @@ export function isUpAgain(failures: Failures): void {
 
 type Decided = { rule: number; reason: string };
 
-/** With the failure of its own last try, as long as no other rule was decided and nothing was carried out since. */
+/**
+ * With the failure of its own last try, as long as no other rule was decided and nothing was carried out
+ * since.
+ */
 export function withLastFailure<D extends Decided>(failures: Failures, decision: D): D {
   if (failures.last !== null && failures.last.rule !== decision.rule) failures.last = null;
   const why = failures.last?.why;

@@ -1,8 +1,14 @@
-/** Whether clients are let in, as far as this node did it or saw it, and since when they are not. Written here alone. */
+/**
+ * Whether clients are let in, as far as this node did it or saw it, and since when they are not. Written here
+ * alone.
+ */
 import type { PgFacts } from '../postgres.ts';
 
 export type FenceMemory = {
-  /** unknown: from the beginning, or a call to shut them out failed; what the server shows decides then. A stopped server is closed. */
+  /**
+   * unknown: from the beginning, or a call to shut them out failed; what the server shows decides then. A
+   * stopped server is closed.
+   */
   state: 'closed' | 'open' | 'unknown';
   /** How many fence-downs run right now: main and the keeper wait. */
   running: number;
@@ -10,11 +16,15 @@ export type FenceMemory = {
   openUntil: number;
   /** When clients were last let in, own clock. */
   openedAt: number;
-  /** Since when this holder has been without an open, writable database; null while it is open, or while it has no right. */
+  /**
+   * Since when this holder has been without an open, writable database; null while it is open, or while it
+   * has no right.
+   */
   closedSince: number | null;
   /**
-   * Since when, on our own clock, clients have presumably been without an active: for the measured downtime. Set by whatever ends the
-   * last one, before it does; null when they are let in, when another takes over, and when it is not known.
+   * Since when, on our own clock, clients have presumably been without an active: for the measured downtime.
+   * Set by whatever ends the last one, before it does; null when they are let in, when another takes over,
+   * and when it is not known.
    */
   outageSince: number | null;
   /** Downtime of the last opening, as measured here; null when unknown. */

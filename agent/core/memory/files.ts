@@ -4,7 +4,9 @@ import { type FileFacts, NO_FILES } from '../ports.ts';
 export type FilesMemory = {
   /** As main last looked. */
   facts: Readonly<FileFacts>;
-  /** What they were told and did (null: the last try failed), when, own clock, and how often in vain since. */
+  /**
+   * What they were told and did (null: the last try failed), when, own clock, and how often in vain since.
+   */
   told: Readonly<{ what: string | null; at: number; tries: number }>;
 };
 

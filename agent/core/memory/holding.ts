@@ -2,21 +2,25 @@
 
 export type Holding = {
   /**
-   * The keeper renews only while this is true (PROTOCOL D.9: a holder that cannot open stops renewing). Ended by a stop that was not
-   * confirmed, or by a twin; true again when the lease is taken or accepted.
+   * The keeper renews only while this is true (PROTOCOL D.9: a holder that cannot open stops renewing). Ended
+   * by a stop that was not confirmed, or by a twin; true again when the lease is taken or accepted.
    */
   renewing: boolean;
   /**
-   * Our right was seen to be another's now, not given away: the guard fences, whatever main is waiting for. Set where an answer of
-   * Consul says so; cleared by the guard as it begins to fence.
+   * Our right was seen to be another's now, not given away: the guard fences, whatever main is waiting for.
+   * Set where an answer of Consul says so; cleared by the guard as it begins to fence.
    */
   deposed: boolean;
   /**
-   * An unknown write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). Set by a transaction whose
-   * outcome stayed unknown; cleared by the next write that is known to have been committed.
+   * An unknown write of a voter change: nothing is loosened until a renewal succeeded (PROTOCOL D.9). Set by
+   * a transaction whose outcome stayed unknown; cleared by the next write that is known to have been
+   * committed.
    */
   unsettled: boolean;
-  /** Since when the right is extended by the members' agreement alone, own clock; null: Consul answers. Cleared by the next renewal. */
+  /**
+   * Since when the right is extended by the members' agreement alone, own clock; null: Consul answers.
+   * Cleared by the next renewal.
+   */
   failsafeSince: number | null;
 };
 

@@ -9,9 +9,15 @@ type HookFacts = Record<string, string>;
 export type HooksMemory = {
   /** Those that run after the fact, in order; the hook runner takes them out one by one. */
   due: readonly { phase: HookPhase; facts: HookFacts }[];
-  /** Promoted and open; `post-promote` waits for the services with these facts. null: it was said, or is not true any more. */
+  /**
+   * Promoted and open; `post-promote` waits for the services with these facts. null: it was said, or is not
+   * true any more.
+   */
   promoted: HookFacts | null;
-  /** Has let clients in as the active, since it was promoted or found itself to be; until `post-demote` is due. */
+  /**
+   * Has let clients in as the active, since it was promoted or found itself to be; until `post-demote` is
+   * due.
+   */
   serving: boolean;
 };
 
@@ -46,7 +52,9 @@ export function demoted(hooks: HooksMemory, facts: HookFacts): void {
   hookLater(hooks, 'post-demote', facts);
 }
 
-/** `post-promote` once the services run, so that it can use them. `openFor`: since clients were let in, ms. */
+/**
+ * `post-promote` once the services run, so that it can use them. `openFor`: since clients were let in, ms.
+ */
 export function whenServicesRun(hooks: HooksMemory, missing: number, openFor: number): void {
   if (hooks.promoted === null || (missing > 0 && openFor < SERVICES_UP)) return;
   hookLater(hooks, 'post-promote', hooks.promoted);

@@ -1,4 +1,7 @@
-/** What main is at, for the guard that voids it, for status, and for who asked for something. Written here alone. */
+/**
+ * What main is at, for the guard that voids it, for status, and for who asked for something. Written here
+ * alone.
+ */
 
 export type MainMemory = {
   /** Number of the rule that was last decided; 0 before the first. */
@@ -15,7 +18,9 @@ export type MainMemory = {
   stopping: 'no' | 'restart' | 'shutdown';
   /** The request as first seen here, own clock; null: there is none. */
   requestSeen: Readonly<{ id: string; at: number }> | null;
-  /** A switchover that was tried and cancelled: why, for the request's answer. Counts for that request alone. */
+  /**
+   * A switchover that was tried and cancelled: why, for the request's answer. Counts for that request alone.
+   */
   requestRefused: Readonly<{ id: string; why: string }> | null;
 };
 

@@ -1,4 +1,7 @@
-/** How often services were started in place of ended ones, and whether they are being started. Written here alone. */
+/**
+ * How often services were started in place of ended ones, and whether they are being started. Written here
+ * alone.
+ */
 
 /** Services that have run for this long count as well: the next end is the first one. */
 const WELL_AGAIN = 60_000;

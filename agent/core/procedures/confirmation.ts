@@ -26,7 +26,10 @@ export function* confirmedVoters(
   return { voters: seen, k };
 }
 
-/** Strict, and nobody can confirm: each other copy left this branch, and may be rewound only once `sync` names this node. */
+/**
+ * Strict, and nobody can confirm: each other copy left this branch, and may be rewound only once `sync` names
+ * this node.
+ */
 export function everyOtherWaitsForRewind(n: NodeContext): boolean {
   const others = Object.keys(n.view?.nodes ?? {}).filter((name) => name !== n.name);
   return others.length > 0 && others.every((name) => n.view?.states[name]?.wants === 'rewind');
@@ -39,8 +42,9 @@ export function* staysShut(n: NodeContext, timeline: number, history: Fork[]): P
 }
 
 /**
- * `sync` names this leader without a voter while it stays shut: no commit is accepted before one is listed (PROTOCOL D.11).
- * What was acknowledged before is here, as the votes said; that no second copy of it counts any more is the price.
+ * `sync` names this leader without a voter while it stays shut: no commit is accepted before one is listed
+ * (PROTOCOL D.11). What was acknowledged before is here, as the votes said; that no second copy of it counts
+ * any more is the price.
  */
 function* announceShut(n: NodeContext, timeline: number, history: Fork[]): Procedure<string> {
   const right = n.lease.right;

@@ -1,4 +1,7 @@
-/** Quorum coverage (PROTOCOL D.4): have k of these voters flushed what was written up to now, on this timeline? */
+/**
+ * Quorum coverage (PROTOCOL D.4): have k of these voters flushed what was written up to now, on this
+ * timeline?
+ */
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';
 import { confirmedBy, type SyncList } from '../postgres.ts';
@@ -16,14 +19,16 @@ export function sameList(a: SyncList, b: SyncList): boolean {
 }
 
 /**
- * Wait until k of the list have flushed the insert position read *now*, that is after the list became effective. True
- * at once for the empty list. False after `ms`, or when the server does not answer.
+ * Wait until k of the list have flushed the insert position read *now*, that is after the list became
+ * effective. True at once for the empty list. False after `ms`, or when the server does not answer.
  */
 export function* covered(n: NodeContext, list: SyncList, ms: number): Procedure<boolean> {
   return list === null || (yield* confirming(n, list, ms)) !== null;
 }
 
-/** As `covered`: the names that had it, or null. A position that lies on another branch is none (confirmedBy). */
+/**
+ * As `covered`: the names that had it, or null. A position that lies on another branch is none (confirmedBy).
+ */
 export function* confirming(
   n: NodeContext,
   list: NonNullable<SyncList>,

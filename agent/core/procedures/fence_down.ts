@@ -18,7 +18,8 @@ export function* fenceDown(n: NodeContext, why: string): Procedure<void> {
   try {
     const closed = yield* call('fence', 'close', n.policy.fencingTime);
     shutIf(n.fence, closed.kind === 'done');
-    // The server goes before the services: theirs may take long, and clients on this machine reach the server without them.
+    // The server goes before the services: theirs may take long, and clients on this machine reach the server
+    // without them.
     const stopped = yield* call('pg', 'stop', 'immediate', n.policy.stopTimeout, true);
     if (stopped.kind === 'stopped') shut(n.fence);
     else

@@ -1,4 +1,7 @@
-/** What the role wants of the replicated files (CONTRACTS 10). Nothing waits for them longer than the bound that it names. */
+/**
+ * What the role wants of the replicated files (CONTRACTS 10). Nothing waits for them longer than the bound
+ * that it names.
+ */
 import { following, leading } from '../files_due.ts';
 import { tellFiles } from '../memory/files.ts';
 import type { NodeContext } from '../node.ts';
@@ -7,7 +10,9 @@ import type { Outcome } from '../postgres.ts';
 
 const TELL = 2000;
 
-/** Send-only, and what this node has is what counts. After the database was opened, before the services start. */
+/**
+ * Send-only, and what this node has is what counts. After the database was opened, before the services start.
+ */
 export function* leadFiles(n: NodeContext): Procedure<void> {
   const what = leading(n);
   note(n, what, yield* call('files', 'lead', TELL));

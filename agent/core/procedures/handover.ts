@@ -1,4 +1,7 @@
-/** Switchover (PROTOCOL D.8) and giving up the lease. A *confirmed* stop is the condition for handing anything over. */
+/**
+ * Switchover (PROTOCOL D.8) and giving up the lease. A *confirmed* stop is the condition for handing anything
+ * over.
+ */
 import type { HandoverKind, Result } from '../actions.ts';
 import { giveAway } from '../lease.ts';
 import { standBack } from '../memory/candidacy.ts';
@@ -30,7 +33,10 @@ function bounds(n: NodeContext, why: HandoverKind): typeof SHUTDOWN {
   };
 }
 
-/** Planned change of the active to `target`. Cancelled, it stays active; where it cannot, the lease is released or runs out. */
+/**
+ * Planned change of the active to `target`. Cancelled, it stays active; where it cannot, the lease is
+ * released or runs out.
+ */
 export function* handover(
   n: NodeContext,
   target: string,
@@ -47,8 +53,8 @@ export function* handover(
     const hook = yield* call('hooks', 'run', 'pre-demote', { target });
     if (hook.kind !== 'done') warn(n, `pre-demote: ${hook.why}`);
   }
-  // While the database serves, a broker that takes seconds to stop costs its clients nothing: the services come first, and
-  // what is off until then is only them. Cancelled, main starts them again.
+  // While the database serves, a broker that takes seconds to stop costs its clients nothing: the services
+  // come first, and what is off until then is only them. Cancelled, main starts them again.
   const serves = n.fence.state === 'open' && n.db.facts?.role === 'primary' && n.db.facts.accepting;
   if (serves) {
     const quiet = yield* quieten(n, target, bound, why, reason);
@@ -86,7 +92,8 @@ export function* handover(
   n.log({ component: 'handler-runner', level: 'info', message: `handed over to ${target}: ${given}` });
   passOutageOn(n.fence);
   demoted(n.hooks, { to: target, reason });
-  // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not renewed.
+  // Unknown: the own right is gone either way; the keeper may take the lease back while the target has not
+  // renewed.
   return given === 'ok' ? { ok: true } : { ok: false, why: `handover ${given}` };
 }
 
@@ -135,7 +142,10 @@ export function* release(
   return given === 'ok' ? { ok: true } : { ok: false, why: `release ${given}` };
 }
 
-/** The switchover is off: open again as the active that we still are. A server that was not stopped need not be started. */
+/**
+ * The switchover is off: open again as the active that we still are. A server that was not stopped need not
+ * be started.
+ */
 function* stay(n: NodeContext, why: string): Procedure<Result> {
   warn(n, `switchover cancelled: ${why}`);
   const pg = yield* call('pg', 'facts', 500);

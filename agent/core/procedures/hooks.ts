@@ -1,4 +1,7 @@
-/** The operator's hooks that come after the fact (CONTRACTS 8): run in order, beside everything else, so nothing waits for them. */
+/**
+ * The operator's hooks that come after the fact (CONTRACTS 8): run in order, beside everything else, so
+ * nothing waits for them.
+ */
 import { nextHook } from '../memory/hooks.ts';
 import type { NodeContext } from '../node.ts';
 import { call, type Procedure } from '../ports.ts';

@@ -9,9 +9,10 @@ import { listOf, sameList } from './cover.ts';
 const CARRY = 2000;
 
 /**
- * The voters that a handover from the present leader would open with: every standby carries that list (PROTOCOL D.4). It
- * may be out of date at any time: nobody commits on a standby, and a promotion sets its own list and sees it in effect
- * before it opens. The leader's own list is never touched here: what `sync` says of it must stay true.
+ * The voters that a handover from the present leader would open with: every standby carries that list
+ * (PROTOCOL D.4). It may be out of date at any time: nobody commits on a standby, and a promotion sets its
+ * own list and sees it in effect before it opens. The leader's own list is never touched here: what `sync`
+ * says of it must stay true.
  */
 export function carriedList(n: NodeContext): SyncList | undefined {
   const sync = n.view?.sync?.value ?? null;
@@ -22,7 +23,10 @@ export function carriedList(n: NodeContext): SyncList | undefined {
   return listOf(voters, k);
 }
 
-/** Written while the server is stopped, it is in effect from its start on: a promotion soon after has nothing to wait for. */
+/**
+ * Written while the server is stopped, it is in effect from its start on: a promotion soon after has nothing
+ * to wait for.
+ */
 export function* carryList(n: NodeContext): Procedure<void> {
   const list = carriedList(n);
   if (list === undefined || sameList(list, n.db.facts?.syncList ?? null)) return;
@@ -41,20 +45,23 @@ function handoverVoters(
 }
 
 /**
- * `compared`: the branch of each of them is known to be a prefix of this one's. Where not, only those that were seen to
- * confirm may be listed in the end.
+ * `compared`: the branch of each of them is known to be a prefix of this one's. Where not, only those that
+ * were seen to confirm may be listed in the end.
  */
 export type Opening = { voters: Voter[]; k: number; compared: boolean };
 
 export const NOBODY: Opening = { voters: [], k: 0, compared: true };
 
-/** Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before. */
+/**
+ * Among whom the first commits of this promotion must be confirmed: those who voted, or were voters before.
+ */
 export function openingVoters(n: NodeContext): Opening {
   if (n.policy.synchronousMode === 'off') return NOBODY;
   const sync = n.view?.sync?.value ?? null;
   const mandate = n.candidacy.mandate;
   if (mandate?.kind === 'handover') {
-    // Only the voters of who hands over follow its branch: one that never opened leaves those of its predecessor there.
+    // Only the voters of who hands over follow its branch: one that never opened leaves those of its
+    // predecessor there.
     const compared = sync?.leader === mandate.from && sync.epoch === mandate.epoch - 1;
     return { ...handoverVoters(n, mandate.from, n.view?.states[mandate.from]?.clone), compared };
   }
@@ -70,7 +77,10 @@ export function openingVoters(n: NodeContext): Opening {
   return k === 0 ? NOBODY : { voters, k, compared };
 }
 
-/** Those voters whose copy is a prefix of the own one, as they stood when they voted: the others cannot follow. */
+/**
+ * Those voters whose copy is a prefix of the own one, as they stood when they voted: the others cannot
+ * follow.
+ */
 function ownPrefixes(n: NodeContext, votes: readonly Vote[]): Voter[] {
   const own = votes.find((v) => v.node === n.name);
   if (own === undefined) return [];
@@ -83,8 +93,9 @@ export function quorumSize(n: NodeContext): number {
 }
 
 /**
- * Copies that follow this promotion already, asked for again because nobody listed confirmed it: neither did they vote nor were
- * they voters, and what they confirm is on them all the same. In strict mode it would never open otherwise.
+ * Copies that follow this promotion already, asked for again because nobody listed confirmed it: neither did
+ * they vote nor were they voters, and what they confirm is on them all the same. In strict mode it would
+ * never open otherwise.
  */
 const streaming = (n: NodeContext, voters: readonly Voter[]): Voter[] =>
   otherCopies(n).filter(

@@ -1,6 +1,6 @@
 /**
- * Becoming active (PROTOCOL D.6, D.7, E.1). In all of it clients stay shut out until k voters have confirmed the branch
- * that they will read; `sync` names the new leader only then.
+ * Becoming active (PROTOCOL D.6, D.7, E.1). In all of it clients stay shut out until k voters have confirmed
+ * the branch that they will read; `sync` names the new leader only then.
  */
 import type { Result } from '../actions.ts';
 import { confirm, refresh, renewWith } from '../lease.ts';
@@ -30,7 +30,8 @@ export function* promote(n: NodeContext): Procedure<Result> {
   const right = n.lease.right;
   if (mandate === null || right === null || mandate.epoch !== right.epoch)
     return failed('no mandate for this epoch');
-  // After a clean handover there is nobody left to stream from; a candidate by votes stays cut off as it voted.
+  // After a clean handover there is nobody left to stream from; a candidate by votes stays cut off as it
+  // voted.
   if (mandate.kind !== 'handover' && !(yield* cutOff(n))) return failed('replication could not be cut off');
   const at = yield* call('pg', 'position', 1000);
   if (at === null || !at.settled) return failed("this node's WAL position is unknown");
@@ -51,7 +52,8 @@ export function* promote(n: NodeContext): Procedure<Result> {
   if (placed.kind !== 'done') return failed(placed.why);
   const opening = openingVoters(n);
   const list = listOf(opening.voters, opening.k);
-  // A standby carries it already as a rule; it is made sure of, and of being in effect, once more before clients come in.
+  // A standby carries it already as a rule; it is made sure of, and of being in effect, once more before
+  // clients come in.
   if (!sameList(n.db.facts?.syncList ?? null, list)) {
     const listed = yield* call('pg', 'setSyncList', list, 2000);
     if (listed.kind !== 'done') return failed(listed.why);
@@ -75,7 +77,10 @@ function* cutOff(_n: NodeContext): Procedure<boolean> {
   return (yield* call('pg', 'setUpstream', null, 2000)).kind === 'done';
 }
 
-/** The promoted, still fenced server: effective list, coverage, `sync` and `active` in one transaction, then open. */
+/**
+ * The promoted, still fenced server: effective list, coverage, `sync` and `active` in one transaction, then
+ * open.
+ */
 export function* finishPromotion(n: NodeContext, opening: Opening = openingVoters(n)): Procedure<Result> {
   const right = n.lease.right;
   if (right === null) return failed('no lease');
@@ -83,7 +88,8 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   const nobody = strict && opening.voters.length === 0 && quorumSize(n) > 0;
   if (nobody && !everyOtherWaitsForRewind(n))
     return failed('there is no standby that could confirm, and the mode is strict');
-  // Whoever is to confirm reads from its own slot; those of a promotion that an agent did not live to the end of are made here.
+  // Whoever is to confirm reads from its own slot; those of a promotion that an agent did not live to the end
+  // of are made here.
   yield* slotsOrWarn(n);
   const effective = yield* call('pg', 'setSyncList', listOf(opening.voters, opening.k), 3000);
   if (effective.kind !== 'done') return failed(effective.why);
@@ -129,7 +135,10 @@ export function* finishPromotion(n: NodeContext, opening: Opening = openingVoter
   return yield* open(n, { epoch: `${right.epoch}`, timeline: `${state.timeline}` });
 }
 
-/** Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters have it. */
+/**
+ * Restart in place (PROTOCOL D.7): recovery can expose what nobody confirmed, so clients wait until k voters
+ * have it.
+ */
 export function* startInPlace(n: NodeContext): Procedure<Result> {
   const at = n.now();
   countRestart(n.failures, at, n.policy.restartWindow);
@@ -195,8 +204,8 @@ export function* reopen(n: NodeContext): Procedure<Result> {
 }
 
 /**
- * A promotion that `sync` names already and `active` does not: it stayed shut until somebody confirmed (staysShut). Told to the
- * hooks as one; null when there is nothing to announce.
+ * A promotion that `sync` names already and `active` does not: it stayed shut until somebody confirmed
+ * (staysShut). Told to the hooks as one; null when there is nothing to announce.
  */
 function* announceLate(n: NodeContext): Procedure<Record<string, string> | null | 'unwritten'> {
   const sync = n.view?.sync?.value;

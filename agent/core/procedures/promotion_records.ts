@@ -5,8 +5,9 @@ import { type ActiveRecord, type HistoryRecord, lsnText } from '../records.ts';
 import { timelinesTakenUnseen } from '../unreadable.ts';
 
 /**
- * A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1). Tried again under
- * one epoch it is the same number: nobody who cannot read that record has to reckon with more than one.
+ * A number that no promotion ever had: they are reserved under the lease before they are used (PROTOCOL E.1).
+ * Tried again under one epoch it is the same number: nobody who cannot read that record has to reckon with
+ * more than one.
  */
 export function nextTimeline(n: NodeContext, current: number): number {
   const history = n.view?.history ?? [];

@@ -1,4 +1,6 @@
-/** A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, CONTRACTS 12). */
+/**
+ * A node whose data cannot follow as it is: saved, then rewound, or cloned again (PROTOCOL E, CONTRACTS 12).
+ */
 import type { Result } from '../actions.ts';
 import { refresh } from '../lease.ts';
 import { beginRebuild, breakRebuild, endRebuild } from '../memory/copy.ts';
@@ -12,8 +14,9 @@ import { follow, isCountedOn, mayFollow, upstreamOf } from './vote.ts';
 const START = 10_000;
 
 /**
- * Rewind or re-clone from the holder. Precondition, checked again here: this clone is no voter and `sync` names another
- * leader (PROTOCOL D.5), so no vote will ever count on what is wiped. The new clone id is durable before the first byte.
+ * Rewind or re-clone from the holder. Precondition, checked again here: this clone is no voter and `sync`
+ * names another leader (PROTOCOL D.5), so no vote will ever count on what is wiped. The new clone id is
+ * durable before the first byte.
  */
 export function* rebuild(
   n: NodeContext,
@@ -47,7 +50,8 @@ export function* rebuild(
   endRebuild(n.copy);
   yield* call('store', 'save', n.copy.durable);
   yield* carryList(n);
-  // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept connections.
+  // Copied or rewound data is consistent only with WAL that the source has: cut off, it would never accept
+  // connections.
   yield* follow(n, upstream.node);
   const started = yield* call('pg', 'startStandby', START);
   return started.kind === 'done' ? { ok: true } : { ok: false, why: started.why };

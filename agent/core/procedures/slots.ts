@@ -1,6 +1,6 @@
 /**
- * One replication slot per member on every node, before it can be a candidate or a target (PROTOCOL E.3): a standby whose
- * slot is missing at a promotion cannot follow, and cannot confirm.
+ * One replication slot per member on every node, before it can be a candidate or a target (PROTOCOL E.3): a
+ * standby whose slot is missing at a promotion cannot follow, and cannot confirm.
  */
 import type { Result } from '../actions.ts';
 import { slotsAreMade, slotsMayBeLost } from '../memory/database.ts';
@@ -24,13 +24,19 @@ export function* makeSlots(n: NodeContext): Procedure<Result> {
   return { ok: true };
 }
 
-/** As makeSlots, on the way to opening, which does not end with it: what failed is said, and tried again by the next step. */
+/**
+ * As makeSlots, on the way to opening, which does not end with it: what failed is said, and tried again by
+ * the next step.
+ */
 export function* slotsOrWarn(n: NodeContext): Procedure<void> {
   const made = yield* makeSlots(n);
   if (!made.ok) n.log({ component: 'handler-runner', level: 'warn', message: made.why });
 }
 
-/** All slots but those for `names` were dropped, as the list of members was read a moment ago: one that came since may have lost its own. */
+/**
+ * All slots but those for `names` were dropped, as the list of members was read a moment ago: one that came
+ * since may have lost its own.
+ */
 export function slotsDropped(n: NodeContext, names: readonly string[]): void {
   const [, ...made] = n.db.slotsMade?.split(' ') ?? [];
   if (made.some((name) => name !== n.name && !names.includes(name))) slotsMayBeLost(n.db);

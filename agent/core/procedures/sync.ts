@@ -1,6 +1,7 @@
 /**
- * Keeps PostgreSQL's list of synchronous standbys and the `sync` key together, one step at a time, in the orders of
- * PROTOCOL D.5: whatever crash or lost reply comes between, every acknowledged write is on k of the key's voters.
+ * Keeps PostgreSQL's list of synchronous standbys and the `sync` key together, one step at a time, in the
+ * orders of PROTOCOL D.5: whatever crash or lost reply comes between, every acknowledged write is on k of the
+ * key's voters.
  */
 import { confirm, refresh, renewWith } from '../lease.ts';
 import { seeVoters } from '../memory/database.ts';
@@ -107,7 +108,8 @@ export function* syncStep(n: NodeContext): Procedure<string | null> {
     yield* refresh(n);
     return 'an unconfirmed write of the voter list was settled';
   }
-  // PostgreSQL's list may only follow the key as it is: an older one may have been read after our own last write of it.
+  // PostgreSQL's list may only follow the key as it is: an older one may have been read after our own last
+  // write of it.
   const present = yield* renewWith(n, [{ verb: 'check-index', key: 'sync', index: held.index }]);
   if (present !== 'ok') {
     yield* refresh(n);

@@ -1,4 +1,7 @@
-/** Taking the lease: by votes, by accepting what was handed over, and the start of a cluster that follows the first one. */
+/**
+ * Taking the lease: by votes, by accepting what was handed over, and the start of a cluster that follows the
+ * first one.
+ */
 import type { Result } from '../actions.ts';
 import { acceptOffer, confirm, takeOver } from '../lease.ts';
 import { giveMandate, spendBallot } from '../memory/candidacy.ts';
@@ -60,7 +63,8 @@ export function* acquire(n: NodeContext, reason: string): Procedure<Result> {
 export function* accept(n: NodeContext): Procedure<Result> {
   const offer = n.lease.record;
   const seen = n.lease.firstSeen;
-  // The former active has stopped: nothing comes in any more, and what was just seen is where this node stands.
+  // The former active has stopped: nothing comes in any more, and what was just seen is where this node
+  // stands.
   const at = n.db.facts?.position ?? null;
   const history = at === null ? null : yield* call('pg', 'history', at.timeline);
   const known = at?.settled === true && history !== null;

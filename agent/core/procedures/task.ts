@@ -1,6 +1,6 @@
 /**
- * The one long task (CONTRACTS 6): a copy of the database may take hours, so it runs beside main, which goes on looking,
- * publishes that it runs, and cancels it when its source is no longer the active.
+ * The one long task (CONTRACTS 6): a copy of the database may take hours, so it runs beside main, which goes
+ * on looking, publishes that it runs, and cancels it when its source is no longer the active.
  */
 import type { Result } from '../actions.ts';
 import { beginTask, endTask } from '../memory/copy.ts';

@@ -1,6 +1,6 @@
 /**
- * A vote is a cut (PROTOCOL D.1): the voter stops streaming from the old active, durably, before it says how far it is.
- * Otherwise a thawed active would go on getting its commits confirmed.
+ * A vote is a cut (PROTOCOL D.1): the voter stops streaming from the old active, durably, before it says how
+ * far it is. Otherwise a thawed active would go on getting its commits confirmed.
  */
 import { type Towards, towardsHolder } from '../branch.ts';
 import { refresh } from '../lease.ts';
@@ -64,7 +64,8 @@ function refusal(n: NodeContext, request: VoteRequest): string | null {
     (given.epoch > record.epoch || (given.epoch === record.epoch && given.index > request.index))
   )
     return `it voted on a newer lease already, at index ${given.index}`;
-  // A released lease was written after a confirmed stop; an offered or held one must have stood still on our own clock.
+  // A released lease was written after a confirmed stop; an offered or held one must have stood still on our
+  // own clock.
   const { renewDeadline } = seenTimes(n, record);
   if (record.holder !== '' && stillFor(n.lease, n.now()) < renewDeadline) {
     return `this node has not yet seen the lease go ${renewDeadline} ms without a renewal`;
@@ -117,9 +118,10 @@ export function* gatherVotes(n: NodeContext): Procedure<void> {
 }
 
 /**
- * Read from the holder of the lease, as far as the own vote allows, and only once the own branch is known to be a prefix of
- * the holder's (PROTOCOL D.6): PostgreSQL serves one that is ahead up to the fork, and counts the end of its foreign tail as
- * confirmed. `copiedFrom`: the stopped server's data was just copied from there, and has nothing of its own.
+ * Read from the holder of the lease, as far as the own vote allows, and only once the own branch is known to
+ * be a prefix of the holder's (PROTOCOL D.6): PostgreSQL serves one that is ahead up to the fork, and counts
+ * the end of its foreign tail as confirmed. `copiedFrom`: the stopped server's data was just copied from
+ * there, and has nothing of its own.
  */
 export function* follow(n: NodeContext, copiedFrom: string | null = null): Procedure<boolean> {
   yield* call('time', 'lock', 'upstream');
@@ -157,7 +159,8 @@ function* towardsUpstream(n: NodeContext, record: LeaseRecord, upstream: Upstrea
     if (cut.kind !== 'done') return 'unknown';
     facts = yield* call('pg', 'facts', 500);
   }
-  // A fresh copy may need the holder's WAL before it answers at all. No commit counts on one that is not listed.
+  // A fresh copy may need the holder's WAL before it answers at all. No commit counts on one that is not
+  // listed.
   if (facts.process === 'running' && facts.role === 'unknown' && facts.standbySignal)
     return isCountedOn(n) ? 'unknown' : 'prefix';
   const at = facts.position;
@@ -168,7 +171,10 @@ function* towardsUpstream(n: NodeContext, record: LeaseRecord, upstream: Upstrea
   return towardsHolder(at, history, record, view?.sync?.value ?? null, view?.history ?? []);
 }
 
-/** Does `sync` name this node, or its present copy, so that a vote may count on it? Yes, when that was never read. */
+/**
+ * Does `sync` name this node, or its present copy, so that a vote may count on it? Yes, when that was never
+ * read.
+ */
 export function isCountedOn(n: NodeContext): boolean {
   const sync = n.view?.sync?.value;
   if (sync === undefined || sync.leader === n.name) return true;

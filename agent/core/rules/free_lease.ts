@@ -1,4 +1,7 @@
-/** The lease was released, or has stood still for too long: votes, then the best candidate takes it (PROTOCOL D). */
+/**
+ * The lease was released, or has stood still for too long: votes, then the best candidate takes it (PROTOCOL
+ * D).
+ */
 import type { Facts } from '../facts.ts';
 import { challengeable, isStandby, type Rule, seconds } from '../rule.ts';
 

@@ -82,7 +82,8 @@ export const holder: Rule[] = [
     situation: 'primary under this lease, clients still shut out',
     from: 'holder',
     to: 'active',
-    // Without a voter nobody else may take over: to let go would only end the copies that are being made from here.
+    // Without a voter nobody else may take over: to let go would only end the copies that are being made from
+    // here.
     when: (f) =>
       holds(f) && isPrimary(f) && syncIsOurs(f) && f.fence !== 'open' && (mayWait(f) || unconfirmed(f)),
     reason: (f) =>

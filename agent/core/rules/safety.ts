@@ -1,4 +1,7 @@
-/** Not a member any more, another cluster's data, or active without the right to be: shut down first, ask later. */
+/**
+ * Not a member any more, another cluster's data, or active without the right to be: shut down first, ask
+ * later.
+ */
 import { actsActive, elsewhere, holds, isPrimary, type Rule, seconds } from '../rule.ts';
 
 export const safety: Rule[] = [

@@ -80,7 +80,8 @@ export const standby: Rule[] = [
     to: 'standby',
     when: (f) => f.lease.state === 'other' && isStandby(f) && f.branch?.kind === 'newer',
     reason: (f) => `this timeline is newer than the cluster's: waiting for ${f.lease.holder} to open`,
-    // The holder may have grown out of this very timeline, and wait for confirmation; where not, the server refuses.
+    // The holder may have grown out of this very timeline, and wait for confirmation; where not, the server
+    // refuses.
     does: ['follow'],
     actions: (f) => (f.mayFollow && !f.followsHolder && f.towards === 'prefix' ? [{ do: 'follow' }] : []),
   },

@@ -2,7 +2,9 @@
 import type { Facts } from '../facts.ts';
 import { elsewhere, filesFirst, holds, isDown, isPrimary, type Rule, seconds, syncIsOurs } from '../rule.ts';
 
-/** A request that can be carried out or refused now; one that waits for its target leaves everything as it is. */
+/**
+ * A request that can be carried out or refused now; one that waits for its target leaves everything as it is.
+ */
 const answerable = (f: Facts) =>
   f.request !== null && (f.request.waiting === null || f.request.unfit !== null || f.request.expired);
 /** What it copies is nobody's any more whom this node could follow. */

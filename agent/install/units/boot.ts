@@ -1,4 +1,7 @@
-/** The fenced rules at boot, before the network: until its agent knows the role, a machine shows no client anything. */
+/**
+ * The fenced rules at boot, before the network: until its agent knows the role, a machine shows no client
+ * anything.
+ */
 import type { Config } from '../../config/index.ts';
 import { bootExec, bootStopExec } from '../../roles/firewall/render.ts';
 import { execLine, pathWord, RULE_LOADER, unitText } from './text.ts';

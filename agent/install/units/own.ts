@@ -1,4 +1,6 @@
-/** The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not. */
+/**
+ * The units of this executable: the agent and its two helpers. They run all the time, in a cluster or not.
+ */
 import { dirname } from 'node:path';
 import type { Config } from '../../config/index.ts';
 import { postgresBinDir } from '../../platform/paths.ts';
@@ -15,7 +17,10 @@ const always: Section = [
 
 const forever: Section = [['StartLimitIntervalSec', 0]];
 
-/** systemd passes over it. A helper knows the agent's user from its start: with another one its unit differs, and it is restarted. */
+/**
+ * systemd passes over it. A helper knows the agent's user from its start: with another one its unit differs,
+ * and it is restarted.
+ */
 const known = ({ user }: Config): Section => [['X-Agent-User', user]];
 
 const helper = (config: Config, name: string): string =>
@@ -34,8 +39,9 @@ const watchdog = ({ watchdog_device: device }: Config): Section =>
 export function agentUnit(config: Config): string {
   const { paths, user, group } = config;
   const others = [...OWN_SERVICES.filter((name) => name !== UNITS.agent), ...PARTS, UNITS.firewall];
-  // The database stops after it when the machine goes down: it hands over first. So does D-Bus, which tells it that it does. Not
-  // the manager's services: an agent that is restarted while its broker starts would wait for that, and lose the lease.
+  // The database stops after it when the machine goes down: it hands over first. So does D-Bus, which tells
+  // it that it does. Not the manager's services: an agent that is restarted while its broker starts would
+  // wait for that, and lose the lease.
   return unitText(
     [
       ['Description', 'Cloudify cluster agent'],
@@ -87,7 +93,9 @@ export function agentUnit(config: Config): string {
   );
 }
 
-/** As shut in as the server, but that it sees `/home`: settings that were the server's before may lie there. */
+/**
+ * As shut in as the server, but that it sees `/home`: settings that were the server's before may lie there.
+ */
 function besideServer(config: Config): Section {
   const { data_dir, socket_dir, original_config } = config.postgres;
   const read = [postgresBinDir(config), original_config].filter((path) => path !== undefined);
@@ -140,7 +148,8 @@ export function leaseUnit(config: Config): string {
       ...known(config),
       ['User', 'root'],
       ...always,
-      // Not Type=notify: the agent's start would wait for it, and with it the first renewal. systemd-notify speaks for it, a child.
+      // Not Type=notify: the agent's start would wait for it, and with it the first renewal. systemd-notify
+      // speaks for it, a child.
       ['NotifyAccess', 'all'],
       ['WatchdogSec', 10],
       ['WatchdogSignal', 'SIGKILL'],

@@ -1,4 +1,7 @@
-/** The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a boot. */
+/**
+ * The units that the agent starts and stops: never enabled, so that nothing comes back by itself after a
+ * boot.
+ */
 import type { Config } from '../../config/index.ts';
 import { AgentError } from '../../errors.ts';
 import { consulBinary, postgresBinDir, syncthingBinary } from '../../platform/paths.ts';
@@ -32,7 +35,8 @@ export function postgresUnit(config: Config): string {
       ['Description', 'PostgreSQL of the Cloudify cluster'],
       ['After', 'network.target'],
       ['RequiresMountsFor', pathWord(dataDir)],
-      // How often it may be started is the agent's to say: systemd would refuse the sixth start in ten seconds.
+      // How often it may be started is the agent's to say: systemd would refuse the sixth start in ten
+      // seconds.
       ['StartLimitIntervalSec', 0],
     ],
     [
@@ -83,7 +87,8 @@ export function consulUnit(config: Config): string {
       ['ExecReload', '/bin/kill -HUP $MAINPID'],
       // The whole line is the folder: no quotes.
       ['WorkingDirectory', `-${literal(config.consul.data_dir)}`],
-      // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL F.6).
+      // Not before the agent has seen that its data is there: an empty server has no vote to give (PROTOCOL
+      // F.6).
       ['Restart', 'no'],
       // SIGTERM leaves nothing: leave_on_terminate is off.
       ['KillSignal', 'SIGTERM'],
@@ -100,7 +105,9 @@ export function consulUnit(config: Config): string {
   );
 }
 
-/** Undefined without files to carry. Throws `program_missing` where they are wanted and there is no syncthing. */
+/**
+ * Undefined without files to carry. Throws `program_missing` where they are wanted and there is no syncthing.
+ */
 export function syncthingUnit(config: Config): string | undefined {
   if (!config.files.enabled) return undefined;
   const hint = 'install Syncthing 1.19 or later, or set files.binary';
@@ -157,8 +164,9 @@ const SYSTEM = [
 );
 
 /**
- * An empty root, and in it what is listed here: with capabilities over files, and a command of its own (Syncthing can be told to run
- * one), it could be root otherwise. A socket, a secret or a database that somebody puts anywhere is not there for it.
+ * An empty root, and in it what is listed here: with capabilities over files, and a command of its own
+ * (Syncthing can be told to run one), it could be root otherwise. A socket, a secret or a database that
+ * somebody puts anywhere is not there for it.
  */
 function allowed(config: Config, binary: string): Section {
   const { home_dir: home, folders } = config.files;
@@ -166,7 +174,8 @@ function allowed(config: Config, binary: string): Section {
   const words = (paths: readonly string[]) => paths.map((path) => pathWord(`-${path}`)).join(' ');
   return [
     ['TemporaryFileSystem', '/:ro'],
-    // Both of these are about the root, and systemd keeps one: the stricter one would show everything again, read-only (seen).
+    // Both of these are about the root, and systemd keeps one: the stricter one would show everything again,
+    // read-only (seen).
     ['ProtectSystem', 'no'],
     ['BindReadOnlyPaths', words([...SYSTEM, ...(binary.startsWith('/usr/') ? [] : [binary])])],
     ['BindPaths', words(own)],

@@ -1,6 +1,7 @@
 /**
- * Calls as root without setuid: the agent and PostgreSQL's helper may gain no privileges, so root listens for each on a socket that its user
- * alone can open, and systemd starts the trampoline anew for each connection. Nothing of root's waits in between.
+ * Calls as root without setuid: the agent and PostgreSQL's helper may gain no privileges, so root listens for
+ * each on a socket that its user alone can open, and systemd starts the trampoline anew for each connection.
+ * Nothing of root's waits in between.
  */
 import type { Config } from '../../config/index.ts';
 import { ROOT_SOCKETS } from '../../platform/paths.ts';
@@ -9,8 +10,9 @@ import { ROOT_CALLS, trampolinePath, XTABLES_LOCK } from '../names.ts';
 import { BRIEF, execLine, pathWord, type Section, socketText, unitText } from './text.ts';
 
 /**
- * While the machine goes down the agent hands over, for which it calls root. systemd takes no connection on a socket that is to stop, and
- * starts no service that the shutdown is to stop: so neither of the two is (DefaultDependencies).
+ * While the machine goes down the agent hands over, for which it calls root. systemd takes no connection on a
+ * socket that is to stop, and starts no service that the shutdown is to stop: so neither of the two is
+ * (DefaultDependencies).
  */
 const untilTheEnd: Section = [['DefaultDependencies', 'no']];
 
@@ -61,14 +63,18 @@ function service(config: Config, user: string, more: Section): string {
       ['OOMScoreAdjust', -900],
       ['CPUWeight', 1000],
       ['TasksMax', 64],
-      // With no /tmp of its own: that needs the mount of /tmp, which goes when the machine goes down. Nothing is written there.
+      // With no /tmp of its own: that needs the mount of /tmp, which goes when the machine goes down. Nothing
+      // is written there.
       ...BRIEF,
       ...more,
     ],
   );
 }
 
-/** systemctl, iptables, ipset, and setpriv for what is emptied. Unit files are systemd's to change; links of init scripts are not. */
+/**
+ * systemctl, iptables, ipset, and setpriv for what is emptied. Unit files are systemd's to change; links of
+ * init scripts are not.
+ */
 function forAgent(config: Config): Section {
   const links = ['0', '1', '2', '3', '4', '5', '6', 'S'].map((level) => `-/etc/rc${level}.d`);
   const emptied = [config.consul.data_dir, config.files.home_dir].map((path) => pathWord(`-${path}`));

@@ -67,8 +67,9 @@ const ENCLOSED: Section = [
 const NEVER_CALLED = '@clock @cpu-emulation @debug @mount @obsolete @raw-io @reboot @swap';
 
 /**
- * For a program that is started for each call. Everything that only hides or shuts a part of the file system is left out, but for
- * what the program could write: mounts took half of a call's time. System calls and devices cost nothing.
+ * For a program that is started for each call. Everything that only hides or shuts a part of the file system
+ * is left out, but for what the program could write: mounts took half of a call's time. System calls and
+ * devices cost nothing.
  */
 export const BRIEF: Section = [
   ['NoNewPrivileges', 'yes'],
@@ -95,9 +96,10 @@ const within = (paths: readonly string[], ...places: string[]): boolean =>
   paths.some((path) => places.some((place) => path === place || path.startsWith(`${place}/`)));
 
 /**
- * For the server and who works beside it, whose log archives, tables of extensions and scripts are the manager's affair: it writes
- * wherever its user may, but in what belongs to the system. Not MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs.
- * `written`, `read`: paths that it must reach; nothing that they lie in is shut.
+ * For the server and who works beside it, whose log archives, tables of extensions and scripts are the
+ * manager's affair: it writes wherever its user may, but in what belongs to the system. Not
+ * MemoryDenyWriteExecute: it may compile queries. Not RemoveIPC: its user has other programs. `written`,
+ * `read`: paths that it must reach; nothing that they lie in is shut.
  */
 export function sealedServer(written: readonly string[], read: readonly string[] = []): Section {
   return [
@@ -114,9 +116,9 @@ export function sealedServer(written: readonly string[], read: readonly string[]
 }
 
 /**
- * For plain programs of root's that load rules before the network. Nothing here that needs a mount namespace: while a machine boots and
- * mounts, making one failed (seen), and the rules that shut everybody out were not loaded. They may load modules: iptables does, where
- * it is not nft's.
+ * For plain programs of root's that load rules before the network. Nothing here that needs a mount namespace:
+ * while a machine boots and mounts, making one failed (seen), and the rules that shut everybody out were not
+ * loaded. They may load modules: iptables does, where it is not nft's.
  */
 export const RULE_LOADER: Section = [
   ['NoNewPrivileges', 'yes'],

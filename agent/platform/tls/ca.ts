@@ -1,4 +1,7 @@
-/** The cluster's certificate authority, keys and requests. WebCrypto and ECDSA P-256; everything in and out is PEM. */
+/**
+ * The cluster's certificate authority, keys and requests. WebCrypto and ECDSA P-256; everything in and out is
+ * PEM.
+ */
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AgentError } from '../../errors.ts';
@@ -36,7 +39,10 @@ export const CA_DAYS = 20 * 365;
 /** Short: a certificate that has gone astray ends by itself, and each node renews its own. */
 export const NODE_DAYS = 90;
 
-/** What the library needs comes first, by an import of its own: a bundler does not keep the order within one file. */
+/**
+ * What the library needs comes first, by an import of its own: a bundler does not keep the order within one
+ * file.
+ */
 const load = async () => {
   await import('reflect-metadata');
   return (await import('./x509.ts')).x509;
@@ -99,8 +105,8 @@ export async function createKeyAndRequest(commonName: string): Promise<KeyAndReq
 }
 
 /**
- * A certificate for the request's key. Of the request nothing else is taken: names and usages are the signer's word.
- * Throws usage `bad_request` when it cannot be read or is not signed by its own key.
+ * A certificate for the request's key. Of the request nothing else is taken: names and usages are the
+ * signer's word. Throws usage `bad_request` when it cannot be read or is not signed by its own key.
  */
 export async function signRequest(ca: Ca, request: string, profile: Profile): Promise<string> {
   const x509 = await load();

@@ -1,6 +1,6 @@
 /**
- * The one place that fetches. What the runtime's fetch needs besides the standard: to show a client certificate, to trust the cluster's
- * authority alone, and never to go by a proxy.
+ * The one place that fetches. What the runtime's fetch needs besides the standard: to show a client
+ * certificate, to trust the cluster's authority alone, and never to go by a proxy.
  */
 import { keepOut } from '../environment.ts';
 
@@ -33,8 +33,9 @@ export function directFetch(url: string, init: RequestInit): Promise<Response> {
 const deno = (): DenoLike | undefined => (globalThis as { Deno?: DenoLike }).Deno;
 
 /**
- * Keys to add to fetch's options. Make them once and keep them: connections are pooled by them. Bun and Deno each have their own
- * way; where neither runs nothing is added, and a server of the cluster is then not trusted.
+ * Keys to add to fetch's options. Make them once and keep them: connections are pooled by them. Bun and Deno
+ * each have their own way; where neither runs nothing is added, and a server of the cluster is then not
+ * trusted.
  */
 export function connectionOptions({ tls, once = false }: ConnectionWish): Record<string, unknown> {
   const create = deno()?.createHttpClient;

@@ -19,7 +19,10 @@ export interface ConsulServerNode {
   readonly bindAddr: string;
   /** Address of plain HTTP, where there is no `security`, and of DNS. */
   readonly clientAddr: string;
-  /** Address of HTTPS, which the node's own agent and the others ask: the one in its certificate. Left out: `bindAddr`. */
+  /**
+   * Address of HTTPS, which the node's own agent and the others ask: the one in its certificate. Left out:
+   * `bindAddr`.
+   */
   readonly httpsAddr?: string;
   readonly dataDir: string;
   /** Addresses of all members, this one included or not; empty for the first. */
@@ -55,7 +58,9 @@ const NEVER = '87600h';
 
 const render = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Names as Consul 1.8 has them; later versions take them too, and say in their log what they are called now. */
+/**
+ * Names as Consul 1.8 has them; later versions take them too, and say in their log what they are called now.
+ */
 function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, httpsAddr: string) {
   return {
     addresses: { https: httpsAddr },
@@ -69,7 +74,8 @@ function renderSecurity({ tls, gossipKey, tokens }: ConsulSecurity, httpsAddr: s
     tls_min_version: 'tls12',
     tls_cipher_suites: GO_SUITES,
     encrypt: gossipKey,
-    // Without it a keyring file in the data folder wins over the key above, also after a rotation this server missed.
+    // Without it a keyring file in the data folder wins over the key above, also after a rotation this server
+    // missed.
     disable_keyring_file: true,
     acl: {
       enabled: true,
@@ -107,7 +113,8 @@ export function renderServerConfig(node: ConsulServerNode): RenderedFile {
     // Read at the bootstrap only; afterwards the API's word counts (autopilot.ts).
     autopilot: AUTOPILOT,
     ports: {
-      // With tokens there is no plain HTTP: while this server is down, whoever took the port would be sent them.
+      // With tokens there is no plain HTTP: while this server is down, whoever took the port would be sent
+      // them.
       http: node.security === undefined ? (node.ports?.http ?? 8500) : -1,
       server: node.ports?.server ?? 8300,
       serf_lan: node.ports?.serfLan ?? 8301,

@@ -1,4 +1,7 @@
-/** This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and when it is ready. */
+/**
+ * This node's Consul server as a unit, or as a child of the agent (dev cluster): its files, its start, and
+ * when it is ready.
+ */
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,23 +21,35 @@ import { writeConfig } from './write_config.ts';
 
 export type ConsulServer = {
   readonly unit: ServiceUnit;
-  /** Writes the configuration and starts it. `bootstrap`: the very first server; its extra file goes once there is a leader. */
+  /**
+   * Writes the configuration and starts it. `bootstrap`: the very first server; its extra file goes once
+   * there is a leader.
+   */
   start(options: { bootstrap: boolean; join: readonly string[] }): Promise<void>;
-  /** Does it have what it committed to? An empty server under a known address could elect one that lacks the lease. */
+  /**
+   * Does it have what it committed to? An empty server under a known address could elect one that lacks the
+   * lease.
+   */
   hasData(): boolean;
   /** Resolves when a leader is known; throws `consul_no_leader` (transient) after `ms`. */
   waitLeader(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves when this server is a voter; throws `consul_not_voting` after `ms`. */
   waitVoter(ms: number): Promise<void>;
-  /** The running server reads its certificate again; nothing is restarted. Throws transient `consul_not_reloaded`. */
+  /**
+   * The running server reads its certificate again; nothing is restarted. Throws transient
+   * `consul_not_reloaded`.
+   */
   reload(): Promise<void>;
-  /** Writes the configuration anew, for the same members, for the next start: with another gossip key, for example. */
+  /**
+   * Writes the configuration anew, for the same members, for the next start: with another gossip key, for
+   * example.
+   */
   configure(): void;
   /** Calls that a node's own token does not allow, at the local server. */
   admin(): ConsulAdmin;
   /**
-   * Out of Raft by its own will, so that those who stay keep their quorum: two voters of which one is wiped have none. False
-   * when it was not confirmed within `ms`. Nothing to do without data.
+   * Out of Raft by its own will, so that those who stay keep their quorum: two voters of which one is wiped
+   * have none. False when it was not confirmed within `ms`. Nothing to do without data.
    */
   leave(ms: number): Promise<boolean>;
   stop(): Promise<void>;
@@ -42,7 +57,9 @@ export type ConsulServer = {
   wipe(): Promise<void>;
 };
 
-/** `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster. */
+/**
+ * `own` is asked at each use: there is none before start or join have made it, and never in a plain cluster.
+ */
 export function createConsulServer(
   config: NodeConfig,
   driver: ServiceDriver,

@@ -1,4 +1,7 @@
-/** Brings a running Syncthing's configuration to what it should be, in one commit and only where it differs: a change restarts the folder. */
+/**
+ * Brings a running Syncthing's configuration to what it should be, in one commit and only where it differs: a
+ * change restarts the folder.
+ */
 import { query, type Rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 

@@ -1,4 +1,7 @@
-/** Copies of what a revert or the new active's override is about to replace (CONTRACTS 12), and reports of what never came. */
+/**
+ * Copies of what a revert or the new active's override is about to replace (CONTRACTS 12), and reports of
+ * what never came.
+ */
 import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import {
@@ -27,7 +30,10 @@ type Saved = {
   folder: string;
   path: string;
   type: Item['type'];
-  /** archived; deleted: there is nothing to copy; missing: it never came here, or is gone; unreadable: kept in .stversions. */
+  /**
+   * archived; deleted: there is nothing to copy; missing: it never came here, or is gone; unreadable: kept in
+   * .stversions.
+   */
   state: 'archived' | 'deleted' | 'missing' | 'unreadable';
   bytes: number;
   modified: string;
@@ -37,8 +43,8 @@ type Saved = {
 };
 
 /**
- * Resolves with the folder below diverged_dir. The same items with the same content are saved once. Throws when it cannot:
- * then nothing may be reverted.
+ * Resolves with the folder below diverged_dir. The same items with the same content are saved once. Throws
+ * when it cannot: then nothing may be reverted.
  */
 export async function archive(config: NodeConfig, request: ArchiveRequest): Promise<string> {
   const { diverged_dir } = config.paths;

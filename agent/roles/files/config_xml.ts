@@ -1,4 +1,7 @@
-/** config.xml for a start: none of the defaults that reach out of the cluster, everything receive-only and cut off. Pure. */
+/**
+ * config.xml for a start: none of the defaults that reach out of the cluster, everything receive-only and cut
+ * off. Pure.
+ */
 import { hostPort, type NodeConfig } from '../../config/index.ts';
 import { type Settings, urlOf } from './settings.ts';
 

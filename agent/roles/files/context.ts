@@ -1,4 +1,7 @@
-/** What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last seen of it. */
+/**
+ * What the parts of the files role share: one Syncthing, the stance it was told to take, and what was last
+ * seen of it.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeConfig } from '../../config/index.ts';
 import { messageOf } from '../../errors.ts';
@@ -13,7 +16,9 @@ import { type Stance, settingsOf } from './settings.ts';
 
 /** One call that reads or sets something small, ms. */
 export const CALL = 3_000;
-/** A new connection brings the index in several messages: it is complete when nothing came for this long, ms. */
+/**
+ * A new connection brings the index in several messages: it is complete when nothing came for this long, ms.
+ */
 const QUIET = 2_000;
 /** An active that writes all the time is never quiet, ms. */
 const NEVER_QUIET = 30_000;
@@ -74,7 +79,10 @@ export async function look(ctx: Context, ms = CALL): Promise<Seen> {
   return seen;
 }
 
-/** The configuration as the stance of this moment wants it. `deletions`: what is held or pending is carried out. */
+/**
+ * The configuration as the stance of this moment wants it. `deletions`: what is held or pending is carried
+ * out.
+ */
 export async function applyStance(ctx: Context, deletions = false): Promise<void> {
   const { config, home } = ctx;
   const own = await home.deviceId();
@@ -118,7 +126,10 @@ export function heard(ctx: Context): boolean {
   return stance.kind === 'following' && settledConnection(ctx);
 }
 
-/** Connected, and quiet for a while since: the index of the other side is here. Holds until the connection ends. */
+/**
+ * Connected, and quiet for a while since: the index of the other side is here. Holds until the connection
+ * ends.
+ */
 export function settledConnection(ctx: Context): boolean {
   const { connectedAt, indexAt } = ctx;
   if (connectedAt === null) return false;

@@ -1,4 +1,7 @@
-/** Syncthing's device id: the SHA-256 of the certificate in base32, with check digits, in groups of seven. Pure. */
+/**
+ * Syncthing's device id: the SHA-256 of the certificate in base32, with check digits, in groups of seven.
+ * Pure.
+ */
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { AgentError } from '../../errors.ts';

@@ -110,7 +110,8 @@ export function factsOf({ seen, silent, heard, held, busy, stuck }: Judged, now:
   const mode = modeOf(folders);
   const broken = folders.filter((folder) => folder.error !== null).length;
   const counts = {
-    // Deletions are carried out a little later and lack nothing; held ones wait for a word, and somebody must see it.
+    // Deletions are carried out a little later and lack nothing; held ones wait for a word, and somebody must
+    // see it.
     needItems:
       sum(folders, ({ needItems }) => needItems) +
       held.reduce((total, { deletions }) => total + deletions, 0),

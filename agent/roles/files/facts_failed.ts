@@ -1,6 +1,7 @@
 /**
- * Items that Syncthing gave up on. On an active these are what nobody else will ever get: a name that is no UTF-8 or not in its composed
- * form, a file that its user may not read. It counts them among no other's needs, so they are looked at apart.
+ * Items that Syncthing gave up on. On an active these are what nobody else will ever get: a name that is no
+ * UTF-8 or not in its composed form, a file that its user may not read. It counts them among no other's
+ * needs, so they are looked at apart.
  */
 import type { FailedItem, FolderStatus } from './port.ts';
 import { query, type Rest } from './rest.ts';

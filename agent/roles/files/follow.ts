@@ -37,8 +37,8 @@ const LONGEST_PAUSE = 30_000;
 const SCAN = 3_600_000;
 
 /**
- * A former active, cut off from the others until what they lack of it is in the archive: the new active overrides it the moment
- * it sees it.
+ * A former active, cut off from the others until what they lack of it is in the archive: the new active
+ * overrides it the moment it sees it.
  */
 async function comeBack(ctx: Context, active: string, turn: AbortSignal): Promise<void> {
   ctx.notes.set('return', 'what only this node has is being archived');
@@ -75,8 +75,8 @@ async function comeBack(ctx: Context, active: string, turn: AbortSignal): Promis
 }
 
 /**
- * What this node has and the other lacks, what the other has overruled already, and what was changed here since the folders
- * are receive-only; each once.
+ * What this node has and the other lacks, what the other has overruled already, and what was changed here
+ * since the folders are receive-only; each once.
  */
 async function only(ctx: Context, device: string): Promise<Item[]> {
   const found = new Map<string, Item>();
@@ -93,7 +93,10 @@ async function only(ctx: Context, device: string): Promise<Item[]> {
   return [...found.values()];
 }
 
-/** Changes made on a standby: archived, then reverted. A revert that leaves some is told (ST#8684), not repeated for ever. */
+/**
+ * Changes made on a standby: archived, then reverted. A revert that leaves some is told (ST#8684), not
+ * repeated for ever.
+ */
 export async function revertChanges(ctx: Context): Promise<void> {
   for (const folder of ctx.seen?.folders ?? []) {
     const before = ctx.reverts.get(folder.id);

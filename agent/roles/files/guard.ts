@@ -1,7 +1,7 @@
 /**
- * The guard against mass deletions. A standby's folders ignore deletions; the agent gathers what has come in, and has it carried
- * out when it is little. A deletion that meets the moment in which others are carried out slips through: the files are
- * in `.stversions` then.
+ * The guard against mass deletions. A standby's folders ignore deletions; the agent gathers what has come in,
+ * and has it carried out when it is little. A deletion that meets the moment in which others are carried out
+ * slips through: the files are in `.stversions` then.
  */
 import type { NodeConfig } from '../../config/index.ts';
 import { sleep } from '../../platform/clock.ts';
@@ -22,7 +22,10 @@ const LONGEST_GATHERING = 10;
 
 export type Gathering = { since: number; changedAt: number; count: number };
 
-/** Pure: is what has been gathered ready to be looked at as one? Also returns the next state; null when nothing is pending. */
+/**
+ * Pure: is what has been gathered ready to be looked at as one? Also returns the next state; null when
+ * nothing is pending.
+ */
 export function gather(
   before: Gathering | null,
   count: number,

@@ -1,4 +1,7 @@
-/** Syncthing's home folder and what the agent itself remembers: identity, members, and whether this node led last. */
+/**
+ * Syncthing's home folder and what the agent itself remembers: identity, members, and whether this node led
+ * last.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -27,7 +30,10 @@ const memorySchema = v.object({
   schema: v.literal(1),
   /** Secret: opens Syncthing's REST API, and with it every file. */
   apiKey: v.string(),
-  /** By which its REST listener is known; none while Syncthing was last started by a version that asked it over plain HTTP. */
+  /**
+   * By which its REST listener is known; none while Syncthing was last started by a version that asked it
+   * over plain HTTP.
+   */
   restCa: v.optional(v.string()),
   members: v.array(
     v.object({ node: v.string(), deviceId: v.pipe(v.string(), v.regex(DEVICE_ID)), address: v.string() }),
@@ -45,7 +51,10 @@ export type Home = {
   deviceId(): Promise<string>;
   /** The configuration of the next start: receive-only, cut off. */
   writeConfig(): Promise<void>;
-  /** Syncthing is stopped. Its index belongs to its own user and may stay (aside); without identity and members it means nothing. */
+  /**
+   * Syncthing is stopped. Its index belongs to its own user and may stay (aside); without identity and
+   * members it means nothing.
+   */
   wipe(): void;
 };
 
@@ -74,8 +83,9 @@ export function openHome(config: NodeConfig): Home {
   };
 
   /**
-   * `syncthing generate` in a folder of the agent's own, so that half an identity is never taken for one. Not in the home: its other
-   * user could lay a link in that folder's place, and what it leads to would be moved, or opened to him.
+   * `syncthing generate` in a folder of the agent's own, so that half an identity is never taken for one. Not
+   * in the home: its other user could lay a link in that folder's place, and what it leads to would be moved,
+   * or opened to him.
    */
   async function generate(): Promise<void> {
     const binary = syncthingBinary(config);

@@ -58,7 +58,10 @@ export function createFilesRole(config: NodeConfig, driver: ServiceDriver, deps:
   let wanted = false;
   let watching: { stop: AbortController; ended: Promise<void> } | null = null;
 
-  /** Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it answers. */
+  /**
+   * Whatever it was before, it comes up receive-only and cut off; the stance is told to it again once it
+   * answers.
+   */
   async function launch(): Promise<void> {
     for (const { path } of config.files.folders) makeDir(path);
     ctx.stance ??= { kind: 'apart' };

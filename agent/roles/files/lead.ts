@@ -48,8 +48,9 @@ export async function lead(ctx: Context, ms: number): Promise<Outcome> {
 const isScanning = ({ state }: { state: string }): boolean => state.startsWith('scan');
 
 /**
- * Whatever others have that is newer or more than ours gives way. Idempotent; nothing is sent when nothing differs. `after`: only
- * what has been so for that long, ms. A former active that does not know yet that it is one shall first archive what it wrote.
+ * Whatever others have that is newer or more than ours gives way. Idempotent; nothing is sent when nothing
+ * differs. `after`: only what has been so for that long, ms. A former active that does not know yet that it
+ * is one shall first archive what it wrote.
  */
 export async function overrideAll(ctx: Context, after = 0): Promise<void> {
   for (const folder of ctx.seen?.folders ?? []) {

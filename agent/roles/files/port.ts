@@ -1,4 +1,7 @@
-/** The files role as others see it. `facts`, `lead`, `follow` and `settle` are what the core's `files` port asks for. */
+/**
+ * The files role as others see it. `facts`, `lead`, `follow` and `settle` are what the core's `files` port
+ * asks for.
+ */
 import type { FileFacts, FileMode } from '../../core/ports.ts';
 import type { Outcome } from '../../core/postgres.ts';
 
@@ -51,23 +54,37 @@ export type Files = {
   /** From memory: costs nothing. */
   facts(): FileFacts;
   status(): FilesStatus;
-  /** New active: send-only at once, then its own copy becomes everybody's. What it lacks is reported first. `ms`: until it is given up. */
+  /**
+   * New active: send-only at once, then its own copy becomes everybody's. What it lacks is reported first.
+   * `ms`: until it is given up.
+   */
   lead(ms: number): Promise<Outcome>;
   /**
-   * Receive-only at once. `active`: the node to follow; null: nobody, all connections cut. On a former active what the others
-   * lack is archived, and only then replaced; that goes on in the background and shows in the facts as `behind`.
+   * Receive-only at once. `active`: the node to follow; null: nobody, all connections cut. On a former active
+   * what the others lack is archived, and only then replaced; that goes on in the background and shows in the
+   * facts as `behind`.
    */
   follow(active: string | null, ms: number): Promise<Outcome>;
-  /** On the active, its services stopped: scan, then wait until `target` has all content (its deletions it can do by itself). */
+  /**
+   * On the active, its services stopped: scan, then wait until `target` has all content (its deletions it can
+   * do by itself).
+   */
   settle(target: string, ms: number): Promise<Outcome>;
   /** Syncthing's id of this node; made at the first call. */
   deviceId(): Promise<string>;
-  /** All other members; who is left out is forgotten. Kept on disk, so that it may be called before `start`. */
+  /**
+   * All other members; who is left out is forgotten. Kept on disk, so that it may be called before `start`.
+   */
   setMembers(members: readonly FileMember[]): Promise<void>;
-  /** Writes its configuration, receive-only and cut off, and starts Syncthing; leaves a running one as it is. */
+  /**
+   * Writes its configuration, receive-only and cut off, and starts Syncthing; leaves a running one as it is.
+   */
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** Stops it and forgets members, index and identity, not the replicated files: for a join that is undone, and teardown. */
+  /**
+   * Stops it and forgets members, index and identity, not the replicated files: for a join that is undone,
+   * and teardown.
+   */
   wipe(): Promise<void>;
   /** The operator's word: held deletions are carried out. How many. */
   accept(ms: number): Promise<number>;

@@ -1,4 +1,7 @@
-/** What another node has already replaced or deleted in the cluster's eyes, while it still lies here as it was. */
+/**
+ * What another node has already replaced or deleted in the cluster's eyes, while it still lies here as it
+ * was.
+ */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Item, itemOf, lackedHere } from './items.ts';
@@ -7,8 +10,9 @@ import { query, type Rest } from './rest.ts';
 type Entry = { name: string; type: string; children?: Entry[] };
 
 /**
- * Of a former active that was still send-only when the new one began: whatever the new one's copy has overruled. More than was
- * lost, as it cannot be told from what the new one changed since. `deletions`: Syncthing counts some that are held.
+ * Of a former active that was still send-only when the new one began: whatever the new one's copy has
+ * overruled. More than was lost, as it cannot be told from what the new one changed since. `deletions`:
+ * Syncthing counts some that are held.
  */
 export async function replaced(
   rest: Rest,
@@ -29,7 +33,10 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Syncthing lists no deletions that it ignores, so they are found by what lies here and is not in the cluster's tree. */
+/**
+ * Syncthing lists no deletions that it ignores, so they are found by what lies here and is not in the
+ * cluster's tree.
+ */
 async function deletedElsewhere(rest: Rest, folder: string, root: string, ms: number): Promise<Item[]> {
   const tree = namesOf((await rest.get(query('db/browse', { folder }), ms)) as Entry[], '');
   const found: Item[] = [];
@@ -61,7 +68,9 @@ async function namesHere(root: string, prefix: string): Promise<string[]> {
   return names;
 }
 
-/** This node's entry of a file that is deleted elsewhere; null for an ignored one, or one that nobody deleted. */
+/**
+ * This node's entry of a file that is deleted elsewhere; null for an ignored one, or one that nobody deleted.
+ */
 async function fileOf(rest: Rest, folder: string, file: string, ms: number): Promise<Item | null> {
   const seen = (await rest.get(query('db/file', { folder, file }), ms).catch(() => null)) as {
     global: { deleted: boolean };

@@ -15,7 +15,10 @@ export const query = (path: string, values: Readonly<Record<string, string | num
 
 export type RestAccess = {
   readonly apiKey: string;
-  /** Nothing is sent before the other side has shown a certificate of this authority. Undefined: nothing is sent. */
+  /**
+   * Nothing is sent before the other side has shown a certificate of this authority. Undefined: nothing is
+   * sent.
+   */
   readonly ca: string | undefined;
 };
 

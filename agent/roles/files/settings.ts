@@ -1,4 +1,7 @@
-/** What Syncthing is told: one description, rendered as config.xml before a start and laid over its REST config while it runs. Pure. */
+/**
+ * What Syncthing is told: one description, rendered as config.xml before a start and laid over its REST
+ * config while it runs. Pure.
+ */
 import { hostPort, type NodeConfig } from '../../config/index.ts';
 import type { FileMember } from './port.ts';
 

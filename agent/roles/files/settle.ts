@@ -1,4 +1,7 @@
-/** On the active during a switchover, its services stopped: nothing more is written, and the target must have it all. */
+/**
+ * On the active during a switchover, its services stopped: nothing more is written, and the target must have
+ * it all.
+ */
 import type { Outcome } from '../../core/postgres.ts';
 import { sleep } from '../../platform/clock.ts';
 import { CALL, type Context, failed, folderIds, look, member, now } from './context.ts';

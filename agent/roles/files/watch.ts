@@ -22,7 +22,10 @@ type Event = { id: number; type: string; data?: { device?: string } };
 
 const EVENTS =
   'LocalIndexUpdated,RemoteIndexUpdated,StateChanged,FolderErrors,DeviceConnected,DeviceDisconnected';
-/** How long Syncthing may keep a question for events open, s: also how often everything is looked at when nothing happens. */
+/**
+ * How long Syncthing may keep a question for events open, s: also how often everything is looked at when
+ * nothing happens.
+ */
 const STAND = 10;
 /** In a flood of events everything is looked at this often, ms. */
 const PAUSE = 500;
@@ -66,7 +69,9 @@ async function eventsSince(ctx: Context, since: number, stand: number, stop: Abo
   return (await ctx.rest().get(path, CALL + stand * 1000, stop)) as Event[];
 }
 
-/** After a start of the agent or of Syncthing: the stance that was told holds on, else the one found is taken. */
+/**
+ * After a start of the agent or of Syncthing: the stance that was told holds on, else the one found is taken.
+ */
 async function takeUp(ctx: Context): Promise<void> {
   if (ctx.stance === null) await adopt(ctx);
   else await applyStance(ctx);

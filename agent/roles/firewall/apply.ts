@@ -1,4 +1,7 @@
-/** Rules into the kernel, as root: one transaction a family, in our own chains. Names come from names.ts alone. */
+/**
+ * Rules into the kernel, as root: one transaction a family, in our own chains. Names come from names.ts
+ * alone.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../platform/process.ts';
@@ -40,8 +43,9 @@ export async function applyRole(dir: string, role: FirewallRole): Promise<void> 
 }
 
 /**
- * What brings the hooks of one family into order, as iptables-restore reads it: each exactly once, and before every other
- * rule, so that nobody's ACCEPT comes first. Undefined: they are. `listed` is what `iptables -S` says. Pure.
+ * What brings the hooks of one family into order, as iptables-restore reads it: each exactly once, and before
+ * every other rule, so that nobody's ACCEPT comes first. Undefined: they are. `listed` is what `iptables -S`
+ * says. Pure.
  */
 export function hookLines(listed: string): string | undefined {
   const rules = listed.split('\n');
@@ -68,7 +72,9 @@ export async function ensureHooks(): Promise<Family[]> {
   return mended.flat();
 }
 
-/** Makes the sets that are not there, and fills in the client ports. Entries of the lease stay as they are. */
+/**
+ * Makes the sets that are not there, and fills in the client ports. Entries of the lease stay as they are.
+ */
 export async function applySets(dir: string, file: string): Promise<void> {
   await command('ipset', ['restore', '-exist', '-file', join(dir, file)]);
 }

@@ -1,6 +1,6 @@
 /**
- * The fence of a manager's VM: PostgreSQL's own (pg_hba, sessions ended) and the kernel lease. Either alone keeps clients
- * out; both are always attempted.
+ * The fence of a manager's VM: PostgreSQL's own (pg_hba, sessions ended) and the kernel lease. Either alone
+ * keeps clients out; both are always attempted.
  */
 
 import type { Outcome } from '../../core/postgres.ts';
@@ -17,8 +17,8 @@ export interface Fence {
   close(ms: number): Promise<Outcome>;
   open(until: number, ms: number): Promise<Outcome>;
   /**
-   * `known`: clients are let in, as far as this process knows; left out, it does not know yet, and what is shut stays so. Failed: the
-   * ports shut at the last `until` that was confirmed, or up to a second before.
+   * `known`: clients are let in, as far as this process knows; left out, it does not know yet, and what is
+   * shut stays so. Failed: the ports shut at the last `until` that was confirmed, or up to a second before.
    */
   extend(until: number, known?: boolean): Promise<Outcome>;
 }
@@ -50,9 +50,10 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
   let shut = false;
 
   /**
-   * While the right lasts, the server goes first: its sessions tell their clients that it is over, which a shut port would
-   * swallow, and a client that waits for an answer would wait for its own time limit. Past the right the ports are shut already: there
-   * the helper resets the clients while their server still holds their connections, and then the server is shut.
+   * While the right lasts, the server goes first: its sessions tell their clients that it is over, which a
+   * shut port would swallow, and a client that waits for an answer would wait for its own time limit. Past
+   * the right the ports are shut already: there the helper resets the clients while their server still holds
+   * their connections, and then the server is shut.
    */
   async function close(ms: number): Promise<Outcome> {
     const patience = Math.min(ms / 2, right - now());
@@ -63,7 +64,8 @@ export function firewallFence(server: ServerFence, lease: KernelLease, now: () =
     const server_ = caught(server.fence(ms));
     if (patience > 0) await Promise.race([server_, sleep(patience)]);
     const outcomes = await Promise.all([ports ?? caught(lease.close(ms)), server_]);
-    // Members' machines reach the database past the firewall: one that did not shut them out is not left to itself.
+    // Members' machines reach the database past the firewall: one that did not shut them out is not left to
+    // itself.
     if (outcomes[1].kind === 'failed') await caught(lease.end());
     const whys = outcomes.flatMap((one) => (one.kind === 'failed' ? [one.why] : []));
     return whys.length === 0 ? { kind: 'done' } : failed(whys.join('; '));

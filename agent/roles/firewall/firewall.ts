@@ -1,11 +1,20 @@
-/** The firewall as the agent asks for it, over the trampoline. Opening and shutting client ports is the kernel lease's. */
+/**
+ * The firewall as the agent asks for it, over the trampoline. Opening and shutting client ports is the kernel
+ * lease's.
+ */
 import { createSerial } from '../../platform/serial.ts';
 import type { FirewallRole } from '../../trampoline/names.ts';
 
 export interface Firewall {
-  /** The rules of this role. Not needed for a role change: the lease's helper applies them as it opens and shuts. */
+  /**
+   * The rules of this role. Not needed for a role change: the lease's helper applies them as it opens and
+   * shuts.
+   */
   role(role: FirewallRole): Promise<void>;
-  /** Exactly these may replicate, reach Consul and the files. Nothing is done when they are the ones of last time. */
+  /**
+   * Exactly these may replicate, reach Consul and the files. Nothing is done when they are the ones of last
+   * time.
+   */
   peers(addresses: readonly string[]): Promise<void>;
 }
 

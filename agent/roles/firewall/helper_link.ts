@@ -1,4 +1,7 @@
-/** The connection to the lease helper: one order after the other, each with its reply, made anew when it breaks. */
+/**
+ * The connection to the lease helper: one order after the other, each with its reply, made anew when it
+ * breaks.
+ */
 import { connect, type Socket } from 'node:net';
 import { sleep } from '../../platform/clock.ts';
 

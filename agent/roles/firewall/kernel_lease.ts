@@ -1,24 +1,33 @@
-/** The agent's end of the kernel lease: says until when client ports may stay open. The helper's root process does it. */
+/**
+ * The agent's end of the kernel lease: says until when client ports may stay open. The helper's root process
+ * does it.
+ */
 import type { Outcome } from '../../core/postgres.ts';
 import { boottime } from '../../platform/boottime.ts';
 import { type HelperLink, helperLink } from './helper_link.ts';
 
 export interface KernelLease {
   /**
-   * Client ports stay open until `untilMs` (on this process' monotonic clock) at the latest. Done: they are open in the
-   * kernel. A helper that is being restarted is waited for, `ms` at most; and told again by itself when the connection breaks.
+   * Client ports stay open until `untilMs` (on this process' monotonic clock) at the latest. Done: they are
+   * open in the kernel. A helper that is being restarted is waited for, `ms` at most; and told again by
+   * itself when the connection breaks.
    */
   renew(untilMs: number, ms?: number): Promise<Outcome>;
   /**
-   * As `renew`, but opens nothing: for a process that does not know yet whether what its predecessor opened is open. Failed also where
-   * the helper is an older one, which knows no such order.
+   * As `renew`, but opens nothing: for a process that does not know yet whether what its predecessor opened
+   * is open. Failed also where the helper is an older one, which knows no such order.
    */
   keep(untilMs: number): Promise<Outcome>;
-  /** The cluster's deadline, ms: nothing is asked for that is further ahead, and the helper is told to believe nothing that is. */
+  /**
+   * The cluster's deadline, ms: nothing is asked for that is further ahead, and the helper is told to believe
+   * nothing that is.
+   */
   limit(ms: number): void;
   /** Shuts them. Done: there is no entry in the kernel any more. */
   close(ms?: number): Promise<Outcome>;
-  /** As at a deadline: shut, and a server that may write is ended by systemd with the active-only services. */
+  /**
+   * As at a deadline: shut, and a server that may write is ended by systemd with the active-only services.
+   */
   end(ms?: number): Promise<Outcome>;
   /** Lets go of the connection; what is open stays so until its deadline. */
   dispose(): void;
@@ -37,9 +46,15 @@ export interface KernelLeaseOptions {
 const DEADLINE = 200;
 /** A helper that is restarted is back by then, ms. */
 const RESTART = 2000;
-/** A helper that hung up on `limit` may be an older one, which knows no such order: it is not told again for so long, ms. */
+/**
+ * A helper that hung up on `limit` may be an older one, which knows no such order: it is not told again for
+ * so long, ms.
+ */
 const OLDER = 60_000;
-/** What opens nothing waits so long for a helper that is being restarted as well: less than a retry period, ms. */
+/**
+ * What opens nothing waits so long for a helper that is being restarted as well: less than a retry period,
+ * ms.
+ */
 const KEEPING = 400;
 type Word = 'renew' | 'extend';
 const TOO_FAR = 'refused: too far ahead';
@@ -58,7 +73,10 @@ class SocketLease implements KernelLease {
   #told = 0;
   /** In which word: what was not to open anything does not when it is said again. */
   #telling: Word = 'renew';
-  /** The cluster's deadline; what the helper was told of it on this connection; what it answered that is in force. */
+  /**
+   * The cluster's deadline; what the helper was told of it on this connection; what it answered that is in
+   * force.
+   */
   #wished = Number.POSITIVE_INFINITY;
   #limited: number | null = null;
   #allowed = Number.POSITIVE_INFINITY;
@@ -137,7 +155,9 @@ class SocketLease implements KernelLease {
     });
   }
 
-  /** The helper is told the rest of the right in time, when it is further ahead than it may be told at once. */
+  /**
+   * The helper is told the rest of the right in time, when it is further ahead than it may be told at once.
+   */
   #tellOn(untilMs: number): void {
     clearTimeout(this.#nextPiece);
     if (untilMs - this.#now() <= this.#furthest() || this.#link.disposed) return;

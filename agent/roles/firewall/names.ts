@@ -1,4 +1,7 @@
-/** Names in the kernel and in the rules' folder. Everything of ours begins with them; nothing else is ever touched. */
+/**
+ * Names in the kernel and in the rules' folder. Everything of ours begins with them; nothing else is ever
+ * touched.
+ */
 import { dirname, join } from 'node:path';
 import type { FirewallRole } from '../../trampoline/names.ts';
 

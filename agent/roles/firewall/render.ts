@@ -1,4 +1,7 @@
-/** What root keeps in the rules' folder, how it is brought into the kernel at boot, and how all of it goes again. Pure. */
+/**
+ * What root keeps in the rules' folder, how it is brought into the kernel at boot, and how all of it goes
+ * again. Pure.
+ */
 
 import { join } from 'node:path';
 import type { Config } from '../../config/index.ts';
@@ -47,8 +50,8 @@ export function firewallFiles(config: Config): RenderedFile[] {
 }
 
 /**
- * Command lines of the boot unit, in order; the first that fails ends it. Plain programs: they work whatever state our own
- * executable is in, and start faster.
+ * Command lines of the boot unit, in order; the first that fails ends it. Plain programs: they work whatever
+ * state our own executable is in, and start faster.
  */
 export function bootExec(config: Config): string[][] {
   const file = (name: string) => join(config.paths.firewall_dir, name);
@@ -66,8 +69,8 @@ export const bootStopExec = (): string[][] =>
   );
 
 /**
- * Takes everything of ours out of the kernel, and nothing else. Each may fail where there is nothing to remove. A hook
- * may be there more than once: its line is to be repeated until it fails.
+ * Takes everything of ours out of the kernel, and nothing else. Each may fail where there is nothing to
+ * remove. A hook may be there more than once: its line is to be repeated until it fails.
  */
 export function removalCommands(): { readonly argv: readonly string[]; readonly repeat: boolean }[] {
   const once = (...argv: string[]) => ({ argv, repeat: false });

@@ -1,6 +1,7 @@
 /**
- * The rules of each role, as iptables-restore -n reads them. Pure. Our two chains alone are replaced, in one transaction;
- * what is said of a client port or a member's address is decided here, everything else returns to the manager's own rules.
+ * The rules of each role, as iptables-restore -n reads them. Pure. Our two chains alone are replaced, in one
+ * transaction; what is said of a client port or a member's address is decided here, everything else returns
+ * to the manager's own rules.
  */
 import { type FirewallRole, SET_CLIENT, SET_LEASE, SET_PEERS } from '../../trampoline/names.ts';
 import { CHAIN_IN, CHAIN_OUT, type Family, HOOKS } from './names.ts';
@@ -16,7 +17,10 @@ export interface RulePorts {
 
 const RESET = '-j REJECT --reject-with tcp-reset';
 
-/** Connections to the API at once that are not members': of one address, and in all. Each costs memory before it has said a word. */
+/**
+ * Connections to the API at once that are not members': of one address, and in all. Each costs memory before
+ * it has said a word.
+ */
 const STRANGERS = { ofOne: 64, all: 1024 } as const;
 /** A v6 host has its whole /64. */
 const ONE = { v4: 32, v6: 64 } as const;
@@ -52,7 +56,8 @@ function outbound(role: FirewallRole, family: Family, ports: RulePorts): string[
     // A reset acknowledges nothing, and it is what a refused client is told by.
     `-p tcp -m tcp --tcp-flags RST RST -j RETURN`,
     ...each('tcp', 'sports', [ports.postgres], `${member} -j ACCEPT`),
-    // That a server has ended is no answer either. Whatever its client says to that, or missed before, is refused aloud.
+    // That a server has ended is no answer either. Whatever its client says to that, or missed before, is
+    // refused aloud.
     ...bare(family).map((empty) => `-p tcp -m set --match-set ${SET_CLIENT} src ${empty} -j RETURN`),
     // A commit that was waiting for a standby answers through here.
     ...(role === 'fenced' ? [] : [`-p tcp -m set --match-set ${SET_LEASE} src -j RETURN`]),
@@ -60,7 +65,10 @@ function outbound(role: FirewallRole, family: Family, ports: RulePorts): string[
   ].map((rule) => `-A ${CHAIN_OUT} ${rule}`);
 }
 
-/** The end of a connection without a byte of data: as short as its headers, with timestamps (option 8) or without. */
+/**
+ * The end of a connection without a byte of data: as short as its headers, with timestamps (option 8) or
+ * without.
+ */
 function bare(family: Family): string[] {
   const header = family === 'v4' ? 40 : 60;
   const fin = '-m tcp --tcp-flags FIN FIN';

@@ -1,6 +1,6 @@
 /**
- * Take over a manager's existing data directory, without touching its data. wal_log_hints need not be on before:
- * cluster.conf switches it on with the first start, and nothing diverges earlier than that.
+ * Take over a manager's existing data directory, without touching its data. wal_log_hints need not be on
+ * before: cluster.conf switches it on with the first start, and nothing diverges earlier than that.
  */
 import type { Outcome } from '../../core/postgres.ts';
 import { makeDir } from '../../platform/files.ts';

@@ -1,6 +1,6 @@
 /**
- * What the server's own program says of its settings: with -C it reads all of them as for a start, prints one, and starts nothing. The one
- * place that asks so, and reads what it complains of.
+ * What the server's own program says of its settings: with -C it reads all of them as for a start, prints
+ * one, and starts nothing. The one place that asks so, and reads what it complains of.
  */
 import { join } from 'node:path';
 import { run } from '../../platform/process.ts';

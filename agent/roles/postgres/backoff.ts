@@ -1,4 +1,7 @@
-/** A server that ends while it starts is not started again at once, over and over: what is wrong with it stays wrong for a while. */
+/**
+ * A server that ends while it starts is not started again at once, over and over: what is wrong with it stays
+ * wrong for a while.
+ */
 
 export interface Backoff {
   /** Its last complaint, when it is too early for another try; else null. */
@@ -8,7 +11,10 @@ export interface Backoff {
   clear(): void;
 }
 
-/** Milliseconds before the next try, by the tries that failed: the second comes at once, as a chance fault is often gone by then. */
+/**
+ * Milliseconds before the next try, by the tries that failed: the second comes at once, as a chance fault is
+ * often gone by then.
+ */
 const PAUSES = [0, 0, 1000, 2000, 4000, 8000];
 const LONGEST = 10_000;
 

@@ -1,4 +1,7 @@
-/** Certificates of this node, each set in a folder of its own, so that a set is in force as a whole or not at all: the one that cluster.conf names. */
+/**
+ * Certificates of this node, each set in a folder of its own, so that a set is in force as a whole or not at
+ * all: the one that cluster.conf names.
+ */
 import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
@@ -63,8 +66,8 @@ const issuers = (caPem: string): string[] =>
   pemBlocks(caPem).map((root) => `/${new X509Certificate(root).subject.split('\n').join('/')}`);
 
 /**
- * Whoever is connected as a standby by another certificate, or by none, was let in by rules that are over; and so was one whose
- * certificate comes from a root that was trusted before.
+ * Whoever is connected as a standby by another certificate, or by none, was let in by rules that are over;
+ * and so was one whose certificate comes from a root that was trusted before.
  */
 async function endStrangers(server: Server, tls: TlsSettings, caPem: string, ms: number): Promise<void> {
   const names = tls.members.map((name) => quoteLiteral(`/CN=${name}`)).join(', ');

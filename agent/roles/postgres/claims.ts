@@ -1,7 +1,8 @@
 /**
- * Calls that take effect late. Whoever asks for a change gives it up at its deadline; the change may hang on a disk or wait
- * for its turn, and goes on later. So each takes a claim when it is asked for, and shows it right before it writes: a later
- * change of the same matter has made it void by then, and so has its own deadline. What only shuts has no deadline.
+ * Calls that take effect late. Whoever asks for a change gives it up at its deadline; the change may hang on
+ * a disk or wait for its turn, and goes on later. So each takes a claim when it is asked for, and shows it
+ * right before it writes: a later change of the same matter has made it void by then, and so has its own
+ * deadline. What only shuts has no deadline.
  */
 import type { Deadline } from '../../platform/clock.ts';
 
@@ -17,19 +18,25 @@ export type Matter =
   | 'copy';
 
 export interface Claim {
-  /** Throws with the reason when nothing may be written for it any more. With nothing awaited between this and the write. */
+  /**
+   * Throws with the reason when nothing may be written for it any more. With nothing awaited between this and
+   * the write.
+   */
   check(): void;
 }
 
 export interface Claims {
   /**
-   * A change of `matter` is asked for: all earlier ones are void. After `end` it is void itself; null: it only shuts, and does
-   * so however late.
+   * A change of `matter` is asked for: all earlier ones are void. After `end` it is void itself; null: it
+   * only shuts, and does so however late.
    */
   take(matter: Matter, end: Deadline | null): Claim;
   /** No change, but a write that is right only as long as no later change of `matter` is asked for. */
   under(matter: Matter, end: Deadline | null): Claim;
-  /** The changes of these matters that were asked for are void: something else was asked for that rules them out. */
+  /**
+   * The changes of these matters that were asked for are void: something else was asked for that rules them
+   * out.
+   */
   outdate(...matters: Matter[]): void;
   /** Whoever asked is gone. All that could give something is void; what shuts goes on. */
   abandon(): void;

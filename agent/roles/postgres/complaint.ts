@@ -1,7 +1,8 @@
 /**
- * Why a server ended while it started, in its own words. Read from where it logs: standard error, or the files of its collector, which
- * `current_logfiles` names. Severities are translated (lc_messages), so none is looked for by its English word: SQLSTATE tells
- * where a format has it, and elsewhere the word that the server's first line has, which is that of plain news.
+ * Why a server ended while it started, in its own words. Read from where it logs: standard error, or the
+ * files of its collector, which `current_logfiles` names. Severities are translated (lc_messages), so none is
+ * looked for by its English word: SQLSTATE tells where a format has it, and elsewhere the word that the
+ * server's first line has, which is that of plain news.
  */
 import { Buffer } from 'node:buffer';
 import { open, stat } from 'node:fs/promises';
@@ -79,7 +80,10 @@ export async function complaint(o: Places, marks: LogMarks): Promise<string> {
   return /syslog/.test(to ?? '') ? `${ENDED}: its messages are in the system's log (log_destination)` : ENDED;
 }
 
-/** The last that tell of trouble, and the one before them: a wrong setting is named by plain news, and only counted then. */
+/**
+ * The last that tell of trouble, and the one before them: a wrong setting is named by plain news, and only
+ * counted then.
+ */
 function causeOf(entries: readonly Entry[]): string[] {
   const last = entries.findLastIndex(({ news }) => !news);
   if (last < 0) return [];

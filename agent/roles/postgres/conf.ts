@@ -1,6 +1,7 @@
 /**
- * The settings the agent owns. They stand in cluster.conf, which is read after the manager's own configuration
- * and carries, in its first line, the data it was made from: one file, replaced at once, is all the state.
+ * The settings the agent owns. They stand in cluster.conf, which is read after the manager's own
+ * configuration and carries, in its first line, the data it was made from: one file, replaced at once, is all
+ * the state.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -25,7 +26,10 @@ export type Settings = {
   floors?: Record<string, string>;
   /** The manager's own that are more than is needed (kept.ts). */
   kept?: Record<string, string>;
-  /** Of `parameters` in agent.yaml, those that the server's own program has read without a complaint (parameters.ts). */
+  /**
+   * Of `parameters` in agent.yaml, those that the server's own program has read without a complaint
+   * (parameters.ts).
+   */
   parameters?: Record<string, string>;
   /** New at each writing. A server shows by it which writing it has loaded. */
   generation: string;
@@ -36,7 +40,10 @@ export const mainConf = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDi
 export const hbaFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_hba.conf');
 export const identFile = (o: Pick<PgOptions, 'confDir'>): string => join(o.confDir, 'pg_ident.conf');
 
-/** Never anything else: on the command line, where no ALTER SYSTEM changes it, not for the moment until that is taken out again. */
+/**
+ * Never anything else: on the command line, where no ALTER SYSTEM changes it, not for the moment until that
+ * is taken out again.
+ */
 const fixed: Readonly<Record<string, string>> = {
   ...recoverySettings(null),
   hot_standby: 'on',
@@ -114,7 +121,8 @@ export function managed(o: PgOptions, s: Settings, major: number | null): Record
     // After a backend crash the postmaster would recover by itself and open unfenced, showing commits that
     // nobody confirmed (PROTOCOL D.7). It exits instead, and the agent restarts it fenced.
     restart_after_crash: 'off',
-    // What a standby says it has flushed must be there after a power cut, whatever the manager's own files say.
+    // What a standby says it has flushed must be there after a power cut, whatever the manager's own files
+    // say.
     fsync: 'on',
     full_page_writes: 'on',
     synchronous_commit: 'on',
@@ -130,7 +138,10 @@ const marks = (s: Settings): Record<string, string> => ({
   'agent.fenced': s.fenced ? 'on' : 'off',
 });
 
-/** With fewer senders or slots than the manager's own files had, its own slots would keep the server down: the larger number holds. */
+/**
+ * With fewer senders or slots than the manager's own files had, its own slots would keep the server down: the
+ * larger number holds.
+ */
 const notBelow = (kept: Record<string, string>, parameters: Record<string, string>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(parameters).map(([name, value]) => {
@@ -188,8 +199,8 @@ export function managedNames(o: PgOptions): Set<string> {
 }
 
 /**
- * postgresql.auto.conf without what the agent owns, and the lines that were taken out. The server reads that file last, and a
- * basebackup or a rewind brings the source's.
+ * postgresql.auto.conf without what the agent owns, and the lines that were taken out. The server reads that
+ * file last, and a basebackup or a rewind brings the source's.
  */
 export function partAutoConf(text: string, o: PgOptions): { kept: string; taken: string[] } {
   const names = managedNames(o);

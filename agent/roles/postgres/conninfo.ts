@@ -21,7 +21,10 @@ export function conninfo(fields: Record<string, string>): string {
     .join(' ');
 }
 
-/** How this node connects to `to`. Dead peers are noticed by TCP too: a receiver must not sit on one for hours. */
+/**
+ * How this node connects to `to`. Dead peers are noticed by TCP too: a receiver must not sit on one for
+ * hours.
+ */
 export function conninfoTo(
   o: PgOptions,
   tls: TlsSettings | undefined,

@@ -7,8 +7,9 @@ import { runOk } from '../../platform/process.ts';
 import type { PgOptions } from './options.ts';
 
 /**
- * Settings that a standby must not have lower than the primary that wrote its WAL, or it refuses to start: their names in
- * pg_controldata, and of the setting. Where the own configuration is behind, the values recorded in pg_control stand in for it.
+ * Settings that a standby must not have lower than the primary that wrote its WAL, or it refuses to start:
+ * their names in pg_controldata, and of the setting. Where the own configuration is behind, the values
+ * recorded in pg_control stand in for it.
  */
 export const floorNames: Readonly<Record<string, string>> = {
   max_connections: 'max_connections',
@@ -76,8 +77,8 @@ export async function readControl(o: Pick<PgOptions, 'binDir' | 'dataDir'>, ms =
 }
 
 /**
- * The first fields, without a process: their place has not changed from 13 to 18. `down` is true from the moment a
- * shutdown checkpoint is complete, while walsenders may still be sending it.
+ * The first fields, without a process: their place has not changed from 13 to 18. `down` is true from the
+ * moment a shutdown checkpoint is complete, while walsenders may still be sending it.
  */
 export async function peekControl(dataDir: string): Promise<{ systemId: string; down: boolean } | null> {
   try {

@@ -99,8 +99,8 @@ async function savedBefore(dir: string, key: string): Promise<string | null> {
 }
 
 /**
- * Segments that hold anything from the fork on, of any timeline from the fork's on, up to `end`: those behind it are
- * recycled files with old content. The history files go along.
+ * Segments that hold anything from the fork on, of any timeline from the fork's on, up to `end`: those behind
+ * it are recycled files with old content. The history files go along.
  */
 export function isDiverging(
   file: string,

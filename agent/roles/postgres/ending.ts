@@ -15,15 +15,18 @@ import { failed, type Server } from './server.ts';
 
 export type Mode = 'fast' | 'immediate';
 
-/** How long the standbys have to take the shutdown checkpoint, and the archiver its files, before they are ended. */
+/**
+ * How long the standbys have to take the shutdown checkpoint, and the archiver its files, before they are
+ * ended.
+ */
 const drain = 1000;
 /** One that ends tells its peer, and waits for that too until it is told to end once more. */
 const AGAIN = 250;
 /** For the list of those that decode; a server that does not answer by then is not asked. */
 const ASKING = 300;
 /**
- * Titles of those that the checkpoint does not end: the checkpointer still deletes files, the others write down what they were
- * told, and end with the postmaster.
+ * Titles of those that the checkpoint does not end: the checkpointer still deletes files, the others write
+ * down what they were told, and end with the postmaster.
  */
 const finishes = /^postgres: (?:.*: )?(?:checkpointer|logger|stats collector)\s*$/;
 /** How much longer than its time the killing may take. */
@@ -34,7 +37,8 @@ export async function endServer(server: Server, mode: Mode, end: Deadline): Prom
   const { o, turns } = server;
   const pid = await postmasterPid(o);
   if (pid !== null) await endPostmaster(server, pid, mode, end);
-  // One that ran is gone with its processes. Where none ran, or one was being started, another may be on its way.
+  // One that ran is gone with its processes. Where none ran, or one was being started, another may be on its
+  // way.
   const coming = pid === null || turns.launching() ? await endComing(server, mode, end) : null;
   // A frozen or stubborn server is killed, and so are children that outlived their postmaster.
   const left = serverProcesses(o.dataDir).length;
@@ -100,11 +104,12 @@ function ask(server: Server, pid: number, name: NodeJS.Signals): void {
 }
 
 /**
- * A clean stop ends when every walsender has sent the shutdown checkpoint and had it confirmed, and the archiver has archived the
- * last of the log; one whose peer is gone without a word, or a command that hangs or fails, holds it up for a long time. Once the
- * checkpoint is on disk there is nothing left to write, and the living had their time: what is left is ended, and killed if that
- * does not help. The stop stays a clean one. What was not archived keeps its mark (archive_status/*.ready), for the archiver of
- * the next writable start. `decoders` hold the checkpoint itself up while their subscriber takes nothing: they are told to end
+ * A clean stop ends when every walsender has sent the shutdown checkpoint and had it confirmed, and the
+ * archiver has archived the last of the log; one whose peer is gone without a word, or a command that hangs
+ * or fails, holds it up for a long time. Once the checkpoint is on disk there is nothing left to write, and
+ * the living had their time: what is left is ended, and killed if that does not help. The stop stays a clean
+ * one. What was not archived keeps its mark (archive_status/*.ready), for the archiver of the next writable
+ * start. `decoders` hold the checkpoint itself up while their subscriber takes nothing: they are told to end
  * before it, and not killed, which would make the stop unclean.
  */
 function stuckChildren(dataDir: string, postmaster: number, decoders: ProcessStat[]) {

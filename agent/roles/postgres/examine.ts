@@ -1,4 +1,7 @@
-/** What in the manager's own configuration stands in the way of a cluster. Looked at before anything changes; changes nothing. */
+/**
+ * What in the manager's own configuration stands in the way of a cluster. Looked at before anything changes;
+ * changes nothing.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataVersion } from '../../platform/paths.ts';
@@ -19,8 +22,8 @@ export type Objection = { what: string; mend: string; unreadable?: true };
 const at = ({ name, value, file, line }: ConfEntry): string => `${name} = '${value}' (${file}, line ${line})`;
 
 /**
- * All of it. Nothing of a directory without a database: that is said elsewhere. `untried`: why the rules could not be tried, which
- * is no objection: they are looked at again before clients are let in by them.
+ * All of it. Nothing of a directory without a database: that is said elsewhere. `untried`: why the rules
+ * could not be tried, which is no objection: they are looked at again before clients are let in by them.
  */
 export async function examine(o: Options, untried: (why: string) => void = () => {}): Promise<Objection[]> {
   if (dataVersion(o.dataDir) === undefined) return [];

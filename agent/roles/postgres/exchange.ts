@@ -1,4 +1,7 @@
-/** A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a database. */
+/**
+ * A complete copy takes the place of the data directory, and what a crash leaves half-way never passes for a
+ * database.
+ */
 import { constants, existsSync } from 'node:fs';
 import {
   chmod,
@@ -23,10 +26,12 @@ import { dropSpaces, type OnStep, placeSpaces, stagedIn } from './tablespace_fol
 import { spacesOf } from './tablespaces.ts';
 
 /**
- * Beside: a crash between the two renames leaves no data directory, which shows as empty. Inside: the mark is set before the first change,
- * and shows as broken. Both lead to another copy. What was replaced is kept until the next one, where it is beside; inside it
- * would be part of every copy of this database, and is removed. With tablespaces there is the mark in either case: the old ones go first,
- * while the old data still says which they are, the new ones come last, when the new data does. What was replaced is none without them.
+ * Beside: a crash between the two renames leaves no data directory, which shows as empty. Inside: the mark is
+ * set before the first change, and shows as broken. Both lead to another copy. What was replaced is kept
+ * until the next one, where it is beside; inside it would be part of every copy of this database, and is
+ * removed. With tablespaces there is the mark in either case: the old ones go first, while the old data still
+ * says which they are, the new ones come last, when the new data does. What was replaced is none without
+ * them.
  */
 export async function exchange(o: PgOptions, place: Place, onStep: OnStep = () => {}): Promise<void> {
   const { dir, copy, replaced } = place;
@@ -81,7 +86,10 @@ async function swapContents({ dir, copy, replaced }: Place, onStep: OnStep): Pro
   syncDir(dir);
 }
 
-/** The source sends no links (a postgresql.conf that lies elsewhere): this node's own go on where the copy has nothing. */
+/**
+ * The source sends no links (a postgresql.conf that lies elsewhere): this node's own go on where the copy has
+ * nothing.
+ */
 async function carryLinks(from: string, to: string): Promise<void> {
   if (!existsSync(from)) return;
   for (const entry of await readdir(from, { withFileTypes: true })) {
@@ -150,7 +158,10 @@ async function emptied(dir: string, layout: Layout): Promise<void> {
   syncDir(dir);
 }
 
-/** Takes everything out of the data directory, but not itself, and not what stays in it: that may be a mount, and not ours to make. */
+/**
+ * Takes everything out of the data directory, but not itself, and not what stays in it: that may be a mount,
+ * and not ours to make.
+ */
 export async function emptyData(dataDir: string): Promise<void> {
   const dir = resolved(dataDir);
   if (existsSync(dir)) await emptied(dir, layoutOf(dir));
@@ -159,8 +170,8 @@ export async function emptyData(dataDir: string): Promise<void> {
 const tidying = createSerial();
 
 /**
- * Takes away what an exchange that was ended left in the data directory and its tablespaces: it would be in every copy of this database. A start does not wait
- * for it (it may be large); the next copy does.
+ * Takes away what an exchange that was ended left in the data directory and its tablespaces: it would be in
+ * every copy of this database. A start does not wait for it (it may be large); the next copy does.
  */
 export function tidy(dataDir: string): void {
   const staged = spacesOf(dataDir).map(({ location }) => stagedIn(location));

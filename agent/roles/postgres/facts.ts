@@ -73,8 +73,9 @@ function listOf(text: string): SyncList {
 const settledWaits = ['RecoveryWalStream', 'RecoveryRetrieveRetryInterval'];
 
 /**
- * A standby asks the server itself, as a walsender would: IDENTIFY_SYSTEM gives the timeline being replayed and,
- * on it, the greater of received and replayed. pg_control is behind, and no SQL function tells it in recovery.
+ * A standby asks the server itself, as a walsender would: IDENTIFY_SYSTEM gives the timeline being replayed
+ * and, on it, the greater of received and replayed. pg_control is behind, and no SQL function tells it in
+ * recovery.
  */
 async function positionOf(server: Server, seen: Seen, ms: number): Promise<Position | null> {
   if (!seen.recovery) {
@@ -84,7 +85,8 @@ async function positionOf(server: Server, seen: Seen, ms: number): Promise<Posit
   }
   const replayed = lsnOf(seen.replayed) ?? 0n;
   const received = lsnOf(seen.received);
-  // Streaming begins only when startup found nothing more on disk, so a received position settles it for good.
+  // Streaming begins only when startup found nothing more on disk, so a received position settles it for
+  // good.
   const idle = settledWaits.includes(seen.startup ?? '');
   const settled = received !== null || idle;
   if (seen.receiver?.status === 'streaming' && received !== null) {
@@ -94,7 +96,8 @@ async function positionOf(server: Server, seen: Seen, ms: number): Promise<Posit
   const [row] = await server.link.fresh('IDENTIFY_SYSTEM', ms, true);
   if (!row) return null;
   const told = parseLsn(String(row.xlogpos));
-  // Received on a later timeline than replay has come to, it is not told here: not settled until it is replayed.
+  // Received on a later timeline than replay has come to, it is not told here: not settled until it is
+  // replayed.
   const all = received === null || told >= received;
   return {
     timeline: Number(row.timeline),

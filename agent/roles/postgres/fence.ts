@@ -1,4 +1,7 @@
-/** The fence of PostgreSQL's own: a pg_hba that lets only the agent and replication in, and nobody left inside. */
+/**
+ * The fence of PostgreSQL's own: a pg_hba that lets only the agent and replication in, and nobody left
+ * inside.
+ */
 import type { Outcome } from '../../core/postgres.ts';
 import { type Deadline, deadline, until } from '../../platform/clock.ts';
 import { createEarly } from './early.ts';
@@ -65,15 +68,18 @@ export async function unfence(server: Server, ms: number): Promise<Outcome> {
   });
 }
 
-/** `left`: ms of the time that shutting out may take. An answer awaited for the last of them says nothing of the fence. */
+/**
+ * `left`: ms of the time that shutting out may take. An answer awaited for the last of them says nothing of
+ * the fence.
+ */
 export const notSeenRefused = (error: unknown, left: number): string =>
   left <= 0
     ? 'the time for it ran out before a client was seen to be refused (a busy machine, or a slow disk)'
     : `the fence check was not refused; it got: ${String(error)}`;
 
 /**
- * Knock as a client does: it must be turned away by pg_hba. Over the Unix socket, as a firewall may swallow what comes by
- * the port; only the agent's own role is let in there.
+ * Knock as a client does: it must be turned away by pg_hba. Over the Unix socket, as a firewall may swallow
+ * what comes by the port; only the agent's own role is let in there.
  */
 async function refused(server: Server, end: Deadline): Promise<Outcome> {
   const { socketDir: host, port, replicationUser: user, database } = server.o;

@@ -1,4 +1,7 @@
-/** pg_hba.conf, fenced and open, and pg_ident.conf. The first line that matches a connection decides; no line is a refusal. */
+/**
+ * pg_hba.conf, fenced and open, and pg_ident.conf. The first line that matches a connection decides; no line
+ * is a refusal.
+ */
 
 import { hbaFile, identFile, type Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
@@ -35,7 +38,10 @@ function replication(o: Options, tls: TlsSettings | undefined): string[] {
   return targets.map((target) => `host ${target} ${peer} all ${auth}`);
 }
 
-/** The Unix socket cannot be cut by a firewall: where that is the fence, nobody but the agent is on it (PROTOCOL C.2). */
+/**
+ * The Unix socket cannot be cut by a firewall: where that is the fence, nobody but the agent is on it
+ * (PROTOCOL C.2).
+ */
 function withoutLocal(rule: RuleLine): RuleLine {
   if (tokensOf(rule.text)[0]?.text.toLowerCase() !== 'local') return rule;
   return { ...rule, text: `# the Unix socket is the agent's: ${rule.text.trim()}` };
@@ -78,7 +84,9 @@ export function identRules(
   ];
 }
 
-/** Both as they shall be, line by line; `write` puts them in place, in force with the next reload or start. */
+/**
+ * Both as they shall be, line by line; `write` puts them in place, in force with the next reload or start.
+ */
 export type Access = {
   hba: readonly RuleLine[];
   ident: readonly RuleLine[];

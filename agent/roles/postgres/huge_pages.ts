@@ -1,6 +1,6 @@
 /**
- * `huge_pages = on`: a server that does not get them does not start, and its program says nothing of it when it only reads its settings. So
- * they are counted before.
+ * `huge_pages = on`: a server that does not get them does not start, and its program says nothing of it when
+ * it only reads its settings. So they are counted before.
  */
 import { join } from 'node:path';
 import { readIfPossible } from '../../platform/files.ts';
@@ -15,7 +15,9 @@ const BLOCK = 8192;
 /** What the server's program says of one of its settings; null: it does not know it. */
 export type Ask = (name: string) => Promise<string | null>;
 
-/** Counted in `folder`. `inUse`: by a server that makes room for the next. Null: there are none of this size. */
+/**
+ * Counted in `folder`. `inUse`: by a server that makes room for the next. Null: there are none of this size.
+ */
 export function hugePagesFor(kB: number, inUse: boolean, folder = SYSFS): number | null {
   const count = (name: string): number =>
     Number(readIfPossible(join(folder, `hugepages-${kB}kB`, name)) ?? Number.NaN);
@@ -28,7 +30,10 @@ export function hugePagesFor(kB: number, inUse: boolean, folder = SYSFS): number
 const usualSize = (): number =>
   Number(/^Hugepagesize:\s+(\d+) kB/m.exec(readIfPossible('/proc/meminfo') ?? '')?.[1] ?? 2048);
 
-/** Why this machine has too few for these settings; null: it has enough, or they are not insisted on. `computed`: its memory is known, in MB. */
+/**
+ * Why this machine has too few for these settings; null: it has enough, or they are not insisted on.
+ * `computed`: its memory is known, in MB.
+ */
 export async function lacksHugePages(
   o: PgOptions,
   ask: Ask,

@@ -53,7 +53,8 @@ export function createPostgres(o: PgOptions): Postgres {
     claims: createClaims(),
     backoff: createBackoff(),
   };
-  // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right that is over.
+  // Asked for by a driver that was killed: nobody waits for it, and it may have been asked for under a right
+  // that is over.
   withdrawPromotion(server);
   server.link.onMade(server.loss.arm);
   server.link.onBroken(server.loss.sign);

@@ -1,6 +1,6 @@
 /**
- * Settings of the manager's own that stay where they are more than the agent needs: logical slots live on them, and a server with
- * slots that its settings do not allow does not start.
+ * Settings of the manager's own that stay where they are more than the agent needs: logical slots live on
+ * them, and a server with slots that its settings do not allow does not start.
  */
 import { existsSync } from 'node:fs';
 import { askServer } from './asked.ts';
@@ -15,8 +15,9 @@ const isMore = (name: string, value: string): boolean =>
   name === 'wal_level' ? value === 'logical' : Number(value) > Number(least[name as keyof typeof least]);
 
 /**
- * Of the stopped server as its own configuration and ALTER SYSTEM have it; `before`: what an interrupted start had found already. What
- * cannot be read is thrown: the server would come up without what its slots need, or not at all.
+ * Of the stopped server as its own configuration and ALTER SYSTEM have it; `before`: what an interrupted
+ * start had found already. What cannot be read is thrown: the server would come up without what its slots
+ * need, or not at all.
  */
 export async function keptOf(
   o: PgOptions,

@@ -1,7 +1,8 @@
 /**
- * A tablespace was made on the active, and its folder is not here: the standby ends at that record, while it starts or when it accepts
- * connections already, and does so again each time. Nobody could know the path before the statement. It is read from the WAL that is to be
- * replayed, and not from the log, which may be in any place and language, and nobody's to read.
+ * A tablespace was made on the active, and its folder is not here: the standby ends at that record, while it
+ * starts or when it accepts connections already, and does so again each time. Nobody could know the path
+ * before the statement. It is read from the WAL that is to be replayed, and not from the log, which may be in
+ * any place and language, and nobody's to read.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +33,9 @@ async function replayFrom({ dataDir }: Places, control: Control): Promise<Lsn> {
   return start === undefined ? control.redo : parseLsn(start);
 }
 
-/** Every tablespace that the WAL on this disk makes from there on; it ends where it is not readable any more. */
+/**
+ * Every tablespace that the WAL on this disk makes from there on; it ends where it is not readable any more.
+ */
 async function toBeMade(o: Places, control: Control, end: Deadline): Promise<string[]> {
   const wal = join(o.dataDir, 'pg_wal');
   const from = await replayFrom(o, control);
@@ -61,7 +64,10 @@ async function toBeMade(o: Places, control: Control, end: Deadline): Promise<str
 export const brokeOff = async (o: Places): Promise<boolean> =>
   (await readControl(o)).state === 'in archive recovery';
 
-/** Makes what replay lacks, where its user may; else says what to do. Null where it lacks nothing, or this could not be told in time. */
+/**
+ * Makes what replay lacks, where its user may; else says what to do. Null where it lacks nothing, or this
+ * could not be told in time.
+ */
 export async function makeLacking(o: Places, end: Deadline): Promise<Outcome | null> {
   let paths: string[];
   try {

@@ -56,7 +56,8 @@ async function startNow(
   const running = await postmasterPid(server.o);
   if (running !== null) {
     const up = await attempt('look', () => alreadyRunning(server, running, role, end, turn));
-    // One that was killed is there for a moment still: a dying server is no running one, and this start is not over with it.
+    // One that was killed is there for a moment still: a dying server is no running one, and this start is
+    // not over with it.
     if (up.kind === 'done' || turn.stale() || !(await dying(running, end))) return up;
   }
   // It may have accepted connections and ended soon after: then no start says what it lacks.
@@ -67,7 +68,10 @@ async function startNow(
   return noted(server, role, role === 'primary' ? first : await followed(server, end, turn, claim, first));
 }
 
-/** A standby ends where its active went on with something that it lacks. What can be mended is, and it is started once more. */
+/**
+ * A standby ends where its active went on with something that it lacks. What can be mended is, and it is
+ * started once more.
+ */
 async function followed(
   server: Server,
   end: Deadline,
@@ -161,7 +165,8 @@ async function prepare(
   if (unsafe !== null) return failed(unsafe);
   if (!(await killLeftovers(o, end))) return failed('processes of a former server do not end');
   const restoring = join(o.dataDir, 'recovery.signal');
-  // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is now.
+  // No copy or rewind leaves it: somebody restores a backup here, and as a primary that would end where it is
+  // now.
   if (role === 'primary' && existsSync(restoring))
     return failed(`${restoring} exists: a backup is being restored; let that finish, or remove the file`);
   tidy(o.dataDir);
@@ -222,7 +227,9 @@ async function accepting(
   return up ?? failed(`not accepting connections in time: ${last}`);
 }
 
-/** The values of these settings as the stopped server would read them, its own configuration files included. */
+/**
+ * The values of these settings as the stopped server would read them, its own configuration files included.
+ */
 async function configuredOf(o: PgOptions): Promise<Record<string, number>> {
   const values: Record<string, number> = {};
   for (const name of Object.values(floorNames)) {

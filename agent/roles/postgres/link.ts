@@ -1,7 +1,7 @@
 /**
- * The agent's connections to its own server, all over the Unix socket with its own role: one that is kept, for
- * observing, and fresh ones where only a fresh one proves something (it has the configuration the postmaster has
- * now) or where the statement takes long.
+ * The agent's connections to its own server, all over the Unix socket with its own role: one that is kept,
+ * for observing, and fresh ones where only a fresh one proves something (it has the configuration the
+ * postmaster has now) or where the statement takes long.
  */
 import { randomBytes } from 'node:crypto';
 import { deadline, within } from '../../platform/clock.ts';

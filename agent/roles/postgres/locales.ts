@@ -1,6 +1,6 @@
 /**
- * What the databases are sorted by. A machine that lacks a locale of theirs opens none of them; one whose library sorts otherwise
- * finds rows of an index no more.
+ * What the databases are sorted by. A machine that lacks a locale of theirs opens none of them; one whose
+ * library sorts otherwise finds rows of an index no more.
  */
 import { askServer } from './asked.ts';
 import type { PgOptions } from './options.ts';

@@ -1,6 +1,7 @@
 /**
- * The manager's own configuration files, read by the grammar that the server reads them by (guc-file.l). No process is started for it:
- * this is on the way of every start. What the server would refuse is left for the server to say.
+ * The manager's own configuration files, read by the grammar that the server reads them by (guc-file.l). No
+ * process is started for it: this is on the way of every start. What the server would refuse is left for the
+ * server to say.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -38,7 +39,10 @@ const real: Files = {
   },
 };
 
-/** Every setting of a file and of what it includes, in the order in which they count. Nothing of a file that cannot be read. */
+/**
+ * Every setting of a file and of what it includes, in the order in which they count. Nothing of a file that
+ * cannot be read.
+ */
 export function readConf(file: string, files = real, depth = 0): ConfEntry[] {
   const text = depth > DEPTH ? undefined : files.read(file);
   return (text ?? '').split('\n').flatMap((line, index): ConfEntry[] => {

@@ -1,26 +1,35 @@
-/** What the PostgreSQL driver needs to know about its server. Filled from the config by the composition root. */
+/**
+ * What the PostgreSQL driver needs to know about its server. Filled from the config by the composition root.
+ */
 
 /**
- * Starts the server and knows its process: a child-process driver, a systemd unit, or a test's own. The server
- * outlives its starter: after a restart of the agent, `pid` is that of the server found running.
+ * Starts the server and knows its process: a child-process driver, a systemd unit, or a test's own. The
+ * server outlives its starter: after a restart of the agent, `pid` is that of the server found running.
  */
 export interface Starter {
-  /** Start `command` (argv[0] is the server's executable). Returns once it runs, not once it accepts connections. */
+  /**
+   * Start `command` (argv[0] is the server's executable). Returns once it runs, not once it accepts
+   * connections.
+   */
   start(command: string[]): Promise<void>;
   /** Process id of the postmaster; null when it is not running. */
   pid(): number | null;
   /** Signal the postmaster. Nothing happens when there is none. */
   kill(signal: NodeJS.Signals): void;
   /**
-   * Take back a start that was asked for and has no process yet, also one of an earlier starter, and end what came of it within
-   * `ms`, killing it then. Resolves once that is confirmed. Absent where nothing outlives `start` but the process.
+   * Take back a start that was asked for and has no process yet, also one of an earlier starter, and end what
+   * came of it within `ms`, killing it then. Resolves once that is confirmed. Absent where nothing outlives
+   * `start` but the process.
    */
   revoke?(ms: number): Promise<void>;
   /** Called at each end of the postmaster, expected or not. */
   onExit(callback: () => void): void;
 }
 
-/** certificate: by those of `setCertificates`; nobody is let in before. With 'trust', too, they count once they are set. */
+/**
+ * certificate: by those of `setCertificates`; nobody is let in before. With 'trust', too, they count once
+ * they are set.
+ */
 export type ReplicationAuth = 'trust' | 'certificate' | { password: string };
 
 export type PgOptions = {
@@ -54,13 +63,15 @@ export type PgOptions = {
   /** The manager's own postgresql.conf, included before ours; the data directory's own when absent. */
   originalConfig?: string;
   /**
-   * The manager's own pg_hba.conf, in force when open; absent: the one that its own settings name, else the data directory's. Not
-   * its lines for the Unix socket where that is the agent's alone.
+   * The manager's own pg_hba.conf, in force when open; absent: the one that its own settings name, else the
+   * data directory's. Not its lines for the Unix socket where that is the agent's alone.
    */
   originalHba?: string;
   /** Where its pg_ident.conf is, if its own settings name none. Its maps come after the agent's. */
   originalIdent?: string;
-  /** Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again. */
+  /**
+   * Most WAL a slot may hold back, in bytes (max_slot_wal_keep_size). Past it the standby is cloned again.
+   */
   walCap: number;
   /** WAL kept besides, in bytes (wal_keep_size), so that a rewind finds the checkpoint before the fork. */
   walKeep: number;

@@ -13,8 +13,8 @@ type Places = Pick<PgOptions, 'dataDir' | 'originalConfig' | 'originalHba' | 'or
 /** What ALTER SYSTEM set, in the data directory. */
 export const AUTO = 'postgresql.auto.conf';
 /**
- * What ALTER SYSTEM had set and the cluster sets now: given back by teardown. In the data directory, as that file is: copies have
- * it too.
+ * What ALTER SYSTEM had set and the cluster sets now: given back by teardown. In the data directory, as that
+ * file is: copies have it too.
  */
 const TAKEN = `${AUTO}.before_cluster`;
 /** The rules of the manager that clients were last let in by, for one that has none of its own. */
@@ -38,7 +38,10 @@ export function ownEntries(o: Places): ConfEntry[] {
   ];
 }
 
-/** Kept before they are taken out of postgresql.auto.conf. Repeated, a later value of a name replaces the earlier one. */
+/**
+ * Kept before they are taken out of postgresql.auto.conf. Repeated, a later value of a name replaces the
+ * earlier one.
+ */
 export function keepTaken(o: Pick<PgOptions, 'dataDir'>, gone: readonly string[]): void {
   const nameOf = (line: string) => /^\s*([\w.]+)/.exec(line)?.[1]?.toLowerCase();
   const names = new Set(gone.map(nameOf));
@@ -65,12 +68,18 @@ export function rulesFile(o: Places, kind: 'hba' | 'ident'): Found | null {
 /** Where a setting stands, for people. */
 export const sourceOf = ({ name, file, line }: ConfEntry): string => `${name} in ${file}, line ${line}`;
 
-/** The server takes a relative path from where it was started, which nobody wrote down: these are the places one means. */
+/**
+ * The server takes a relative path from where it was started, which nobody wrote down: these are the places
+ * one means.
+ */
 export function placesOf(o: Pick<PgOptions, 'dataDir'>, { value, file }: ConfEntry): string[] {
   return isAbsolute(value) ? [value] : [join(o.dataDir, value), join(dirname(file), value)];
 }
 
-/** The rules themselves, with the file they are from; null where this manager has none, and none were carried here. */
+/**
+ * The rules themselves, with the file they are from; null where this manager has none, and none were carried
+ * here.
+ */
 export async function ownRules(o: Places, kind: 'hba' | 'ident'): Promise<RuleLine[] | null> {
   const version = dataVersion(o.dataDir) ?? 0;
   const found = rulesFile(o, kind);
@@ -78,8 +87,8 @@ export async function ownRules(o: Places, kind: 'hba' | 'ident'): Promise<RuleLi
 }
 
 /**
- * Into the data directory, which every copy has: a manager that joined empty lets in whom this one does. What lies in its
- * usual place there is copied without this.
+ * Into the data directory, which every copy has: a manager that joined empty lets in whom this one does. What
+ * lies in its usual place there is copied without this.
  */
 export async function carryRules(
   o: Places,

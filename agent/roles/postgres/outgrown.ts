@@ -1,7 +1,8 @@
 /**
- * A standby whose active was restarted with more connections, workers or locks than it has itself. From PostgreSQL 14 on it stops
- * replaying, waits for somebody's hand, and cannot be promoted: what its active has is written for it, and it is made to end, as it did by
- * itself before 14. Whoever looks after it starts it again.
+ * A standby whose active was restarted with more connections, workers or locks than it has itself. From
+ * PostgreSQL 14 on it stops replaying, waits for somebody's hand, and cannot be promoted: what its active has
+ * is written for it, and it is made to end, as it did by itself before 14. Whoever looks after it starts it
+ * again.
  */
 import type { Outcome } from '../../core/postgres.ts';
 import { deadline } from '../../platform/clock.ts';

@@ -4,7 +4,9 @@ import { dataVersion } from '../../platform/paths.ts';
 import { examine } from './examine.ts';
 import type { PgOptions } from './options.ts';
 
-/** Never throws. Nothing where there is no database, or none that this user may read: that is said elsewhere. */
+/**
+ * Never throws. Nothing where there is no database, or none that this user may read: that is said elsewhere.
+ */
 export async function ownSettings(o: Omit<PgOptions, 'starter'>): Promise<Finding[]> {
   if (dataVersion(o.dataDir) === undefined) return [];
   const untried: string[] = [];

@@ -1,6 +1,7 @@
 /**
- * Which parameters are written. A file that was changed since is not believed: one line that the server does not take would keep every
- * later change out of it, the fence's too. Until its own program has read the new ones, those in force stay.
+ * Which parameters are written. A file that was changed since is not believed: one line that the server does
+ * not take would keep every later change out of it, the fence's too. Until its own program has read the new
+ * ones, those in force stay.
  */
 import type { Settings } from './conf.ts';
 import type { PgOptions } from './options.ts';
@@ -8,11 +9,17 @@ import { rehearse } from './rehearse.ts';
 
 /** Milliseconds. */
 const TRIAL = 5000;
-/** Milliseconds until parameters that were refused are tried again: what was wrong may have been outside the file. */
+/**
+ * Milliseconds until parameters that were refused are tried again: what was wrong may have been outside the
+ * file.
+ */
 const AGAIN = 60_000;
 
 export interface Parameters {
-  /** Those to write, given what is written. Where the server's program has yet to be asked, it is, and these are those of before. */
+  /**
+   * Those to write, given what is written. Where the server's program has yet to be asked, it is, and these
+   * are those of before.
+   */
   toWrite(written: Settings): Record<string, string>;
   /** Resolves when it has said its word, for a start that goes by it. Nothing that shuts waits for it. */
   settle(written: Settings): Promise<void>;

@@ -1,7 +1,8 @@
 /**
- * Where a copy of the database is written and how it takes its place. Usually beside the data directory, which is then renamed. A mount
- * point cannot be renamed, nor anything where the folder above is not ours: there the copy is written inside, and contents are
- * exchanged. A link to the data directory stays, and so do mounts in it and a linked pg_wal.
+ * Where a copy of the database is written and how it takes its place. Usually beside the data directory,
+ * which is then renamed. A mount point cannot be renamed, nor anything where the folder above is not ours:
+ * there the copy is written inside, and contents are exchanged. A link to the data directory stays, and so do
+ * mounts in it and a linked pg_wal.
  */
 
 import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
@@ -24,7 +25,10 @@ export type Place = {
 };
 
 export type Layout = {
-  /** Is something mounted here or below, or is it a linked pg_wal? It stays, whatever it holds. Other links are not ours to follow. */
+  /**
+   * Is something mounted here or below, or is it a linked pg_wal? It stays, whatever it holds. Other links
+   * are not ours to follow.
+   */
   keeps(path: string): boolean;
 };
 
@@ -71,7 +75,10 @@ const besides = (dir: string): Place => ({
   replaced: `${dir}.replaced`,
 });
 
-/** Throws with what is wrong, and what to do, where no copy could take the data directory's place. Changes nothing. */
+/**
+ * Throws with what is wrong, and what to do, where no copy could take the data directory's place. Changes
+ * nothing.
+ */
 export function placeOf(dataDir: string): Place {
   const dir = resolved(dataDir);
   const stat = statSync(dir, { throwIfNoEntry: false });

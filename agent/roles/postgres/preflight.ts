@@ -1,6 +1,6 @@
 /**
- * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor` and by `cluster start`
- * alike. A finding that fails says what, where, and the mend.
+ * What a database must be like before it founds a cluster: looked at, with nothing changed, by `agent doctor`
+ * and by `cluster start` alike. A finding that fails says what, where, and the mend.
  */
 
 import { existsSync, lstatSync, statSync } from 'node:fs';
@@ -23,7 +23,10 @@ export type Place = Pick<PgOptions, 'binDir' | 'dataDir' | 'superuser' | 'databa
 
 const RECOVER = "start it with the manager's own unit, let recovery finish, and run this again";
 
-/** Never throws: what could not be looked at is a finding. An empty directory is right for a manager that joins. */
+/**
+ * Never throws: what could not be looked at is a finding. An empty directory is right for a manager that
+ * joins.
+ */
 export async function preflight(o: Place): Promise<Finding[]> {
   try {
     const files = await dataFindings(o);

@@ -46,7 +46,10 @@ export function processTitle(pid: number): string {
 
 export type PidFile = { pid: number; status: string };
 
-/** postmaster.pid: the postmaster's id and what it last said of itself ('starting', 'ready', 'standby', 'stopping'). */
+/**
+ * postmaster.pid: the postmaster's id and what it last said of itself ('starting', 'ready', 'standby',
+ * 'stopping').
+ */
 export async function readPidFile(dataDir: string): Promise<PidFile | null> {
   const lines = ((await readText(join(dataDir, 'postmaster.pid'))) ?? '').split('\n');
   const pid = Number.parseInt(lines[0] ?? '', 10);

@@ -19,7 +19,10 @@ const timelineQuery = `
 
 const pass = (server: Server): string => join(server.o.confDir, 'promotion');
 
-/** A promotion that was asked for and has not begun comes to nothing: here, and in a process of the server that hangs with it. */
+/**
+ * A promotion that was asked for and has not begun comes to nothing: here, and in a process of the server
+ * that hangs with it.
+ */
 export function withdrawPromotion(server: Server): void {
   server.claims.outdate('promotion');
   takeBack(server);
@@ -56,16 +59,17 @@ export async function promote(server: Server, ms: number): Promise<Outcome & { t
       if (readPass(server) === name) takeBack(server);
     }
     if (timeline === undefined) return failed('still in recovery');
-    // pg_rewind goes by the source's last checkpoint, which names the new timeline only after the next one. The
-    // server's own is spread over minutes; nobody waits for this one.
+    // pg_rewind goes by the source's last checkpoint, which names the new timeline only after the next one.
+    // The server's own is spread over minutes; nobody waits for this one.
     void server.link.fresh('checkpoint', 600_000).catch(() => {});
     return { ...DONE, timeline };
   });
 }
 
 /**
- * The server itself looks for the pass at the moment at which it would promote. A backend that hangs goes on with a question that
- * was given up long ago, whatever became of who asked; the wall clock (seconds) is a second check for when both were frozen.
+ * The server itself looks for the pass at the moment at which it would promote. A backend that hangs goes on
+ * with a question that was given up long ago, whatever became of who asked; the wall clock (seconds) is a
+ * second check for when both were frozen.
  */
 export function promotionQuery(path: string, name: string, until: number): string {
   return `select case when not pg_is_in_recovery() then true

@@ -1,7 +1,7 @@
 /**
- * What a session of the agent's goes by, whatever ALTER ROLE, ALTER DATABASE, ALTER SYSTEM or postgresql.conf say: given as the
- * connection is made, they come before all of those. Without them a role that is read-only, short of time or another's
- * keeps the agent from opening its own database.
+ * What a session of the agent's goes by, whatever ALTER ROLE, ALTER DATABASE, ALTER SYSTEM or postgresql.conf
+ * say: given as the connection is made, they come before all of those. Without them a role that is read-only,
+ * short of time or another's keeps the agent from opening its own database.
  */
 
 /** Any role may set these for itself. */

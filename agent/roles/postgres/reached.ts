@@ -1,6 +1,6 @@
 /**
- * Where clients find the manager's own database, and what agent.yaml has to say so that they find it there: each as the line to write.
- * Pure but for links, which it follows to tell one folder from another.
+ * Where clients find the manager's own database, and what agent.yaml has to say so that they find it there:
+ * each as the line to write. Pure but for links, which it follows to tell one folder from another.
  */
 import { isIP } from 'node:net';
 import type { ConfEntry } from './manager_conf.ts';
@@ -35,7 +35,10 @@ const LOCAL: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 export const asList = (addresses: readonly string[]): string =>
   JSON.stringify(addresses).replaceAll(',', ', ');
 
-/** What the manager listens on is not given up in silence, unless an operator decided what to listen on. Null: nothing is. */
+/**
+ * What the manager listens on is not given up in silence, unless an operator decided what to listen on. Null:
+ * nothing is.
+ */
 export function keptAddresses(entries: readonly ConfEntry[], o: Omit<Reached, 'port'>): Kept | null {
   const entry = lastOf(entries, 'listen_addresses');
   if (entry === undefined || o.listenDecided) return null;

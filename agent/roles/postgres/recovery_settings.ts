@@ -1,6 +1,7 @@
 /**
- * What a server in recovery goes by. All of it is the agent's: a target that somebody left behind ends a standby's recovery and makes
- * it a primary, and an archive that is slow, or gone, stands in the way of every promotion, since the server asks it once more.
+ * What a server in recovery goes by. All of it is the agent's: a target that somebody left behind ends a
+ * standby's recovery and makes it a primary, and an archive that is slow, or gone, stands in the way of every
+ * promotion, since the server asks it once more.
  */
 export function recoverySettings(major: number | null): Record<string, string> {
   return {

@@ -1,7 +1,7 @@
 /**
- * Would the server start with what is configured, and reload it? A wrong line keeps it down, or, while it runs, keeps every later change
- * out, the fence's too. So the server's own program reads all of it first, in a folder made for it: nothing of the data is touched, and it
- * does not matter whether a server runs.
+ * Would the server start with what is configured, and reload it? A wrong line keeps it down, or, while it
+ * runs, keeps every later change out, the fence's too. So the server's own program reads all of it first, in
+ * a folder made for it: nothing of the data is touched, and it does not matter whether a server runs.
  */
 import {
   chmod,
@@ -41,10 +41,16 @@ import { attempt, DONE, failed } from './server.ts';
 const OWN =
   /^(base|global|current_logfiles|log|pg_.*|PG_VERSION|postmaster\..*|postgresql\.auto\.conf|.*\.signal|backup_.*|tablespace_map.*)$/;
 
-/** From this version on a value exists that is known only once libraries are loaded and settings held against each other. */
+/**
+ * From this version on a value exists that is known only once libraries are loaded and settings held against
+ * each other.
+ */
 const COMPUTED_SINCE = 15;
 
-/** Refused: what the server does not take, in which file and key. Failed alone: it could not be tried in `ms`. Changes nothing. */
+/**
+ * Refused: what the server does not take, in which file and key. Failed alone: it could not be tried in `ms`.
+ * Changes nothing.
+ */
 export async function rehearse(o: PgOptions, ms: number, as?: RunAs): Promise<Rehearsed> {
   const end = deadline(ms);
   return await attempt('trying the settings', async (): Promise<Rehearsed> => {
@@ -111,8 +117,8 @@ async function tried(o: PgOptions, end: Deadline, as: RunAs | undefined): Promis
 }
 
 /**
- * What was given away is root's again, the outer first, and then emptied name by name: root follows nobody's links, and goes down into
- * nothing that it did not make.
+ * What was given away is root's again, the outer first, and then emptied name by name: root follows nobody's
+ * links, and goes down into nothing that it did not make.
  */
 async function takeBack(dir: string): Promise<void> {
   const data = join(dir, 'data');

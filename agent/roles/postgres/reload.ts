@@ -16,8 +16,8 @@ import { loginProblem } from './sessions.ts';
 const PATIENCE = 300;
 
 /**
- * Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the manager's own. Returns the
- * names of what was taken.
+ * Take what the agent owns out of postgresql.auto.conf: it is read last and would win. `keep`: it is the
+ * manager's own. Returns the names of what was taken.
  */
 export async function cleanAutoConf(o: PgOptions, keep = false): Promise<string[]> {
   const path = join(o.dataDir, 'postgresql.auto.conf');
@@ -30,7 +30,10 @@ export async function cleanAutoConf(o: PgOptions, keep = false): Promise<string[
   return taken.map((line) => (line.split('=')[0] ?? '').trim());
 }
 
-/** On a running server: what ALTER SYSTEM has set of the agent's settings since is taken out, and out of force. */
+/**
+ * On a running server: what ALTER SYSTEM has set of the agent's settings since is taken out, and out of
+ * force.
+ */
 export async function holdSettings({ o }: Server): Promise<Outcome & { taken?: string[] }> {
   return await attempt('settings', async () => {
     const pid = await postmasterPid(o);
@@ -48,8 +51,9 @@ function tell(o: PgOptions, pid: number): void {
 }
 
 /**
- * Write the change; on a running server also load it. 'done' on a stopped one means that the file says so. `objection`: asked of
- * the running server once the files are written; with one, they are not loaded, and the caller puts them right.
+ * Write the change; on a running server also load it. 'done' on a stopped one means that the file says so.
+ * `objection`: asked of the running server once the files are written; with one, they are not loaded, and the
+ * caller puts them right.
  */
 export async function apply(
   server: Server,
@@ -69,7 +73,8 @@ export async function apply(
 }
 
 /**
- * A server that ended under a change leaves nothing to wait for: what was written is what its next start reads.
+ * A server that ended under a change leaves nothing to wait for: what was written is what its next start
+ * reads.
  */
 export async function unlessStopped<T extends Outcome>(server: Server, outcome: T): Promise<T | Outcome> {
   if (outcome.kind === 'done' || (await postmasterPid(server.o)) !== null) return outcome;
@@ -77,8 +82,8 @@ export async function unlessStopped<T extends Outcome>(server: Server, outcome: 
 }
 
 /**
- * A fresh connection has the postmaster's own configuration, so one that shows the written generation proves that
- * the postmaster has loaded it, its pg_hba included: both are done before it accepts again.
+ * A fresh connection has the postmaster's own configuration, so one that shows the written generation proves
+ * that the postmaster has loaded it, its pg_hba included: both are done before it accepts again.
  */
 async function reload(server: Server, pid: number, end: Deadline): Promise<Outcome> {
   const { link, o } = server;
@@ -122,8 +127,8 @@ async function reload(server: Server, pid: number, end: Deadline): Promise<Outco
 }
 
 /**
- * A line that the server cannot read keeps everything else from being loaded too, and only its log says so. A value
- * that is refused, or waits for a restart, keeps nothing.
+ * A line that the server cannot read keeps everything else from being loaded too, and only its log says so. A
+ * value that is refused, or waits for a restart, keeps nothing.
  */
 async function wrongSettings({ link }: Server, ms: number): Promise<string | null> {
   const rows = await link

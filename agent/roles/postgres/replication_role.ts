@@ -1,7 +1,8 @@
 /**
- * The role that standbys, basebackup and rewind connect with: REPLICATION and what pg_rewind reads its source with, granted singly.
- * Its certificate lies on every member, so whatever else it could do, each of them could do to the active. Checks, slots and
- * the agent's own statements go over the Unix socket as the agent's role.
+ * The role that standbys, basebackup and rewind connect with: REPLICATION and what pg_rewind reads its source
+ * with, granted singly. Its certificate lies on every member, so whatever else it could do, each of them
+ * could do to the active. Checks, slots and the agent's own statements go over the Unix socket as the agent's
+ * role.
  */
 
 import { Buffer } from 'node:buffer';
@@ -19,7 +20,9 @@ const rewindFunctions = [
   'pg_read_binary_file(text, bigint, bigint, boolean)',
 ];
 
-/** What the server stores of a password (RFC 5803). Made here, so that no log ever shows the password itself. */
+/**
+ * What the server stores of a password (RFC 5803). Made here, so that no log ever shows the password itself.
+ */
 export function scramVerifier(password: string, salt: Uint8Array = randomBytes(16), rounds = 4096): string {
   const salted = pbkdf2Sync(password.normalize('NFKC'), salt, rounds, 32, 'sha256');
   const mac = (text: string) => createHmac('sha256', salted).update(text).digest();
@@ -38,8 +41,8 @@ const look = (name: string): string => `select r.oid::text as there,
   from (select ${quoteLiteral(name)}::name as wanted) w left join pg_roles r on r.rolname = w.wanted`;
 
 /**
- * On a primary: create the role or bring it to what it may have; standbys get it by replication. Asks, and writes only where
- * something differs. No session that is open is ended by it: streaming goes on.
+ * On a primary: create the role or bring it to what it may have; standbys get it by replication. Asks, and
+ * writes only where something differs. No session that is open is ended by it: streaming goes on.
  */
 export async function ensureReplicationRole(server: Server, ms: number): Promise<Outcome> {
   const { replicationUser: name, replicationAuth: auth } = server.o;

@@ -85,8 +85,8 @@ async function rewindFrom(
 }
 
 /**
- * pg_rewind leaves a link that is there as it is. After tablespaces were made on either side of the fork a number can mean two of them,
- * and the source's tables would come into the other one's folder.
+ * pg_rewind leaves a link that is there as it is. After tablespaces were made on either side of the fork a
+ * number can mean two of them, and the source's tables would come into the other one's folder.
  */
 function refuseOther(dataDir: string, spaces: readonly Space[]): void {
   const own = new Map(spacesOf(dataDir).map(({ oid, location }) => [oid, location]));
@@ -104,8 +104,8 @@ async function configFile(o: PgOptions): Promise<string[]> {
 }
 
 /**
- * pg_rewind compares timelines by the control files: a source that was promoted and has not checkpointed since still
- * shows the old one there, and "no rewind required" would be the answer.
+ * pg_rewind compares timelines by the control files: a source that was promoted and has not checkpointed
+ * since still shows the old one there, and "no rewind required" would be the answer.
  */
 async function sourceReady(
   o: PgOptions,

@@ -1,4 +1,7 @@
-/** Is there room for a copy? Looked at before it is made, and once more when pg_basebackup says how large it is. */
+/**
+ * Is there room for a copy? Looked at before it is made, and once more when pg_basebackup says how large it
+ * is.
+ */
 import { rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
@@ -14,7 +17,9 @@ const databases = `select coalesce(sum((pg_stat_file(f, true)).size), 0) from (
   ) files`;
 const WALK = 60_000;
 
-/** Bytes of the source's databases, without their WAL. 0 where it does not say: then the copy itself shows it. */
+/**
+ * Bytes of the source's databases, without their WAL. 0 where it does not say: then the copy itself shows it.
+ */
 export async function sourceBytes(o: PgOptions, source: string, signal: AbortSignal): Promise<number> {
   const args = ['--no-psqlrc', '--no-password', '-A', '-t', '-q', '-c', databases, source];
   const asked = await run(join(o.binDir, 'psql'), args, { deadline: WALK, signal, env: toolEnv(o) }).catch(
@@ -27,7 +32,10 @@ export async function sourceBytes(o: PgOptions, source: string, signal: AbortSig
 /** A tablespace of the source outside its data directory. */
 export type SourceSpace = Space & { readonly bytes: number };
 
-/** By their links, as pg_basebackup sees them: replay may leave one that the catalog has no more. In-place ones have no place of their own. */
+/**
+ * By their links, as pg_basebackup sees them: replay may leave one that the catalog has no more. In-place
+ * ones have no place of their own.
+ */
 const tablespaces = `select coalesce(json_agg(json_build_object('oid', oid, 'location', location, 'bytes',
     (select coalesce(sum((pg_stat_file(f, true)).size), 0) from (
       select v.path || '/' || d || '/' || n as f
@@ -53,7 +61,10 @@ export const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} M
 export type Room = {
   /** Aborted, with the reason, once it is known to be too little. */
   readonly tooLittle: AbortSignal;
-  /** The data directory alone takes so many bytes. What an earlier copy replaced is removed where that is in the way. */
+  /**
+   * The data directory alone takes so many bytes. What an earlier copy replaced is removed where that is in
+   * the way.
+   */
   needs(bytes: number): void;
   /** The copy takes so many bytes in all, its tablespaces too. */
   needsAltogether(bytes: number): void;

@@ -1,6 +1,7 @@
 /**
- * The manager's own pg_hba.conf and pg_ident.conf, to be written into files of the agent's: what is relative in them is relative to
- * the file that says it, so it is made absolute, and included files take the place of their line. Each line keeps where it is from.
+ * The manager's own pg_hba.conf and pg_ident.conf, to be written into files of the agent's: what is relative
+ * in them is relative to the file that says it, so it is made absolute, and included files take the place of
+ * their line. Each line keeps where it is from.
  */
 import { dirname, isAbsolute, join } from 'node:path';
 import { readIfPossible } from '../../platform/files.ts';
@@ -77,7 +78,9 @@ function logicalLines(text: string, file: string, version: number): RuleLine[] {
   return lines;
 }
 
-/** `version`: the server's major one. Null: there is no such file. Throws what else keeps it from being read. */
+/**
+ * `version`: the server's major one. Null: there is no such file. Throws what else keeps it from being read.
+ */
 export async function readRules(file: string, version: number, depth = 0): Promise<RuleLine[] | null> {
   const text = await readText(file);
   if (text === null) return null;

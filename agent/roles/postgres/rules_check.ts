@@ -1,6 +1,7 @@
 /**
- * Would the server take these rules? A pg_hba.conf or pg_ident.conf with one wrong line is left out as a whole, with a line in the server's
- * log and nothing else: whoever was refused before is refused still. So the server is asked what it makes of the files.
+ * Would the server take these rules? A pg_hba.conf or pg_ident.conf with one wrong line is left out as a
+ * whole, with a line in the server's log and nothing else: whoever was refused before is refused still. So
+ * the server is asked what it makes of the files.
  */
 import { chmodSync, chownSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,7 +45,10 @@ const unfinished = (version: number, { ident }: Access): string[] =>
         .filter(({ text }) => [1, 2].includes(tokensOf(text).length))
         .map((rule) => `${placeOf(rule)}: missing entry at end of line`);
 
-/** On the running server, of the files as they are written now; they need not be loaded. Null: nothing is wrong with them. */
+/**
+ * On the running server, of the files as they are written now; they need not be loaded. Null: nothing is
+ * wrong with them.
+ */
 export async function refusedRules(server: Server, end: Deadline): Promise<string | null> {
   const { o, link, settings } = server;
   const version = dataVersion(o.dataDir) ?? 0;
@@ -59,8 +63,9 @@ export async function refusedRules(server: Server, end: Deadline): Promise<strin
 let tried: { key: string; said: Complaint[] } | undefined;
 
 /**
- * The same before anything is written, whether the server runs or not: a server of the same version is asked, on an empty database
- * that is made for this and removed. Each wrong line in words. Throws when it cannot be tried.
+ * The same before anything is written, whether the server runs or not: a server of the same version is asked,
+ * on an empty database that is made for this and removed. Each wrong line in words. Throws when it cannot be
+ * tried.
  */
 export async function tryRules(o: Options): Promise<string[]> {
   const version = dataVersion(o.dataDir) ?? 0;
@@ -107,7 +112,10 @@ async function askEmpty(o: Options, access: Access, version: number): Promise<Co
   }
 }
 
-/** The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that user (PROTOCOL H.1). */
+/**
+ * The server refuses to be root, and root does nothing inside a folder of another's: there it acts as that
+ * user (PROTOCOL H.1).
+ */
 function ownerOf(dataDir: string) {
   if (process.getuid?.() !== 0) return { as: [], mode: 0o600, give() {}, async empty() {} };
   const { uid, gid } = statSync(dataDir);

@@ -1,4 +1,7 @@
-/** The manager's own server as it runs before the agent has it: who started it, who reads from it, what lives in it. */
+/**
+ * The manager's own server as it runs before the agent has it: who started it, who reads from it, what lives
+ * in it.
+ */
 import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +18,9 @@ import { quoteLiteral } from './sql.ts';
 
 export type Running = { pid: number; port: string; host: string };
 
-/** By its own postmaster.pid. A process of that number that is no PostgreSQL, or works elsewhere, is not it. */
+/**
+ * By its own postmaster.pid. A process of that number that is no PostgreSQL, or works elsewhere, is not it.
+ */
 export async function runningServer(dataDir: string): Promise<Running | null> {
   const lines = ((await readText(join(dataDir, 'postmaster.pid'))) ?? '').split('\n');
   const pid = Number.parseInt(lines[0] ?? '', 10);
@@ -31,7 +36,10 @@ export async function runningServer(dataDir: string): Promise<Running | null> {
 /** What a machine's unit of a distribution is named like, and the agent's own. */
 const UNITS = /^(postgresql(@[\w.-]+|-\d+)?|cloudify-postgresql)\.service$/;
 
-/** systemd's own hierarchy, the innermost unit in it: a container's own lies inside of that of the machine below. */
+/**
+ * systemd's own hierarchy, the innermost unit in it: a container's own lies inside of that of the machine
+ * below.
+ */
 function unitOf(cgroup: () => string): string | undefined {
   try {
     return cgroup()

@@ -3,7 +3,10 @@ import { messageOf } from '../../errors.ts';
 import type { Server } from './server.ts';
 import { quoteLiteral, sqlState } from './sql.ts';
 
-/** application_name of basebackups: never in a list of voters, and not to be ended with the walsenders that are. */
+/**
+ * application_name of basebackups: never in a list of voters, and not to be ended with the walsenders that
+ * are.
+ */
 export const cloneName = (node: string): string => `agent_clone_${node}`;
 
 /** On pg_stat_activity as `a`: the agent's own, over the Unix socket. */
@@ -18,7 +21,10 @@ export const isClient = (server: Server): string =>
 export const systemSenders = (server: Server): string =>
   `(application_name like 'agent\\_clone\\_%' or application_name = ${quoteLiteral(server.link.name)})`;
 
-/** What refuses the agent's own login however often it tries: no such role or database, or a rule of somebody's. Null: anything else. */
+/**
+ * What refuses the agent's own login however often it tries: no such role or database, or a rule of
+ * somebody's. Null: anything else.
+ */
 export function loginProblem(error: unknown): string | null {
   if (!/^(28|3D)/.test(sqlState(error) ?? '')) return null;
   return `the agent cannot log in: ${messageOf(error)}`;

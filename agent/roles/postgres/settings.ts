@@ -23,9 +23,9 @@ import { writeText } from './write_text.ts';
 export interface SettingsStore {
   get(): Promise<Settings>;
   /**
-   * Write the change, with a new generation. The pg_hba goes with `fenced`, in the order that errs to the closed
-   * side: closed before the mark says fenced, open after it no longer does. Throws, with nothing written, when `claim` is
-   * void by the time of the write.
+   * Write the change, with a new generation. The pg_hba goes with `fenced`, in the order that errs to the
+   * closed side: closed before the mark says fenced, open after it no longer does. Throws, with nothing
+   * written, when `claim` is void by the time of the write.
    */
   change(part: Partial<Omit<Settings, 'generation'>>, claim: Claim): Promise<Settings>;
   /** Bring every file up to date, for a start. */

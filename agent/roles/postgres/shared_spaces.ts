@@ -1,6 +1,7 @@
 /**
- * Members on one machine, as in a development cluster: a tablespace that is made on the active is replayed into the very same folder, and
- * from then on each server writes over what the other has written. The standby is made to end; it is not started again while that is so.
+ * Members on one machine, as in a development cluster: a tablespace that is made on the active is replayed
+ * into the very same folder, and from then on each server writes over what the other has written. The standby
+ * is made to end; it is not started again while that is so.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -4,8 +4,9 @@ import { createHash } from 'node:crypto';
 export const slotPrefix = 'agent_';
 
 /**
- * The slot of a node: the same on every server, whatever clone the node is. Slot names are lower case letters,
- * digits and underscores, 63 at most; a node name with others gets a part of its hash, so that no two collide.
+ * The slot of a node: the same on every server, whatever clone the node is. Slot names are lower case
+ * letters, digits and underscores, 63 at most; a node name with others gets a part of its hash, so that no
+ * two collide.
  */
 export function slotName(node: string): string {
   if (/^[a-z0-9_]{1,40}$/.test(node)) return slotPrefix + node;

@@ -40,7 +40,10 @@ export async function ensureSlots(
   });
 }
 
-/** The walsender that holds it is ended first; its standby may be back within milliseconds, so this is tried again. */
+/**
+ * The walsender that holds it is ended first; its standby may be back within milliseconds, so this is tried
+ * again.
+ */
 async function remove(server: Server, name: string, end: Deadline): Promise<void> {
   const named = `slot_name = ${quoteLiteral(name)}`;
   for (;;) {
@@ -60,8 +63,8 @@ async function remove(server: Server, name: string, end: Deadline): Promise<void
 }
 
 /**
- * On a standby nobody reads from the slots, so nothing moves them. They go to the last restart point, or less far
- * when that is within walKeep: a member that is behind, and a rewind, need WAL from before the promotion.
+ * On a standby nobody reads from the slots, so nothing moves them. They go to the last restart point, or less
+ * far when that is within walKeep: a member that is behind, and a rewind, need WAL from before the promotion.
  */
 export async function advanceSlots(server: Server, ms: number): Promise<Outcome> {
   const end = deadline(ms);

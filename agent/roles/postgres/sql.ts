@@ -1,7 +1,7 @@
 /**
  * One connection to a PostgreSQL server, closed for good when it breaks. The `postgres` package reconnects by
- * itself and ends its sockets politely; a server that hangs answers neither, so the socket is ours: it is made
- * once and destroyed when its time is over.
+ * itself and ends its sockets politely; a server that hangs answers neither, so the socket is ours: it is
+ * made once and destroyed when its time is over.
  */
 import { Socket } from 'node:net';
 import postgres from 'postgres';
@@ -23,7 +23,10 @@ export type Target = {
 };
 
 export interface SqlSession {
-  /** Rows of the last statement of `text`. Throws PostgresError, Timeout (the session is then closed) or what the socket gave. */
+  /**
+   * Rows of the last statement of `text`. Throws PostgresError, Timeout (the session is then closed) or what
+   * the socket gave.
+   */
   query(text: string, ms: number): Promise<Row[]>;
   readonly alive: boolean;
   /** Destroys the socket. The server ends the backend. */

@@ -1,6 +1,6 @@
 /**
- * Certificate and key of the server. At a start it ends over wrong ones; at a reload it goes on with those of before, and only its log
- * says so. So they are looked at before they are named to it.
+ * Certificate and key of the server. At a start it ends over wrong ones; at a reload it goes on with those of
+ * before, and only its log says so. So they are looked at before they are named to it.
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';

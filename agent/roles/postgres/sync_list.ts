@@ -39,7 +39,8 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
     forget(server);
     const applied = await apply(server, { syncList: list }, end, claim);
     if (applied.kind !== 'done') return applied;
-    // Read by every process of the next start, the checkpointer among them: there is nothing to bring into effect.
+    // Read by every process of the next start, the checkpointer among them: there is nothing to bring into
+    // effect.
     if (applied.running === false) {
       note(server, want);
       return { kind: 'done' };
@@ -51,7 +52,8 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
 
     const ended = await endSenders(server, end);
     if (ended.kind !== 'done') return ended;
-    // Commits do not wait until the checkpointer has seen that there is a list; it looks before it checkpoints.
+    // Commits do not wait until the checkpointer has seen that there is a list; it looks before it
+    // checkpoints.
     if (fromEmpty && want !== '') await server.link.fresh('checkpoint', end.left());
     claim.check();
     note(server, want);
@@ -60,8 +62,8 @@ export async function setSyncList(server: Server, list: SyncList, ms: number): P
 }
 
 /**
- * Nobody commits here, so nothing depends on it yet. It is brought into effect all the same, as far as that goes: a
- * promotion then opens with it, and cascading walsenders that live through the promotion know it.
+ * Nobody commits here, so nothing depends on it yet. It is brought into effect all the same, as far as that
+ * goes: a promotion then opens with it, and cascading walsenders that live through the promotion know it.
  */
 async function onStandby(server: Server, now: Shown, ask: boolean, end: Deadline): Promise<Outcome> {
   try {
@@ -99,8 +101,8 @@ async function endSenders(server: Server, end: Deadline): Promise<Outcome> {
 const path = (server: Server): string => join(server.o.confDir, 'list_in_effect.json');
 
 /**
- * What is known to be in effect, until the next change begins: a restarted agent, a promotion and the next run of the
- * server, which starts with it, need not repeat it.
+ * What is known to be in effect, until the next change begins: a restarted agent, a promotion and the next
+ * run of the server, which starts with it, need not repeat it.
  */
 function note(server: Server, value: string): void {
   writeAtomically(path(server), JSON.stringify({ value }), 0o600);

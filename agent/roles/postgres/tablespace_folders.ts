@@ -1,4 +1,7 @@
-/** The folders of tablespaces on a disk: made, filled beside what is there, put in its place, emptied. The folder itself always stays. */
+/**
+ * The folders of tablespaces on a disk: made, filled beside what is there, put in its place, emptied. The
+ * folder itself always stays.
+ */
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { readdir, rename, rm, rmdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -22,7 +25,10 @@ import { ownFolder, type Space, sharedWith, spacesOf } from './tablespaces.ts';
 /** Told before each change of the disk; tests end here. */
 export type OnStep = (what: string) => void;
 
-/** Where a copy of a tablespace is written until the database's own is complete: on the same filesystem, which may be mounted there. */
+/**
+ * Where a copy of a tablespace is written until the database's own is complete: on the same filesystem, which
+ * may be mounted there.
+ */
 export const stagedIn = (location: string): string => join(location, STAGED);
 
 const IGNORED = [STAGED, 'lost+found'];
@@ -68,7 +74,10 @@ export function makeSpace(location: string): void {
   }
 }
 
-/** A folder for a tablespace that the data in `dataDir` may have already. What is neither empty nor this database's is refused. */
+/**
+ * A folder for a tablespace that the data in `dataDir` may have already. What is neither empty nor this
+ * database's is refused.
+ */
 function lookAt(dataDir: string, location: string): void {
   const dir = resolved(dataDir);
   if (`${resolved(location)}/`.startsWith(`${dir}/`))
@@ -86,7 +95,10 @@ function lookAt(dataDir: string, location: string): void {
 
 const locationsOf = (spaces: readonly Space[]): string[] => spaces.map(({ location }) => location);
 
-/** Makes what is missing, and nothing before all of them were looked at. Throws with what is in the way, and what to do. */
+/**
+ * Makes what is missing, and nothing before all of them were looked at. Throws with what is in the way, and
+ * what to do.
+ */
 export function lookAtAll(dataDir: string, spaces: readonly Space[]): void {
   const shared = sharedWith(dataDir, [...locationsOf(spaces), ...locationsOf(spacesOf(dataDir))]);
   if (shared !== null) throw new Error(shared);
@@ -131,8 +143,8 @@ export async function relink(copy: string): Promise<void> {
 }
 
 /**
- * Takes away what the database in `dataDir` has in its tablespaces, and nothing else that is there. One that another server of this
- * machine has too is left alone.
+ * Takes away what the database in `dataDir` has in its tablespaces, and nothing else that is there. One that
+ * another server of this machine has too is left alone.
  */
 export async function dropSpaces(dataDir: string, onStep: OnStep): Promise<void> {
   for (const space of spacesOf(dataDir)) {
@@ -159,7 +171,8 @@ export async function placeSpaces(dataDir: string, onStep: OnStep): Promise<void
 }
 
 /**
- * Before the data directory goes, which alone says what is ours in them. The mark first: without its tablespaces the rest is no database.
+ * Before the data directory goes, which alone says what is ours in them. The mark first: without its
+ * tablespaces the rest is no database.
  */
 export async function wipeSpaces(o: PgOptions, onStep: OnStep = () => {}): Promise<void> {
   await clearStaged(o);

@@ -1,7 +1,8 @@
 /**
- * Tablespaces outside the data directory: `pg_tblspc/OID` is a link to a folder, and in that the server has one of its own, named after its
- * version (`PG_15_202209061`). That one alone is this database's: what lies beside it is somebody else's. In-place tablespaces are no links
- * but folders, and part of the data directory.
+ * Tablespaces outside the data directory: `pg_tblspc/OID` is a link to a folder, and in that the server has
+ * one of its own, named after its version (`PG_15_202209061`). That one alone is this database's: what lies
+ * beside it is somebody else's. In-place tablespaces are no links but folders, and part of the data
+ * directory.
  */
 import {
   closeSync,
@@ -89,8 +90,9 @@ function at(path: string): Stats | undefined {
 }
 
 /**
- * A running server of this machine, as far as this user may see, that has one of these folders for a tablespace, too. Compared by what
- * the folder is and not by its name, which may be another one's in another mount namespace.
+ * A running server of this machine, as far as this user may see, that has one of these folders for a
+ * tablespace, too. Compared by what the folder is and not by its name, which may be another one's in another
+ * mount namespace.
  */
 export function sharedWith(dataDir: string, locations: readonly string[]): string | null {
   if (locations.length === 0) return null;
@@ -120,8 +122,8 @@ export function sharedWith(dataDir: string, locations: readonly string[]): strin
 }
 
 /**
- * Why no server may be started on this data; null: nothing. Without its filesystem a tablespace would look empty, and replay would write
- * new files below the mount point.
+ * Why no server may be started on this data; null: nothing. Without its filesystem a tablespace would look
+ * empty, and replay would write new files below the mount point.
  */
 export function whyNotToStart(dataDir: string): string | null {
   const spaces = spacesOf(dataDir);

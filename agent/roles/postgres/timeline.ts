@@ -1,4 +1,6 @@
-/** Timeline history files in pg_wal: read, reserved ahead of a promotion, and cleared of what blocks a start. */
+/**
+ * Timeline history files in pg_wal: read, reserved ahead of a promotion, and cleared of what blocks a start.
+ */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +17,9 @@ const placeholder = '# number taken by another promotion\n';
 
 const historyPath = (o: PgOptions, tli: number): string => join(o.dataDir, 'pg_wal', historyFileName(tli));
 
-/** Null when the file is missing or not readable as one; the first timeline has none and gives an empty list. */
+/**
+ * Null when the file is missing or not readable as one; the first timeline has none and gives an empty list.
+ */
 export async function readHistory(o: PgOptions, tli: number): Promise<Fork[] | null> {
   if (tli === 1) return [];
   try {
@@ -27,9 +31,9 @@ export async function readHistory(o: PgOptions, tli: number): Promise<Fork[] | n
 }
 
 /**
- * A promotion takes the number after the newest history file that follows its own without a gap. A file without
- * parents is nobody's child, so no server follows it. The numbers below the current one are filled as well: a
- * standby that comes from far back asks its upstream for every file in between.
+ * A promotion takes the number after the newest history file that follows its own without a gap. A file
+ * without parents is nobody's child, so no server follows it. The numbers below the current one are filled as
+ * well: a standby that comes from far back asks its upstream for every file in between.
  */
 export async function reserveTimelines(o: PgOptions, next: number, claim: Claim): Promise<Outcome> {
   return await attempt('reserve timelines', async () => {
@@ -49,9 +53,9 @@ function newest(o: PgOptions, own: number): number {
 }
 
 /**
- * Remove the newest history files that do not lead from the own position: reserved numbers whose promotion never
- * came, and a branch that left before it. A server that starts takes the newest file for its target and, when
- * that is no child, waits for ever without accepting connections (seen on 15.18).
+ * Remove the newest history files that do not lead from the own position: reserved numbers whose promotion
+ * never came, and a branch that left before it. A server that starts takes the newest file for its target
+ * and, when that is no child, waits for ever without accepting connections (seen on 15.18).
  */
 export async function trimHistory(o: PgOptions): Promise<void> {
   const own = await ownPlace(o);
@@ -65,8 +69,8 @@ export async function trimHistory(o: PgOptions): Promise<void> {
 }
 
 /**
- * Remove the numbers reserved last that no promotion followed. Cheap, and safe on a running standby. Late, it would take away
- * what the next candidacy has reserved.
+ * Remove the numbers reserved last that no promotion followed. Cheap, and safe on a running standby. Late, it
+ * would take away what the next candidacy has reserved.
  */
 export async function trimReserved(o: PgOptions, claim: Claim): Promise<void> {
   const files = await readdir(join(o.dataDir, 'pg_wal')).catch(() => []);

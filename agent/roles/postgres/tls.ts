@@ -1,4 +1,7 @@
-/** TLS of the server and of connections to other members, from the set of certificates that cluster.conf names. */
+/**
+ * TLS of the server and of connections to other members, from the set of certificates that cluster.conf
+ * names.
+ */
 import { join } from 'node:path';
 import { MIN_TLS, OPENSSL_SUITES } from '../../platform/tls/suites.ts';
 import type { PgOptions } from './options.ts';

@@ -1,6 +1,6 @@
 /**
- * Starts and stops in order. A stop makes every start that was asked for before it out of date, and is not over while one of
- * those may still bring a server up; a start that is asked for later waits until it is.
+ * Starts and stops in order. A stop makes every start that was asked for before it out of date, and is not
+ * over while one of those may still bring a server up; a start that is asked for later waits until it is.
  */
 import type { Outcome } from '../../core/postgres.ts';
 import { type Deadline, within } from '../../platform/clock.ts';
@@ -10,14 +10,22 @@ import { failed } from './server.ts';
 export interface Turn {
   /** A stop was asked for since. */
   stale(): boolean;
-  /** What changes the files for a server and starts it, until there is a process. Not begun when out of date. */
+  /**
+   * What changes the files for a server and starts it, until there is a process. Not begun when out of date.
+   */
   launch(work: () => Promise<Outcome>): Promise<Outcome>;
 }
 
 export interface Turns {
-  /** One start at a time; `work` does not throw. `undo` follows a start that was overtaken, once the stops that did so are over. */
+  /**
+   * One start at a time; `work` does not throw. `undo` follows a start that was overtaken, once the stops
+   * that did so are over.
+   */
   start(end: Deadline, work: (turn: Turn) => Promise<Outcome>, undo: () => Promise<void>): Promise<Outcome>;
-  /** Outdates the starts at once, and keeps later ones waiting until `work` is over. Stops go on beside each other. */
+  /**
+   * Outdates the starts at once, and keeps later ones waiting until `work` is over. Stops go on beside each
+   * other.
+   */
   stop<T>(work: () => Promise<T>): Promise<T>;
   /** A start is between its first change and its process. */
   launching(): boolean;

@@ -13,7 +13,8 @@ const same = (a: Upstream | null, b: Upstream | null): boolean =>
 
 export async function setUpstream(server: Server, upstream: Upstream | null, ms: number): Promise<Outcome> {
   const end = deadline(ms);
-  // A cut is as good late as early. To follow is not: the vote that came between stands on what this would undo.
+  // A cut is as good late as early. To follow is not: the vote that came between stands on what this would
+  // undo.
   const claim = server.claims.take('upstream', upstream === null ? null : end);
   withdrawPromotion(server);
   const outcome = await attempt('set upstream', async (): Promise<Outcome> => {
@@ -43,8 +44,9 @@ export async function standing<T extends Outcome>(claim: Claim, outcome: T): Pro
 }
 
 /**
- * Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. One that waits for
- * startup's word, at the end of a timeline that its upstream has left, is told nothing any more, and is ended here (PostgreSQL 15).
+ * Two looks in a row, some time apart: startup may have been about to start one when it was told to stop. One
+ * that waits for startup's word, at the end of a timeline that its upstream has left, is told nothing any
+ * more, and is ended here (PostgreSQL 15).
  */
 async function receiverGone(server: Server, end: ReturnType<typeof deadline>): Promise<Outcome> {
   let clear = 0;

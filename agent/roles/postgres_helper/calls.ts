@@ -4,7 +4,10 @@ import { DETACH, type Progress } from '../postgres/port.ts';
 import { createConnection } from './connection.ts';
 import { type Method, manners, type Names, type ToAgent, uptime } from './messages.ts';
 
-/** How long a call waits for the connection to be made, at most: the helper may just be starting. Milliseconds. */
+/**
+ * How long a call waits for the connection to be made, at most: the helper may just be starting.
+ * Milliseconds.
+ */
 const PATIENCE = 500;
 
 type Waiting = {

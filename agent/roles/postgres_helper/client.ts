@@ -1,6 +1,6 @@
 /**
- * The PostgreSQL driver as the agent sees it on a VM: every call goes to the helper. What the helper does not answer comes out
- * as what the interface has for it: facts are unknown, outcomes failed, readings null.
+ * The PostgreSQL driver as the agent sees it on a VM: every call goes to the helper. What the helper does not
+ * answer comes out as what the interface has for it: facts are unknown, outcomes failed, readings null.
  */
 import type { Outcome, PgFacts } from '../../core/postgres.ts';
 import { AgentError, messageOf } from '../../errors.ts';

@@ -1,4 +1,7 @@
-/** The agent's connection to its PostgreSQL helper: made again at once when it breaks; what waited on it is then rejected. */
+/**
+ * The agent's connection to its PostgreSQL helper: made again at once when it breaks; what waited on it is
+ * then rejected.
+ */
 import { connect, type Socket } from 'node:net';
 import type { ToAgent, ToHelper } from './messages.ts';
 import { encode, frames } from './wire.ts';

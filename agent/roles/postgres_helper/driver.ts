@@ -78,7 +78,10 @@ export function postgresOptions(
   };
 }
 
-/** The manager's own files: as configured, else where Debian keeps those of this data directory. Its rules are where these say. */
+/**
+ * The manager's own files: as configured, else where Debian keeps those of this data directory. Its rules are
+ * where these say.
+ */
 export function originals({ postgres }: Pick<NodeConfig, 'postgres'>): Partial<PgOptions> {
   const { data_dir, original_config, original_hba: hba } = postgres;
   const parts = /\/([^/]+)\/([^/]+)$/.exec(data_dir);
@@ -97,7 +100,8 @@ export function starterOf(
   say: (line: string) => void,
 ): Starter {
   const unitFor = (command: string[]): ServiceUnit => {
-    // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited for.
+    // Its command is the unit's own, the same one. It recovers before it is ready: only its process is waited
+    // for.
     if (systemd) return { name: UNIT, unit: UNITS.postgres, startWaits: 'process' };
     const [program, ...args] = command;
     // Its archive and restore commands are the manager's own.

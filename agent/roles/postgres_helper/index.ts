@@ -13,10 +13,15 @@ import { postgresOf } from './driver.ts';
 import type { Names } from './messages.ts';
 import { serveHelper } from './server.ts';
 
-/** Where the helper listens: /run/cloudify-postgres/helper.sock (a folder of the user postgres and the agent's group). */
+/**
+ * Where the helper listens: /run/cloudify-postgres/helper.sock (a folder of the user postgres and the agent's
+ * group).
+ */
 export const HELPER_SOCKET = '/run/cloudify-postgres/helper.sock';
 
-/** The driver in the helper, for the agent of this node. Connects by itself, and again whenever that is lost. */
+/**
+ * The driver in the helper, for the agent of this node. Connects by itself, and again whenever that is lost.
+ */
 export function helperPostgres(
   config: NodeConfig,
   socketPath: string,
@@ -27,8 +32,8 @@ export function helperPostgres(
 }
 
 /**
- * `agent helper postgres`, as the user that owns the server. Binaries and paths come from the configuration file alone, which is
- * root's; the agent says who this node is. Runs until SIGTERM; the exit code.
+ * `agent helper postgres`, as the user that owns the server. Binaries and paths come from the configuration
+ * file alone, which is root's; the agent says who this node is. Runs until SIGTERM; the exit code.
  */
 export async function runPostgresHelper(
   configPath: string,

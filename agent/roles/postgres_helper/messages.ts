@@ -2,7 +2,9 @@
 import { boottime } from '../../platform/boottime.ts';
 import type { Postgres } from '../postgres/port.ts';
 
-/** Who the server is for: known only once the manager is in a cluster, so not in the helper's configuration. */
+/**
+ * Who the server is for: known only once the manager is in a cluster, so not in the helper's configuration.
+ */
 export type Names = { node: string; hostIp: string; publicIp: string | null };
 
 export type ToHelper =
@@ -77,5 +79,8 @@ export const manners: Readonly<Record<Method, Manner>> = {
 export const isMethod = (name: unknown): name is Method =>
   typeof name === 'string' && Object.hasOwn(manners, name);
 
-/** Milliseconds since boot: the one clock that two processes of a machine share and that never jumps. Steps of 10 ms. */
+/**
+ * Milliseconds since boot: the one clock that two processes of a machine share and that never jumps. Steps of
+ * 10 ms.
+ */
 export const uptime = (): number => boottime() * 1000;

@@ -1,6 +1,7 @@
 /**
- * The PostgreSQL helper: the driver in a process of the server's own user, behind a Unix socket. One agent at a time; a new
- * connection takes the place of the old. Who may connect is said by the folder the socket lies in.
+ * The PostgreSQL helper: the driver in a process of the server's own user, behind a Unix socket. One agent at
+ * a time; a new connection takes the place of the old. Who may connect is said by the folder the socket lies
+ * in.
  */
 
 import { chmodSync, rmSync, statSync } from 'node:fs';
@@ -68,7 +69,8 @@ export async function serveHelper(o: HelperOptions): Promise<Helper> {
         const pg = await driverOf(message.names);
         if (message.identity !== null) await pg.setIdentity(message.identity);
         if (current !== socket) return;
-        // What the agent before, or this one on a connection that broke, has not got is given up; its calls may still hang.
+        // What the agent before, or this one on a connection that broke, has not got is given up; its calls
+        // may still hang.
         pg.abandon();
         tell = send;
         session = createSession(pg, tasks, send);

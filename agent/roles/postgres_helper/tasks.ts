@@ -1,6 +1,7 @@
 /**
- * The long tasks: basebackup, rewind, saving a divergence. They live here so that a restart of the agent does not end them. Who
- * asks for the same again joins the one that runs; one that nobody has asked for during `patience` is cancelled.
+ * The long tasks: basebackup, rewind, saving a divergence. They live here so that a restart of the agent does
+ * not end them. Who asks for the same again joins the one that runs; one that nobody has asked for during
+ * `patience` is cancelled.
  */
 
 import type { Outcome } from '../../core/postgres.ts';
@@ -12,7 +13,9 @@ export type Work = (progress: Progress, signal: AbortSignal) => Promise<Outcome>
 
 export type Watcher = { progress: Progress };
 
-/** `data`: it writes the data directory, so nothing else may be done to that meanwhile; it can be cancelled. */
+/**
+ * `data`: it writes the data directory, so nothing else may be done to that meanwhile; it can be cancelled.
+ */
 export type Kind = 'data' | 'reading';
 
 type Task = {
@@ -26,15 +29,18 @@ type Task = {
 };
 
 export interface Tasks {
-  /** The outcome of the task named `key`, which is started unless it runs. One of another name is cancelled first. */
+  /**
+   * The outcome of the task named `key`, which is started unless it runs. One of another name is cancelled
+   * first.
+   */
   join(key: string, kind: Kind, work: Work, watcher: Watcher): Promise<Outcome>;
   /** This watcher wants the task ended. */
   cancel(watcher: Watcher): void;
   /** This watcher is gone; the task goes on for a while. */
   leave(watcher: Watcher): void;
   /**
-   * Cancels what writes the data directory and waits for its end; drops a result that nobody took. False when `outdate` was
-   * called meanwhile, of whatever connection.
+   * Cancels what writes the data directory and waits for its end; drops a result that nobody took. False when
+   * `outdate` was called meanwhile, of whatever connection.
    */
   clear(): Promise<boolean>;
   /** A start that still waits for `clear` is out of date: a stop was asked for. */

@@ -1,4 +1,7 @@
-/** Frames between the agent and its PostgreSQL helper: one JSON value a line. LSNs are bigints, written as {"$n": "123"}. */
+/**
+ * Frames between the agent and its PostgreSQL helper: one JSON value a line. LSNs are bigints, written as
+ * {"$n": "123"}.
+ */
 import { Buffer } from 'node:buffer';
 
 /** Longer than any honest frame: a timeline history of thousands of lines. */

@@ -1,6 +1,6 @@
 /**
- * What only root may do, asked of the trampoline: over the socket where systemd listens for this user, else through sudo, which lets the
- * agent's user run nothing else. Which of the two is decided here.
+ * What only root may do, asked of the trampoline: over the socket where systemd listens for this user, else
+ * through sudo, which lets the agent's user run nothing else. Which of the two is decided here.
  */
 import { AgentError } from '../../errors.ts';
 import { ROOT_SOCKETS } from '../../platform/paths.ts';
@@ -32,9 +32,9 @@ export interface TrampolineOptions {
 export type Trampoline = (verb: string, ...args: string[]) => Promise<string>;
 
 /**
- * Resolves with what the call printed once it is done. Rejects with `trampoline_refused` (operator: the policy does not
- * allow this), `sudo_refused` (operator: sudo itself said no), `trampoline_timeout` or `trampoline_failed` (transient). After
- * a timeout root's work may still go on: this user cannot end it.
+ * Resolves with what the call printed once it is done. Rejects with `trampoline_refused` (operator: the
+ * policy does not allow this), `sudo_refused` (operator: sudo itself said no), `trampoline_timeout` or
+ * `trampoline_failed` (transient). After a timeout root's work may still go on: this user cannot end it.
  */
 export function createTrampoline(options: TrampolineOptions = {}): Trampoline {
   const { socket: path = ROOT_SOCKETS.agent, over = callOverSocket, run: start = run } = options;

@@ -1,7 +1,7 @@
 /**
- * The machine under the manager: taken over while it is in a cluster, given back afterwards. Taken means: the distribution's
- * own PostgreSQL unit is stopped and masked, the manager's services no longer start at boot by themselves, and the firewall
- * comes up fenced. Both are idempotent.
+ * The machine under the manager: taken over while it is in a cluster, given back afterwards. Taken means: the
+ * distribution's own PostgreSQL unit is stopped and masked, the manager's services no longer start at boot by
+ * themselves, and the firewall comes up fenced. Both are idempotent.
  */
 import { callTrampoline } from './call.ts';
 

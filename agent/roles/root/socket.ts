@@ -1,4 +1,7 @@
-/** A call as root over the Unix socket at whose other end systemd starts the trampoline (agent/trampoline/answer.ts). */
+/**
+ * A call as root over the Unix socket at whose other end systemd starts the trampoline
+ * (agent/trampoline/answer.ts).
+ */
 import { accessSync, constants } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -8,8 +11,8 @@ import { errno } from '../../platform/files.ts';
 import type { RunResult } from '../../platform/process.ts';
 
 /**
- * ms. What has not begun by then is not begun any more: the caller goes on. Root's programs are ended after 15 s, so that a short call
- * is over when its caller (20 s) says that it failed.
+ * ms. What has not begun by then is not begun any more: the caller goes on. Root's programs are ended after
+ * 15 s, so that a short call is over when its caller (20 s) says that it failed.
  */
 const BEGIN_WITHIN = 5_000;
 /** ms. A socket that is made anew is away for less. */
@@ -39,8 +42,9 @@ type Outcome =
   | { readonly kind: 'lost'; readonly why: string };
 
 /**
- * What the trampoline did, as of a program that was run; undefined where root does not listen for this user. With neither `code`
- * nor `ended`, `stderr` says why there is no answer. Asks once: it tries again only while nobody has heard the question. Never rejects.
+ * What the trampoline did, as of a program that was run; undefined where root does not listen for this user.
+ * With neither `code` nor `ended`, `stderr` says why there is no answer. Asks once: it tries again only while
+ * nobody has heard the question. Never rejects.
  */
 export async function callOverSocket(call: RootCall): Promise<RunResult | undefined> {
   if (!mayEnter(dirname(call.path))) return undefined;

@@ -8,7 +8,10 @@ export interface ServiceUnit {
   readonly cwd?: string;
   /** Added to the agent's own environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** The manager's own program: it gets the proxies that the agent was given and does not use itself. Child driver only. */
+  /**
+   * The manager's own program: it gets the proxies that the agent was given and does not use itself. Child
+   * driver only.
+   */
   readonly managers?: boolean;
   /** Standard output and error are appended here. Left out: NAME.log in the driver's log folder. */
   readonly logFile?: string;
@@ -18,7 +21,10 @@ export interface ServiceUnit {
   readonly stopTimeout?: number;
   /** systemd driver: milliseconds until the unit must be active. Default 60,000. */
   readonly startTimeout?: number;
-  /** systemd driver: what a start waits for. Default `active`; `process` for a server that recovers before it is ready. */
+  /**
+   * systemd driver: what a start waits for. Default `active`; `process` for a server that recovers before it
+   * is ready.
+   */
   readonly startWaits?: 'active' | 'process';
 }
 
@@ -59,23 +65,25 @@ export interface StopOptions {
  */
 export interface ServiceDriver {
   /**
-   * Child driver: resolves once the process exists, not once it serves. systemd driver: once the unit is active, which a
-   * Type=notify service says itself, or as `startWaits` says. Waits for a stop under way to end.
+   * Child driver: resolves once the process exists, not once it serves. systemd driver: once the unit is
+   * active, which a Type=notify service says itself, or as `startWaits` says. Waits for a stop under way to
+   * end.
    */
   start(unit: ServiceUnit): Promise<ServiceStatus>;
   /**
-   * Resolves once it is *confirmed* gone, with whatever it started in its own process group; rejects with code
-   * `service_not_stopped` if even SIGKILL did not help. A second call while one is under way sends its own signal at once
-   * and brings its own timeout.
+   * Resolves once it is *confirmed* gone, with whatever it started in its own process group; rejects with
+   * code `service_not_stopped` if even SIGKILL did not help. A second call while one is under way sends its
+   * own signal at once and brings its own timeout.
    */
   stop(unit: ServiceUnit, options?: StopOptions): Promise<void>;
   restart(unit: ServiceUnit, options?: StopOptions): Promise<ServiceStatus>;
   /** As it is now. Never rejects. Takes up a process that an earlier agent started. */
   status(unit: ServiceUnit): Promise<ServiceStatus>;
   /**
-   * Called once per ended process; returns how to unsubscribe. Child driver: at once for what this agent started; for what it
-   * took up from an earlier one when `status` is asked, within a second otherwise. systemd driver: within 0.1 s for main
-   * processes, whoever started them, after the first start or `status`; not for units without one.
+   * Called once per ended process; returns how to unsubscribe. Child driver: at once for what this agent
+   * started; for what it took up from an earlier one when `status` is asked, within a second otherwise.
+   * systemd driver: within 0.1 s for main processes, whoever started them, after the first start or `status`;
+   * not for units without one.
    */
   onExit(listener: (exit: ServiceExit) => void): () => void;
   /** Ends the watching; the services go on. */

@@ -1,4 +1,7 @@
-/** Hooks (CONTRACTS 8): executables in HOOKS/PHASE.d, in the order of their names, with a time limit, facts in the environment. */
+/**
+ * Hooks (CONTRACTS 8): executables in HOOKS/PHASE.d, in the order of their names, with a time limit, facts in
+ * the environment.
+ */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Outcome } from '../../core/postgres.ts';

@@ -20,7 +20,10 @@ const timer: NonNullable<KeepRunning['after']> = (ms, callback, idle) => {
   if (idle) set.unref();
 };
 
-/** Starts a unit that ended by itself again, ever more slowly when it does not stay. Returns how to give that up. */
+/**
+ * Starts a unit that ended by itself again, ever more slowly when it does not stay. Returns how to give that
+ * up.
+ */
 export function keepRunning(
   driver: Pick<ServiceDriver, 'onExit'>,
   { name }: Pick<ServiceUnit, 'name'>,

@@ -8,7 +8,10 @@ interface Watched {
   readonly gone: () => void;
 }
 
-/** What an open /proc/PID/stat says: reading it fails once that very process is gone, whoever has its number then. */
+/**
+ * What an open /proc/PID/stat says: reading it fails once that very process is gone, whoever has its number
+ * then.
+ */
 function lives(fd: number, buffer: Buffer, startTime?: number): boolean {
   try {
     const stat = parseStat(buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
@@ -20,10 +23,11 @@ function lives(fd: number, buffer: Buffer, startTime?: number): boolean {
 }
 
 /**
- * Tells within `every` ms of the end of processes that are not our children and that this user could not signal. A file held open
- * per process makes each look one read. Measured on Bun with six processes at 100 ms: 0.22 % of a core over doing
- * nothing, of which 0.18 % is the timer alone; reading the files by name cost 0.35 %. D-Bus would tell without any
- * polling, but for every change of every unit, and it says nothing while systemd itself hangs.
+ * Tells within `every` ms of the end of processes that are not our children and that this user could not
+ * signal. A file held open per process makes each look one read. Measured on Bun with six processes at 100
+ * ms: 0.22 % of a core over doing nothing, of which 0.18 % is the timer alone; reading the files by name cost
+ * 0.35 %. D-Bus would tell without any polling, but for every change of every unit, and it says nothing while
+ * systemd itself hangs.
  */
 export function pidWatch(every = 100): ExitPoller {
   const watched = new Set<Watched>();

@@ -8,9 +8,10 @@ export interface ExitPoller {
 }
 
 /**
- * Looks at each process every `every` ms, with one timer for all and none when there is nothing to watch. Measured with three
- * processes under Bun: 0.6 % of a core at 200 ms, which is more than the whole agent may take, 0.1 % at 1 s. Who must
- * know sooner asks for the status, which looks at once. (The kernel's pidfd would tell, but needs native code.)
+ * Looks at each process every `every` ms, with one timer for all and none when there is nothing to watch.
+ * Measured with three processes under Bun: 0.6 % of a core at 200 ms, which is more than the whole agent may
+ * take, 0.1 % at 1 s. Who must know sooner asks for the status, which looks at once. (The kernel's pidfd
+ * would tell, but needs native code.)
  */
 export function exitPoller(every = 1000): ExitPoller {
   const watched = new Map<symbol, { pid: number; startTime: number; gone: () => void }>();

@@ -15,8 +15,9 @@ export function send(pid: number, signal: StopSignal): void {
 }
 
 /**
- * What is left of a service: its main process, its process group, and whatever still carries its mark in the environment. `main`
- * is absent when it was never known or died earlier: its number may be somebody else's by now.
+ * What is left of a service: its main process, its process group, and whatever still carries its mark in the
+ * environment. `main` is absent when it was never known or died earlier: its number may be somebody else's by
+ * now.
  */
 export function remainsOf(mark: string, main?: { pid: number; startTime: number }): number[] {
   const marked = processesWithEnv(UNIT_VARIABLE, mark).map((stat) => stat.pid);

@@ -1,4 +1,7 @@
-/** The manager's own services, as the core's `services` port sees them: active-only ones in order, and the rest. */
+/**
+ * The manager's own services, as the core's `services` port sees them: active-only ones in order, and the
+ * rest.
+ */
 
 import type { ServiceConfig } from '../../config/index.ts';
 import type { ServiceFacts } from '../../core/ports.ts';
@@ -29,7 +32,10 @@ export function createServiceRunner(services: readonly ServiceConfig[], driver: 
   const activeOnly = ordered.filter((s) => s.active_only && !s.warm);
   const always = ordered.filter((s) => !s.active_only || s.warm);
 
-  /** Each `down` ends what was being started: nothing is begun after it that an earlier `up` had still before it. */
+  /**
+   * Each `down` ends what was being started: nothing is begun after it that an earlier `up` had still before
+   * it.
+   */
   const stops = createStops();
 
   const each = async (

@@ -8,7 +8,8 @@ import type { ServiceUnit } from './driver.ts';
 function environment(unit: ServiceUnit, mark: Readonly<Record<string, string>>): Record<string, string> {
   const base = unit.managers === true ? givenEnvironment() : ownEnvironment();
   const merged = { ...base, ...unit.env, ...mark };
-  // systemd's notification and watchdog belong to the agent: a child that answered for it would hide a hung agent.
+  // systemd's notification and watchdog belong to the agent: a child that answered for it would hide a hung
+  // agent.
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'])
     if (!unit.env?.[name]) delete merged[name];
   return Object.fromEntries(

@@ -28,9 +28,9 @@ const KILL_TIMEOUT = 5_000;
 const KILL_AGAIN = 1_000;
 
 /**
- * Runs services as systemd units. Root's part goes through the trampoline and only files a job (--no-block); everything else, the
- * waiting above all, is done as this user, so that nothing of root's can hang. A stop's own `signal` can only be SIGKILL:
- * any other is the unit's KillSignal.
+ * Runs services as systemd units. Root's part goes through the trampoline and only files a job (--no-block);
+ * everything else, the waiting above all, is done as this user, so that nothing of root's can hang. A stop's
+ * own `signal` can only be SIGKILL: any other is the unit's KillSignal.
  */
 export function systemdDriver(options: SystemdDriverOptions = {}): ServiceDriver {
   const { trampoline = createTrampoline(), clock = systemClock, processes = processesOf } = options;
@@ -132,7 +132,10 @@ const isUp = (unit: ServiceUnit, facts: UnitFacts): boolean =>
   (facts.active === 'active' && !facts.job) ||
   (unit.startWaits === 'process' && facts.mainPid !== 0 && facts.active !== 'deactivating');
 
-/** Its process came and went between two looks: who waits for the process alone finds out from the server itself why. */
+/**
+ * Its process came and went between two looks: who waits for the process alone finds out from the server
+ * itself why.
+ */
 const hadProcess = (unit: ServiceUnit, before: UnitFacts, now: UnitFacts): boolean =>
   unit.startWaits === 'process' &&
   !isStarting(now) &&

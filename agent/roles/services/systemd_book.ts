@@ -1,4 +1,7 @@
-/** What this agent knows of its units: their state without asking systemd each time, and the end of their processes. */
+/**
+ * What this agent knows of its units: their state without asking systemd each time, and the end of their
+ * processes.
+ */
 import { boottime } from '../../platform/boottime.ts';
 import { type Clock, until } from '../../platform/clock.ts';
 import { alive, readStat } from '../../platform/procfs.ts';
@@ -7,7 +10,10 @@ import { pidWatch } from './pid_watch.ts';
 import type { Shower, UnitFacts } from './systemd_show.ts';
 import { exitCodeOfUnit, isDown, signalOfUnit, stateOf } from './systemd_state.ts';
 
-/** Milliseconds. A unit without processes, or without a main one, is asked about this seldom while nothing of it changes. */
+/**
+ * Milliseconds. A unit without processes, or without a main one, is asked about this seldom while nothing of
+ * it changes.
+ */
 const ASK_AGAIN = 5_000;
 /** Milliseconds: most units start and stop in a few, and each question costs a process. */
 export const UNIT_PACE = { every: 10, longest: 100 };

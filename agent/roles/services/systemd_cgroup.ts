@@ -15,8 +15,8 @@ function cgroupRoot(): string {
 }
 
 /**
- * Living processes in a unit's cgroup and those below it; an empty list confirms that nothing is left. Throws when the kernel's
- * list cannot be read: that is no confirmation.
+ * Living processes in a unit's cgroup and those below it; an empty list confirms that nothing is left. Throws
+ * when the kernel's list cannot be read: that is no confirmation.
  */
 export function processesOf(cgroup: string, from: string = cgroupRoot()): number[] {
   const dir = join(from, cgroup);
@@ -24,8 +24,8 @@ export function processesOf(cgroup: string, from: string = cgroupRoot()): number
   try {
     text = readFileSync(join(dir, 'cgroup.procs'), 'utf8');
   } catch (cause) {
-    // A unit without processes has no cgroup, and one that is just removed no more readable list. But where not even its top
-    // is, this is not the place to look.
+    // A unit without processes has no cgroup, and one that is just removed no more readable list. But where
+    // not even its top is, this is not the place to look.
     const top = cgroup.split('/').find(Boolean) ?? '';
     if (errno(cause) === 'ENODEV' || (errno(cause) === 'ENOENT' && existsSync(join(from, top)))) return [];
     throw cause;

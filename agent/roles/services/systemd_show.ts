@@ -27,7 +27,9 @@ export interface UnitFacts {
   /** 0: none. */
   readonly mainPid: number;
   readonly result: string;
-  /** The last main process, if it has ended: `exited`, `killed` or `dumped`, with its code or signal number. */
+  /**
+   * The last main process, if it has ended: `exited`, `killed` or `dumped`, with its code or signal number.
+   */
   readonly ended?: {
     readonly pid: number;
     readonly how: 'exited' | 'killed' | 'dumped';
@@ -87,14 +89,17 @@ export type Runner = (command: string, args: readonly string[], options: RunOpti
 const DEADLINE = 3_000;
 
 export interface Shower {
-  /** Asked for in the same turn, any number of units cost one process. Rejects (transient) when systemd does not answer. */
+  /**
+   * Asked for in the same turn, any number of units cost one process. Rejects (transient) when systemd does
+   * not answer.
+   */
   show(unit: string): Promise<UnitFacts>;
 }
 
 /**
- * `systemctl show` as one call for all units asked for at once. Measured on Debian 12: 9 ms from call to answer, 5 ms of CPU,
- * for one unit or ten. Where it fails, `asRoot` is asked for each: root has a way to systemd of its own, which a dead D-Bus does not
- * cut.
+ * `systemctl show` as one call for all units asked for at once. Measured on Debian 12: 9 ms from call to
+ * answer, 5 ms of CPU, for one unit or ten. Where it fails, `asRoot` is asked for each: root has a way to
+ * systemd of its own, which a dead D-Bus does not cut.
  */
 export function createShower(runner: Runner = run, asRoot?: (unit: string) => Promise<string>): Shower {
   type Waiting = { unit: string; settle: (facts: UnitFacts) => void; reject: (cause: unknown) => void };

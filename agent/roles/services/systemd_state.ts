@@ -3,13 +3,16 @@ import { constants } from 'node:os';
 import type { ServiceState } from './driver.ts';
 import type { UnitFacts } from './systemd_show.ts';
 
-/** Its process died and systemd waits to start it again: it does not run, whatever `activating` sounds like. */
+/**
+ * Its process died and systemd waits to start it again: it does not run, whatever `activating` sounds like.
+ */
 export const restartsItself = (unit: UnitFacts): boolean =>
   unit.active === 'activating' && unit.sub.startsWith('auto-restart');
 
 /**
- * running: it has processes, or is `active` without any (oneshot, forking). Also while it starts or stops: `stopped` is said only
- * of what is gone. A job that still waits makes an inactive unit `unknown`, and so do words that are not known here.
+ * running: it has processes, or is `active` without any (oneshot, forking). Also while it starts or stops:
+ * `stopped` is said only of what is gone. A job that still waits makes an inactive unit `unknown`, and so do
+ * words that are not known here.
  */
 export function stateOf(unit: UnitFacts): ServiceState {
   if (restartsItself(unit)) return 'failed';

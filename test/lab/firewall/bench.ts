@@ -69,7 +69,10 @@ export class Bench {
     return (await run(command, 10_000)).stdout.trim();
   }
 
-  /** An established connection; resolves once it is. `ended` gives CLOCK_BOOTTIME of its last answer and how it ended. */
+  /**
+   * An established connection; resolves once it is. `ended` gives CLOCK_BOOTTIME of its last answer and how
+   * it ended.
+   */
   async hold(host: string, seconds: number, port = PORT) {
     const child = start(this.#from(host, ['python3', 'ask.py', 'hold', host, String(port), String(seconds)]));
     const first = await child.line();

@@ -1,4 +1,7 @@
-/** What makes the lab's VMs managers before the agent comes: a broker, a worker, and on the founder a database. */
+/**
+ * What makes the lab's VMs managers before the agent comes: a broker, a worker, and on the founder a
+ * database.
+ */
 import { join } from 'node:path';
 import { LEDGER_TABLE } from '../../ledger/ledger.ts';
 import type { Address } from '../../ledger/wire.ts';

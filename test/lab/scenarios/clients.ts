@@ -1,6 +1,6 @@
 /**
- * `npm run lab -- clients`: no client is left waiting when its VM is no longer the active, however that came; and a restart of all three
- * own units at once, on a busy VM, costs no connection.
+ * `npm run lab -- clients`: no client is left waiting when its VM is no longer the active, however that came;
+ * and a restart of all three own units at once, on a busy VM, costs no connection.
  */
 import process from 'node:process';
 import type { Ledger } from '../../ledger/ledger.ts';

@@ -1,4 +1,7 @@
-/** `npm run lab -- failover`: three managers become a cluster; the active loses its power; it comes back as a standby. */
+/**
+ * `npm run lab -- failover`: three managers become a cluster; the active loses its power; it comes back as a
+ * standby.
+ */
 import process from 'node:process';
 import { makeCluster } from '../cluster.ts';
 import { createLab } from '../lab.ts';

@@ -1,4 +1,7 @@
-/** `npm run lab -- fencing`: the active's agent is killed and kept down, or frozen: clients are refused before another VM accepts. */
+/**
+ * `npm run lab -- fencing`: the active's agent is killed and kept down, or frozen: clients are refused before
+ * another VM accepts.
+ */
 import process from 'node:process';
 import { makeCluster } from '../cluster.ts';
 import { createLab } from '../lab.ts';
@@ -35,7 +38,8 @@ try {
     say(
       `${name}: ${change.from} -> ${change.to}, ${change.downtime.toFixed(0)} ms without an acknowledged write`,
     );
-    // Nobody but systemd's watchdog mends anything up to here: the wait for it is in the time that hung clients have.
+    // Nobody but systemd's watchdog mends anything up to here: the wait for it is in the time that hung
+    // clients have.
     const waiting = await ledger.hung();
     say(
       `${name}: hung clients: ${waiting.length === 0 ? 'none' : waiting.map(({ node }) => node).join(', ')}`,

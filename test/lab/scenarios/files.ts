@@ -1,6 +1,6 @@
 /**
- * `npm run lab -- files`: 10,000 small files and one of 1 GB on the active. After a switchover nothing is missing; after a power cut
- * whatever is missing is reported, and archived when the old active returns.
+ * `npm run lab -- files`: 10,000 small files and one of 1 GB on the active. After a switchover nothing is
+ * missing; after a power cut whatever is missing is reported, and archived when the old active returns.
  */
 import process from 'node:process';
 import { AGENT } from '../binary.ts';
@@ -17,7 +17,9 @@ const expectThat = (good: boolean, what: string) => {
   if (!good) problems.push(what);
 };
 
-/** Every name with its kind, mode, owner, size or target: one line each. Syncthing's own names are left out. */
+/**
+ * Every name with its kind, mode, owner, size or target: one line each. Syncthing's own names are left out.
+ */
 const TREE = `cd ${DIR} && find . -mindepth 1 \\( -path './.st*' -prune -o -type d -printf '%p %y %m %u\\n' -o -printf '%p %y %m %u %s:%l\\n' \\) | LC_ALL=C sort`;
 const CONTENT = `cd ${DIR} && find . \\( -path './.st*' -o -name '*.pid' \\) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum`;
 const tree = async (vm: Machine): Promise<string[]> =>

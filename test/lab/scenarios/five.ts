@@ -1,4 +1,7 @@
-/** `npm run lab -- five`: five managers that know each other by IPv6; two of them lose their power at once, the active among them. */
+/**
+ * `npm run lab -- five`: five managers that know each other by IPv6; two of them lose their power at once,
+ * the active among them.
+ */
 import process from 'node:process';
 import { makeCluster } from '../cluster.ts';
 import { createLab } from '../lab.ts';

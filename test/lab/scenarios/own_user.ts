@@ -1,6 +1,7 @@
 /**
- * `npm run lab -- own_user`: something else runs as the agent's user. doctor says so, start refuses, install gives the agent another
- * user and moves a member of a living cluster to it; not the active. Afterwards the earlier user has nothing of the cluster.
+ * `npm run lab -- own_user`: something else runs as the agent's user. doctor says so, start refuses, install
+ * gives the agent another user and moves a member of a living cluster to it; not the active. Afterwards the
+ * earlier user has nothing of the cluster.
  */
 import process from 'node:process';
 import { AGENT } from '../binary.ts';

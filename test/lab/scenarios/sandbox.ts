@@ -1,7 +1,7 @@
 /**
- * `npm run lab -- sandbox`: three managers under the units as install writes them, with files: how open each unit is, what Syncthing
- * sees, who reads saved copies; then a switchover, a shutdown of the active's machine,
- * an active that was cut off and comes back with writes of its own, and a power cut.
+ * `npm run lab -- sandbox`: three managers under the units as install writes them, with files: how open each
+ * unit is, what Syncthing sees, who reads saved copies; then a switchover, a shutdown of the active's
+ * machine, an active that was cut off and comes back with writes of its own, and a power cut.
  */
 import process from 'node:process';
 import type { Ledger } from '../../ledger/ledger.ts';
@@ -92,7 +92,9 @@ async function rootCalls(vm: Machine): Promise<string[]> {
   });
 }
 
-/** The active's machine goes down by itself: it hands over meanwhile, for which root must answer, and it does. */
+/**
+ * The active's machine goes down by itself: it hands over meanwhile, for which root must answer, and it does.
+ */
 async function shutDown(cluster: Cluster, ledger: Ledger): Promise<void> {
   let before = 0;
   const change = await lose(cluster, ledger, async (active) => {

@@ -1,6 +1,6 @@
 /**
- * `npm run lab -- tablespaces`: a tablespace is made on the active. One standby may make its folder itself, the other says what is missing and
- * goes on once it is there; then it is copied anew and takes over.
+ * `npm run lab -- tablespaces`: a tablespace is made on the active. One standby may make its folder itself,
+ * the other says what is missing and goes on once it is there; then it is copied anew and takes over.
  */
 import process from 'node:process';
 import { AGENT } from '../binary.ts';

@@ -13,8 +13,8 @@ function keyOfRecipe(): string {
 }
 
 /**
- * The folder of the tree, built now if it is not there (about a minute, 1.1 GB). Two builders wait for each other; one that
- * was interrupted leaves only a folder that does not count and that the next builder removes.
+ * The folder of the tree, built now if it is not there (about a minute, 1.1 GB). Two builders wait for each
+ * other; one that was interrupted leaves only a folder that does not count and that the next builder removes.
  */
 export async function ensureTree(say: (line: string) => void): Promise<string> {
   const folder = join(cacheDir(), 'trees');

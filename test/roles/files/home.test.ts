@@ -1,4 +1,7 @@
-/** The home is shared with Syncthing's user, who speaks with the network: nothing of the agent's may be reached by what lies there. */
+/**
+ * The home is shared with Syncthing's user, who speaks with the network: nothing of the agent's may be
+ * reached by what lies there.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import {
   chmodSync,

@@ -91,7 +91,8 @@ describe('rules', () => {
           line.includes('CLOUDIFY-OUT -p'),
         );
         const fins = out.filter((line) => line.includes('FIN FIN'));
-        // No header is shorter than this, so nothing but a header is as short; with the option it is 12 bytes longer.
+        // No header is shorter than this, so nothing but a header is as short; with the option it is 12 bytes
+        // longer.
         expect(fins.map((line) => line.split('FIN FIN ')[1])).toEqual([
           `--tcp-option 8 -m length --length ${header + 12} -j RETURN`,
           `-m length --length ${header} -j RETURN`,

@@ -1,4 +1,6 @@
-/** A helper with the real driver in a process of its own, to be killed and frozen. Its options come as JSON. */
+/**
+ * A helper with the real driver in a process of its own, to be killed and frozen. Its options come as JSON.
+ */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import process from 'node:process';

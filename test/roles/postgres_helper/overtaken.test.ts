@@ -1,4 +1,6 @@
-/** Starts that wait in the helper for a long task to end: for its time, and for what else is asked meanwhile. */
+/**
+ * Starts that wait in the helper for a long task to end: for its time, and for what else is asked meanwhile.
+ */
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { uptime } from '../../../agent/roles/postgres_helper/messages.ts';

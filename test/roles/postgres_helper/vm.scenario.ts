@@ -1,4 +1,7 @@
-/** Runs on a VM as the agent's user: calls of the helper, given on standard input, one [method, ...arguments] a line. */
+/**
+ * Runs on a VM as the agent's user: calls of the helper, given on standard input, one [method, ...arguments]
+ * a line.
+ */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Postgres } from '../../../agent/roles/postgres/port.ts';

@@ -1,4 +1,7 @@
-/** A call as root over a socket: asked once, and never a failure taken for done. The other end is the real one where that is said. */
+/**
+ * A call as root over a socket: asked once, and never a failure taken for done. The other end is the real one
+ * where that is said.
+ */
 import { afterEach, describe, expect, test } from 'bun:test';
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -196,7 +199,9 @@ test('somebody else who listens there is told nothing', async () => {
   expect(heard).toEqual([]);
 });
 
-/** The real other end, a process for each connection as systemd starts it, with hands that only write down. */
+/**
+ * The real other end, a process for each connection as systemd starts it, with hands that only write down.
+ */
 async function realEnd(): Promise<string> {
   const dir = folder();
   const probe = join(dir, 'probe.ts');

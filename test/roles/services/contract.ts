@@ -4,7 +4,9 @@ import { until } from '../../../agent/platform/clock.ts';
 import { alive, readStat } from '../../../agent/platform/procfs.ts';
 import type { ServiceDriver, ServiceExit, ServiceUnit } from '../../../agent/roles/services/driver.ts';
 
-/** What every service driver promises, on real processes: the same steps for children and for systemd's units. */
+/**
+ * What every service driver promises, on real processes: the same steps for children and for systemd's units.
+ */
 
 export const TIMEOUT = 10_000;
 

@@ -13,8 +13,8 @@ import { UNIT_VARIABLE } from '../../../agent/roles/services/record.ts';
 import { contract, SCRIPTS, type Stage, TIMEOUT } from './contract.ts';
 
 /**
- * What the child driver promises, on real processes, as a program: the test runs it under Bun and under Deno. With
- * `agent DIR` it plays an agent that starts the service and waits to be killed.
+ * What the child driver promises, on real processes, as a program: the test runs it under Bun and under Deno.
+ * With `agent DIR` it plays an agent that starts the service and waits to be killed.
  */
 
 const worker = (over: Partial<ServiceUnit> = {}): ServiceUnit => ({

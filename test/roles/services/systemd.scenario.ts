@@ -5,8 +5,8 @@ import { contract, type Stage } from './contract.ts';
 import { systemdSteps } from './systemd.steps.ts';
 
 /**
- * What every service driver promises, and what is systemd's own, as a program that test/lab/systemd_main.ts compiles and runs as cfyuser
- * on a VM, with the real sudo, trampoline and systemd.
+ * What every service driver promises, and what is systemd's own, as a program that test/lab/systemd_main.ts
+ * compiles and runs as cfyuser on a VM, with the real sudo, trampoline and systemd.
  */
 
 const stage: Stage = {

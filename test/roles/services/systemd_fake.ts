@@ -1,4 +1,7 @@
-/** A systemd that lives in memory: units, jobs that take as long as the test says, and the trampoline that files them. */
+/**
+ * A systemd that lives in memory: units, jobs that take as long as the test says, and the trampoline that
+ * files them.
+ */
 import process from 'node:process';
 import type { RunResult } from '../../../agent/platform/process.ts';
 import type { Trampoline } from '../../../agent/roles/root/call.ts';
