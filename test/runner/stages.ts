@@ -49,9 +49,10 @@ export type Stage = {
   /**
    * What it is short of. `cores`: it computes, and a test in it that waits too long fails. `spare`: it
    * computes without a clock in its tests, so it gives way to all others (`nice`). `time`: it waits for
-   * servers. `machine`: it has whole machines in it.
+   * servers. `clusters`: it has leases that run out, so nothing computes beside it. `machine`: it has whole
+   * machines in it.
    */
-  uses: 'cores' | 'spare' | 'time' | 'machine';
+  uses: 'cores' | 'spare' | 'time' | 'clusters' | 'machine';
   /** Left out of a whole run, where another stage does the same and more. */
   onlyAsked?: true;
 } & ({ commands: Command[] } | { suite: Suite });
@@ -164,7 +165,7 @@ export const stages: Stage[] = [
   {
     name: 'dev-cluster',
     what: 'whole clusters on loopback, with all that can befall them',
-    uses: 'time',
+    uses: 'clusters',
     suite: {
       folders: ['dev'],
       processes: 'each',
