@@ -72,7 +72,7 @@ if (asServerUser(import.meta.path)) {
       expect(await a.pg.startPrimary(20_000)).toEqual(done);
       expect(await a.pg.startStandby(1000)).toMatchObject({
         kind: 'failed',
-        why: expect.stringContaining('primary already'),
+        why: expect.stringContaining('already runs as a primary'),
       });
     });
 
