@@ -55,7 +55,7 @@ async function runAll(todo: readonly Chosen[]): Promise<void> {
   await drain(cores, { always: count + 1, most: count + 1 }, run);
   await drain(time, { always: count, most: count + 1 }, run);
   await spared;
-  // A lease that runs out because the machine is busy is a role change nobody asked for: nothing computes beside them.
+  // A lease that runs out since the machine is busy is a role change that nobody asked for: nothing beside.
   await drain(clusters, { always: count, most: count }, run);
   await drain(machine, { always: 1, most: 1 }, run);
 }
