@@ -121,7 +121,9 @@ when('a local change that no revert takes away is told, not reverted for ever', 
   writeFileSync(join(dir, 'own.skip'), 'ignored');
   expect(await eventually(() => two().files.facts().errors > 0)).toBe(true);
   expect(two().files.facts().state).toBe('behind');
-  expect(two().files.status().notes.join()).toContain('1 local changes in folder data remain after reverting');
+  expect(two().files.status().notes.join()).toContain(
+    '1 local changes in folder data remain after reverting',
+  );
   const archives = manifests(two().diverged).length;
   rmSync(dir, { recursive: true });
   expect(await complete(two())).toBe(true);
