@@ -60,7 +60,7 @@ export type Stage = {
 /** Names for several stages. */
 export const groups: Record<string, { what: string; stages: string[] }> = {
   quick: {
-    what: 'lint, types, unit and seeds: in under a minute, before every commit',
+    what: 'lint, types, unit and seeds: in about a minute, before every commit',
     stages: ['lint', 'types', 'unit', 'seeds'],
   },
 };
