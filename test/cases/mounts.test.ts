@@ -7,7 +7,6 @@
  * Source: reports on clones that copied everything and then failed with EBUSY, or filled the root filesystem.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -29,6 +28,7 @@ import { exchange } from '../../agent/roles/postgres/exchange.ts';
 import { dataState } from '../../agent/roles/postgres/facts.ts';
 import { clearMark, hasMark } from '../../agent/roles/postgres/marks.ts';
 import { placeOf } from '../../agent/roles/postgres/place.ts';
+import { canIsolate, runIsolated } from '../fixtures/isolated.ts';
 import {
   createGroup,
   eventually,
@@ -66,28 +66,12 @@ shift
 exec setpriv --reuid=postgres --regid=postgres --clear-groups "$@"`;
 
 if (world === undefined) {
-  const isolated = spawnSync('unshare', ['-m', 'true']).status === 0;
-  test.skipIf(process.getuid?.() !== 0 || !isolated)(
+  test.skipIf(!canIsolate)(
     'in a mount namespace of its own, as user postgres',
     () => {
       const dir = mkdtempSync(join(tmpdir(), 'agent-mounts-'));
       try {
-        const inner = [process.execPath, 'test', '--timeout', '120000', import.meta.path];
-        const run = spawnSync(
-          'unshare',
-          ['-m', '--propagation', 'private', 'sh', '-c', PREPARE, 'sh', dir, ...inner],
-          {
-            encoding: 'utf8',
-            env: {
-              ...process.env,
-              HOME: tmpdir(),
-              BUN_RUNTIME_TRANSPILER_CACHE_PATH: '0',
-              [WORLD]: dir,
-            },
-          },
-        );
-        if (run.status !== 0 || process.env.PG_TEST_SHOW) console.error(`${run.stdout}\n${run.stderr}`);
-        expect(run.status).toBe(0);
+        runIsolated(import.meta.path, PREPARE, [dir], { [WORLD]: dir });
       } finally {
         rmSync(dir, { recursive: true, force: true });
       }

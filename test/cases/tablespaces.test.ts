@@ -35,6 +35,7 @@ import { placeOf } from '../../agent/roles/postgres/place.ts';
 import { dataFindings } from '../../agent/roles/postgres/preflight.ts';
 import { relink, stage, stagedIn, wipeSpaces } from '../../agent/roles/postgres/tablespace_folders.ts';
 import { spacesOf, versionFolder } from '../../agent/roles/postgres/tablespaces.ts';
+import { canIsolate, runIsolated } from '../fixtures/isolated.ts';
 import {
   createGroup,
   eventually,
@@ -87,39 +88,14 @@ const postmasterOf = (dir: string): number =>
   Number.parseInt(readFileSync(join(dir, 'p', 'data', 'postmaster.pid'), 'utf8'), 10);
 
 if (world === undefined) {
-  const isolated = spawnSync('unshare', ['-m', 'true']).status === 0;
-  test.skipIf(process.getuid?.() !== 0 || !isolated)(
+  test.skipIf(!canIsolate)(
     'in two mount namespaces, as user postgres',
     async () => {
       const dir = mkdtempSync(join(tmpdir(), 'agent-tablespaces-'));
       chmodSync(dir, 0o755);
       const port = await freePort(HOST);
       try {
-        const inner = [process.execPath, 'test', '--timeout', '120000', import.meta.path];
-        const outside = [
-          '-m',
-          '--propagation',
-          'private',
-          'bash',
-          '-c',
-          PREPARE,
-          'bash',
-          dir,
-          bin,
-          `${port}`,
-        ];
-        const run = spawnSync('unshare', [...outside, ...inner], {
-          encoding: 'utf8',
-          env: {
-            ...process.env,
-            HOME: tmpdir(),
-            BUN_RUNTIME_TRANSPILER_CACHE_PATH: '0',
-            [WORLD]: dir,
-            [PORT]: `${port}`,
-          },
-        });
-        if (run.status !== 0 || process.env.PG_TEST_SHOW) console.error(`${run.stdout}\n${run.stderr}`);
-        expect(run.status).toBe(0);
+        runIsolated(import.meta.path, PREPARE, [dir, bin, `${port}`], { [WORLD]: dir, [PORT]: `${port}` });
       } finally {
         if (existsSync(join(dir, 'p', 'data', 'postmaster.pid'))) process.kill(postmasterOf(dir), 'SIGKILL');
         rmSync(dir, { recursive: true, force: true });
