@@ -100,7 +100,6 @@ export async function statusOf(
     checks: facts?.checks.all ?? {},
     degraded: isDegraded(member),
     leaseNote: node?.timesNote ?? null,
-    ...(config === null ? {} : {}),
   };
 }
 

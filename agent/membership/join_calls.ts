@@ -37,6 +37,9 @@ export function admitRequestOf(config: NodeConfig): AdmitRequest {
 export const isRefusal = (thrown: unknown): boolean =>
   thrown instanceof AgentError && thrown.class !== 'transient';
 
+/** Codes of who does not answer, or knows of nobody who could. */
+const NO_ANSWER: ReadonlySet<string> = new Set(['member_silent', 'no_active']);
+
 /** The first address that answers decides: a refusal is final, silence is not. */
 export async function askAdmission({ addresses, calls, request, time }: JoinParts): Promise<Admission> {
   let silence: unknown;
@@ -53,6 +56,8 @@ export async function askAdmission({ addresses, calls, request, time }: JoinPart
     // A change of the active takes a few seconds: nobody can admit meanwhile.
     await time.sleep(250);
   } while (time.now() < until);
+  // One of them did answer, and says why not yet.
+  if (silence instanceof AgentError && !NO_ANSWER.has(silence.code)) throw silence;
   throw new AgentError({
     class: 'transient',
     code: 'no_member_answers',

@@ -48,17 +48,7 @@ class ActiveSide {
   }
 
   async remove(name: string, steps: Steps): Promise<void> {
-    // Whoever is being entered is a node first, and removed as one.
-    await this.#writes.inTurn(async () => this.#removing.add(name));
-    try {
-      await removeNode(
-        { member: this.#member, parts: this.#parts, writes: this.#writes, time: this.#time },
-        name,
-        steps,
-      );
-    } finally {
-      this.#removing.delete(name);
-    }
+    await this.#removeIf(() => true, name, steps);
   }
 
   /** Validates and reserves; repeated by the same joiner it reserves anew. */
@@ -163,26 +153,25 @@ class ActiveSide {
       return held !== undefined && this.#node.view?.nodes[name] === undefined && hasEnded(held, Date.now());
     };
     for (const name of Object.keys(this.#node.view?.joining ?? {})) {
-      // An enrolment that is under way is waited for.
-      if (
-        !this.#isActive() ||
-        !(await this.#writes.inTurn(async () => ended(name) && !this.#removing.has(name)))
-      )
-        continue;
-      await this.remove(name, { step: (_, body) => body(() => {}) }).catch((thrown) => failed.push(thrown));
+      if (!this.#isActive() || this.#removing.has(name)) continue;
+      const steps: Steps = { step: (_, body) => body(() => {}) };
+      await this.#removeIf(() => ended(name), name, steps).catch((thrown) => failed.push(thrown));
     }
     if (failed.length > 0) throw failed[0];
   }
 
   /** Changes the options of nodes/NAME. */
   async update(name: string, change: NodeChange): Promise<void> {
-    this.#requireActive();
-    const record = this.#node.view?.nodes[name];
-    if (record === undefined) throw this.#unknown(name);
-    const options = { ...record.options, ...change };
-    await this.#writes.write([{ verb: 'set', key: `nodes/${name}`, value: { ...record, options } }], (view) =>
-      isDeepStrictEqual(view.nodes[name]?.options, options),
-    );
+    await this.#writes.inTurn(async () => {
+      this.#requireActive();
+      const record = this.#node.view?.nodes[name];
+      if (record === undefined) throw this.#unknown(name);
+      this.#refuseRemoved(name);
+      const value = { ...record, options: { ...record.options, ...change } };
+      await this.#writes.write([{ verb: 'set', key: `nodes/${name}`, value }], (view) =>
+        isDeepStrictEqual(view.nodes[name]?.options, value.options),
+      );
+    });
   }
 
   /** Changes the cluster's lease times, on condition that nobody else changed the key meanwhile. */
@@ -208,6 +197,26 @@ class ActiveSide {
   async mayRemove(name: string): Promise<void> {
     this.#requireActive();
     await refuseRemoval(this.#member, name);
+  }
+
+  /**
+   * Asked and marked in one turn: whoever is being entered is a node first, and removed as one; whoever was
+   * admitted anew before it is not. Throws transient `being_removed` where another removal is at work.
+   */
+  async #removeIf(wanted: () => boolean, name: string, steps: Steps): Promise<void> {
+    const begun = await this.#writes.inTurn(async () => {
+      if (!wanted()) return false;
+      this.#refuseRemoved(name);
+      this.#removing.add(name);
+      return true;
+    });
+    if (!begun) return;
+    const own = { member: this.#member, parts: this.#parts, writes: this.#writes, time: this.#time };
+    try {
+      await removeNode(own, name, steps);
+    } finally {
+      this.#removing.delete(name);
+    }
   }
 
   #isActive(): boolean {

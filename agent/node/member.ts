@@ -1,3 +1,8 @@
+/**
+ * One node in a cluster: the real parts behind the core's ports, and the core's processes running on them.
+ * Made when the node is (or becomes) a member; closed when the agent stops. Closing leaves PostgreSQL and
+ * Consul running.
+ */
 import type { ConsulClient } from '../consul/client.ts';
 import type { ConsulKv } from '../consul/port.ts';
 import type { Decision } from '../core/decide.ts';

@@ -8,7 +8,7 @@ export type Serial = <T>(work: () => T | Promise<T>) => Promise<T>;
 export function createSerial(): Serial {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
-    const mine = last.then(work);
+    const mine = last.then(() => work());
     last = mine.catch(() => {});
     return mine;
   };

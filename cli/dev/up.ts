@@ -146,7 +146,7 @@ export default command({
   },
   async run({ args, print, say }) {
     const dir = resolve(dirOf(args));
-    const [{ up }, { nodesTable }] = await Promise.all([import('./up.ts'), import('./status.ts')]);
+    const { nodesTable } = await import('./status.ts');
     const began = performance.now();
     const runtime = args['from-source'];
     const cluster = await up(

@@ -1,5 +1,4 @@
 import process from 'node:process';
-import postgres from 'postgres';
 import { explain } from '../../agent/errors.ts';
 import { sleep } from '../../agent/platform/clock.ts';
 import { command } from '../common/command.ts';
@@ -10,6 +9,8 @@ import { CLIENT, PORTS } from './layout.ts';
  * a fence shuts it out like the others. Runs until SIGTERM; a lost connection is made anew.
  */
 export async function runWorker(host: string, node: string): Promise<void> {
+  // Not for who only lists the commands.
+  const { default: postgres } = await import('postgres');
   const ending = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
   const sql = postgres({
@@ -50,7 +51,6 @@ const worker = command({
     node: { type: 'string', valueHint: 'NAME', description: 'name of the manager', required: true },
   },
   async run({ args }) {
-    const { runWorker } = await import('./worker.ts');
     await runWorker(args.host, args.node);
   },
 });

@@ -151,6 +151,20 @@ describe('refused', () => {
     expect(await m.agent().join()).toMatchObject({ code: 'no_member_answers', class: 'transient' });
     expect(m.look()).toEqual(empty);
   });
+
+  test('where one answers that it cannot be done yet: what it said, with nothing changed', async () => {
+    const m = manager();
+    const empty = m.look();
+    const said = {
+      class: 'transient',
+      code: 'being_removed',
+      message: 'm2 is being removed',
+      hint: 'later',
+    } as const;
+    m.refuses.admission = new AgentError(said);
+    expect(await m.agent().join()).toMatchObject(said);
+    expect(m.look()).toEqual(empty);
+  });
 });
 
 describe('whose data it is', () => {

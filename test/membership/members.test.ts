@@ -222,6 +222,66 @@ describe('two at once', () => {
     expect(world.keys()).toContain('joining/m4');
   });
 
+  test('options that are changed while a node is removed do not bring its record back', async () => {
+    const world = new ActiveWorld();
+    const agent = world.agent();
+    const gates: (() => void)[] = [];
+    const held = { txn: true };
+    Object.defineProperty(world.holdUp, 'txn', {
+      get: () => (held.txn ? new Promise<void>((done) => gates.push(done)) : undefined),
+    });
+    const removed = agent.remove('c');
+    await turns();
+    // Marked as leaving; then held up where its record goes.
+    gates.shift()?.();
+    for (let i = 0; i < 50 && gates.length === 0; i++) await turns();
+    const updated = agent.members.update('c', { maintenance: true }).catch((thrown: unknown) => thrown);
+    await turns();
+    held.txn = false;
+    for (const open of gates) open();
+    expect(await removed).toBeUndefined();
+    expect(await updated).toMatchObject({ code: 'not_found' });
+    expect(world.keys()).not.toContain('nodes/c');
+  });
+
+  test('of two removals of one manager the second is refused, and nobody of its name is admitted before the first ends', async () => {
+    const world = new ActiveWorld();
+    world.reserve('m4', { ended: true });
+    const agent = world.agent();
+    const { open, opened } = gate();
+    world.holdUp.removeRaftPeer = opened;
+    const swept = agent.sweep();
+    await turns();
+    expect(await agent.remove('m4')).toMatchObject({ code: 'being_removed' });
+    expect(await agent.admit(request('m4'))).toMatchObject({ code: 'being_removed' });
+    open();
+    expect(await swept).toBeUndefined();
+    expect(await agent.admit(request('m4'))).not.toBeInstanceOf(Error);
+    expect(world.keys()).toContain('joining/m4');
+  });
+
+  test('a reservation that was made anew while the sweep waited for its turn stays', async () => {
+    const world = new ActiveWorld();
+    world.reserve('m4', { ended: true });
+    world.reserve('m5');
+    const agent = world.agent();
+    const { open, opened } = gate();
+    world.holdUp.txn = opened;
+    const kept = agent.members.keep('m5');
+    await turns();
+    const swept = agent.sweep();
+    const admitted = agent.admit(request('m4'));
+    await turns();
+    open();
+    world.holdUp = {};
+    await kept;
+    const answer = await admitted;
+    await swept;
+    // Whoever was told that it is admitted is, and may go on; otherwise it was told why not.
+    if (answer instanceof Error) expect(answer).toMatchObject({ code: 'being_removed' });
+    else expect(await agent.members.keep('m4').catch((thrown: unknown) => thrown)).toBeUndefined();
+  });
+
   test('one that cannot be taken away holds up no other, and is tried again', async () => {
     const world = new ActiveWorld();
     world.reserve('m4', { ended: true });

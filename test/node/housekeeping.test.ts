@@ -168,7 +168,6 @@ describe('nothing that fails ends it', () => {
       h.n.fence.state = 'open';
       h.fails.add(what);
       await h.rounds(60);
-      expect([what, of(h.did, what).length]).toEqual([what, expect.any(Number)]);
       expect(of(h.did, what).length).toBeGreaterThan(1);
       for (const other of ['firewall', 'slots', 'settings', 'chore', 'record'])
         expect([other, of(h.did, other).length > 0]).toEqual([other, true]);
